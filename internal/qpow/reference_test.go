@@ -1,0 +1,198 @@
+package qpow
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"math/big"
+	"os"
+	"testing"
+
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// knownAnswers is testdata/qpow_sha3.json: computed by an independent
+// implementation of the rule. Integers are big-endian hex.
+type knownAnswers struct {
+	Cases []struct {
+		Name     string
+		Header   string
+		Rehashes int
+		M, N     string
+		Target   string
+		Nonces   []struct{ Label, Nonce, Y, Distance string }
+	}
+}
+
+func loadKnownAnswers(t *testing.T) knownAnswers {
+	t.Helper()
+	data, err := os.ReadFile("testdata/qpow_sha3.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kat knownAnswers
+	if err := json.Unmarshal(data, &kat); err != nil {
+		t.Fatal(err)
+	}
+	if len(kat.Cases) == 0 {
+		t.Fatal("no known answers")
+	}
+	return kat
+}
+
+func parseHex(t testing.TB, s string) u512.Uint {
+	t.Helper()
+	x, err := u512.ParseHex(s)
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return x
+}
+
+func parseHeader(t testing.TB, s string) (header [HeaderSize]byte) {
+	t.Helper()
+	if n, err := hex.Decode(header[:], []byte(s)); err != nil || n != HeaderSize {
+		t.Fatalf("header %q: %d bytes, %v", s, n, err)
+	}
+	return header
+}
+
+func TestKnownAnswers(t *testing.T) {
+	for _, c := range loadKnownAnswers(t).Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			ctx := NewJobContext(parseHeader(t, c.Header), u512.Max())
+			equal := func(what string, got u512.Uint, want string) {
+				t.Helper()
+				if got != parseHex(t, want) {
+					t.Errorf("%s = %s, want %s", what, got.PaddedHex(), want)
+				}
+			}
+			equal("m", mustFit(ctx.M), c.M)
+			equal("n", mustFit(ctx.N), c.N)
+			equal("target", ctx.Target, c.Target)
+
+			candidate := firstCandidate(ctx.Header)
+			for range c.Rehashes {
+				candidate = hash(candidate)
+			}
+			equal("the last candidate for n", candidate, c.N)
+
+			for _, n := range c.Nonces {
+				nonce := parseHex(t, n.Nonce)
+				equal(n.Label+": y", ctx.Y(nonce), n.Y)
+				equal(n.Label+": distance", ctx.Distance(nonce), n.Distance)
+
+				y := ctx.InitWorkerY0(nonce)
+				equal(n.Label+": InitWorkerY0", u512.Uint(y).Rsh(ctx.shift), n.Y)
+				equal(n.Label+": DistanceFromY", ctx.DistanceFromY(&y), n.Distance)
+
+				if previous := nonce.SubWrap(u512.From64(1)); ctx.LastDistinct(previous, nonce) == nonce {
+					y = ctx.InitWorkerY0(previous)
+					ctx.StepMul(&y)
+					equal(n.Label+": StepMul", u512.Uint(y).Rsh(ctx.shift), n.Y)
+				}
+			}
+		})
+	}
+}
+
+func TestVerify(t *testing.T) {
+	ref := NewReference([HeaderSize]byte{1})
+	nonce := u512.From64(7)
+	distance := ref.Distance(nonce)
+	below := distance.SubWrap(u512.From64(1))
+	for _, c := range []struct {
+		name             string
+		nonce, threshold u512.Uint
+		want             bool
+	}{
+		{"distance = threshold", nonce, distance, true},
+		{"distance > threshold by one", nonce, below, false},
+		{"any distance", nonce, u512.Max(), true},
+		{"nonce 0, whose distance is 0", u512.Uint{}, u512.Max(), false},
+	} {
+		if _, got := ref.Verify(c.nonce, c.threshold); got != c.want {
+			t.Errorf("%s: valid = %t, want %t", c.name, got, c.want)
+		}
+	}
+	if got := ref.Distance(u512.Uint{}); !got.IsZero() {
+		t.Errorf("distance of nonce 0 = %s, want 0", got.Hex())
+	}
+}
+
+func TestLastDistinct(t *testing.T) {
+	ref := &Reference{Header: [HeaderSize]byte{31: 100}} // saturates at 2^512−1−100
+	fromEnd := func(n uint64) u512.Uint { return u512.Max().SubWrap(u512.From64(n)) }
+	for _, c := range []struct {
+		name             string
+		start, end, want u512.Uint
+	}{
+		{"far below", u512.From64(1), u512.From64(9), u512.From64(9)},
+		{"up to the first saturated", fromEnd(103), fromEnd(100), fromEnd(100)},
+		{"across it", fromEnd(103), fromEnd(99), fromEnd(100)},
+		{"from it", fromEnd(100), fromEnd(50), fromEnd(100)},
+		{"above it", fromEnd(60), fromEnd(50), fromEnd(60)},
+		{"the last nonce", fromEnd(0), fromEnd(0), fromEnd(0)},
+		{"all nonces", u512.Uint{}, fromEnd(0), fromEnd(100)},
+	} {
+		if got := ref.LastDistinct(c.start, c.end); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got.Hex(), c.want.Hex())
+		}
+	}
+	unsaturated := &Reference{} // int(h) = 0
+	if got := unsaturated.LastDistinct(fromEnd(5), fromEnd(0)); got != u512.Max() {
+		t.Errorf("header 0: %s, want the last nonce", got.Hex())
+	}
+}
+
+func TestIsPrime(t *testing.T) {
+	for n := range int64(3000) {
+		if got, want := isPrime(big.NewInt(n)), big.NewInt(n).ProbablyPrime(0); got != want {
+			t.Errorf("isPrime(%d) = %t", n, got)
+		}
+	}
+	p521 := new(big.Int).Sub(new(big.Int).Lsh(one, 521), one) // wider than any n
+	p127 := new(big.Int).Sub(new(big.Int).Lsh(one, 127), one)
+	p107 := new(big.Int).Sub(new(big.Int).Lsh(one, 107), one)
+	for _, c := range []struct {
+		name string
+		n    *big.Int
+		want bool
+	}{
+		{"2^127−1", p127, true},
+		{"(2^127−1)(2^107−1)", new(big.Int).Mul(p127, p107), false},
+		{"(2^127−1)²", new(big.Int).Mul(p127, p127), false},
+		{"Carmichael 561", big.NewInt(561), false},
+		{"Carmichael 825265", big.NewInt(825265), false},
+		{"strong pseudoprime to bases 2 to 17", big.NewInt(341550071728321), false},
+		{"−7", big.NewInt(-7), false},
+	} {
+		if got := isPrime(c.n); got != c.want {
+			t.Errorf("isPrime(%s) = %t, want %t", c.name, got, c.want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("isPrime accepted a number of more than 512 bits")
+		}
+	}()
+	isPrime(p521)
+}
+
+// BenchmarkNewReference is what a new header costs before its first nonce.
+func BenchmarkNewReference(b *testing.B) {
+	b.ReportAllocs()
+	var header [HeaderSize]byte
+	for b.Loop() {
+		NewReference(header)
+		header[0]++
+	}
+}
+
+// BenchmarkReferenceDistance is a nonce of cpu-baseline.
+func BenchmarkReferenceDistance(b *testing.B) {
+	ref := NewReference([HeaderSize]byte{1})
+	nonce := u512.Max().Rsh(1)
+	for b.Loop() {
+		ref.Distance(nonce)
+	}
+}
