@@ -1,0 +1,52 @@
+// Package baseline is the engine cpu-baseline: the reference rule, nonce by
+// nonce, an exponentiation each. It is slow and plainly right: what the other
+// engines are compared with.
+package baseline
+
+import (
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Engine is cpu-baseline.
+type Engine struct{}
+
+// Name implements [engine.Engine].
+func (Engine) Name() string { return "cpu-baseline" }
+
+// Prepare implements [engine.Engine]. It returns no error.
+func (Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
+	return job{qpow.NewReference(header), threshold}, nil
+}
+
+type job struct {
+	ref       *qpow.Reference
+	threshold u512.Uint
+}
+
+// Search implements [engine.Job]. A batch is one nonce, about 0.1 ms.
+func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
+	r = r.WithoutZero()
+	if r.Empty() {
+		return engine.Outcome{Status: engine.Exhausted}
+	}
+	last := j.ref.LastDistinct(r.Start, r.End)
+	for nonce := r.Start; p.Advance(0); nonce = nonce.AddWrap(u512.From64(1)) {
+		_, valid := j.ref.Verify(nonce, j.threshold)
+		p.Advance(1)
+		if valid {
+			return engine.Outcome{Status: engine.Found, Nonce: nonce}
+		}
+		if nonce == last {
+			p.Advance(r.End.SubWrap(last).Sat64())
+			return engine.Outcome{Status: engine.Exhausted}
+		}
+	}
+	return engine.Outcome{Status: engine.Stopped}
+}
+
+// Verify implements [engine.Job].
+func (j job) Verify(nonce u512.Uint) (u512.Uint, bool) {
+	return qpow.NewReference(j.ref.Header).Verify(nonce, j.threshold)
+}

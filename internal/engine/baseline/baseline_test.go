@@ -1,0 +1,14 @@
+package baseline_test
+
+import (
+	"testing"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/baseline"
+	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
+)
+
+func TestConformance(t *testing.T) { enginetest.Run(t, baseline.Engine{}, 500) }
+
+func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, baseline.Engine{}) }
+
+func BenchmarkStop(b *testing.B) { enginetest.BenchmarkStop(b, baseline.Engine{}) }

@@ -1,0 +1,116 @@
+// Package engine says what a search engine is: the contract alone.
+//
+// An [Engine] turns a header and a threshold into a [Job], once; a Job searches
+// ranges of nonces, from many goroutines at a time, each with a [Progress] of
+// its own. Callers know nothing of the mathematics behind it, so another proof
+// of work is another set of engines.
+//
+// The engines are in the packages below this one (start with baseline, a page
+// long), the list of them is in package all, and package enginetest holds the
+// conformance suite that says precisely what each of them must do.
+package engine
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Engine is a way to search for nonces.
+type Engine interface {
+	// Name is what operators call the engine, "cpu-fast" for one.
+	Name() string
+	// Prepare does what is done once per header and threshold. It takes well
+	// under a millisecond.
+	Prepare(header [32]byte, threshold u512.Uint) (Job, error)
+}
+
+// Job is a header and a threshold, ready to be searched. Its methods may be
+// called concurrently.
+type Job interface {
+	// Search evaluates the nonces of r in ascending order until one is valid,
+	// the range is exhausted, or p is stopped. Nonce 0 is never valid: it is
+	// skipped and not counted. An empty range (Start > End) is exhausted.
+	//
+	// The evaluated nonces are added to p as the search goes on, and all of
+	// them before it returns: up to and including the winner, or the whole
+	// range. Nonces that are settled without a calculation of their own,
+	// because they share the distance of another, count as evaluated.
+	Search(r Range, p *Progress) Outcome
+	// Verify computes a nonce's distance afresh, by the plain reference rule,
+	// and reports whether the nonce is valid. It shares nothing with Search:
+	// it is how a wrong engine is found out.
+	Verify(nonce u512.Uint) (distance u512.Uint, ok bool)
+}
+
+// Range is an inclusive range of nonces. It is empty if Start > End, as one
+// range of 2^512 nonces exists and its size is no [u512.Uint].
+type Range struct{ Start, End u512.Uint }
+
+// Empty reports whether r holds no nonce.
+func (r Range) Empty() bool { return r.Start.Cmp(r.End) > 0 }
+
+// WithoutZero returns r without nonce 0, which no engine evaluates. What is left
+// holds at most 2^512−1 nonces, so their number is a [u512.Uint].
+func (r Range) WithoutZero() Range {
+	if r.Start.IsZero() {
+		r.Start = u512.From64(1)
+	}
+	return r
+}
+
+// Outcome is how a search ended.
+type Outcome struct {
+	Status Status
+	// Nonce is the lowest valid nonce of the range when Status is Found.
+	Nonce u512.Uint
+}
+
+// Status is the way in which a search ended.
+type Status int
+
+// The ways in which a search ends.
+const (
+	// Exhausted says that the whole range was searched and holds no valid nonce.
+	Exhausted Status = iota
+	// Found says that a valid nonce was found.
+	Found
+	// Stopped says that Progress.Stop ended the search early.
+	Stopped
+)
+
+// Progress is where a search and its owner meet: the search counts in it, and
+// looks there whether it should stop. The zero value is ready for use. One
+// search at a time may use it; anybody may read and stop it.
+//
+// It is padded to cache lines of its own, so that a worker's count never slows
+// the worker beside it: 128 bytes, as CPUs fetch lines of 64 bytes in pairs.
+type Progress struct {
+	_         [128]byte
+	evaluated atomic.Uint64
+	stop      atomic.Bool
+	_         [128 - 16]byte
+}
+
+// Advance adds n evaluated nonces and reports whether the search should go on.
+// Engines call it once a batch, so that a stop takes effect within about a
+// millisecond at most; it costs one uncontended atomic operation.
+func (p *Progress) Advance(n uint64) bool {
+	// The search is the only writer, so load and store need no loop. The count
+	// stays at its maximum instead of wrapping: a settled stretch of the range
+	// can be longer than 2^64 nonces.
+	sum := p.evaluated.Load() + n
+	if sum < n {
+		sum = math.MaxUint64
+	}
+	p.evaluated.Store(sum)
+	return !p.stop.Load()
+}
+
+// Stop asks the search to end soon. Later searches with the same Progress end
+// at once.
+func (p *Progress) Stop() { p.stop.Store(true) }
+
+// Evaluated returns the number of nonces evaluated so far.
+func (p *Progress) Evaluated() uint64 { return p.evaluated.Load() }

@@ -1,0 +1,260 @@
+// Package enginetest is the conformance suite of engines: what an engine must
+// do, as tests. An engine's own test file is
+//
+//	func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}, 10_000) }
+//	func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, fast.Engine{}) }
+//
+// and runs all of it. The judge throughout is [qpow.Reference].
+package enginetest
+
+import (
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Run holds e to the contract of [engine.Job], with so many random searches
+// beside the fixed ones.
+func Run(t *testing.T, e engine.Engine, randomSearches int) {
+	t.Run("KnownAnswers", func(t *testing.T) { knownAnswers(t, e) })
+	t.Run("Ranges", func(t *testing.T) { ranges(t, e) })
+	t.Run("RandomSearches", func(t *testing.T) { randomized(t, e, randomSearches) })
+	t.Run("Halves", func(t *testing.T) { halves(t, e) })
+	t.Run("StoppedBefore", func(t *testing.T) { stoppedBefore(t, e) })
+	t.Run("StoppedWithin", func(t *testing.T) { stoppedWithin(t, e) })
+	t.Run("Concurrent", func(t *testing.T) { concurrent(t, e) })
+	t.Run("Verify", func(t *testing.T) { verify(t, e) })
+}
+
+// search is one search and how it has to end.
+type search struct {
+	header    [32]byte
+	threshold u512.Uint
+	r         engine.Range
+	want      result
+}
+
+type result struct {
+	engine.Outcome
+	evaluated uint64
+}
+
+// check runs a search and compares how it ended.
+func (s search) check(t *testing.T, e engine.Engine) {
+	t.Helper()
+	if got := run(t, prepare(t, e, s.header, s.threshold), s.r); got != s.want {
+		t.Errorf("header %x, threshold %s, nonces %s to %s:\n got %+v\nwant %+v",
+			s.header, s.threshold, s.r.Start.Hex(), s.r.End.Hex(), got, s.want)
+	}
+}
+
+func prepare(t testing.TB, e engine.Engine, header [32]byte, threshold u512.Uint) engine.Job {
+	t.Helper()
+	job, err := e.Prepare(header, threshold)
+	if err != nil {
+		t.Fatalf("preparing header %x: %v", header, err)
+	}
+	return job
+}
+
+// run searches r and reads the count once the search is over.
+func run(t testing.TB, job engine.Job, r engine.Range) result {
+	t.Helper()
+	var p engine.Progress
+	outcome := job.Search(r, &p)
+	return result{outcome, p.Evaluated()}
+}
+
+//go:embed testdata/qpow_sha3_search.json
+var knownSearches []byte
+
+// knownAnswers runs the searches that an independent implementation answered.
+func knownAnswers(t *testing.T, e engine.Engine) {
+	var kat struct {
+		Cases []struct {
+			Name, Header, Threshold string
+			NonceStart              string `json:"nonce_start"`
+			NonceEnd                string `json:"nonce_end"`
+			Expected                struct {
+				Status, Nonce, Distance string
+				HashCount               uint64 `json:"hash_count"`
+			}
+		}
+	}
+	if err := json.Unmarshal(knownSearches, &kat); err != nil || len(kat.Cases) == 0 {
+		t.Fatalf("%d known searches, %v", len(kat.Cases), err)
+	}
+	for _, c := range kat.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			parse := func(s string, parser func(string) (u512.Uint, error)) u512.Uint {
+				x, err := parser(s)
+				if err != nil {
+					t.Fatalf("%q: %v", s, err)
+				}
+				return x
+			}
+			s := search{
+				threshold: parse(c.Threshold, u512.ParseDecimal),
+				r:         engine.Range{Start: parse(c.NonceStart, u512.ParseHex), End: parse(c.NonceEnd, u512.ParseHex)},
+				want:      result{evaluated: c.Expected.HashCount},
+			}
+			if n, err := hex.Decode(s.header[:], []byte(c.Header)); n != len(s.header) || err != nil {
+				t.Fatalf("header %q: %v", c.Header, err)
+			}
+			switch c.Expected.Status {
+			case "found":
+				s.want.Outcome = engine.Outcome{Status: engine.Found, Nonce: parse(c.Expected.Nonce, u512.ParseHex)}
+				distance, ok := prepare(t, e, s.header, s.threshold).Verify(s.want.Nonce)
+				if want := parse(c.Expected.Distance, u512.ParseHex); !ok || distance != want {
+					t.Errorf("Verify: %s, %t, want %s, true", distance.PaddedHex(), ok, want.PaddedHex())
+				}
+			case "exhausted":
+				s.want.Outcome = engine.Outcome{Status: engine.Exhausted}
+			default:
+				t.Fatalf("status %q", c.Expected.Status)
+			}
+			s.check(t, e)
+		})
+	}
+}
+
+// fromEnd returns 2^512−1−n.
+func fromEnd(n uint64) u512.Uint { return u512.Max().SubWrap(u512.From64(n)) }
+
+// ranges are the shapes of range that an engine could get wrong.
+func ranges(t *testing.T, e engine.Engine) {
+	exhausted := func(evaluated uint64) result {
+		return result{engine.Outcome{Status: engine.Exhausted}, evaluated}
+	}
+	first := func(nonce u512.Uint) result {
+		return result{engine.Outcome{Status: engine.Found, Nonce: nonce}, 1}
+	}
+	number, none, all := u512.From64, u512.Uint{}, u512.Max()
+	h100 := [32]byte{31: 100} // saturates at 2^512−1−100
+	large := [32]byte{0: 0xff, 31: 7}
+
+	for name, s := range map[string]search{
+		"empty":                            {large, all, engine.Range{Start: number(5), End: number(4)}, exhausted(0)},
+		"empty, upside down":               {large, all, engine.Range{Start: all, End: number(1)}, exhausted(0)},
+		"nonce 0 alone":                    {large, all, engine.Range{}, exhausted(0)},
+		"nonce 0 is skipped":               {large, all, engine.Range{End: number(9)}, first(number(1))},
+		"nonce 0 is not counted":           {large, none, engine.Range{End: number(9)}, exhausted(9)},
+		"one nonce, valid":                 {large, all, engine.Range{Start: number(3), End: number(3)}, first(number(3))},
+		"one nonce, not valid":             {large, none, engine.Range{Start: number(3), End: number(3)}, exhausted(1)},
+		"all nonces":                       {large, all, engine.Range{End: all}, first(number(1))},
+		"more than one batch":              {large, none, engine.Range{Start: number(1), End: number(1500)}, exhausted(1500)},
+		"the last nonce, valid":            {large, all, engine.Range{Start: all, End: all}, first(all)},
+		"the last nonce, not valid":        {large, none, engine.Range{Start: all, End: all}, exhausted(1)},
+		"up to the first saturated":        {h100, none, engine.Range{Start: fromEnd(120), End: fromEnd(100)}, exhausted(21)},
+		"across it":                        {h100, none, engine.Range{Start: fromEnd(120), End: fromEnd(10)}, exhausted(111)},
+		"across it to the end":             {h100, none, engine.Range{Start: fromEnd(120), End: all}, exhausted(121)},
+		"saturated throughout":             {h100, none, engine.Range{Start: fromEnd(90), End: fromEnd(80)}, exhausted(11)},
+		"saturated throughout, valid":      {h100, all, engine.Range{Start: fromEnd(90), End: fromEnd(80)}, first(fromEnd(90))},
+		"saturated tail longer than 2^64":  {large, none, engine.Range{Start: all.SubWrap(number(1).Lsh(200)), End: all}, exhausted(math.MaxUint64)},
+		"never saturated, to the end":      {[32]byte{}, none, engine.Range{Start: fromEnd(5), End: all}, exhausted(6)},
+		"across a carry into the top word": {large, none, engine.Range{Start: number(1).Lsh(448).SubWrap(number(3)), End: number(1).Lsh(448).AddWrap(number(3))}, exhausted(7)},
+	} {
+		t.Run(name, func(t *testing.T) { s.check(t, e) })
+	}
+}
+
+// halves searches a range whole and in two parts, with one Progress.
+func halves(t *testing.T, e engine.Engine) {
+	job := prepare(t, e, [32]byte{9}, u512.Uint{})
+	number := u512.From64
+	var p engine.Progress
+	for _, r := range []engine.Range{{Start: number(0), End: number(300)}, {Start: number(301), End: number(999)}} {
+		if got := job.Search(r, &p); got.Status != engine.Exhausted {
+			t.Fatalf("got %+v, want exhausted", got)
+		}
+	}
+	if got := p.Evaluated(); got != 999 {
+		t.Errorf("%d nonces evaluated in both halves, want 999", got)
+	}
+}
+
+// stoppedBefore stops a search before it begins.
+func stoppedBefore(t *testing.T, e engine.Engine) {
+	job := prepare(t, e, [32]byte{1}, u512.Max())
+	var p engine.Progress
+	p.Stop()
+	got := job.Search(engine.Range{Start: u512.From64(1), End: u512.Max()}, &p)
+	if want := (engine.Outcome{Status: engine.Stopped}); got != want || p.Evaluated() != 0 {
+		t.Errorf("got %+v after %d nonces, want %+v after none", got, p.Evaluated(), want)
+	}
+}
+
+// stoppedWithin stops a search that would go on for ever. That it ends is the
+// test; how fast, BenchmarkStop of each engine tells.
+func stoppedWithin(t *testing.T, e engine.Engine) {
+	job := prepare(t, e, [32]byte{1}, u512.Uint{})
+	var p engine.Progress
+	done := make(chan engine.Outcome)
+	go func() { done <- job.Search(engine.Range{Start: u512.From64(1), End: u512.Max()}, &p) }()
+	for p.Evaluated() == 0 {
+		runtime.Gosched()
+	}
+	p.Stop()
+	if got := <-done; got != (engine.Outcome{Status: engine.Stopped}) {
+		t.Errorf("got %+v, want stopped", got)
+	}
+}
+
+// concurrent searches one job from several goroutines at a time.
+func concurrent(t *testing.T, e engine.Engine) {
+	header := [32]byte{2}
+	ref := qpow.NewReference(header)
+	job := prepare(t, e, header, ref.Distance(u512.From64(350)))
+	var wg sync.WaitGroup
+	for part := range uint64(5) {
+		wg.Go(func() {
+			r := engine.Range{Start: u512.From64(100 * part), End: u512.From64(100*part + 99)}
+			if got, want := run(t, job, r), oracle(ref, r, ref.Distance(u512.From64(350))); got != want {
+				t.Errorf("part %d: got %+v, want %+v", part, got, want)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// verify compares Verify with the reference, at and around the threshold.
+func verify(t *testing.T, e engine.Engine) {
+	header := [32]byte{3}
+	ref := qpow.NewReference(header)
+	for _, nonce := range []u512.Uint{{}, u512.From64(1), u512.From64(77), fromEnd(1), fromEnd(0)} {
+		want := ref.Distance(nonce)
+		for _, threshold := range []u512.Uint{want, want.SubWrap(u512.From64(1)), u512.Max(), {}} {
+			distance, ok := prepare(t, e, header, threshold).Verify(nonce)
+			wantOK := !nonce.IsZero() && want.Cmp(threshold) <= 0
+			if distance != want || ok != wantOK {
+				t.Errorf("nonce %s, threshold %s: %s, %t, want %s, %t", nonce.Hex(), threshold.Hex(), distance.Hex(), ok, want.Hex(), wantOK)
+			}
+		}
+	}
+}
+
+// BenchmarkStop measures from the call of Stop to the return of the search.
+func BenchmarkStop(b *testing.B, e engine.Engine) {
+	job := prepare(b, e, [32]byte{1}, u512.Uint{})
+	done := make(chan engine.Outcome)
+	for b.Loop() {
+		b.StopTimer()
+		var p engine.Progress
+		go func() { done <- job.Search(engine.Range{Start: u512.From64(1), End: u512.Max()}, &p) }()
+		for p.Evaluated() == 0 {
+			runtime.Gosched()
+		}
+		b.StartTimer()
+		p.Stop()
+		<-done
+	}
+}

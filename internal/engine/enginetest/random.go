@@ -1,0 +1,118 @@
+package enginetest
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// oracle searches r the obvious way: every nonce by itself, by the reference.
+// It is for short ranges.
+func oracle(ref *qpow.Reference, r engine.Range, threshold u512.Uint) result {
+	var evaluated uint64
+	for nonce := r.Start; nonce.Cmp(r.End) <= 0; nonce = nonce.AddWrap(u512.From64(1)) {
+		if !nonce.IsZero() {
+			evaluated++
+			if _, ok := ref.Verify(nonce, threshold); ok {
+				return result{engine.Outcome{Status: engine.Found, Nonce: nonce}, evaluated}
+			}
+		}
+		if nonce == u512.Max() {
+			break
+		}
+	}
+	return result{engine.Outcome{Status: engine.Exhausted}, evaluated}
+}
+
+// maxSize bounds the ranges that are drawn: it is what the oracle takes 2 ms for.
+const maxSize = 24
+
+// draw makes a search from random choices: ranges of 1 to maxSize nonces, from
+// 0, up to 2^512−1, across the first saturated nonce, across carries between
+// words, anywhere; thresholds of every difficulty that such a range can meet,
+// and those that exactly one nonce of it meets or misses by one.
+func draw(r *rand.Rand) (s search) {
+	for i := range 4 {
+		binary.BigEndian.PutUint64(s.header[8*i:], r.Uint64())
+	}
+	if r.IntN(4) == 0 { // a small int(h), whose saturated tail is short
+		s.header = [32]byte{31: byte(r.IntN(2 * maxSize))}
+	}
+	size := u512.From64(1 + r.Uint64N(maxSize))
+	if r.IntN(4) == 0 {
+		size = u512.From64(1)
+	}
+	span := size.SubWrap(u512.From64(1))
+	switch r.IntN(6) {
+	case 0: // from 0
+	case 1: // up to the end
+		s.r.Start = u512.Max().SubWrap(span)
+	case 2: // across or near the first saturated nonce
+		ref := qpow.Reference{Header: s.header}
+		near := ref.LastDistinct(u512.Uint{}, u512.Max()).SubWrap(u512.From64(r.Uint64N(maxSize)))
+		s.r.Start = near.SubWrap(u512.From64(maxSize))
+	case 3: // across a power of two
+		s.r.Start = u512.From64(1).Lsh(uint(5 + r.IntN(507))).SubWrap(u512.From64(r.Uint64N(maxSize)))
+	case 4: // small
+		s.r.Start = u512.From64(r.Uint64N(1000))
+	default: // anywhere
+		for i := range s.r.Start {
+			s.r.Start[i] = r.Uint64()
+		}
+		s.r.Start = s.r.Start.Rsh(uint(r.IntN(u512.Bits)))
+	}
+	s.r.End = s.r.Start.AddSat(span)
+
+	ref := qpow.NewReference(s.header)
+	one := s.r.Start.AddSat(u512.From64(r.Uint64N(maxSize))) // of the range, or a little above
+	switch r.IntN(8) {
+	case 0:
+		s.threshold = u512.Uint{}
+	case 1:
+		s.threshold = ref.Distance(one)
+	case 2:
+		s.threshold = ref.Distance(one).SubWrap(u512.From64(1))
+	default:
+		s.threshold = u512.Max().Rsh(uint(r.IntN(8)))
+	}
+	s.want = oracle(ref, s.r, s.threshold)
+	return s
+}
+
+// randomized compares n random searches with the oracle, always the same ones:
+// [Fuzz] is what goes looking for others.
+func randomized(t *testing.T, e engine.Engine, n int) {
+	const parts = 8
+	for part := range uint64(parts) {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(2026, part))
+			found := 0
+			for range (n + parts - 1) / parts {
+				s := draw(r)
+				s.check(t, e)
+				if s.want.Status == engine.Found {
+					found++
+				}
+				if t.Failed() {
+					return
+				}
+			}
+			if found == 0 {
+				t.Error("no search found anything: these searches show nothing")
+			}
+		})
+	}
+}
+
+// Fuzz compares searches of the fuzzer's choosing with the oracle.
+func Fuzz(f *testing.F, e engine.Engine) {
+	f.Add(uint64(0), uint64(0))
+	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
+		draw(rand.New(rand.NewPCG(seed1, seed2))).check(t, e)
+	})
+}
