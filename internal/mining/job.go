@@ -1,0 +1,138 @@
+package mining
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Status is where a job is in its life: Running, then one of the others for ever.
+type Status int
+
+// The states of a job.
+const (
+	// Running jobs are being searched, or wait for a worker.
+	Running Status = iota
+	// Completed jobs have a valid nonce, confirmed by the reference rule.
+	Completed
+	// Failed jobs have no valid nonce in their range, or an engine that erred.
+	Failed
+	// Cancelled jobs were given up by their owner, or by the miner's shutdown.
+	Cancelled
+)
+
+// String returns the lower-case name of the status.
+func (s Status) String() string {
+	switch s {
+	case Running:
+		return "running"
+	case Completed:
+		return "completed"
+	case Failed:
+		return "failed"
+	case Cancelled:
+		return "cancelled"
+	default:
+		return fmt.Sprintf("Status(%d)", int(s))
+	}
+}
+
+// Request is what a job is made of.
+type Request struct {
+	// ID names the job for as long as it is known. It must be new.
+	ID string
+	// Header is the mining hash to search for.
+	Header [32]byte
+	// Threshold is the largest distance of a valid nonce.
+	Threshold u512.Uint
+	// Range holds the nonces to search. It must not be empty.
+	Range engine.Range
+}
+
+// Job is a search that a [Miner] was asked for.
+type Job struct {
+	id      string
+	miner   *Miner
+	search  engine.Job
+	started time.Time
+	done    chan struct{}
+
+	// All that follows is guarded by miner.mu.
+
+	status Status
+	nonce  u512.Uint // the winner of a completed job
+	ended  time.Time // zero while running
+	// evaluated is the final count of a job that is over. While it runs, the
+	// count is the sum over progress, which has an element for each worker.
+	evaluated uint64
+	progress  []engine.Progress
+
+	unleased  engine.Range // the nonces that no worker has been given yet
+	leases    int          // leases that are out
+	leaseBits uint         // the next lease has up to 2^leaseBits nonces
+}
+
+// ID returns the name that the job was submitted under.
+func (j *Job) ID() string { return j.id }
+
+// Done returns a channel that is closed the moment the job is over.
+func (j *Job) Done() <-chan struct{} { return j.done }
+
+// Snapshot is what is known of a job at one moment.
+type Snapshot struct {
+	// Status is where the job is in its life.
+	Status Status
+	// Nonce is the winning nonce of a completed job.
+	Nonce u512.Uint
+	// Evaluated counts the nonces evaluated so far by all workers. It is final
+	// once the job is over.
+	Evaluated uint64
+	// Elapsed is the time from the job's start to now, or to its end.
+	Elapsed time.Duration
+}
+
+// Snapshot returns what is known of the job now.
+func (j *Job) Snapshot() Snapshot {
+	j.miner.mu.Lock()
+	defer j.miner.mu.Unlock()
+	s := Snapshot{Status: j.status, Nonce: j.nonce}
+	if j.status == Running {
+		s.Evaluated, s.Elapsed = j.count(), time.Since(j.started)
+	} else {
+		s.Evaluated, s.Elapsed = j.evaluated, j.ended.Sub(j.started)
+	}
+	return s
+}
+
+// count sums up the workers' counters.
+func (j *Job) count() uint64 {
+	sum := uint64(0)
+	for i := range j.progress {
+		n := j.progress[i].Evaluated()
+		if sum > math.MaxUint64-n {
+			return math.MaxUint64
+		}
+		sum += n
+	}
+	return sum
+}
+
+// end moves a running job to its final status; miner.mu is held. It reports
+// false, and changes nothing, if the job is over already. The workers are told
+// to stop; what they evaluate before they notice is no longer counted.
+func (j *Job) end(status Status) bool {
+	if j.status != Running {
+		return false
+	}
+	for i := range j.progress {
+		j.progress[i].Stop()
+	}
+	j.status, j.ended, j.evaluated = status, time.Now(), j.count()
+	// Kept for minutes, an ended job should hold only its result.
+	j.progress, j.search = nil, nil
+	close(j.done)
+	return true
+}

@@ -1,0 +1,280 @@
+package mining
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Retention is how long a job is known after its end. Counted from its start,
+// the result of a long job would be gone before anybody could fetch it.
+const Retention = 5 * time.Minute
+
+// The reasons for which Submit refuses a job.
+var (
+	// ErrExists says that a job of that name is known, whatever its state.
+	ErrExists = errors.New("job already exists")
+	// ErrClosed says that the miner is shutting down.
+	ErrClosed = errors.New("miner is shutting down")
+)
+
+// Miner searches jobs on a fixed number of workers, which all running jobs share.
+type Miner struct {
+	engine  engine.Engine
+	workers int
+	log     *slog.Logger
+
+	// mu guards what follows and the state of every job. It is held for
+	// microseconds: never during a search, a verification or a log line.
+	mu     sync.Mutex
+	wake   *sync.Cond // something was queued, or the miner was closed
+	closed bool
+	jobs   map[string]*Job // all that are known
+	queue  []*Job          // running, with nonces to lease, in turn
+	over   []*Job          // known and over, in the order of their ends
+}
+
+// New returns a miner that searches with e on so many workers (at least one)
+// once Run is called.
+func New(e engine.Engine, workers int, log *slog.Logger) *Miner {
+	m := &Miner{engine: e, workers: workers, log: log, jobs: make(map[string]*Job)}
+	m.wake = sync.NewCond(&m.mu)
+	return m
+}
+
+// Run works on the submitted jobs until ctx is done. Then it refuses further
+// jobs, cancels those that run, and returns when every worker has stopped.
+func (m *Miner) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	for worker := range m.workers {
+		workers.Go(func() { m.work(worker) })
+	}
+	<-ctx.Done()
+	m.close()
+	workers.Wait()
+}
+
+// close ends all jobs and sends the workers home.
+func (m *Miner) close() {
+	m.mu.Lock()
+	m.closed = true
+	m.wake.Broadcast()
+	var cancelled []*Job
+	for _, job := range m.jobs {
+		if m.end(job, Cancelled) {
+			cancelled = append(cancelled, job)
+		}
+	}
+	m.mu.Unlock()
+	for _, job := range cancelled {
+		m.logEnd(job, slog.String("reason", "the miner is shutting down"))
+	}
+}
+
+// Submit starts a job. Its errors are ErrExists, ErrClosed, an empty range, or
+// the engine's.
+func (m *Miner) Submit(r Request) (*Job, error) {
+	if r.Range.Empty() {
+		return nil, errors.New("the range of nonces is empty")
+	}
+	if err := m.admit(r.ID); err != nil {
+		return nil, err
+	}
+	search, err := m.engine.Prepare(r.Header, r.Threshold)
+	if err != nil {
+		return nil, fmt.Errorf("preparing header %x for %s: %w", r.Header, m.engine.Name(), err)
+	}
+	job := &Job{
+		id:        r.ID,
+		miner:     m,
+		search:    search,
+		started:   time.Now(),
+		done:      make(chan struct{}),
+		progress:  make([]engine.Progress, m.workers),
+		unleased:  r.Range,
+		leaseBits: firstLeaseBits,
+	}
+	if err := m.start(job); err != nil {
+		return nil, err
+	}
+	m.log.Info("job started", "job", job.id, "engine", m.engine.Name(), "header", fmt.Sprintf("%x", r.Header),
+		"threshold_bits", r.Threshold.BitLen(), "start", r.Range.Start.Hex(), "end", r.Range.End.Hex())
+	return job, nil
+}
+
+// admit says whether a job of that name would be taken.
+func (m *Miner) admit(id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.admitLocked(id)
+}
+
+func (m *Miner) admitLocked(id string) error {
+	if m.closed {
+		return ErrClosed
+	}
+	m.forget()
+	if _, known := m.jobs[id]; known {
+		return ErrExists
+	}
+	return nil
+}
+
+// start hands a prepared job to the workers, unless another of its name came
+// first.
+func (m *Miner) start(job *Job) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.admitLocked(job.id); err != nil {
+		return err
+	}
+	m.jobs[job.id] = job
+	m.queue = append(m.queue, job)
+	m.wake.Broadcast()
+	return nil
+}
+
+// Job returns the job of that name, if it is known.
+func (m *Miner) Job(id string) (*Job, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget()
+	job, known := m.jobs[id]
+	return job, known
+}
+
+// Cancel ends the job of that name if it runs, and reports whether it is known.
+// A job that is over stays as it is.
+func (m *Miner) Cancel(id string) (known bool) {
+	m.mu.Lock()
+	m.forget()
+	job, known := m.jobs[id]
+	ended := known && m.end(job, Cancelled)
+	m.mu.Unlock()
+	if ended {
+		m.logEnd(job)
+	}
+	return known
+}
+
+// forget drops the jobs whose retention is over; mu is held. It is called
+// whenever a job is asked for, so nothing has to run in the meantime.
+func (m *Miner) forget() {
+	for len(m.over) > 0 && time.Since(m.over[0].ended) >= Retention {
+		delete(m.jobs, m.over[0].id)
+		m.over[0] = nil
+		m.over = m.over[1:]
+	}
+}
+
+// end moves a job to its final status and starts its retention; mu is held. It
+// reports false, and changes nothing, if the job is over already.
+func (m *Miner) end(job *Job, status Status) bool {
+	if !job.end(status) {
+		return false
+	}
+	m.queue = slices.DeleteFunc(m.queue, func(queued *Job) bool { return queued == job })
+	m.over = append(m.over, job)
+	return true
+}
+
+// work is the life of one worker.
+func (m *Miner) work(worker int) {
+	for {
+		l, ok := m.next(worker)
+		if !ok {
+			return
+		}
+		began := time.Now()
+		outcome := l.search.Search(l.Range, l.progress)
+		m.settle(l, outcome, time.Since(began))
+	}
+}
+
+// next waits for a running job with nonces to lease, and takes the next lease
+// of the one whose turn it is. It reports false when the miner is closed.
+func (m *Miner) next(worker int) (lease, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for !m.closed && len(m.queue) == 0 {
+		m.wake.Wait()
+	}
+	if m.closed {
+		return lease{}, false
+	}
+	job := m.queue[0]
+	m.queue = slices.Delete(m.queue, 0, 1)
+	l := job.take(worker)
+	if !job.unleased.Empty() {
+		m.queue = append(m.queue, job)
+	}
+	return l, true
+}
+
+// settle takes a lease back and draws the consequences of how its search ended.
+func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
+	// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
+	wrong := outcome.Status == engine.Found && !l.confirm(outcome.Nonce)
+	if wrong {
+		m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; the job fails, and the nonce goes nowhere",
+			"job", l.job.id, "engine", m.engine.Name(), "nonce", outcome.Nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
+	}
+
+	m.mu.Lock()
+	ended, detail := false, slog.Attr{}
+	l.job.leases--
+	switch {
+	case wrong:
+		ended, detail = m.end(l.job, Failed), slog.String("reason", "the engine reported a wrong nonce")
+	case outcome.Status == engine.Found:
+		ended, detail = m.end(l.job, Completed), slog.String("nonce", outcome.Nonce.Hex())
+		if ended {
+			l.job.nonce = outcome.Nonce
+		}
+	case outcome.Status == engine.Exhausted:
+		l.job.resize(l, took)
+		if l.job.leases == 0 && l.job.unleased.Empty() {
+			ended, detail = m.end(l.job, Failed), slog.String("reason", "no valid nonce in the range")
+		}
+	default:
+		// The usual way here is a job that is over, for which end does nothing. But
+		// if it still ran, its nonces would be lost and it would never end.
+		ended, detail = m.end(l.job, Failed), slog.String("reason", "the engine stopped unasked")
+	}
+	m.mu.Unlock()
+	if ended {
+		m.logEnd(l.job, detail)
+	}
+}
+
+// confirm judges a found nonce by the reference rule. A wrong nonce that the
+// node believes costs it a block.
+func (l lease) confirm(nonce u512.Uint) bool {
+	if nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
+		return false
+	}
+	_, ok := l.search.Verify(nonce)
+	return ok
+}
+
+// logEnd reports the end of a job.
+func (m *Miner) logEnd(job *Job, details ...slog.Attr) {
+	s := job.Snapshot()
+	rate := 0.0
+	if s.Elapsed > 0 {
+		rate = float64(s.Evaluated) / s.Elapsed.Seconds()
+	}
+	m.log.LogAttrs(context.Background(), slog.LevelInfo, "job "+s.Status.String(), append([]slog.Attr{
+		slog.String("job", job.id),
+		slog.Uint64("hashes", s.Evaluated),
+		slog.Duration("elapsed", s.Elapsed.Round(time.Millisecond)),
+		slog.Int64("hashes_per_second", int64(rate)),
+	}, details...)...)
+}
