@@ -1,0 +1,376 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// startMiner runs a miner for as long as the test takes.
+func startMiner(t testing.TB, e engine.Engine) *mining.Miner {
+	m := mining.New(e, 1, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return m
+}
+
+// mineBody is a body for POST /mine, with some fields changed: each change is
+// the field's name and its value in JSON; no value leaves the field out.
+func mineBody(jobID string, changes ...string) string {
+	fields := []string{
+		"job_id", fmt.Sprintf("%q", jobID),
+		"mining_hash", `"` + strings.Repeat("0a", 32) + `"`,
+		"distance_threshold", `"` + u512.Max().String() + `"`,
+		"nonce_start", `"` + u512.From64(1).PaddedHex() + `"`,
+		"nonce_end", `"` + u512.Max().PaddedHex() + `"`,
+	}
+	var members []string
+	for i := 0; i < len(fields); i += 2 {
+		value := fields[i+1]
+		for j := 0; j < len(changes); j += 2 {
+			if changes[j] == fields[i] {
+				value = changes[j+1]
+			}
+		}
+		if value != "" {
+			members = append(members, fmt.Sprintf("%q:%s", fields[i], value))
+		}
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// contract checks answers against api/openapi.yaml.
+type contract struct {
+	doc *openapi3.T
+	// open holds the answers, as "path code", that no test has seen yet.
+	open map[string]bool
+}
+
+func loadContract(t *testing.T) *contract {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c := &contract{doc, make(map[string]bool)}
+	for path := range doc.Paths.Map() {
+		for code := range c.operation(t, path).Responses.Map() {
+			c.open[path+" "+code] = true
+		}
+	}
+	return c
+}
+
+// operation returns the one operation of a path.
+func (c *contract) operation(t *testing.T, path string) *openapi3.Operation {
+	t.Helper()
+	operations := c.doc.Paths.Value(path).Operations()
+	if len(operations) != 1 {
+		t.Fatalf("%s has %d operations, want one", path, len(operations))
+	}
+	for _, o := range operations {
+		return o
+	}
+	return nil
+}
+
+// template returns the path of the contract that a request's path is of, or "".
+func (c *contract) template(path string) string {
+	template := path
+	if segments := strings.Split(path, "/"); len(segments) == 3 && segments[2] != "" {
+		template = "/" + segments[1] + "/{job_id}"
+	}
+	if c.doc.Paths.Value(template) == nil {
+		return ""
+	}
+	return template
+}
+
+// check holds an answer to the contract.
+func (c *contract) check(t *testing.T, path string, code int, body any) {
+	t.Helper()
+	template := c.template(path)
+	if template == "" {
+		if code != http.StatusNotFound {
+			t.Errorf("%s is not in the contract, and was answered with %d", path, code)
+		}
+		return
+	}
+	response := c.operation(t, template).Responses.Status(code)
+	if response == nil {
+		t.Errorf("the contract has no answer %d to %s", code, template)
+		return
+	}
+	if err := response.Value.Content.Get("application/json").Schema.Value.VisitJSON(body); err != nil {
+		t.Errorf("answer %d to %s: %v", code, template, err)
+	}
+	delete(c.open, fmt.Sprint(template, " ", code))
+}
+
+// checkMine holds a refusal of a body to what the contract says of bodies.
+func (c *contract) checkMine(t *testing.T, body string, accepted bool) {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(body), &value); err != nil {
+		return
+	}
+	schema := c.operation(t, "/mine").RequestBody.Value.Content.Get("application/json").Schema.Value
+	if err := schema.VisitJSON(value); err != nil && accepted {
+		t.Errorf("accepted a body that the contract refuses: %v", err)
+	}
+}
+
+// broken is an engine that cannot prepare a job.
+type broken struct{ fast.Engine }
+
+func (broken) Prepare([32]byte, u512.Uint) (engine.Job, error) {
+	return nil, errors.New("out of order")
+}
+
+// TestContract has a row for every row of the contract's tables.
+func TestContract(t *testing.T) {
+	c := loadContract(t)
+	miner := startMiner(t, fast.Engine{})
+	service := New(miner, slog.New(slog.DiscardHandler))
+	closed := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler))
+	ended, end := context.WithCancel(context.Background())
+	end()
+	closed.Run(ended)
+
+	submit := func(id string, threshold u512.Uint, first, last u512.Uint) *mining.Job {
+		job, err := miner.Submit(mining.Request{ID: id, Threshold: threshold, Range: engine.Range{Start: first, End: last}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return job
+	}
+	one := u512.From64(1)
+	completed := submit("completed", u512.Max(), one, u512.Max())
+	<-completed.Done()
+	<-submit("failed", u512.Uint{}, one, u512.From64(5)).Done()
+	submit("cancelled", u512.Uint{}, one, u512.Max())
+	miner.Cancel("cancelled")
+	submit("running", u512.Uint{}, one, u512.Max())
+	submit("to cancel", u512.Uint{}, one, u512.Max())
+	for _, id := range []string{"..", ".", "a/b", "%", "ünï ?#", "mine"} {
+		submit(id, u512.Uint{}, one, one)
+	}
+
+	work := one.PaddedHex()
+	z128, f128 := strings.Repeat("0", 128), strings.Repeat("f", 128)
+	refused := func(id, message string) string {
+		return fmt.Sprintf(`{"status":"error","job_id":%q,"message":%q}`, id, message)
+	}
+	known := func(id, status string) string {
+		return fmt.Sprintf(`{"status":%q,"job_id":%q,"nonce":null,"work":null}`, status, id)
+	}
+	notFound := `{"status":"not_found","job_id":"no","nonce":null,"work":null,"hash_count":0,"elapsed_time":0}`
+
+	for _, row := range []struct {
+		name         string
+		method, path string
+		body         string
+		contentType  string
+		code         int
+		// want is the body. Where it lacks hash_count or elapsed_time of a
+		// result, they may have any value; where it has no message, "*" does.
+		want string
+	}{
+		// POST /mine
+		{name: "accepted", path: "/mine", body: mineBody("a1"), code: 200, want: `{"status":"accepted","job_id":"a1"}`},
+		{name: "start = end", path: "/mine", body: mineBody("a2", "nonce_end", `"`+work+`"`), code: 200, want: `{"status":"accepted","job_id":"a2"}`},
+		{name: "hex of either case", path: "/mine", body: mineBody("a3", "mining_hash", `"`+strings.Repeat("aB", 32)+`"`, "nonce_end", `"`+strings.ToUpper(f128)+`"`), code: 200, want: `{"status":"accepted","job_id":"a3"}`},
+		{name: "unknown fields", path: "/mine", body: `{"x":1,"x":[{"job_id":2}],` + mineBody("a4")[1:], code: 200, want: `{"status":"accepted","job_id":"a4"}`},
+		{name: "a threshold with leading zeros", path: "/mine", body: mineBody("a5", "distance_threshold", `"007"`), code: 200, want: `{"status":"accepted","job_id":"a5"}`},
+		{name: "a name that is no UUID", path: "/mine", body: mineBody("<&>é"), code: 200, want: `{"status":"accepted","job_id":"<&>é"}`},
+		{name: "JSON with a charset", path: "/mine", contentType: "application/json; charset=utf-8", body: mineBody("a6"), code: 200, want: `{"status":"accepted","job_id":"a6"}`},
+		{name: "no Content-Type", path: "/mine", contentType: "-", body: mineBody("a7"), code: 200, want: `{"status":"accepted","job_id":"a7"}`},
+
+		{name: "empty job_id", path: "/mine", body: mineBody("", "mining_hash", `"x"`), code: 400, want: refused("", "job_id cannot be empty")},
+		{name: "short hash", path: "/mine", body: mineBody("b", "mining_hash", `"zz"`, "distance_threshold", `""`), code: 400, want: refused("b", "mining_hash must be 64 hex characters")},
+		{name: "hash with a prefix", path: "/mine", body: mineBody("b", "mining_hash", `"0x`+strings.Repeat("00", 32)+`"`), code: 400, want: refused("b", "mining_hash must be 64 hex characters")},
+		{name: "hash not hex", path: "/mine", body: mineBody("b", "mining_hash", `"`+strings.Repeat("0g", 32)+`"`, "distance_threshold", `""`), code: 400, want: refused("b", "mining_hash must be valid hex")},
+		{name: "empty threshold", path: "/mine", body: mineBody("b", "distance_threshold", `""`, "nonce_start", `""`), code: 400, want: refused("b", "distance_threshold must be a valid decimal number")},
+		{name: "threshold in hex", path: "/mine", body: mineBody("b", "distance_threshold", `"ff"`), code: 400, want: refused("b", "distance_threshold must be a valid decimal number")},
+		{name: "negative threshold", path: "/mine", body: mineBody("b", "distance_threshold", `"-1"`), code: 400, want: refused("b", "distance_threshold must be a valid decimal number")},
+		{name: "threshold of 2^512", path: "/mine", body: mineBody("b", "distance_threshold", `"13407807929942597099574024998205846127479365820592393377723561443721764030073546976801874298166903427690031858186486050853753882811946569946433649006084096"`), code: 400, want: refused("b", "distance_threshold must be a valid decimal number")},
+		{name: "short start", path: "/mine", body: mineBody("b", "nonce_start", `"zz"`, "nonce_end", `""`), code: 400, want: refused("b", "nonce_start must be 128 hex characters")},
+		{name: "long end", path: "/mine", body: mineBody("b", "nonce_start", `"`+strings.Repeat("z", 128)+`"`, "nonce_end", `"0`+f128+`"`), code: 400, want: refused("b", "nonce_end must be 128 hex characters")},
+		{name: "start not hex", path: "/mine", body: mineBody("b", "nonce_start", `"`+strings.Repeat("z", 128)+`"`, "nonce_end", `"`+strings.Repeat("z", 128)+`"`), code: 400, want: refused("b", "nonce_start must be valid hex")},
+		{name: "end not hex", path: "/mine", body: mineBody("b", "nonce_end", `"`+strings.Repeat("z", 128)+`"`), code: 400, want: refused("b", "nonce_end must be valid hex")},
+		{name: "start > end", path: "/mine", body: mineBody("b", "nonce_end", `"`+z128+`"`), code: 400, want: refused("b", "nonce_start must be <= nonce_end")},
+
+		{name: "job_id of a running job", path: "/mine", body: mineBody("running"), code: 409, want: refused("running", "Job already exists")},
+		{name: "job_id of a completed job", path: "/mine", body: mineBody("completed"), code: 409, want: refused("completed", "Job already exists")},
+		{name: "job_id of a cancelled job", path: "/mine", body: mineBody("cancelled"), code: 409, want: refused("cancelled", "Job already exists")},
+
+		{name: "missing threshold", path: "/mine", body: mineBody("b", "distance_threshold", ""), code: 400, want: refused("b", "missing field `distance_threshold`")},
+		{name: "missing job_id", path: "/mine", body: mineBody("b", "job_id", ""), code: 400, want: refused("", "missing field `job_id`")},
+		{name: "field names have a case", path: "/mine", body: strings.Replace(mineBody("b"), "job_id", "JOB_ID", 1), code: 400, want: refused("", "missing field `job_id`")},
+		{name: "null", path: "/mine", body: mineBody("b", "nonce_end", "null"), code: 400, want: refused("b", "field `nonce_end` must be a string")},
+		{name: "null job_id", path: "/mine", body: mineBody("b", "job_id", "null"), code: 400, want: refused("", "field `job_id` must be a string")},
+		{name: "number", path: "/mine", body: mineBody("b", "distance_threshold", "5"), code: 400, want: refused("b", "field `distance_threshold` must be a string")},
+		{name: "repeated field", path: "/mine", body: `{"nonce_end":"1",` + mineBody("b")[1:], code: 400, want: refused("b", "duplicate field `nonce_end`")},
+		{name: "empty object", path: "/mine", body: "{}", code: 400, want: refused("", "missing field `job_id`")},
+		{name: "array", path: "/mine", body: "[" + mineBody("b") + "]", code: 400, want: refused("", "the body must be a JSON object")},
+		{name: "empty body", path: "/mine", body: "", code: 400, want: refused("", "*")},
+		{name: "half a body", path: "/mine", body: mineBody("b")[:100], code: 400, want: refused("", "*")},
+		{name: "a body and more", path: "/mine", body: mineBody("b") + "x", code: 400, want: refused("", "*")},
+		{name: "not UTF-8", path: "/mine", body: strings.Replace(mineBody("b"), `"b"`, "\"\xff\"", 1), code: 400, want: refused("", "*")},
+		{name: "too large", path: "/mine", body: mineBody(strings.Repeat("x", MaxBody)), code: 413, want: refused("", "the body must not exceed 65536 bytes")},
+		{name: "not JSON", path: "/mine", contentType: "text/plain", body: mineBody("b"), code: 415, want: refused("", "Content-Type must be application/json")},
+		{name: "bad Content-Type", path: "/mine", contentType: ";", body: mineBody("b"), code: 415, want: refused("", "Content-Type must be application/json")},
+		{name: "GET /mine", method: "GET", path: "/mine", code: 405, want: refused("", "method not allowed: use POST")},
+
+		// GET /result/{job_id}
+		{name: "running", path: "/result/running", code: 200, want: known("running", "running")},
+		{name: "completed", path: "/result/completed", code: 200, want: `{"status":"completed","job_id":"completed","nonce":"1","work":"` + work + `","hash_count":1}`},
+		{name: "failed", path: "/result/failed", code: 200, want: `{"status":"failed","job_id":"failed","nonce":null,"work":null,"hash_count":5}`},
+		{name: "cancelled", path: "/result/cancelled", code: 200, want: known("cancelled", "cancelled")},
+		{name: "unknown result", path: "/result/no", code: 404, want: notFound},
+		{name: "POST /result", method: "POST", path: "/result/running", code: 405, want: `{"status":"error","job_id":"running","nonce":null,"work":null,"hash_count":0,"elapsed_time":0,"message":"method not allowed: use GET"}`},
+		{name: "job ..", path: "/result/..", code: 200, want: known("..", "failed")},
+		{name: "job .", path: "/result/%2e", code: 200, want: known(".", "failed")},
+		{name: "job a/b", path: "/result/a%2Fb", code: 200, want: known("a/b", "failed")},
+		{name: "job %", path: "/result/%25", code: 200, want: known("%", "failed")},
+		{name: "job ünï ?#", path: "/result/%C3%BCn%C3%AF%20%3F%23", code: 200, want: known("ünï ?#", "failed")},
+		{name: "job mine", path: "/result/mine", code: 200, want: known("mine", "failed")},
+
+		// POST /cancel/{job_id}
+		{name: "cancel", path: "/cancel/to%20cancel", code: 200, want: `{"status":"cancelled","job_id":"to cancel"}`},
+		{name: "and ask", path: "/result/to%20cancel", code: 200, want: known("to cancel", "cancelled")},
+		{name: "cancel again", path: "/cancel/to%20cancel", body: "whatever", contentType: "text/plain", code: 200, want: `{"status":"cancelled","job_id":"to cancel"}`},
+		{name: "cancel a completed job", path: "/cancel/completed", code: 200, want: `{"status":"cancelled","job_id":"completed"}`},
+		{name: "which stays completed", path: "/result/completed", code: 200, want: `{"status":"completed","job_id":"completed","nonce":"1","work":"` + work + `","hash_count":1}`},
+		{name: "cancel an unknown job", path: "/cancel/no", code: 404, want: `{"status":"not_found","job_id":"no","message":"Job not found"}`},
+		{name: "GET /cancel", method: "GET", path: "/cancel/running", code: 405, want: refused("running", "method not allowed: use POST")},
+
+		// Any other path.
+		{name: "root", method: "GET", path: "/", code: 404, want: refused("", "*")},
+		{name: "no job", method: "GET", path: "/result/", code: 404, want: refused("", "*")},
+		{name: "no job and no slash", method: "GET", path: "/result", code: 404, want: refused("", "*")},
+		{name: "a path below", method: "GET", path: "/result/running/x", code: 404, want: refused("", "*")},
+		{name: "a slash too many", path: "/mine/", body: mineBody("c"), code: 404, want: refused("", "*")},
+		{name: "slashes at the front", path: "//mine", body: mineBody("c"), code: 404, want: refused("", "*")},
+		{name: "dots", method: "GET", path: "/x/../result/running", code: 404, want: refused("", "*")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if row.method == "" {
+				row.method = http.MethodPost
+				if strings.HasPrefix(row.path, "/result/") {
+					row.method = http.MethodGet
+				}
+			}
+			code, got := ask(t, service, row.method, row.path, row.contentType, row.body)
+			if code != row.code {
+				t.Errorf("code %d, want %d", code, row.code)
+			}
+			c.check(t, row.path, code, got)
+			if row.path == "/mine" {
+				c.checkMine(t, row.body, code == http.StatusOK)
+			}
+			var want map[string]any
+			if err := json.Unmarshal([]byte(row.want), &want); err != nil {
+				t.Fatal(err)
+			}
+			for _, open := range []string{"hash_count", "elapsed_time"} {
+				if _, fixed := want[open]; !fixed {
+					delete(got, open)
+				}
+			}
+			if want["message"] == "*" && got["message"] != "" {
+				delete(want, "message")
+				delete(got, "message")
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+		})
+	}
+
+	t.Run("an engine out of order", func(t *testing.T) {
+		code, got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler)), "POST", "/mine", "", mineBody("a"))
+		if c.check(t, "/mine", code, got); code != 500 || got["job_id"] != "a" {
+			t.Errorf("%d %v", code, got)
+		}
+	})
+	t.Run("shutting down", func(t *testing.T) {
+		code, got := ask(t, New(closed, slog.New(slog.DiscardHandler)), "POST", "/mine", "", mineBody("a"))
+		if c.check(t, "/mine", code, got); code != 503 || got["job_id"] != "a" {
+			t.Errorf("%d %v", code, got)
+		}
+	})
+	for answer := range c.open {
+		t.Errorf("no test has seen the answer %s of the contract", answer)
+	}
+	if s := completed.Snapshot(); s.Status != mining.Completed {
+		t.Errorf("after all this the completed job is %s", s.Status)
+	}
+}
+
+// ask sends a request as it is, past any cleaning of paths by a client. An
+// empty contentType is JSON's, "-" is none.
+func ask(t *testing.T, handler http.Handler, method, path, contentType, body string) (code int, answer map[string]any) {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	switch contentType {
+	case "":
+		r.Header.Set("Content-Type", "application/json")
+	case "-":
+	default:
+		r.Header.Set("Content-Type", contentType)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type of the answer: %q", got)
+	}
+	raw, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatalf("the answer is no JSON object: %v\n%s", err, raw)
+	}
+	if bytes.Contains(raw, []byte(`"message":null`)) || bytes.Contains(raw, []byte(`"elapsed_time":null`)) {
+		t.Errorf("a null that the node cannot decode: %s", raw)
+	}
+	return w.Code, answer
+}
+
+// TestContractFileMatchesLimits keeps the figures in the contract's prose true.
+func TestContractFileMatchesLimits(t *testing.T) {
+	text, err := os.ReadFile("../../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%d KiB", MaxBody>>10); strings.Count(string(text), want) != 2 {
+		t.Errorf("the limit of the body, %s, is not what the contract says", want)
+	}
+}
