@@ -52,6 +52,17 @@ type Request struct {
 	Range engine.Range
 }
 
+// Result is how a job stands: how it ended, once it is over.
+type Result struct {
+	// Status is where the job is in its life.
+	Status Status
+	// Nonce is the winning nonce of a completed job, and Distance its distance
+	// by the reference rule.
+	Nonce, Distance u512.Uint
+	// Err says why a job failed: ErrExhausted, ErrWrongNonce or ErrStopped.
+	Err error
+}
+
 // Job is a search that a [Miner] was asked for.
 type Job struct {
 	id      string
@@ -62,8 +73,7 @@ type Job struct {
 
 	// All that follows is guarded by miner.mu.
 
-	status Status
-	nonce  u512.Uint // the winner of a completed job
+	result Result
 	ended  time.Time // zero while running
 	// evaluated is the final count of a job that is over. While it runs, the
 	// count is the sum over progress, which has an element for each worker.
@@ -83,10 +93,7 @@ func (j *Job) Done() <-chan struct{} { return j.done }
 
 // Snapshot is what is known of a job at one moment.
 type Snapshot struct {
-	// Status is where the job is in its life.
-	Status Status
-	// Nonce is the winning nonce of a completed job.
-	Nonce u512.Uint
+	Result
 	// Evaluated counts the nonces evaluated so far by all workers. It is final
 	// once the job is over.
 	Evaluated uint64
@@ -98,8 +105,8 @@ type Snapshot struct {
 func (j *Job) Snapshot() Snapshot {
 	j.miner.mu.Lock()
 	defer j.miner.mu.Unlock()
-	s := Snapshot{Status: j.status, Nonce: j.nonce}
-	if j.status == Running {
+	s := Snapshot{Result: j.result}
+	if s.Status == Running {
 		s.Evaluated, s.Elapsed = j.count(), time.Since(j.started)
 	} else {
 		s.Evaluated, s.Elapsed = j.evaluated, j.ended.Sub(j.started)
@@ -120,17 +127,17 @@ func (j *Job) count() uint64 {
 	return sum
 }
 
-// end moves a running job to its final status; miner.mu is held. It reports
-// false, and changes nothing, if the job is over already. The workers are told
-// to stop; what they evaluate before they notice is no longer counted.
-func (j *Job) end(status Status) bool {
-	if j.status != Running {
+// end gives a running job its final result; miner.mu is held. It reports false,
+// and changes nothing, if the job is over already. The workers are told to
+// stop; what they evaluate before they notice is no longer counted.
+func (j *Job) end(result Result) bool {
+	if j.result.Status != Running {
 		return false
 	}
 	for i := range j.progress {
 		j.progress[i].Stop()
 	}
-	j.status, j.ended, j.evaluated = status, time.Now(), j.count()
+	j.result, j.ended, j.evaluated = result, time.Now(), j.count()
 	// Kept for minutes, an ended job should hold only its result.
 	j.progress, j.search = nil, nil
 	close(j.done)

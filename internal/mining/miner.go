@@ -22,7 +22,17 @@ var (
 	// ErrExists says that a job of that name is known, whatever its state.
 	ErrExists = errors.New("job already exists")
 	// ErrClosed says that the miner is shutting down.
-	ErrClosed = errors.New("miner is shutting down")
+	ErrClosed = errors.New("the miner is shutting down")
+)
+
+// The reasons for which a job fails.
+var (
+	// ErrExhausted says that the whole range was searched in vain.
+	ErrExhausted = errors.New("no valid nonce in the range")
+	// ErrWrongNonce says that the engine reported a nonce that is not valid.
+	ErrWrongNonce = errors.New("the engine reported a wrong nonce")
+	// ErrStopped says that the engine gave up, though nobody had asked it to.
+	ErrStopped = errors.New("the engine stopped unasked")
 )
 
 // Miner searches jobs on a fixed number of workers, which all running jobs share.
@@ -68,13 +78,13 @@ func (m *Miner) close() {
 	m.wake.Broadcast()
 	var cancelled []*Job
 	for _, job := range m.jobs {
-		if m.end(job, Cancelled) {
+		if m.end(job, Result{Status: Cancelled}) {
 			cancelled = append(cancelled, job)
 		}
 	}
 	m.mu.Unlock()
 	for _, job := range cancelled {
-		m.logEnd(job, slog.String("reason", "the miner is shutting down"))
+		m.logEnd(job)
 	}
 }
 
@@ -156,7 +166,7 @@ func (m *Miner) Cancel(id string) (known bool) {
 	m.mu.Lock()
 	m.forget()
 	job, known := m.jobs[id]
-	ended := known && m.end(job, Cancelled)
+	ended := known && m.end(job, Result{Status: Cancelled})
 	m.mu.Unlock()
 	if ended {
 		m.logEnd(job)
@@ -174,10 +184,10 @@ func (m *Miner) forget() {
 	}
 }
 
-// end moves a job to its final status and starts its retention; mu is held. It
+// end gives a job its final result and starts its retention; mu is held. It
 // reports false, and changes nothing, if the job is over already.
-func (m *Miner) end(job *Job, status Status) bool {
-	if !job.end(status) {
+func (m *Miner) end(job *Job, result Result) bool {
+	if !job.end(result) {
 		return false
 	}
 	m.queue = slices.DeleteFunc(m.queue, func(queued *Job) bool { return queued == job })
@@ -220,61 +230,58 @@ func (m *Miner) next(worker int) (lease, bool) {
 
 // settle takes a lease back and draws the consequences of how its search ended.
 func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
-	// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
-	wrong := outcome.Status == engine.Found && !l.confirm(outcome.Nonce)
-	if wrong {
+	var result Result // of the job, unless it goes on
+	switch outcome.Status {
+	case engine.Found:
+		// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
+		result = l.judge(outcome.Nonce)
+	case engine.Stopped:
+		// Usually the job is over, and this comes to nothing. If it is not, its
+		// nonces are lost, and it would never end.
+		result = Result{Status: Failed, Err: ErrStopped}
+	}
+	if result.Err == ErrWrongNonce {
 		m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; the job fails, and the nonce goes nowhere",
 			"job", l.job.id, "engine", m.engine.Name(), "nonce", outcome.Nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
 	}
 
 	m.mu.Lock()
-	ended, detail := false, slog.Attr{}
 	l.job.leases--
-	switch {
-	case wrong:
-		ended, detail = m.end(l.job, Failed), slog.String("reason", "the engine reported a wrong nonce")
-	case outcome.Status == engine.Found:
-		ended, detail = m.end(l.job, Completed), slog.String("nonce", outcome.Nonce.Hex())
-		if ended {
-			l.job.nonce = outcome.Nonce
-		}
-	case outcome.Status == engine.Exhausted:
+	if outcome.Status == engine.Exhausted {
 		l.job.resize(l, took)
 		if l.job.leases == 0 && l.job.unleased.Empty() {
-			ended, detail = m.end(l.job, Failed), slog.String("reason", "no valid nonce in the range")
+			result = Result{Status: Failed, Err: ErrExhausted}
 		}
-	default:
-		// The usual way here is a job that is over, for which end does nothing. But
-		// if it still ran, its nonces would be lost and it would never end.
-		ended, detail = m.end(l.job, Failed), slog.String("reason", "the engine stopped unasked")
 	}
+	ended := result.Status != Running && m.end(l.job, result)
 	m.mu.Unlock()
 	if ended {
-		m.logEnd(l.job, detail)
+		m.logEnd(l.job)
 	}
 }
 
-// confirm judges a found nonce by the reference rule. A wrong nonce that the
-// node believes costs it a block.
-func (l lease) confirm(nonce u512.Uint) bool {
-	if nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
-		return false
+// judge checks a found nonce against the range and the reference rule. A wrong
+// nonce that the node believes costs it a block.
+func (l lease) judge(nonce u512.Uint) Result {
+	distance, ok := l.search.Verify(nonce)
+	if !ok || nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
+		return Result{Status: Failed, Err: ErrWrongNonce}
 	}
-	_, ok := l.search.Verify(nonce)
-	return ok
+	return Result{Status: Completed, Nonce: nonce, Distance: distance}
 }
 
 // logEnd reports the end of a job.
-func (m *Miner) logEnd(job *Job, details ...slog.Attr) {
+func (m *Miner) logEnd(job *Job) {
 	s := job.Snapshot()
-	rate := 0.0
+	attrs := []any{"job", job.id, "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(time.Millisecond)}
 	if s.Elapsed > 0 {
-		rate = float64(s.Evaluated) / s.Elapsed.Seconds()
+		attrs = append(attrs, "hashes_per_second", int64(float64(s.Evaluated)/s.Elapsed.Seconds()))
 	}
-	m.log.LogAttrs(context.Background(), slog.LevelInfo, "job "+s.Status.String(), append([]slog.Attr{
-		slog.String("job", job.id),
-		slog.Uint64("hashes", s.Evaluated),
-		slog.Duration("elapsed", s.Elapsed.Round(time.Millisecond)),
-		slog.Int64("hashes_per_second", int64(rate)),
-	}, details...)...)
+	switch s.Status {
+	case Completed:
+		attrs = append(attrs, "nonce", s.Nonce.Hex())
+	case Failed:
+		attrs = append(attrs, "reason", s.Err)
+	}
+	m.log.Info("job "+s.Status.String(), attrs...)
 }

@@ -282,7 +282,7 @@ func TestWrongNonce(t *testing.T) {
 			job := submit(t, m, Request{ID: "job", Range: nonces(1, 100)})
 			<-job.Done()
 			stop()
-			if s := job.Snapshot(); s.Status != Failed || !s.Nonce.IsZero() {
+			if s := job.Snapshot(); s.Status != Failed || s.Err != ErrWrongNonce || !s.Nonce.IsZero() {
 				t.Errorf("got %+v, want failed and no nonce", s)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "WRONG NONCE") {
@@ -301,7 +301,7 @@ func TestEngineStopsUnasked(t *testing.T) {
 	defer stop()
 	job := submit(t, m, Request{ID: "job", Range: nonces(1, 100)})
 	<-job.Done()
-	if s := job.Snapshot(); s.Status != Failed {
+	if s := job.Snapshot(); s.Status != Failed || s.Err != ErrStopped {
 		t.Errorf("got %+v, want failed", s)
 	}
 }
@@ -462,10 +462,10 @@ func TestRealEngine(t *testing.T) {
 		<-found.Done()
 		<-none.Done()
 		stop()
-		if s := found.Snapshot(); s.Status != Completed || s.Nonce != winner || workers == 1 && number(s.Evaluated) != winner {
+		if s := found.Snapshot(); s.Status != Completed || s.Nonce != winner || s.Distance != best || workers == 1 && number(s.Evaluated) != winner {
 			t.Errorf("%d workers: %+v, want nonce %s", workers, s, winner.Hex())
 		}
-		if s := none.Snapshot(); s.Status != Failed || s.Evaluated != 3000 {
+		if s := none.Snapshot(); s.Status != Failed || s.Err != ErrExhausted || s.Evaluated != 3000 {
 			t.Errorf("%d workers: %+v, want failed after 3000 nonces", workers, s)
 		}
 	}
