@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"text/tabwriter"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/quantus-network/quantus-miner/internal/bench"
+)
+
+// benchCmd measures engines.
+type benchCmd struct {
+	Engine   enginesFlag  `default:"all" placeholder:"NAME,…" help:"Engines to measure, separated by commas, or all."`
+	Workers  workersFlag  `aliases:"num-cores,cores" env:"MINER_WORKERS,MINER_CORES" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores."`
+	Duration durationFlag `default:"5s" help:"How long to measure each engine, and the yardstick."`
+	JSON     bool         `name:"json" help:"Print one JSON object."`
+}
+
+// Help is the text below the flags.
+func (c *benchCmd) Help() string {
+	return "The yardstick is the rate of " + bench.Yardstick + ". The ratio is a worker's rate divided by it, " +
+		"and is comparable between machines and runs; the rates are not."
+}
+
+// benchResult is the result in JSON. Rates are per second.
+type benchResult struct {
+	CPU       string         `json:"cpu"`
+	Yardstick benchYardstick `json:"yardstick"`
+	Results   []engineResult `json:"results"`
+}
+
+type benchYardstick struct {
+	Name      string  `json:"name"`
+	PerSecond float64 `json:"per_second"`
+}
+
+type engineResult struct {
+	Engine          string  `json:"engine"`
+	Workers         int     `json:"workers"`
+	NoncesPerSecond float64 `json:"nonces_per_second"`
+	PerWorker       float64 `json:"per_worker"`
+	Ratio           float64 `json:"ratio"`
+}
+
+// Run measures.
+func (c *benchCmd) Run(ctx context.Context, s streams) error {
+	duration := time.Duration(c.Duration)
+	if s.terminal {
+		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(c.Engine)+1))
+	}
+	report, err := bench.Run(ctx, c.Engine, int(c.Workers), duration)
+	if err != nil {
+		return err
+	}
+	result := benchResult{
+		CPU:       cpuName(),
+		Yardstick: benchYardstick{bench.Yardstick, report.YardstickRate},
+	}
+	for _, r := range report.Results {
+		result.Results = append(result.Results, engineResult{r.Engine, r.Workers, r.Rate, r.PerWorker(), r.PerWorker() / report.YardstickRate})
+	}
+	if c.JSON {
+		return printJSON(s.out, result)
+	}
+	fmt.Fprintf(s.out, "cpu        %s\nyardstick  %s (%s)\n\n", result.CPU, hashRate(result.Yardstick.PerSecond), result.Yardstick.Name)
+	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "engine\tworkers\tall\ta worker\tratio\t")
+	for _, r := range result.Results {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Workers, hashRate(r.NoncesPerSecond), hashRate(r.PerWorker), r.Ratio)
+	}
+	return table.Flush()
+}
+
+// cpuName is what the CPU calls itself, or its architecture if it is mute.
+func cpuName() string {
+	if name := cpuid.CPU.BrandName; name != "" {
+		return name
+	}
+	return runtime.GOARCH
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// The types of flags. Each reads itself from text, and its error says what the
+// flag must be; the parser puts the flag's name in front.
+
+// headerFlag is a mining hash.
+type headerFlag [32]byte
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *headerFlag) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(f)) {
+		return fmt.Errorf("must be 64 hex digits without a prefix, not %d characters", len(text))
+	}
+	if _, err := hex.Decode(f[:], text); err != nil {
+		return errors.New("must be 64 hex digits without a prefix")
+	}
+	return nil
+}
+
+// nonceFlag is a nonce in hex.
+type nonceFlag u512.Uint
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *nonceFlag) UnmarshalText(text []byte) error {
+	x, err := u512.ParseHex(string(text))
+	*f = nonceFlag(x)
+	return err
+}
+
+// thresholdFlag is a distance threshold in decimal.
+type thresholdFlag u512.Uint
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *thresholdFlag) UnmarshalText(text []byte) error {
+	x, err := u512.ParseDecimal(string(text))
+	*f = thresholdFlag(x)
+	return err
+}
+
+// portFlag is a TCP port; 0 is any that is free.
+type portFlag uint16
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *portFlag) UnmarshalText(text []byte) error {
+	x, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil {
+		return errors.New("must be a port from 0 (any that is free) to 65535")
+	}
+	*f = portFlag(x)
+	return nil
+}
+
+// hostFlag is a host name or an IP address to listen on.
+type hostFlag string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *hostFlag) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		// To the net package this is every interface.
+		return errors.New("must be a host name or an IP address; for every interface say 0.0.0.0 or ::")
+	}
+	*f = hostFlag(strings.Trim(string(text), "[]"))
+	return nil
+}
+
+// maxWorkers bounds --workers: more than any machine has CPUs.
+const maxWorkers = 4096
+
+// workersFlag is a number of workers.
+type workersFlag int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *workersFlag) UnmarshalText(text []byte) error {
+	x, err := strconv.Atoi(string(text))
+	if err != nil || x < 1 || x > maxWorkers {
+		return fmt.Errorf("must be a number from 1 to %d", maxWorkers)
+	}
+	*f = workersFlag(x)
+	return nil
+}
+
+// effectiveCPUs is the number of CPUs that this process may use, as the Go
+// runtime finds it at the start: the CPUs of its affinity mask, a container's
+// CPU limit (rounded up, and at least 2), or the variable GOMAXPROCS. It is not
+// to be asked once [serve] has made room for more threads.
+func effectiveCPUs() int { return runtime.GOMAXPROCS(0) }
+
+// engineFlag is an engine by its name.
+type engineFlag struct{ engine.Engine }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *engineFlag) UnmarshalText(text []byte) (err error) {
+	f.Engine, err = all.ByName(string(text))
+	return err
+}
+
+// enginesFlag is a list of engines.
+type enginesFlag []engine.Engine
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *enginesFlag) UnmarshalText(text []byte) error {
+	if string(text) == "all" {
+		*f = all.Engines()
+		return nil
+	}
+	*f = nil
+	for name := range strings.SplitSeq(string(text), ",") {
+		e, err := all.ByName(name)
+		if err != nil {
+			return fmt.Errorf("%q: %w, or all of them: all", name, err)
+		}
+		*f = append(*f, e)
+	}
+	return nil
+}
+
+// durationFlag is a time longer than nothing.
+type durationFlag time.Duration
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *durationFlag) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < time.Millisecond || d > 24*time.Hour {
+		return errors.New("must be a time from 1ms to 24h, such as 500ms or 2s")
+	}
+	*f = durationFlag(d)
+	return nil
+}
+
+// countFlag is a number of things, at least one.
+type countFlag int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *countFlag) UnmarshalText(text []byte) error {
+	x, err := strconv.ParseInt(string(text), 10, 32)
+	if err != nil || x < 1 {
+		return errors.New("must be a number from 1 to 2147483647")
+	}
+	*f = countFlag(x)
+	return nil
+}

@@ -1,0 +1,116 @@
+// Command quantus-miner is a proof-of-work miner for the Quantus network.
+//
+// Without a command it serves the HTTP API that a node mines with. The other
+// commands search and verify by hand, measure, and play the node. There is a
+// file for each of them here, and nothing else but wiring: the work is done in
+// the packages under internal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// Exit codes. They are part of the command line's contract.
+const (
+	exitOK          = 0   // done: found, valid, sealed, shut down when told to
+	exitNo          = 1   // the answer is no, or the work could not be done
+	exitUsage       = 2   // the command line or the environment makes no sense
+	exitSearchError = 3   // search: the engine failed, which says nothing about the range
+	exitInterrupted = 130 // stopped by a signal before the work was done
+)
+
+// cli is the command line: a field for each command.
+type cli struct {
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
+	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
+	Simulate simulateCmd `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+const description = `A proof-of-work miner for the Quantus network.
+
+Point a node at http://127.0.0.1:9833. To see it mine without one, run
+"quantus-miner simulate".
+
+Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 the engine failed in a search; 130 interrupted.`
+
+// streams is where a command writes.
+type streams struct {
+	out io.Writer // results
+	err io.Writer // logs, progress and errors
+	// terminal says that err is read by a person as it is written.
+	terminal bool
+}
+
+// exitError is an error with an exit code of its own. Its message is empty if
+// all has been said.
+type exitError struct {
+	code int
+	error
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks to stop; a second one, unhandled, ends the process.
+	context.AfterFunc(ctx, stop)
+	s := streams{os.Stdout, os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))}
+	os.Exit(run(ctx, os.Args[1:], s))
+}
+
+// run parses and runs a command line, and returns its exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	fail := func(code int, err error) int {
+		fmt.Fprintf(s.err, "quantus-miner: %v\n", err)
+		return code
+	}
+	var commands cli
+	helped := false
+	parser, err := kong.New(&commands,
+		kong.Name("quantus-miner"),
+		kong.Description(description),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"cpus": fmt.Sprint(effectiveCPUs())},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("reading the command line's definition: %w", err))
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("%w\nRun \"quantus-miner --help\" for what there is", err))
+	}
+	err = command.Run()
+	if exit, ok := errors.AsType[exitError](err); ok {
+		if exit.error != nil {
+			return fail(exit.code, err)
+		}
+		return exit.code
+	}
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return fail(exitInterrupted, errors.New("interrupted"))
+	default:
+		return fail(exitNo, err)
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// searchCmd searches a range by hand.
+type searchCmd struct {
+	Header    headerFlag    `required:"" placeholder:"HEX" help:"Mining hash: 64 hex digits."`
+	Threshold thresholdFlag `required:"" placeholder:"DECIMAL" help:"Largest distance of a valid nonce, in decimal, below 2^512."`
+	Start     nonceFlag     `required:"" placeholder:"HEX" help:"First nonce of the range: 1 to 128 hex digits."`
+	End       nonceFlag     `required:"" placeholder:"HEX" help:"Last nonce of the range: 1 to 128 hex digits."`
+	JSON      bool          `name:"json" help:"Print one JSON object."`
+	minerFlags
+}
+
+// Help is the text below the flags.
+func (c *searchCmd) Help() string {
+	return "With --workers 1 the lowest valid nonce of the range is found, with more workers any.\n\n" +
+		"Exit code 0: found. 1: exhausted. 3: the engine failed."
+}
+
+// Validate implements the parser's check of the command as a whole.
+func (c *searchCmd) Validate() error {
+	if u512.Uint(c.Start).Cmp(u512.Uint(c.End)) > 0 {
+		return errors.New("--start: must not exceed --end")
+	}
+	return nil
+}
+
+// searchResult is the result in JSON.
+type searchResult struct {
+	Status         string  `json:"status"` // found, exhausted, interrupted
+	Engine         string  `json:"engine"`
+	Nonce          *string `json:"nonce"`
+	Work           *string `json:"work"`
+	Distance       *string `json:"distance"`
+	HashCount      uint64  `json:"hash_count"`
+	ElapsedSeconds float64 `json:"elapsed_seconds"`
+}
+
+// Run searches.
+func (c *searchCmd) Run(ctx context.Context, s streams) error {
+	snapshot, err := c.search(ctx, s)
+	if err != nil {
+		return err
+	}
+	result := searchResult{
+		Engine:         c.Engine.Name(),
+		HashCount:      snapshot.Evaluated,
+		ElapsedSeconds: snapshot.Elapsed.Seconds(),
+	}
+	code := exitOK
+	switch {
+	case snapshot.Status == mining.Completed:
+		nonce, work, distance := snapshot.Nonce.Hex(), snapshot.Nonce.PaddedHex(), snapshot.Distance.PaddedHex()
+		result.Status, result.Nonce, result.Work, result.Distance = "found", &nonce, &work, &distance
+	case snapshot.Status == mining.Cancelled:
+		result.Status, code = "interrupted", exitInterrupted
+	case errors.Is(snapshot.Err, mining.ErrExhausted):
+		result.Status, code = "exhausted", exitNo
+	default:
+		return exitError{exitSearchError, fmt.Errorf("searching with %s: %w", c.Engine.Name(), snapshot.Err)}
+	}
+	if err := c.print(s, result); err != nil {
+		return err
+	}
+	return exitError{code: code}
+}
+
+func (c *searchCmd) print(s streams, r searchResult) error {
+	if c.JSON {
+		return printJSON(s.out, r)
+	}
+	if r.Nonce != nil {
+		fmt.Fprintf(s.out, "nonce     %s\nwork      %s\ndistance  %s\n", *r.Nonce, *r.Work, *r.Distance)
+	}
+	_, err := fmt.Fprintf(s.out, "%s after %s nonces in %.3f s (%s, %s)\n",
+		r.Status, count(r.HashCount), r.ElapsedSeconds, rate(r.HashCount, r.ElapsedSeconds), r.Engine)
+	return err
+}
+
+// search runs the search as the only job of a miner.
+func (c *searchCmd) search(ctx context.Context, s streams) (mining.Snapshot, error) {
+	// Of the miner's log only what is wrong is of interest here.
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	miner := mining.New(c.Engine, int(c.Workers), log)
+	job, err := miner.Submit(mining.Request{
+		ID:        "search",
+		Header:    c.Header,
+		Threshold: u512.Uint(c.Threshold),
+		Range:     engine.Range{Start: u512.Uint(c.Start), End: u512.Uint(c.End)},
+	})
+	if err != nil {
+		return mining.Snapshot{}, fmt.Errorf("starting the search: %w", err)
+	}
+	ctx, finish := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error {
+		miner.Run(ctx)
+		return nil
+	})
+	watch(job, s)
+	finish()
+	return job.Snapshot(), g.Wait()
+}
+
+// watch waits for the end of a job, which it shows the progress of on a terminal.
+func watch(job *mining.Job, s streams) {
+	if !s.terminal {
+		<-job.Done()
+		return
+	}
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	const clearLine = "\r\x1b[K"
+	for {
+		select {
+		case <-tick.C:
+			now := job.Snapshot()
+			fmt.Fprintf(s.err, clearLine+"searching: %s nonces in %.0f s, %s",
+				count(now.Evaluated), now.Elapsed.Seconds(), rate(now.Evaluated, now.Elapsed.Seconds()))
+		case <-job.Done():
+			fmt.Fprint(s.err, clearLine)
+			return
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// paced is an engine that evaluates a thousand nonces a second, and then ends
+// as it is told to.
+type paced struct {
+	lasts time.Duration
+	ends  engine.Outcome
+}
+
+func (paced) Name() string                                      { return "paced" }
+func (p paced) Prepare([32]byte, u512.Uint) (engine.Job, error) { return p, nil }
+func (p paced) Verify(nonce u512.Uint) (distance u512.Uint, ok bool) {
+	return u512.Uint{}, nonce == u512.From64(5)
+}
+func (p paced) Search(_ engine.Range, progress *engine.Progress) engine.Outcome {
+	for range p.lasts / time.Millisecond {
+		<-time.After(time.Millisecond)
+		if !progress.Advance(1) {
+			return engine.Outcome{Status: engine.Stopped}
+		}
+	}
+	return p.ends
+}
+
+// runSearch runs a search of nonces 1 to 9 with one worker.
+func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log string, err error) {
+	var stdout, stderr bytes.Buffer
+	c := searchCmd{
+		Start:      nonceFlag(u512.From64(1)),
+		End:        nonceFlag(u512.From64(9)),
+		minerFlags: minerFlags{Workers: 1, Engine: engineFlag{e}},
+	}
+	err = c.Run(ctx, streams{&stdout, &stderr, terminal})
+	return stdout.String(), stderr.String(), err
+}
+
+func codeOf(err error) int {
+	exit, _ := errors.AsType[exitError](err)
+	return exit.code
+}
+
+// TestSearchShowsProgress looks at what a terminal gets to see.
+func TestSearchShowsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		found := paced{2200 * time.Millisecond, engine.Outcome{Status: engine.Found, Nonce: u512.From64(5)}}
+		out, shown, err := runSearch(t.Context(), found, true)
+		if codeOf(err) != exitOK || !strings.Contains(out, "nonce     5\n") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		lines := strings.Split(shown, "\r\x1b[K")
+		if len(lines) != 6 || !strings.HasPrefix(lines[4], "searching: 1,99") && !strings.HasPrefix(lines[4], "searching: 2,00") ||
+			!strings.HasSuffix(lines[4], " nonces in 2 s, 1 kH/s") || lines[5] != "" {
+			t.Errorf("shown in the meantime: %q", lines)
+		}
+		if _, shown, _ := runSearch(t.Context(), found, false); shown != "" {
+			t.Errorf("shown where there is no terminal: %q", shown)
+		}
+	})
+}
+
+func TestSearchInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		out, _, err := runSearch(ctx, paced{lasts: time.Hour}, false)
+		if codeOf(err) != exitInterrupted || !strings.HasPrefix(out, "interrupted after ") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+// TestSearchWithWrongEngine: that no valid nonce is there must not be concluded
+// from an engine that errs.
+func TestSearchWithWrongEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, log, err := runSearch(t.Context(), paced{ends: engine.Outcome{Status: engine.Found, Nonce: u512.From64(6)}}, false)
+		if codeOf(err) != exitSearchError || out != "" || !strings.Contains(log, "WRONG NONCE") {
+			t.Errorf("%v\n%s%s", err, out, log)
+		}
+	})
+}
+
+// TestInterrupted stops commands by the signal that main turns into the end of
+// their context.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"bench", "--duration", "1h"},
+		{"simulate", "--block-time", "1h"},
+	} {
+		var log bytes.Buffer
+		if code := run(ctx, args, streams{out: io.Discard, err: &log}); code != exitInterrupted || log.String() != "quantus-miner: interrupted\n" {
+			t.Errorf("%v: exit code %d\n%s", args, code, &log)
+		}
+	}
+}

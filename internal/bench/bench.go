@@ -1,0 +1,123 @@
+// Package bench measures engines: nonces per second, in proportion to a
+// yardstick that is measured in the same run.
+//
+// Rates of shared machines drift, so the yardstick and the engines take turns,
+// in rounds, and each figure is the median over the rounds. Start with [Run].
+package bench
+
+import (
+	"context"
+	"crypto/sha3"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Yardstick names what every rate is compared with: one hash is the least that
+// a nonce can cost.
+const Yardstick = "crypto/sha3.Sum512 of 64 bytes, one core"
+
+// rounds is the number of turns that the yardstick and each engine get.
+const rounds = 5
+
+// Report is what a run measured.
+type Report struct {
+	// YardstickRate is S, in hashes per second on one core.
+	YardstickRate float64
+	// Results holds the engines in the order in which they were given.
+	Results []Result
+}
+
+// Result is the rate of one engine.
+type Result struct {
+	Engine  string
+	Workers int
+	// Rate is in nonces per second, of all workers together.
+	Rate float64
+}
+
+// PerWorker returns the rate of one worker.
+func (r Result) PerWorker() float64 { return r.Rate / float64(r.Workers) }
+
+// Run measures engines on so many workers, each engine for the given time, and
+// the yardstick for as long.
+func Run(ctx context.Context, engines []engine.Engine, workers int, duration time.Duration) (Report, error) {
+	var yardstick []float64
+	rates := make([][]float64, len(engines))
+	for range rounds {
+		yardstick = append(yardstick, measureYardstick(ctx, duration/rounds))
+		for i, e := range engines {
+			rate, err := measure(ctx, e, workers, duration/rounds)
+			if err != nil {
+				return Report{}, err
+			}
+			rates[i] = append(rates[i], rate)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Report{}, fmt.Errorf("measuring: %w", err)
+	}
+	report := Report{YardstickRate: median(yardstick)}
+	for i, e := range engines {
+		report.Results = append(report.Results, Result{e.Name(), workers, median(rates[i])})
+	}
+	return report, nil
+}
+
+// median returns the middle of an odd number of values.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// measureYardstick returns hashes per second.
+func measureYardstick(ctx context.Context, d time.Duration) float64 {
+	var x [64]byte
+	began, hashes := time.Now(), 0
+	for ctx.Err() == nil {
+		for range 1000 {
+			x = sha3.Sum512(x[:])
+		}
+		hashes += 1000
+		if elapsed := time.Since(began); elapsed >= d {
+			return float64(hashes) / elapsed.Seconds()
+		}
+	}
+	return 0
+}
+
+// measure returns the nonces per second of an engine whose workers search for
+// what is not there.
+func measure(ctx context.Context, e engine.Engine, workers int, d time.Duration) (float64, error) {
+	job, err := e.Prepare([32]byte{1}, u512.Uint{})
+	if err != nil {
+		return 0, fmt.Errorf("preparing %s: %w", e.Name(), err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	progress := make([]engine.Progress, workers)
+	var searches sync.WaitGroup
+	began := time.Now()
+	for i := range progress {
+		// Stretches of 2^256 nonces: no worker comes to the end of its own.
+		start := u512.From64(uint64(i)).Lsh(256).AddWrap(u512.From64(1))
+		searches.Go(func() {
+			job.Search(engine.Range{Start: start, End: start.AddWrap(u512.From64(1).Lsh(255))}, &progress[i])
+		})
+	}
+	<-ctx.Done()
+	for i := range progress {
+		progress[i].Stop()
+	}
+	searches.Wait()
+	elapsed := time.Since(began)
+	evaluated := uint64(0)
+	for i := range progress {
+		evaluated += progress[i].Evaluated()
+	}
+	return float64(evaluated) / elapsed.Seconds(), nil
+}

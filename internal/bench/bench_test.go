@@ -1,0 +1,68 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRun(t *testing.T) {
+	report, err := Run(t.Context(), all.Engines(), 2, 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.YardstickRate <= 0 || len(report.Results) != len(all.Engines()) {
+		t.Errorf("got %+v", report)
+	}
+	for i, r := range report.Results {
+		if r.Engine != all.Engines()[i].Name() || r.Workers != 2 || r.Rate <= 0 || r.PerWorker() != r.Rate/2 {
+			t.Errorf("result %d: %+v", i, r)
+		}
+	}
+}
+
+// metronome evaluates a hundred nonces a second on each worker.
+type metronome struct{}
+
+func (metronome) Name() string                                    { return "metronome" }
+func (metronome) Prepare([32]byte, u512.Uint) (engine.Job, error) { return metronome{}, nil }
+func (metronome) Verify(u512.Uint) (distance u512.Uint, ok bool)  { return u512.Uint{}, false }
+func (metronome) Search(_ engine.Range, p *engine.Progress) engine.Outcome {
+	for <-time.After(10 * time.Millisecond); p.Advance(1); {
+		<-time.After(10 * time.Millisecond)
+	}
+	return engine.Outcome{Status: engine.Stopped}
+}
+
+func TestMeasure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rate, err := measure(t.Context(), metronome{}, 3, 10*time.Second)
+		if err != nil || rate < 299 || rate > 301 {
+			t.Errorf("%g nonces/s, %v, want 300", rate, err)
+		}
+	})
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, all.Engines(), 1, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if got := median([]float64{5, 1, 4, 2, 3}); got != 3 {
+		t.Errorf("got %g, want 3", got)
+	}
+}
