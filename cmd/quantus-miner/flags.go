@@ -71,7 +71,7 @@ type hostFlag string
 func (f *hostFlag) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		// To the net package this is every interface.
-		return errors.New("must be a host name or an IP address; for every interface say 0.0.0.0 or ::")
+		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface)")
 	}
 	*f = hostFlag(strings.Trim(string(text), "[]"))
 	return nil

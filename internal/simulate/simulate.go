@@ -112,6 +112,11 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 		return Block{}, fmt.Errorf("naming a job: %w", err)
 	}
 	jobID := id.String()
+	defer func() {
+		if ctx.Err() != nil {
+			abandon(ctx, miner, jobID)
+		}
+	}()
 	if err := miner.mine(ctx, jobID, head, threshold); err != nil {
 		return Block{}, err
 	}
@@ -123,7 +128,7 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 	for newHead := false; last.status == "running" && !newHead; {
 		select {
 		case <-ctx.Done():
-			return Block{}, errors.Join(ctx.Err(), abandon(ctx, miner, jobID))
+			return Block{}, ctx.Err()
 		case <-rival.C:
 			newHead = true
 		case <-poll.C:
@@ -176,10 +181,10 @@ func conclude(ctx context.Context, miner client, jobID string, last job) (job, e
 	return last, nil
 }
 
-// abandon cancels a job of a run that is being given up: the node would leave
-// it running, but it is of use to nobody.
-func abandon(ctx context.Context, miner client, jobID string) error {
+// abandon cancels a job of a run that is being given up, if the miner has taken
+// it. The node would leave it running, but it is of use to nobody.
+func abandon(ctx context.Context, miner client, jobID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	return miner.cancel(ctx, jobID)
+	_ = miner.cancel(ctx, jobID) // the miner may be gone, too
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 )
 
-func TestConformance(t *testing.T) { enginetest.Run(t, baseline.Engine{}, 500) }
+func TestConformance(t *testing.T) { enginetest.Run(t, baseline.Engine{}) }
 
 func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, baseline.Engine{}) }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 )
 
-func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}, 10_000) }
+func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}) }
 
 func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, fast.Engine{}) }
 

@@ -1,0 +1,86 @@
+// Package layering holds no code: its test keeps the packages of this module in
+// the layers that ARCHITECTURE.md draws.
+package layering
+
+import (
+	"go/build"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/quantus-network/quantus-miner/"
+
+// mayImport says which packages of this module a package's own code may import.
+// Tests may import what they like. A new package needs a line here and a place
+// in ARCHITECTURE.md.
+var mayImport = map[string][]string{
+	"internal/u512":              {},
+	"internal/qpow":              {"internal/u512"},
+	"internal/engine":            {"internal/u512"},
+	"internal/engine/baseline":   {"internal/engine", "internal/qpow", "internal/u512"},
+	"internal/engine/fast":       {"internal/engine", "internal/qpow", "internal/u512"},
+	"internal/engine/enginetest": {"internal/engine", "internal/qpow", "internal/u512"},
+	"internal/engine/all":        {"internal/engine", "internal/engine/baseline", "internal/engine/fast"},
+	"internal/mining":            {"internal/engine", "internal/u512"},
+	"internal/httpapi":           {"internal/mining", "internal/u512"},
+	"internal/simulate":          {"internal/qpow", "internal/u512"},
+	"internal/bench":             {"internal/engine", "internal/u512"},
+	"cmd/quantus-miner": {
+		"internal/bench", "internal/engine", "internal/engine/all", "internal/httpapi",
+		"internal/mining", "internal/qpow", "internal/simulate", "internal/u512",
+	},
+}
+
+func TestLayers(t *testing.T) {
+	house, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range packages(t) {
+		allowed, known := mayImport[dir]
+		if !known {
+			t.Errorf("%s has no place among the layers", dir)
+		}
+		if !strings.Contains(string(house), dir) {
+			t.Errorf("ARCHITECTURE.md does not mention %s", dir)
+		}
+		p, err := build.ImportDir(dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", dir)
+		}
+		for _, path := range p.Imports {
+			if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
+				t.Errorf("%s must not import %s", dir, own)
+			}
+		}
+	}
+}
+
+// packages returns the directories below cmd and internal that hold Go code.
+func packages(t *testing.T) (dirs []string) {
+	t.Helper()
+	for _, root := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && filepath.Ext(path) == ".go" {
+				if dir := filepath.ToSlash(filepath.Dir(path)); !slices.Contains(dirs, dir) {
+					dirs = append(dirs, dir)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(dirs) == 0 {
+		t.Fatal("no packages found")
+	}
+	return dirs
+}
