@@ -195,7 +195,8 @@ func (c *JobContext) correct(r *Residue) {
 func mac(x, y, a, b uint64) (hi, lo uint64) {
 	hi, lo = bits.Mul64(x, y)
 	lo, carry := bits.Add64(lo, a, 0)
-	hi += carry
+	hi, _ = bits.Add64(hi, 0, carry) // not hi += carry, which compiles to twice the instructions
 	lo, carry = bits.Add64(lo, b, 0)
-	return hi + carry, lo
+	hi, _ = bits.Add64(hi, 0, carry)
+	return hi, lo
 }
