@@ -61,7 +61,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		Yardstick: benchYardstick{bench.Yardstick, report.YardstickRate},
 	}
 	for _, r := range report.Results {
-		result.Results = append(result.Results, engineResult{r.Engine, r.Workers, r.Rate, r.PerWorker(), r.PerWorker() / report.YardstickRate})
+		result.Results = append(result.Results, engineResult{r.Engine, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
 	}
 	if c.JSON {
 		return printJSON(s.out, result)

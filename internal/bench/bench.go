@@ -1,8 +1,10 @@
 // Package bench measures engines: nonces per second, in proportion to a
 // yardstick that is measured in the same run.
 //
-// Rates of shared machines drift, so the yardstick and the engines take turns,
-// in rounds, and each figure is the median over the rounds. Start with [Run].
+// Rates drift, with a CPU's clock and with what else the machine does. So the
+// yardstick and the engines take turns, in many short rounds; a ratio is formed
+// within each round; and each figure is the median over the rounds. Start with
+// [Run].
 package bench
 
 import (
@@ -21,8 +23,9 @@ import (
 // a nonce can cost.
 const Yardstick = "crypto/sha3.Sum512 of 64 bytes, one core"
 
-// rounds is the number of turns that the yardstick and each engine get.
-const rounds = 5
+// rounds is the number of turns that the yardstick and each engine get: odd, so
+// that there is one in the middle.
+const rounds = 25
 
 // Report is what a run measured.
 type Report struct {
@@ -38,6 +41,8 @@ type Result struct {
 	Workers int
 	// Rate is in nonces per second, of all workers together.
 	Rate float64
+	// Ratio is the rate of one worker in proportion to the yardstick's.
+	Ratio float64
 }
 
 // PerWorker returns the rate of one worker.
@@ -46,24 +51,27 @@ func (r Result) PerWorker() float64 { return r.Rate / float64(r.Workers) }
 // Run measures engines on so many workers, each engine for the given time, and
 // the yardstick for as long.
 func Run(ctx context.Context, engines []engine.Engine, workers int, duration time.Duration) (Report, error) {
-	var yardstick []float64
+	var yardsticks []float64
 	rates := make([][]float64, len(engines))
+	ratios := make([][]float64, len(engines))
 	for range rounds {
-		yardstick = append(yardstick, measureYardstick(ctx, duration/rounds))
+		yardstick := measureYardstick(ctx, duration/rounds)
+		yardsticks = append(yardsticks, yardstick)
 		for i, e := range engines {
 			rate, err := measure(ctx, e, workers, duration/rounds)
 			if err != nil {
 				return Report{}, err
 			}
 			rates[i] = append(rates[i], rate)
+			ratios[i] = append(ratios[i], rate/float64(workers)/yardstick)
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		return Report{}, fmt.Errorf("measuring: %w", err)
 	}
-	report := Report{YardstickRate: median(yardstick)}
+	report := Report{YardstickRate: median(yardsticks)}
 	for i, e := range engines {
-		report.Results = append(report.Results, Result{e.Name(), workers, median(rates[i])})
+		report.Results = append(report.Results, Result{e.Name(), workers, median(rates[i]), median(ratios[i])})
 	}
 	return report, nil
 }
@@ -79,10 +87,10 @@ func measureYardstick(ctx context.Context, d time.Duration) float64 {
 	var x [64]byte
 	began, hashes := time.Now(), 0
 	for ctx.Err() == nil {
-		for range 1000 {
+		for range 100 {
 			x = sha3.Sum512(x[:])
 		}
-		hashes += 1000
+		hashes += 100
 		if elapsed := time.Since(began); elapsed >= d {
 			return float64(hashes) / elapsed.Seconds()
 		}

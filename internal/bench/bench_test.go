@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("got %+v", report)
 	}
 	for i, r := range report.Results {
-		if r.Engine != all.Engines()[i].Name() || r.Workers != 2 || r.Rate <= 0 || r.PerWorker() != r.Rate/2 {
+		if r.Engine != all.Engines()[i].Name() || r.Workers != 2 || r.Rate <= 0 || r.PerWorker() != r.Rate/2 || r.Ratio <= 0 {
 			t.Errorf("result %d: %+v", i, r)
 		}
 	}
