@@ -4,10 +4,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.uber.org/automaxprocs/maxprocs"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/all"
@@ -93,11 +96,20 @@ func (f *workersFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// effectiveCPUs is the number of CPUs that this process may use, as the Go
-// runtime finds it at the start: the CPUs of its affinity mask, a container's
-// CPU limit (rounded up, and at least 2), or the variable GOMAXPROCS. It is not
-// to be asked once [serve] has made room for more threads.
-func effectiveCPUs() int { return runtime.GOMAXPROCS(0) }
+// effectiveCPUs is the number of CPUs that this process may use: those of its
+// affinity mask or the variable GOMAXPROCS, as the Go runtime finds them at the
+// start, within a container's CPU limit. A limit is rounded up, or a part of it
+// would go unused. (The runtime knows of limits too, but takes none for less
+// than 2.) It is not to be asked once [serve] has made room for more threads.
+func effectiveCPUs() int {
+	cpus := runtime.GOMAXPROCS(0)
+	restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
+	if err != nil { // a limit that cannot be read is none
+		return cpus
+	}
+	defer restore()
+	return min(cpus, runtime.GOMAXPROCS(0))
+}
 
 // engineFlag is an engine by its name.
 type engineFlag struct{ engine.Engine }
