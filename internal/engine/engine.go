@@ -30,8 +30,9 @@ type Engine interface {
 // called concurrently.
 type Job interface {
 	// Search evaluates the nonces of r in ascending order until one is valid,
-	// the range is exhausted, or p is stopped. Nonce 0 is never valid: it is
-	// skipped and not counted. An empty range (Start > End) is exhausted.
+	// the range is exhausted, or p is stopped. A nonce that the rule excludes
+	// (QPoW's nonce 0) is skipped and not counted. An empty range (Start > End)
+	// is exhausted.
 	//
 	// The evaluated nonces are added to p as the search goes on, and all of
 	// them before it returns: up to and including the winner, or the whole
@@ -51,15 +52,6 @@ type Range struct{ Start, End u512.Uint }
 // Empty reports whether r holds no nonce.
 func (r Range) Empty() bool { return r.Start.Cmp(r.End) > 0 }
 
-// WithoutZero returns r without nonce 0, which no engine evaluates. What is left
-// holds at most 2^512−1 nonces, so their number is a [u512.Uint].
-func (r Range) WithoutZero() Range {
-	if r.Start.IsZero() {
-		r.Start = u512.From64(1)
-	}
-	return r
-}
-
 // Outcome is how a search ended.
 type Outcome struct {
 	Status Status
@@ -70,14 +62,14 @@ type Outcome struct {
 // Status is the way in which a search ended.
 type Status int
 
-// The ways in which a search ends.
+// The ways in which a search ends. The zero value promises nothing.
 const (
+	// Stopped says that the search ended early: Progress.Stop was called.
+	Stopped Status = iota
 	// Exhausted says that the whole range was searched and holds no valid nonce.
-	Exhausted Status = iota
+	Exhausted
 	// Found says that a valid nonce was found.
 	Found
-	// Stopped says that Progress.Stop ended the search early.
-	Stopped
 )
 
 // Progress is where a search and its owner meet: the search counts in it, and

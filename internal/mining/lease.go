@@ -15,7 +15,9 @@ import (
 //
 // A lease begins with an exponentiation (0.1 ms), and holds its worker until it
 // is done or its job is over. It should take long compared with the first, and
-// short compared with the patience of another job's owner: about 0.2 s. As
+// short compared with the patience of another job's owner, who waits for the end
+// of a lease: about 0.2 s. (The node cancels its job before the next, and does
+// not wait.) As
 // engines differ in speed by factors of a thousand, leases start small and
 // double until they take that long.
 const (
@@ -69,8 +71,10 @@ func (j *Job) take(worker int) lease {
 // resize adjusts the size of the leases to come to the time that one took. Only
 // the first lease of each size has a say, or many workers would double it at once.
 func (j *Job) resize(l lease, took time.Duration) {
+	if l.bits != j.leaseBits {
+		return
+	}
 	switch {
-	case l.bits != j.leaseBits:
 	case took < shortLease && j.leaseBits < u512.Bits:
 		j.leaseBits++
 	case took > longLease && j.leaseBits > minLeaseBits:

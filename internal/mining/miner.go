@@ -51,8 +51,8 @@ type Miner struct {
 	over   []*Job          // known and over, in the order of their ends
 }
 
-// New returns a miner that searches with e on so many workers (at least one)
-// once Run is called.
+// New returns a miner that searches with e on the given number of workers (at
+// least one) once Run is called.
 func New(e engine.Engine, workers int, log *slog.Logger) *Miner {
 	m := &Miner{engine: e, workers: workers, log: log, jobs: make(map[string]*Job)}
 	m.wake = sync.NewCond(&m.mu)
@@ -111,11 +111,13 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 		unleased:  r.Range,
 		leaseBits: firstLeaseBits,
 	}
-	if err := m.start(job); err != nil {
+	if err := m.register(job); err != nil {
 		return nil, err
 	}
+	// In between, or the end of an easy job would be reported before its start.
 	m.log.Info("job started", "job", job.id, "engine", m.engine.Name(), "header", fmt.Sprintf("%x", r.Header),
 		"threshold_bits", r.Threshold.BitLen(), "start", r.Range.Start.Hex(), "end", r.Range.End.Hex())
+	m.enqueue(job)
 	return job, nil
 }
 
@@ -137,18 +139,25 @@ func (m *Miner) admitLocked(id string) error {
 	return nil
 }
 
-// start hands a prepared job to the workers, unless another of its name came
-// first.
-func (m *Miner) start(job *Job) error {
+// register makes a prepared job known, unless another of its name came first.
+func (m *Miner) register(job *Job) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.admitLocked(job.id); err != nil {
 		return err
 	}
 	m.jobs[job.id] = job
-	m.queue = append(m.queue, job)
-	m.wake.Broadcast()
 	return nil
+}
+
+// enqueue hands a known job to the workers, unless it has been cancelled already.
+func (m *Miner) enqueue(job *Job) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if job.result.Status == Running {
+		m.queue = append(m.queue, job)
+		m.wake.Broadcast()
+	}
 }
 
 // Job returns the job of that name, if it is known.
@@ -235,7 +244,8 @@ func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
 	case engine.Found:
 		// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
 		result = l.judge(outcome.Nonce)
-	case engine.Stopped:
+	case engine.Exhausted:
+	default:
 		// Usually the job is over, and this comes to nothing. If it is not, its
 		// nonces are lost, and it would never end.
 		result = Result{Status: Failed, Err: ErrStopped}

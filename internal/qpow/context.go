@@ -56,16 +56,15 @@ func newJobContext(ref *Reference, threshold u512.Uint) *JobContext {
 
 // InitWorkerY0 returns the residue of a nonce by exponentiation: where a worker
 // starts its stretch of a range. Any nonce is legal; StepMul leads on from it only
-// as far as the exponent grows, see [Reference.LastDistinct].
+// as far as the exponent grows, see [Reference.Distinct].
 func (c *JobContext) InitWorkerY0(nonce u512.Uint) Residue {
 	return Residue(c.Y(nonce).Lsh(c.shift))
 }
 
 // DistanceFromY returns T xor H(y).
 //
-// Shift, be64 and xor are done word by word, in memory that is written and read
-// in words: composed of the u512 operations, whose copies move 16 bytes at a
-// time, the same costs a tenth of the time of a nonce.
+// Shift, byte order and xor are done word by word: written with the operations
+// of u512, which copy whole values, they would take a tenth of a nonce's time.
 func (c *JobContext) DistanceFromY(y *Residue) u512.Uint {
 	if c.shift >= 64 {
 		// Legal, but of every 2^64 headers only one has such a short n.

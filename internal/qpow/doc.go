@@ -19,7 +19,7 @@
 //	for {
 //		d := c.DistanceFromY(&y)  // of this nonce
 //		if c.IsValidDistance(d) { … }
-//		c.StepMul(&y)             // to the next nonce, up to LastDistinct
+//		c.StepMul(&y)             // to the next nonce, up to Distinct's last
 //	}
 //
 // All integers are unsigned and all byte strings big-endian.

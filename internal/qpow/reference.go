@@ -63,19 +63,25 @@ func (r *Reference) Verify(nonce, threshold u512.Uint) (distance u512.Uint, ok b
 	return distance, !nonce.IsZero() && distance.Cmp(threshold) <= 0
 }
 
-// LastDistinct returns the last nonce of the range [start, end] that has a
-// distance of its own. The exponent stays at 2^512−1 from nonce 2^512−1−int(h)
-// on, so all later nonces of the range share that last one's distance: if it is
-// not valid, none of them is. start must not exceed end.
-func (r *Reference) LastDistinct(start, end u512.Uint) u512.Uint {
+// Distinct narrows the range [start, end] to the nonces that have to be looked
+// at, first to last; there are none if first > last.
+//
+// At the front, nonce 0 is left out, as it is never valid. So there are less than
+// 2^512 of them. At the end, those are left out that share the distance of last:
+// from nonce 2^512−1−int(h) on the exponent stays at 2^512−1, so if last is not
+// valid, none of those up to end is.
+func (r *Reference) Distinct(start, end u512.Uint) (first, last u512.Uint) {
+	if start.IsZero() {
+		start = u512.From64(1)
+	}
 	saturated := u512.Max().SubWrap(fromHeader(r.Header))
 	switch {
-	case end.Cmp(saturated) <= 0:
-		return end
+	case end.Cmp(saturated) <= 0 || end.Cmp(start) <= 0:
+		return start, end
 	case start.Cmp(saturated) >= 0:
-		return start
+		return start, start
 	default:
-		return saturated
+		return start, saturated
 	}
 }
 
@@ -85,8 +91,8 @@ func hash(x u512.Uint) u512.Uint {
 	return u512.FromBytes(sha3.Sum512(b[:]))
 }
 
-// modulus derives n. Each candidate is the hash of the one before; about three
-// are needed on average, and the first is as good as any other.
+// modulus derives n. Each candidate is the hash of the one before; 2.6 are tried
+// on average.
 func modulus(header [HeaderSize]byte, m *big.Int) *big.Int {
 	for candidate := firstCandidate(header); ; candidate = hash(candidate) {
 		n := candidate.Big()

@@ -85,7 +85,7 @@ func TestKnownAnswers(t *testing.T) {
 				equal(n.Label+": InitWorkerY0", u512.Uint(y).Rsh(ctx.shift), n.Y)
 				equal(n.Label+": DistanceFromY", ctx.DistanceFromY(&y), n.Distance)
 
-				if previous := nonce.SubWrap(u512.From64(1)); ctx.LastDistinct(previous, nonce) == nonce {
+				if previous := nonce.SubWrap(u512.From64(1)); nonce.Cmp(saturation(ctx.Reference)) <= 0 {
 					y = ctx.InitWorkerY0(previous)
 					ctx.StepMul(&y)
 					equal(n.Label+": StepMul", u512.Uint(y).Rsh(ctx.shift), n.Y)
@@ -119,28 +119,39 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestLastDistinct(t *testing.T) {
+// saturation returns the first nonce whose exponent is 2^512−1.
+func saturation(r *Reference) u512.Uint {
+	_, last := r.Distinct(u512.Uint{}, u512.Max())
+	return last
+}
+
+func TestDistinct(t *testing.T) {
 	ref := &Reference{Header: [HeaderSize]byte{31: 100}} // saturates at 2^512−1−100
-	fromEnd := func(n uint64) u512.Uint { return u512.Max().SubWrap(u512.From64(n)) }
+	number, zero := u512.From64, u512.Uint{}
+	fromEnd := func(n uint64) u512.Uint { return u512.Max().SubWrap(number(n)) }
 	for _, c := range []struct {
-		name             string
-		start, end, want u512.Uint
+		name                    string
+		start, end, first, last u512.Uint
 	}{
-		{"far below", u512.From64(1), u512.From64(9), u512.From64(9)},
-		{"up to the first saturated", fromEnd(103), fromEnd(100), fromEnd(100)},
-		{"across it", fromEnd(103), fromEnd(99), fromEnd(100)},
-		{"from it", fromEnd(100), fromEnd(50), fromEnd(100)},
-		{"above it", fromEnd(60), fromEnd(50), fromEnd(60)},
-		{"the last nonce", fromEnd(0), fromEnd(0), fromEnd(0)},
-		{"all nonces", u512.Uint{}, fromEnd(0), fromEnd(100)},
+		{"far below", number(1), number(9), number(1), number(9)},
+		{"from nonce 0", zero, number(9), number(1), number(9)},
+		{"nonce 0 alone: none", zero, zero, number(1), zero},
+		{"none", number(9), number(8), number(9), number(8)},
+		{"none, saturated", fromEnd(5), fromEnd(6), fromEnd(5), fromEnd(6)},
+		{"up to the first saturated", fromEnd(103), fromEnd(100), fromEnd(103), fromEnd(100)},
+		{"across it", fromEnd(103), fromEnd(99), fromEnd(103), fromEnd(100)},
+		{"from it", fromEnd(100), fromEnd(50), fromEnd(100), fromEnd(100)},
+		{"above it", fromEnd(60), fromEnd(50), fromEnd(60), fromEnd(60)},
+		{"the last nonce", fromEnd(0), fromEnd(0), fromEnd(0), fromEnd(0)},
+		{"all nonces", zero, fromEnd(0), number(1), fromEnd(100)},
 	} {
-		if got := ref.LastDistinct(c.start, c.end); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got.Hex(), c.want.Hex())
+		if first, last := ref.Distinct(c.start, c.end); first != c.first || last != c.last {
+			t.Errorf("%s: %s to %s, want %s to %s", c.name, first.Hex(), last.Hex(), c.first.Hex(), c.last.Hex())
 		}
 	}
 	unsaturated := &Reference{} // int(h) = 0
-	if got := unsaturated.LastDistinct(fromEnd(5), fromEnd(0)); got != u512.Max() {
-		t.Errorf("header 0: %s, want the last nonce", got.Hex())
+	if _, last := unsaturated.Distinct(fromEnd(5), fromEnd(0)); last != u512.Max() {
+		t.Errorf("header 0: %s, want the last nonce", last.Hex())
 	}
 }
 

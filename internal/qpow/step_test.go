@@ -104,12 +104,11 @@ func TestIncremental(t *testing.T) {
 			if got, want := c.DistanceFromY(&y), c.Distance(nonce); got != want {
 				t.Fatalf("header %x, nonce %s: distance %s, want %s", header, nonce.Hex(), got.Hex(), want.Hex())
 			}
-			next := nonce.AddSat(u512.From64(1))
-			if c.LastDistinct(nonce, next) == nonce {
+			if nonce.Cmp(saturation(c.Reference)) >= 0 {
 				return
 			}
 			c.StepMul(&y)
-			nonce = next
+			nonce = nonce.AddWrap(u512.From64(1))
 		}
 	})
 }
@@ -130,11 +129,11 @@ func TestDistanceFromYShortModulus(t *testing.T) {
 }
 
 // TestSaturation pins the exponent at the end of the nonces: it grows up to
-// 2^512−1 at the nonce that LastDistinct names, and stays there.
+// 2^512−1 at the last nonce that Distinct leaves, and stays there.
 func TestSaturation(t *testing.T) {
 	for _, header := range [][HeaderSize]byte{{}, {31: 1}, {0: 0x80}, {0: 0xff, 31: 0xfe}} {
 		c := NewJobContext(header, u512.Max())
-		saturated := c.LastDistinct(u512.Uint{}, u512.Max())
+		saturated := saturation(c.Reference)
 		before := c.InitWorkerY0(saturated.SubWrap(u512.From64(1)))
 		first := c.InitWorkerY0(saturated)
 		if before == first {

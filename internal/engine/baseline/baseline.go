@@ -27,12 +27,11 @@ type job struct {
 
 // Search implements [engine.Job]. A batch is one nonce, about 0.1 ms.
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	r = r.WithoutZero()
-	if r.Empty() {
+	first, last := j.ref.Distinct(r.Start, r.End)
+	if first.Cmp(last) > 0 {
 		return engine.Outcome{Status: engine.Exhausted}
 	}
-	last := j.ref.LastDistinct(r.Start, r.End)
-	for nonce := r.Start; p.Advance(0); nonce = nonce.AddWrap(u512.From64(1)) {
+	for nonce := first; p.Advance(0); nonce = nonce.AddWrap(u512.From64(1)) {
 		_, valid := j.ref.Verify(nonce, j.threshold)
 		p.Advance(1)
 		if valid {

@@ -53,8 +53,8 @@ func draw(r *rand.Rand) (s search) {
 		s.r.Start = u512.Max().SubWrap(span)
 	case 2: // across or near the first saturated nonce
 		ref := qpow.Reference{Header: s.header}
-		near := ref.LastDistinct(u512.Uint{}, u512.Max()).SubWrap(u512.From64(r.Uint64N(maxSize)))
-		s.r.Start = near.SubWrap(u512.From64(maxSize))
+		_, saturated := ref.Distinct(u512.Uint{}, u512.Max())
+		s.r.Start = saturated.SubWrap(u512.From64(r.Uint64N(2 * maxSize)))
 	case 3: // across a power of two
 		s.r.Start = u512.From64(1).Lsh(uint(5 + r.IntN(507))).SubWrap(u512.From64(r.Uint64N(maxSize)))
 	case 4: // small

@@ -27,15 +27,13 @@ type job struct{ ctx *qpow.JobContext }
 
 // Search implements [engine.Job].
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	r = r.WithoutZero()
-	if r.Empty() {
+	nonce, last := j.ctx.Distinct(r.Start, r.End)
+	if nonce.Cmp(last) > 0 {
 		return engine.Outcome{Status: engine.Exhausted}
 	}
 	if !p.Advance(0) {
 		return engine.Outcome{Status: engine.Stopped}
 	}
-	last := j.ctx.LastDistinct(r.Start, r.End)
-	nonce := r.Start
 	left := last.SubWrap(nonce).AddWrap(u512.From64(1))
 	y := j.ctx.InitWorkerY0(nonce)
 	for {
