@@ -14,13 +14,13 @@ import (
 
 // benchCmd measures engines.
 type benchCmd struct {
-	Engine   enginesFlag  `default:"all" placeholder:"NAME,…" help:"Engines to measure, separated by commas, or all."`
-	Workers  workersFlag  `aliases:"num-cores,cores" env:"MINER_WORKERS,MINER_CORES" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores."`
+	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}; or all, the default."`
 	Duration durationFlag `default:"5s" help:"How long to measure each engine, and the yardstick."`
 	JSON     bool         `name:"json" help:"Print one JSON object."`
+	workersFlags
 }
 
-// Help is the text below the flags.
+// Help is what --help says beyond the summary.
 func (c *benchCmd) Help() string {
 	return "The yardstick is the rate of " + bench.Yardstick + ". The ratio is a worker's rate divided by it, " +
 		"and is comparable between machines and runs; the rates are not."

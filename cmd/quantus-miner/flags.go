@@ -17,6 +17,17 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
+// minerFlags choose how to mine.
+type minerFlags struct {
+	workersFlags
+	Engine engineFlag `env:"MINER_ENGINE" default:"auto" placeholder:"NAME" help:"Engine, one of ${engines}; auto, the default, is the fastest."`
+}
+
+// workersFlags choose on how many threads.
+type workersFlags struct {
+	Workers workersFlag `aliases:"num-cores,cores" env:"MINER_WORKERS,MINER_CORES" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores."`
+}
+
 // The types of flags. Each reads itself from text, and its error says what the
 // flag must be; the parser puts the flag's name in front.
 
@@ -133,7 +144,7 @@ func (f *enginesFlag) UnmarshalText(text []byte) error {
 	for name := range strings.SplitSeq(string(text), ",") {
 		e, err := all.ByName(name)
 		if err != nil {
-			return fmt.Errorf("%q: %w, or all of them: all", name, err)
+			return fmt.Errorf("%q: %w; or just: all", name, err)
 		}
 		*f = append(*f, e)
 	}

@@ -13,10 +13,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 )
 
 // Exit codes. They are part of the command line's contract.
@@ -40,8 +44,16 @@ type cli struct {
 
 const description = `A proof-of-work miner for the Quantus network.
 
-Point a node at http://127.0.0.1:9833. To see it mine without one, run
-"quantus-miner simulate".
+Mine with a node on this machine, started with the node's own flags and one more:
+
+  quantus-miner
+  quantus-node --external-miner-url http://127.0.0.1:9833 ...
+
+See it mine without a node:
+
+  quantus-miner simulate
+
+Flags without a command are those of serve.
 
 Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 the engine failed in a search; 130 interrupted.`
 
@@ -53,14 +65,22 @@ type streams struct {
 	terminal bool
 }
 
-// exitError is an error with an exit code of its own. Its message is empty if
-// all has been said.
+// exitError ends a command with an exit code of its own.
 type exitError struct {
 	code int
-	error
+	err  error // nil if all has been said
 }
 
-func (e exitError) Unwrap() error { return e.error }
+// Error implements error.
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -84,7 +104,10 @@ func run(ctx context.Context, args []string, s streams) int {
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Vars{"cpus": fmt.Sprint(effectiveCPUs())},
+		kong.Vars{
+			"cpus":    strconv.Itoa(effectiveCPUs()),
+			"engines": strings.Join(all.Names(), ", "),
+		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
 	)
@@ -96,11 +119,11 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitOK
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("%w\nRun \"quantus-miner --help\" for what there is", err))
+		return fail(exitUsage, fmt.Errorf("%w\n%s", err, hint(err)))
 	}
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {
-		if exit.error != nil {
+		if exit.err != nil {
 			return fail(exit.code, err)
 		}
 		return exit.code
@@ -113,4 +136,13 @@ func run(ctx context.Context, args []string, s streams) int {
 	default:
 		return fail(exitNo, err)
 	}
+}
+
+// hint says where a usage error is explained.
+func hint(err error) string {
+	hint := `Run "quantus-miner --help" for the commands`
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil {
+		hint += fmt.Sprintf(", %q for the flags", "quantus-miner "+parse.Context.Selected().Name+" --help")
+	}
+	return hint
 }

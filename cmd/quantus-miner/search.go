@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
@@ -24,10 +24,14 @@ type searchCmd struct {
 	minerFlags
 }
 
-// Help is the text below the flags.
+// Help is what --help says beyond the summary.
 func (c *searchCmd) Help() string {
 	return "With --workers 1 the lowest valid nonce of the range is found, with more workers any.\n\n" +
-		"Exit code 0: found. 1: exhausted. 3: the engine failed."
+		"Exit code 0: found. 1: exhausted. 3: the engine failed.\n\n" +
+		"Example, which takes a moment:\n\n" +
+		"  quantus-miner search --workers 1 --start 1 --end ffffff \\\n" +
+		"    --header " + strings.Repeat("0", 64) + " \\\n" +
+		"    --threshold " + u512.Max().Div64(100_000).String() + "\n"
 }
 
 // Validate implements the parser's check of the command as a whole.
@@ -75,7 +79,10 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	if err := c.print(s, result); err != nil {
 		return err
 	}
-	return exitError{code: code}
+	if code != exitOK {
+		return exitError{code: code}
+	}
+	return nil
 }
 
 func (c *searchCmd) print(s streams, r searchResult) error {
@@ -105,14 +112,12 @@ func (c *searchCmd) search(ctx context.Context, s streams) (mining.Snapshot, err
 		return mining.Snapshot{}, fmt.Errorf("starting the search: %w", err)
 	}
 	ctx, finish := context.WithCancel(ctx)
-	var g errgroup.Group
-	g.Go(func() error {
-		miner.Run(ctx)
-		return nil
-	})
+	var running sync.WaitGroup
+	running.Go(func() { miner.Run(ctx) })
 	watch(job, s)
 	finish()
-	return job.Snapshot(), g.Wait()
+	running.Wait()
+	return job.Snapshot(), nil
 }
 
 // watch waits for the end of a job, which it shows the progress of on a terminal.

@@ -43,7 +43,7 @@ func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log st
 	c := searchCmd{
 		Start:      nonceFlag(u512.From64(1)),
 		End:        nonceFlag(u512.From64(9)),
-		minerFlags: minerFlags{Workers: 1, Engine: engineFlag{e}},
+		minerFlags: minerFlags{workersFlags{1}, engineFlag{e}},
 	}
 	err = c.Run(ctx, streams{&stdout, &stderr, terminal})
 	return stdout.String(), stderr.String(), err

@@ -25,12 +25,6 @@ type serveCmd struct {
 	minerFlags
 }
 
-// minerFlags choose how to mine.
-type minerFlags struct {
-	Workers workersFlag `aliases:"num-cores,cores" env:"MINER_WORKERS,MINER_CORES" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores."`
-	Engine  engineFlag  `env:"MINER_ENGINE" default:"auto" placeholder:"NAME" help:"Engine: auto (the fastest), cpu-baseline, cpu-fast."`
-}
-
 // spareThreads is the number of threads that are kept for what is not mining:
 // one for the API, one for the network and the timers.
 const spareThreads = 2
@@ -48,9 +42,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("serving the node's API", "url", "http://"+listener.Addr().String(), "engine", c.Engine.Name(),
 		"workers", int(c.Workers), "version", version())
-	err = serve(ctx, c.Engine, int(c.Workers), listener, log)
+	if err := serve(ctx, c.Engine, int(c.Workers), listener, log); err != nil {
+		return err
+	}
 	log.Info("shut down")
-	return err
+	return nil
 }
 
 // serve runs a miner and its API on a listener until ctx is done. Then requests

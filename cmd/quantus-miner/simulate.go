@@ -16,7 +16,7 @@ import (
 
 // simulateCmd plays the node.
 type simulateCmd struct {
-	Miner     string       `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833. Default: one started for the purpose, with --workers and --engine."`
+	Miner     *string      `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833. Default: one started for the purpose, with --workers and --engine."`
 	Blocks    countFlag    `default:"5" help:"Blocks to seal."`
 	BlockTime durationFlag `default:"2s" help:"Time that a block should take on average."`
 	Poll      durationFlag `default:"500ms" help:"Time between two questions for a result; 500ms is the node's."`
@@ -24,7 +24,7 @@ type simulateCmd struct {
 	minerFlags
 }
 
-// Help is the text below the flags.
+// Help is what --help says beyond the summary.
 func (c *simulateCmd) Help() string {
 	return "Every seal is verified by the reference rule, and every answer of the miner is checked. " +
 		"A block that takes four times as long as it should is lost to a rival: its job is cancelled, as the node would.\n\n" +
@@ -33,10 +33,10 @@ func (c *simulateCmd) Help() string {
 
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
-	if c.Miner == "" {
+	if c.Miner == nil {
 		return nil
 	}
-	u, err := url.Parse(c.Miner)
+	u, err := url.Parse(*c.Miner)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return errors.New("--miner: must be a URL such as http://127.0.0.1:9833")
 	}
@@ -64,23 +64,26 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
-	if c.Miner == "" {
+	var miner string
+	if c.Miner != nil {
+		miner = *c.Miner
+	} else {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return fmt.Errorf("listening for the simulated node: %w", err)
 		}
-		c.Miner = "http://" + listener.Addr().String()
+		miner = "http://" + listener.Addr().String()
 		// Of this miner's log only what is wrong is of interest here.
 		log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		g.Go(func() error { return serve(ctx, c.Engine, int(c.Workers), listener, log) })
 		if !c.JSON {
-			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", c.Engine.Name(), int(c.Workers))
+			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", c.Engine.Name(), c.Workers)
 		}
 	}
 	var result simulateResult
 	g.Go(func() error {
 		defer finish()
-		return c.node(s, &result).Run(ctx)
+		return c.node(miner, s, &result).Run(ctx)
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -88,17 +91,17 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	if c.JSON {
 		return printJSON(s.out, result)
 	}
-	_, err := fmt.Fprintf(s.out, "sealed %d of %d blocks in %.1f s (%.2f s a block), lost %d to rivals, no seal wrong; %s nonces, %s\n",
-		result.Sealed, c.Blocks, result.ElapsedSeconds, result.ElapsedSeconds/float64(c.Blocks), result.Lost,
+	_, err := fmt.Fprintf(s.out, "sealed %d of %d blocks, no seal wrong, lost %d to rivals; %.1f s of mining, %.2f s a block; %s nonces, %s\n",
+		result.Sealed, c.Blocks, result.Lost, result.ElapsedSeconds, result.ElapsedSeconds/float64(c.Blocks),
 		count(result.HashCount), rate(result.HashCount, result.ElapsedSeconds))
 	return err
 }
 
 // node returns the node to play, which adds what happens to the result.
-func (c *simulateCmd) node(s streams, result *simulateResult) simulate.Node {
+func (c *simulateCmd) node(miner string, s streams, result *simulateResult) simulate.Node {
 	blockTime, poll := time.Duration(c.BlockTime), time.Duration(c.Poll)
 	return simulate.Node{
-		Miner:     c.Miner,
+		Miner:     miner,
 		Blocks:    int(c.Blocks),
 		BlockTime: blockTime,
 		Poll:      poll,

@@ -11,11 +11,11 @@ import (
 type verifyCmd struct {
 	Header    headerFlag     `required:"" placeholder:"HEX" help:"Mining hash: 64 hex digits."`
 	Nonce     nonceFlag      `required:"" placeholder:"HEX" help:"Nonce: 1 to 128 hex digits."`
-	Threshold *thresholdFlag `placeholder:"DECIMAL" help:"Largest distance of a valid nonce, in decimal, below 2^512. Without it every distance will do."`
+	Threshold *thresholdFlag `placeholder:"DECIMAL" help:"Largest distance of a valid nonce, in decimal, below 2^512. Without it any distance is accepted."`
 	JSON      bool           `name:"json" help:"Print one JSON object."`
 }
 
-// Help is the text below the flags.
+// Help is what --help says beyond the summary.
 func (c *verifyCmd) Help() string {
 	return "Nonce 0 is never valid.\n\nExit code 0: valid, or no threshold given. 1: not valid."
 }
@@ -60,7 +60,7 @@ func (c *verifyCmd) print(s streams, r verifyResult) error {
 	verdict := "not valid"
 	switch {
 	case r.Valid && c.Threshold == nil:
-		verdict = "valid for every threshold from this distance on"
+		verdict = "valid for any threshold not below this distance"
 	case r.Valid:
 		verdict = "valid"
 	case u512.Uint(c.Nonce).IsZero():

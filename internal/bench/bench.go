@@ -48,8 +48,8 @@ type Result struct {
 // PerWorker returns the rate of one worker.
 func (r Result) PerWorker() float64 { return r.Rate / float64(r.Workers) }
 
-// Run measures engines on so many workers, each engine for the given time, and
-// the yardstick for as long.
+// Run measures engines on the given number of workers, each engine for the given
+// time, and the yardstick for as long.
 func Run(ctx context.Context, engines []engine.Engine, workers int, duration time.Duration) (Report, error) {
 	var yardsticks []float64
 	rates := make([][]float64, len(engines))

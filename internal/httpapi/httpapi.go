@@ -29,8 +29,8 @@ func New(miner *mining.Miner, log *slog.Logger) http.Handler {
 	return api{miner, log}
 }
 
-// NewServer returns a server for the API with limits on what a client can keep
-// it waiting for.
+// NewServer returns a server for the API, with limits on how long a client can
+// keep it waiting.
 func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -140,8 +140,8 @@ func isJSON(contentType string) bool {
 		return true
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (mediaType == "application/json" ||
-		strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json"))
+	// The suffix is of types that are JSON, too (RFC 6839, section 3.1).
+	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
 }
 
 // result answers with the state of a job.

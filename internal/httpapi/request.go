@@ -66,8 +66,8 @@ func decodeMine(body []byte) (mining.Request, error) {
 // for job_id, null for an empty string, and the last of two values.
 func decodeStrings(body []byte, names ...string) (map[string]string, error) {
 	fields := make(map[string]string, len(names))
-	var object json.RawMessage
-	if err := json.Unmarshal(body, &object); err != nil {
+	// The decoder below would not mind what follows the object.
+	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
 		return fields, fmt.Errorf("the body must be a JSON object: %w", err)
 	}
 	if !utf8.Valid(body) {
@@ -89,9 +89,9 @@ func decodeStrings(body []byte, names ...string) (map[string]string, error) {
 		}
 		name, _ := token.(string)
 		if _, repeated := fields[name]; repeated {
-			problems[name] = "duplicate field `%s`"
+			problems[name] = "duplicate field `" + name + "`"
 		} else if value[0] != '"' {
-			problems[name] = "field `%s` must be a string"
+			problems[name] = "field `" + name + "` must be a string"
 		} else {
 			var s string
 			if err := json.Unmarshal(value, &s); err != nil {
@@ -102,7 +102,7 @@ func decodeStrings(body []byte, names ...string) (map[string]string, error) {
 	}
 	for _, name := range names {
 		if problem, ok := problems[name]; ok {
-			return fields, fmt.Errorf(problem, name)
+			return fields, errors.New(problem)
 		}
 		if _, ok := fields[name]; !ok {
 			return fields, fmt.Errorf("missing field `%s`", name)

@@ -15,11 +15,10 @@ import (
 //
 // A lease begins with an exponentiation (0.1 ms), and holds its worker until it
 // is done or its job is over. It should take long compared with the first, and
-// short compared with the patience of another job's owner, who waits for the end
-// of a lease: about 0.2 s. (The node cancels its job before the next, and does
-// not wait.) As
-// engines differ in speed by factors of a thousand, leases start small and
-// double until they take that long.
+// short compared with the patience of another job's owner, who waits for a lease
+// to end: about 0.2 s. (A node that is alone waits for nothing: it cancels its job
+// before the next.) As engines differ in speed by factors of a thousand, leases
+// start small and double until they take that long.
 const (
 	firstLeaseBits = 10 // 1024 nonces: 0.1 s of cpu-baseline, 0.5 ms of cpu-fast
 	shortLease     = 100 * time.Millisecond

@@ -78,8 +78,11 @@ func (n Node) Run(ctx context.Context) error {
 	threshold := u512.Max().Div64(firstTries)
 	for sealed, lost := 0, 0; sealed < n.Blocks; {
 		block, err := n.seal(ctx, miner, head, threshold)
-		if err != nil {
+		if errors.Is(err, ErrMisbehaved) {
 			return fmt.Errorf("block %d, header %x, threshold %s: %w", sealed+1, head, threshold, err)
+		}
+		if err != nil {
+			return fmt.Errorf("block %d: %w", sealed+1, err)
 		}
 		if n.Report != nil {
 			n.Report(block)
@@ -165,7 +168,7 @@ func conclude(ctx context.Context, miner client, jobID string, last job) (job, e
 	if err := miner.cancel(ctx, jobID); err != nil {
 		return job{}, err
 	}
-	for range 2 {
+	for range 2 { // twice, as the first answer must stand
 		next, err := miner.result(ctx, jobID)
 		if err != nil {
 			return job{}, err

@@ -24,12 +24,19 @@ func ByName(name string) (engine.Engine, error) {
 	if name == Auto {
 		return engines[len(engines)-1], nil
 	}
-	names := []string{Auto}
 	for _, e := range engines {
 		if e.Name() == name {
 			return e, nil
 		}
+	}
+	return nil, fmt.Errorf("must be one of %s", strings.Join(Names(), ", "))
+}
+
+// Names returns what ByName takes.
+func Names() []string {
+	names := []string{Auto}
+	for _, e := range Engines() {
 		names = append(names, e.Name())
 	}
-	return nil, fmt.Errorf("must be one of %s", strings.Join(names, ", "))
+	return names
 }
