@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -81,13 +83,20 @@ func (f *portFlag) UnmarshalText(text []byte) error {
 // hostFlag is a host name or an IP address to listen on.
 type hostFlag string
 
+// hostName is the form of a host name. An empty one is none: to the net package
+// it would mean every interface.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *hostFlag) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		// To the net package this is every interface.
-		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface)")
+	host := string(text)
+	if inner, ok := strings.CutPrefix(host, "["); ok { // an IPv6 address as in a URL
+		host = strings.TrimSuffix(inner, "]")
 	}
-	*f = hostFlag(strings.Trim(string(text), "[]"))
+	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface), without a port")
+	}
+	*f = hostFlag(host)
 	return nil
 }
 
@@ -101,7 +110,7 @@ type workersFlag int
 func (f *workersFlag) UnmarshalText(text []byte) error {
 	x, err := strconv.Atoi(string(text))
 	if err != nil || x < 1 || x > maxWorkers {
-		return fmt.Errorf("must be a number from 1 to %d", maxWorkers)
+		return fmt.Errorf("must be a number from 1 to %d (--num-cores and --cores are the same)", maxWorkers)
 	}
 	*f = workersFlag(x)
 	return nil
@@ -113,7 +122,7 @@ func (f *workersFlag) UnmarshalText(text []byte) error {
 // would go unused. (The runtime knows of limits too, but takes none for less
 // than 2.) It is not to be asked once [serve] has made room for more threads.
 func effectiveCPUs() int {
-	cpus := runtime.GOMAXPROCS(0)
+	cpus := min(runtime.GOMAXPROCS(0), maxWorkers)
 	restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
 	if err != nil { // a limit that cannot be read is none
 		return cpus

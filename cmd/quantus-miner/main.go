@@ -28,7 +28,7 @@ const (
 	exitOK          = 0   // done: found, valid, sealed, shut down when told to
 	exitNo          = 1   // the answer is no, or the work could not be done
 	exitUsage       = 2   // the command line or the environment makes no sense
-	exitSearchError = 3   // search: the engine failed, which says nothing about the range
+	exitNoAnswer    = 3   // search, verify: failed, so that there is no answer, not even no
 	exitInterrupted = 130 // stopped by a signal before the work was done
 )
 
@@ -55,7 +55,7 @@ See it mine without a node:
 
 Flags without a command are those of serve.
 
-Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 the engine failed in a search; 130 interrupted.`
+Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 search or verify failed to find out; 130 interrupted.`
 
 // streams is where a command writes.
 type streams struct {

@@ -27,7 +27,7 @@ type searchCmd struct {
 // Help is what --help says beyond the summary.
 func (c *searchCmd) Help() string {
 	return "With --workers 1 the lowest valid nonce of the range is found, with more workers any.\n\n" +
-		"Exit code 0: found. 1: exhausted. 3: the engine failed.\n\n" +
+		"Exit code 0: found. 1: exhausted. 3: the search failed.\n\n" +
 		"Example, which takes a moment:\n\n" +
 		"  quantus-miner search --workers 1 --start 1 --end ffffff \\\n" +
 		"    --header " + strings.Repeat("0", 64) + " \\\n" +
@@ -44,7 +44,7 @@ func (c *searchCmd) Validate() error {
 
 // searchResult is the result in JSON.
 type searchResult struct {
-	Status         string  `json:"status"` // found, exhausted, interrupted
+	Status         string  `json:"status"` // found, exhausted, interrupted, failed
 	Engine         string  `json:"engine"`
 	Nonce          *string `json:"nonce"`
 	Work           *string `json:"work"`
@@ -57,7 +57,7 @@ type searchResult struct {
 func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	snapshot, err := c.search(ctx, s)
 	if err != nil {
-		return err
+		return exitError{exitNoAnswer, err}
 	}
 	result := searchResult{
 		Engine:         c.Engine.Name(),
@@ -74,13 +74,14 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	case errors.Is(snapshot.Err, mining.ErrExhausted):
 		result.Status, code = "exhausted", exitNo
 	default:
-		return exitError{exitSearchError, fmt.Errorf("searching with %s: %w", c.Engine.Name(), snapshot.Err)}
+		result.Status, code = "failed", exitNoAnswer
+		err = fmt.Errorf("searching with %s: %w", c.Engine.Name(), snapshot.Err)
 	}
 	if err := c.print(s, result); err != nil {
-		return err
+		return exitError{exitNoAnswer, err}
 	}
 	if code != exitOK {
-		return exitError{code: code}
+		return exitError{code, err}
 	}
 	return nil
 }
@@ -94,7 +95,10 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 	}
 	_, err := fmt.Fprintf(s.out, "%s after %s nonces in %.3f s (%s, %s)\n",
 		r.Status, count(r.HashCount), r.ElapsedSeconds, rate(r.HashCount, r.ElapsedSeconds), r.Engine)
-	return err
+	if err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
 }
 
 // search runs the search as the only job of a miner.

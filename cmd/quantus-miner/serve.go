@@ -29,8 +29,9 @@ type serveCmd struct {
 // one for the API, one for the network and the timers.
 const spareThreads = 2
 
-// shutdownTime is how long requests may take to finish after a signal.
-const shutdownTime = 5 * time.Second
+// shutdownTime is how long requests may take to finish after a signal: far
+// longer than an answer takes, but no longer than one waits for a clean end.
+const shutdownTime = time.Second
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
@@ -76,7 +77,12 @@ func serve(ctx context.Context, e engine.Engine, workers int, listener net.Liste
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {
-			return errors.Join(fmt.Errorf("waiting %s for the last requests: %w", shutdownTime, err), server.Close())
+			// A client that has connected and is silent, or in the middle of a
+			// request, must not keep the miner from ending as it was told.
+			log.Warn("closing connections with unfinished requests", "after", shutdownTime, "error", err)
+			if err := server.Close(); err != nil {
+				return fmt.Errorf("closing connections: %w", err)
+			}
 		}
 		return nil
 	})

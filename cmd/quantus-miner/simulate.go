@@ -37,7 +37,10 @@ func (c *simulateCmd) Validate() error {
 		return nil
 	}
 	u, err := url.Parse(*c.Miner)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if err == nil && u.Port() != "" {
+		err = new(portFlag).UnmarshalText([]byte(u.Port()))
+	}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("--miner: must be a URL such as http://127.0.0.1:9833")
 	}
 	return nil
@@ -50,6 +53,7 @@ type simulateResult struct {
 	HashCount      uint64          `json:"hash_count"`
 	ElapsedSeconds float64         `json:"elapsed_seconds"` // the miner's, over all blocks
 	Blocks         []simulateBlock `json:"blocks"`          // the sealed ones
+	Error          string          `json:"error,omitempty"` // why it ended early
 }
 
 type simulateBlock struct {
@@ -80,18 +84,22 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", c.Engine.Name(), c.Workers)
 		}
 	}
-	var result simulateResult
+	result := simulateResult{Blocks: []simulateBlock{}}
 	g.Go(func() error {
 		defer finish()
 		return c.node(miner, s, &result).Run(ctx)
 	})
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if c.JSON {
+		if err != nil {
+			result.Error = err.Error()
+		}
+		return errors.Join(err, printJSON(s.out, result))
+	}
+	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(s.out, result)
-	}
-	_, err := fmt.Fprintf(s.out, "sealed %d of %d blocks, no seal wrong, lost %d to rivals; %.1f s of mining, %.2f s a block; %s nonces, %s\n",
+	_, err = fmt.Fprintf(s.out, "sealed %d of %d blocks, no seal wrong, lost %d to rivals; %.1f s of mining, %.2f s a block; %s nonces, %s\n",
 		result.Sealed, c.Blocks, result.Lost, result.ElapsedSeconds, result.ElapsedSeconds/float64(c.Blocks),
 		count(result.HashCount), rate(result.HashCount, result.ElapsedSeconds))
 	return err

@@ -45,7 +45,7 @@ func (c *verifyCmd) Run(s streams) error {
 		Target:   reference.Target.PaddedHex(),
 	}
 	if err := c.print(s, result); err != nil {
-		return err
+		return exitError{exitNoAnswer, err}
 	}
 	if !valid && c.Threshold != nil {
 		return exitError{code: exitNo}
@@ -67,5 +67,8 @@ func (c *verifyCmd) print(s streams, r verifyResult) error {
 		verdict = "not valid: nonce 0 never is"
 	}
 	_, err := fmt.Fprintf(s.out, "m         %s\nn         %s\ntarget    %s\ndistance  %s\n%s\n", r.M, r.N, r.Target, r.Distance, verdict)
-	return err
+	if err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
 }

@@ -243,7 +243,7 @@ func TestContract(t *testing.T) {
 		{name: "half a body", path: "/mine", body: mineBody("b")[:100], code: 400, want: refused("", "*")},
 		{name: "a body and more", path: "/mine", body: mineBody("b") + "x", code: 400, want: refused("", "*")},
 		{name: "not UTF-8", path: "/mine", body: strings.Replace(mineBody("b"), `"b"`, "\"\xff\"", 1), code: 400, want: refused("", "*")},
-		{name: "too large", path: "/mine", body: mineBody(strings.Repeat("x", MaxBody)), code: 413, want: refused("", "the body must not exceed 65536 bytes")},
+		{name: "too large", path: "/mine", body: mineBody(strings.Repeat("x", MaxBody)), code: 413, want: refused("", "the body must not exceed 8192 bytes")},
 		{name: "not JSON", path: "/mine", contentType: "text/plain", body: mineBody("b"), code: 415, want: refused("", "Content-Type must be application/json")},
 		{name: "bad Content-Type", path: "/mine", contentType: ";", body: mineBody("b"), code: 415, want: refused("", "Content-Type must be application/json")},
 		{name: "GET /mine", method: "GET", path: "/mine", code: 405, want: refused("", "method not allowed: use POST")},

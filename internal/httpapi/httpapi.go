@@ -16,7 +16,11 @@ import (
 
 // MaxBody is the largest body of a request, in bytes. A job of the node's is
 // about 600.
-const MaxBody = 64 << 10
+const MaxBody = 8 << 10
+
+// maxHeader is the largest header of a request, in bytes, with its path: room for
+// every job ID that a body can hold, even if each of its bytes is escaped (%41).
+const maxHeader = 3*MaxBody + 8<<10
 
 // api serves the endpoints for one miner.
 type api struct {
@@ -40,8 +44,10 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		// The node keeps idle connections for 90 s. If the server closed one
 		// first, a request could race the closing, and the node drop its job.
 		IdleTimeout:    3 * time.Minute,
-		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		MaxHeaderBytes: maxHeader,
+		// It would answer OPTIONS * without a body.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
@@ -141,7 +147,8 @@ func isJSON(contentType string) bool {
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	// The suffix is of types that are JSON, too (RFC 6839, section 3.1).
-	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) &&
+		(mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
 }
 
 // result answers with the state of a job.

@@ -189,6 +189,29 @@ func TestIsPrime(t *testing.T) {
 	isPrime(p521)
 }
 
+// TestMillerRabinBases pins the bases, which are part of consensus. No known
+// answer would notice another: for a composite n nearly every base decides.
+// The values are for n = 2^512−569, from another implementation of SHA3.
+func TestMillerRabinBases(t *testing.T) {
+	n := new(big.Int).Sub(new(big.Int).Lsh(one, 512), big.NewInt(569))
+	for i, want := range map[uint64]string{
+		0:  "32c3267369cca8a47e702db137ec4ba4087fafdd7a931ef0296b2db46f6395a919062313aa6d0ed1fa42a4ead9311696dfea5bddd57000def175671ec7ad6",
+		1:  "f9580f3e72c0460a150ba86aeaa336ec2eb5d365741a2b50dd0a08fab8e5e902d2c1011b97570122f5d011c1b508fca8adf6aeae33809ad07d0a57201f012a5e",
+		31: "d2a29b6b67a621d1257e21ba1ee1f0fe282f441a94221f19d5cdb2589e5c907252a9c4c59e906438e4831eb6f156355b1c7259b559f4b29f9b549d3e1695b48a",
+	} {
+		if got := millerRabinBase(n, i).Text(16); got != want {
+			t.Errorf("base %d = %s, want %s", i, got, want)
+		}
+	}
+	// 5 is the smallest n that is ever tested: the only base is 2 = n − 3.
+	if got := millerRabinBase(big.NewInt(5), 0); got.Cmp(two) != 0 {
+		t.Errorf("base 0 for 5 = %s, want 2", got)
+	}
+	if witnesses != 32 {
+		t.Errorf("%d bases, want 32", witnesses)
+	}
+}
+
 // BenchmarkNewReference is what a new header costs before its first nonce.
 func BenchmarkNewReference(b *testing.B) {
 	b.ReportAllocs()

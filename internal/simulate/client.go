@@ -72,63 +72,44 @@ func (c client) cancel(ctx context.Context, jobID string) error {
 
 // command sends a POST, and returns the status in its answer.
 func (c client) command(ctx context.Context, path, jobID string, body []byte) (status string, err error) {
-	var answer struct {
-		Status  *string `json:"status"`
-		JobID   *string `json:"job_id"`
-		Message string  `json:"message"`
-	}
-	if err := c.do(ctx, http.MethodPost, path, body, &answer); err != nil {
+	a, err := c.do(ctx, http.MethodPost, path, jobID, body)
+	if err != nil {
 		return "", err
 	}
-	if answer.Status == nil || answer.JobID == nil {
-		return "", misbehaviour("POST %s: the answer lacks status or job_id", path)
+	status = field[string](a, "status")
+	if status == "error" {
+		a.complain("%s", field[string](a, "message"))
 	}
-	if *answer.JobID != jobID {
-		return "", misbehaviour("POST %s: the answer is about job %q", path, *answer.JobID)
-	}
-	if *answer.Status == "error" {
-		return "", misbehaviour("POST %s: %s", path, answer.Message)
-	}
-	return *answer.Status, nil
+	return status, a.problem
 }
 
 // result asks how a job stands.
 func (c client) result(ctx context.Context, jobID string) (job, error) {
-	var answer struct {
-		Status      *string  `json:"status"`
-		JobID       *string  `json:"job_id"`
-		Nonce       *string  `json:"nonce"`
-		Work        *string  `json:"work"`
-		HashCount   *uint64  `json:"hash_count"`
-		ElapsedTime *float64 `json:"elapsed_time"`
-	}
-	path := "/result/" + url.PathEscape(jobID)
-	if err := c.do(ctx, http.MethodGet, path, nil, &answer); err != nil {
+	a, err := c.do(ctx, http.MethodGet, "/result/"+url.PathEscape(jobID), jobID, nil)
+	if err != nil {
 		return job{}, err
 	}
-	if answer.Status == nil || answer.JobID == nil || answer.HashCount == nil || answer.ElapsedTime == nil {
-		return job{}, misbehaviour("GET %s: the answer lacks a field", path)
-	}
-	if *answer.JobID != jobID {
-		return job{}, misbehaviour("GET %s: the answer is about job %q", path, *answer.JobID)
-	}
+	elapsed := field[float64](a, "elapsed_time")
 	j := job{
-		status:    *answer.Status,
-		hashCount: *answer.HashCount,
-		elapsed:   time.Duration(*answer.ElapsedTime * float64(time.Second)),
+		status:    field[string](a, "status"),
+		hashCount: field[uint64](a, "hash_count"),
+		elapsed:   time.Duration(elapsed * float64(time.Second)),
 	}
+	if elapsed < 0 {
+		a.complain("elapsed_time is %g", elapsed)
+	}
+	nonce, work := field[*string](a, "nonce"), field[*string](a, "work")
 	completed := j.status == "completed"
-	if has := answer.Work != nil; has != completed || has != (answer.Nonce != nil) {
-		return job{}, misbehaviour("GET %s: a %s job with nonce %v and work %v", path, j.status, deref(answer.Nonce), deref(answer.Work))
-	}
-	if completed {
-		var err error
-		j.nonce, err = u512.ParseHex(*answer.Work)
-		if err != nil || j.nonce.PaddedHex() != *answer.Work || j.nonce.Hex() != *answer.Nonce {
-			return job{}, misbehaviour("GET %s: nonce %q and work %q do not belong together", path, *answer.Nonce, *answer.Work)
+	switch {
+	case (nonce != nil) != completed || (work != nil) != completed:
+		a.complain("a %s job with nonce %s and work %s", j.status, deref(nonce), deref(work))
+	case completed:
+		j.nonce, err = u512.ParseHex(*work)
+		if err != nil || j.nonce.PaddedHex() != *work || j.nonce.Hex() != *nonce {
+			a.complain("nonce %q and work %q do not belong together", *nonce, *work)
 		}
 	}
-	return j, nil
+	return j, a.problem
 }
 
 // deref shows a string that may be null.
@@ -139,27 +120,32 @@ func deref(s *string) string {
 	return fmt.Sprintf("%q", *s)
 }
 
-// do sends a request and decodes the answer. Like the node, it does not look at
-// the answer's code.
-func (c client) do(ctx context.Context, method, path string, body []byte, answer any) error {
+// do sends a request and reads the answer, which must be about the job. Like the
+// node, it does not look at the answer's code.
+func (c client) do(ctx context.Context, method, path, jobID string, body []byte) (*answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("asking the miner: %w", err)
+		return nil, fmt.Errorf("asking the miner: %w", err)
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the miner: %w", err)
+		return nil, fmt.Errorf("asking the miner: %w", err)
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("reading the miner's answer to %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("reading the miner's answer to %s %s: %w", method, path, err)
 	}
-	if err := json.Unmarshal(raw, answer); err != nil {
-		return misbehaviour("%s %s: the answer does not decode: %v", method, path, err)
+	a := &answer{request: method + " " + path}
+	a.decode(raw)
+	if about := field[string](a, "job_id"); about != jobID {
+		a.complain("the answer is about job %q", about)
 	}
-	return nil
+	if message, ok := a.fields["message"]; ok && string(message) == "null" {
+		a.complain("message is null")
+	}
+	return a, a.problem
 }

@@ -127,8 +127,8 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 	defer rival.Stop()
 	poll := time.NewTicker(n.Poll)
 	defer poll.Stop()
-	last := job{status: "running"}
-	for newHead := false; last.status == "running" && !newHead; {
+	last, newHead := job{status: "running"}, false
+	for last.status == "running" && !newHead {
 		select {
 		case <-ctx.Done():
 			return Block{}, ctx.Err()
@@ -156,6 +156,9 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 		block.Sealed, block.Nonce, block.Distance = true, last.nonce, distance
 		return block, nil
 	case "cancelled":
+		if !newHead {
+			return Block{}, misbehaviour("it cancelled a job by itself")
+		}
 		return block, nil
 	default:
 		return Block{}, misbehaviour("a job of all nonces ended as %s", last.status)

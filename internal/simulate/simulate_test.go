@@ -5,9 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,8 +66,33 @@ func node(url string) Node {
 }
 
 func TestRun(t *testing.T) {
+	var mu sync.Mutex
+	var headers []string
+	url := startMiner(t, nil)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if r.URL.Path == "/mine" {
+			var request map[string]string
+			if err := json.Unmarshal(body, &request); err != nil {
+				t.Error(err)
+			}
+			if request["nonce_start"] != u512.From64(1).PaddedHex() || request["nonce_end"] != u512.Max().PaddedHex() {
+				t.Errorf("the range is %s to %s", request["nonce_start"], request["nonce_end"])
+			}
+			mu.Lock()
+			headers = append(headers, request["mining_hash"])
+			mu.Unlock()
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		httputil.NewSingleHostReverseProxy(parseURL(t, url)).ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+
 	var blocks []Block
-	n := node(startMiner(t, nil))
+	n := node(proxy.URL)
 	n.Report = func(b Block) { blocks = append(blocks, b) }
 	if err := n.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -75,22 +105,96 @@ func TestRun(t *testing.T) {
 			t.Errorf("odd block: %+v", b)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
+	slices.Sort(headers)
+	if len(slices.Compact(headers)) != n.Blocks {
+		t.Errorf("not every block has a header of its own: %s", headers)
+	}
 }
 
-// TestRivals gives the miner no time at all: every head is lost, running jobs
-// are cancelled, and in the end the miner is taken for one that finds nothing.
-func TestRivals(t *testing.T) {
-	lost := 0
-	n := node(startMiner(t, nil))
-	n.Patience, n.Poll = time.Nanosecond, time.Hour
-	n.Report = func(b Block) {
-		if !b.Sealed {
-			lost++
-		}
+func parseURL(t *testing.T, s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
 	}
-	// Once in a while the first nonces hold a winner even so, and it counts.
-	if err := n.Run(t.Context()); lost == 0 || err != nil && !errors.Is(err, ErrMisbehaved) {
-		t.Errorf("%d heads lost, %v", lost, err)
+	return u
+}
+
+// scripted is a miner that seals the jobs which its script has an s for, with
+// nonce 1, cancels by itself those with a c, and lets the others run until they
+// are cancelled. It says that it
+// takes a second for a try, so that any nonce is soon good enough.
+func scripted(t *testing.T, script string) (url string) {
+	var mu sync.Mutex
+	status := make(map[string]string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		jobID := path.Base(r.URL.Path)
+		answer := map[string]any{"hash_count": 1, "elapsed_time": 1.0, "nonce": nil, "work": nil}
+		switch {
+		case r.URL.Path == "/mine":
+			var request map[string]string
+			if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+				t.Error(err)
+			}
+			jobID = request["job_id"]
+			status[jobID] = "running"
+			switch script[len(status)-1] {
+			case 's':
+				status[jobID] = "completed"
+			case 'c':
+				status[jobID] = "cancelled"
+			}
+			answer["status"] = "accepted"
+		case strings.HasPrefix(r.URL.Path, "/cancel/"):
+			if status[jobID] == "running" {
+				status[jobID] = "cancelled"
+			}
+			answer["status"] = "cancelled"
+		default:
+			answer["status"] = status[jobID]
+			if status[jobID] == "completed" {
+				answer["nonce"], answer["work"] = "1", u512.From64(1).PaddedHex()
+			}
+		}
+		answer["job_id"] = jobID
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestRivals loses heads to rivals: nine in a row are borne, ten are not. A job
+// that the miner cancels by itself is not lost to a rival.
+func TestRivals(t *testing.T) {
+	for script, want := range map[string]struct {
+		seen string
+		err  error
+	}{
+		".........s.........ss": {".........s.........ss", nil},
+		"..........":            {"..........", ErrMisbehaved},
+		"c":                     {"", ErrMisbehaved},
+	} {
+		seen := ""
+		n := node(scripted(t, script))
+		n.Patience = time.Millisecond
+		if strings.Contains(script, "c") {
+			n.Patience = time.Minute
+		}
+		n.Report = func(b Block) {
+			if b.Sealed {
+				seen += "s"
+			} else {
+				seen += "."
+			}
+		}
+		if err := n.Run(t.Context()); seen != want.seen || !errors.Is(err, want.err) {
+			t.Errorf("%s: seen %s, %v", script, seen, err)
+		}
 	}
 }
 
@@ -118,12 +222,23 @@ func TestMisbehaviour(t *testing.T) {
 		"nonce 0": {on("/result", "completed", func(a map[string]any) {
 			a["nonce"], a["work"] = "0", u512.Uint{}.PaddedHex()
 		}), "WRONG SEAL"},
-		"nonce and work differ":  {on("/result", "completed", set("nonce", "7")), "do not belong together"},
-		"upper-case work":        {on("/result", "completed", set("work", strings.Repeat("F", 128))), "do not belong together"},
+		"nonce and work differ": {on("/result", "completed", set("nonce", "7")), "do not belong together"},
+		"work of 127 digits": {on("/result", "completed", func(a map[string]any) {
+			a["work"] = strings.TrimPrefix(a["work"].(string), "0")
+		}), "do not belong together"},
+		"work too long": {on("/result", "completed", func(a map[string]any) {
+			a["work"] = "0" + a["work"].(string)
+		}), "do not belong together"},
+		"negative elapsed_time": {on("/result", "", set("elapsed_time", -1)), "elapsed_time is -1"},
+		"message null":          {on("/mine", "", set("message", nil)), "message is null"},
+		"names in capitals": {on("/mine", "", func(a map[string]any) {
+			a["JOB_ID"] = a["job_id"]
+			delete(a, "job_id")
+		}), "lacks job_id"},
 		"no work":                {on("/result", "completed", set("work", nil)), "work null"},
 		"work while running":     {on("/result", "running", set("work", u512.From64(7).PaddedHex())), "running job with nonce null"},
-		"no hash_count":          {on("/result", "", func(a map[string]any) { delete(a, "hash_count") }), "lacks a field"},
-		"hash_count null":        {on("/result", "", set("hash_count", nil)), "lacks a field"},
+		"no hash_count":          {on("/result", "", func(a map[string]any) { delete(a, "hash_count") }), "lacks hash_count"},
+		"hash_count null":        {on("/result", "", set("hash_count", nil)), "hash_count is null"},
 		"hash_count a fraction":  {on("/result", "", set("hash_count", 1.5)), "does not decode"},
 		"hash_count 0":           {on("/result", "completed", set("hash_count", 0)), "by evaluating none"},
 		"another job's result":   {on("/result", "", set("job_id", "x")), "about job"},
@@ -132,7 +247,7 @@ func TestMisbehaviour(t *testing.T) {
 		"refuses":                {on("/mine", "", func(a map[string]any) { a["status"], a["message"] = "error", "no" }), "/mine: no"},
 		"does not accept":        {on("/mine", "", set("status", "running")), "want accepted"},
 		"accepts another":        {on("/mine", "", set("job_id", "x")), "about job"},
-		"answers without job_id": {on("/mine", "", func(a map[string]any) { delete(a, "job_id") }), "lacks status or job_id"},
+		"answers without job_id": {on("/mine", "", func(a map[string]any) { delete(a, "job_id") }), "lacks job_id"},
 		"knows no job to cancel": {on("/cancel", "", set("status", "not_found")), "want cancelled"},
 		"changes a final result": {on("/result", "completed", func(a map[string]any) {
 			completed++
@@ -149,6 +264,26 @@ func TestMisbehaviour(t *testing.T) {
 				t.Errorf("got %v, want misbehaviour: %s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestStrictDecoding answers what a lenient decoder would take.
+func TestStrictDecoding(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"status":"error","status":"accepted","job_id":"x"}`: `"status" is repeated`,
+		`{"status":"accepted","job_id":"x"} x`:                "does not decode",
+		"{\"status\":\"accepted\",\"job_id\":\"\xff\"}":       "not valid UTF-8",
+		`["accepted"]`: "no object",
+		`null`:         "no object",
+		``:             "does not decode",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, body)
+		}))
+		if err := node(server.URL).Run(t.Context()); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want misbehaviour: %s", body, err, want)
+		}
+		server.Close()
 	}
 }
 
