@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -31,6 +34,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
+			"dial":   dial,
 			"serve":  serveInBackground,
 			"signal": signalMiner,
 		},
@@ -49,6 +53,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// dial connects to the background miner and sends something that is no whole
+// request; the connection stays open until the script ends: dial [text]
+func dial(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(ts.Getenv("URL"), "http://"))
+	ts.Check(err)
+	ts.Defer(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, strings.Join(args, " "))
+	ts.Check(err)
 }
 
 // exitCode turns the error of a command that ran into its exit code.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 )
 
 // pipes is a listener whose connections are in memory, so that a bubble's time
@@ -42,6 +45,7 @@ func TestTimeouts(t *testing.T) {
 		{"half a body", "POST /mine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", time.Second, 10 * time.Second},
 		// The node keeps idle connections for 90 s.
 		{"idle after a request", request, 100 * time.Second, 3 * time.Minute},
+		{"answer not read", strings.Repeat(request, 100), time.Second, 10 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -49,13 +53,22 @@ func TestTimeouts(t *testing.T) {
 				server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 				})
+				closed := make(chan struct{})
+				server.ConnState = func(_ net.Conn, state http.ConnState) {
+					if state == http.StateClosed {
+						close(closed)
+					}
+				}
 				listener := make(pipes)
 				go func() { _ = server.Serve(listener) }()
 				client, conn := net.Pipe()
 				listener <- conn
 				began := time.Now()
 				go func() { _, _ = io.WriteString(client, c.send) }()
-				_, _ = io.Copy(io.Discard, client) // until the server closes
+				if c.name != "answer not read" {
+					go func() { _, _ = io.Copy(io.Discard, client) }()
+				}
+				<-closed
 				took := time.Since(began)
 				if took < c.atLeast || took > c.notMuchAbove+time.Second {
 					t.Errorf("closed after %s, want %s to %s", took, c.atLeast, c.notMuchAbove)
@@ -64,6 +77,62 @@ func TestTimeouts(t *testing.T) {
 				close(listener)
 				_ = server.Close()
 			})
+		})
+	}
+}
+
+// exchange sends bytes as they are to a real server and returns the answer.
+func exchange(t *testing.T, send string) (*http.Response, string) {
+	t.Helper()
+	server := NewServer(New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = server.Serve(listener) }()
+	defer func() { _ = server.Close(); <-served }()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, send); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// TestRawRequests sends what a client of the library would not.
+func TestRawRequests(t *testing.T) {
+	const end = " HTTP/1.1\r\nHost: x\r\n"
+	for _, c := range []struct {
+		name, send string
+		code       int
+		body       string // a part of it
+	}{
+		{"bad chunk", "POST /mine" + end + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, `"message":"reading the body: `},
+		{"OPTIONS *", "OPTIONS *" + end + "\r\n", 404, `"status":"error"`},
+		{"absolute form", "GET http://x/result/y" + end + "\r\n", 404, `"status":"not_found","job_id":"y"`},
+		{"HTTP/1.0", "GET /result/y HTTP/1.0\r\n\r\n", 404, `"status":"not_found"`},
+		// Whatever a job is called, it can be asked for.
+		{"longest job_id", "POST /cancel/" + strings.Repeat("%41", MaxBody) + end + "\r\n", 404, `"job_id":"AAAA`},
+		{"no end of headers", "GET /" + end + "X: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n", 431, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			response, body := exchange(t, c.send)
+			if response.StatusCode != c.code || !strings.Contains(body, c.body) {
+				t.Errorf("%d %.200s, want %d …%s…", response.StatusCode, body, c.code, c.body)
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -27,13 +28,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is an engine whose searches do what a test says.
 type fake struct {
-	search func(engine.Range, *engine.Progress) engine.Outcome
-	verify func(u512.Uint) bool
+	search  func(engine.Range, *engine.Progress) engine.Outcome
+	verify  func(u512.Uint) bool
+	prepare func()
 }
 
 func (fake) Name() string { return "fake" }
 
-func (f fake) Prepare([32]byte, u512.Uint) (engine.Job, error) { return f, nil }
+func (f fake) Prepare([32]byte, u512.Uint) (engine.Job, error) {
+	if f.prepare != nil {
+		f.prepare()
+	}
+	return f, nil
+}
 
 func (f fake) Search(r engine.Range, p *engine.Progress) engine.Outcome { return f.search(r, p) }
 
@@ -267,8 +274,11 @@ func TestTerminalStateStands(t *testing.T) {
 func TestWrongNonce(t *testing.T) {
 	for name, e := range map[string]fake{
 		"refused by the reference": {verify: func(u512.Uint) bool { return false }},
-		"outside the range": {search: func(r engine.Range, _ *engine.Progress) engine.Outcome {
-			return engine.Outcome{Status: engine.Found, Nonce: number(200)}
+		"above the range": {search: func(r engine.Range, _ *engine.Progress) engine.Outcome {
+			return engine.Outcome{Status: engine.Found, Nonce: number(21)}
+		}},
+		"below the range": {search: func(r engine.Range, _ *engine.Progress) engine.Outcome {
+			return engine.Outcome{Status: engine.Found, Nonce: number(9)}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -279,7 +289,7 @@ func TestWrongNonce(t *testing.T) {
 			}
 			var log bytes.Buffer
 			m, stop := start(e, 1, &log)
-			job := submit(t, m, Request{ID: "job", Range: nonces(1, 100)})
+			job := submit(t, m, Request{ID: "job", Range: nonces(10, 20)})
 			<-job.Done()
 			stop()
 			if s := job.Snapshot(); s.Status != Failed || s.Err != ErrWrongNonce || !s.Nonce.IsZero() {
@@ -293,17 +303,66 @@ func TestWrongNonce(t *testing.T) {
 }
 
 // TestEngineStopsUnasked makes sure that nonces which an engine gave up on do
-// not leave their job running for ever.
+// not leave their job running for ever, nor pass for searched.
 func TestEngineStopsUnasked(t *testing.T) {
-	m, stop := start(fake{search: func(engine.Range, *engine.Progress) engine.Outcome {
-		return engine.Outcome{Status: engine.Stopped}
-	}}, 1, nil)
-	defer stop()
-	job := submit(t, m, Request{ID: "job", Range: nonces(1, 100)})
-	<-job.Done()
-	if s := job.Snapshot(); s.Status != Failed || s.Err != ErrStopped {
-		t.Errorf("got %+v, want failed", s)
+	for _, outcome := range []engine.Outcome{{Status: engine.Stopped}, {}, {Status: 99}} {
+		m, stop := start(fake{search: func(engine.Range, *engine.Progress) engine.Outcome { return outcome }}, 1, nil)
+		job := submit(t, m, Request{ID: "job", Range: nonces(1, 100)})
+		<-job.Done()
+		if s := job.Snapshot(); s.Status != Failed || s.Err != ErrStopped {
+			t.Errorf("%+v led to %+v, want failed", outcome, s)
+		}
+		stop()
 	}
+}
+
+// TestAllWorkersWake submits a job to workers that all sleep.
+func TestAllWorkersWake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var searching atomic.Int32
+		m, stop := start(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			searching.Add(1)
+			return untilStopped(r, p)
+		}}, 8, nil)
+		defer stop()
+		synctest.Wait()
+		submit(t, m, Request{ID: "job", Range: everything})
+		synctest.Wait()
+		if searching.Load() != 8 {
+			t.Errorf("%d of 8 workers search", searching.Load())
+		}
+	})
+}
+
+// TestStartIsLoggedBeforeEnd looks at jobs that end as soon as they begin.
+func TestStartIsLoggedBeforeEnd(t *testing.T) {
+	for range 50 {
+		var log bytes.Buffer
+		m, stop := start(fake{search: exhausted}, 4, &log)
+		<-submit(t, m, Request{ID: "job", Range: nonces(1, 2)}).Done()
+		stop()
+		first, _, _ := strings.Cut(log.String(), "\n")
+		if !strings.Contains(first, "job started") {
+			t.Fatalf("the log begins with %s", first)
+		}
+	}
+}
+
+// TestCountStaysAtItsMaximum adds up workers of which each has evaluated, or
+// settled, as many nonces as can be counted.
+func TestCountStaysAtItsMaximum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, stop := start(fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
+			p.Advance(math.MaxUint64)
+			return every(time.Second, p)
+		}}, 2, nil)
+		defer stop()
+		job := submit(t, m, Request{ID: "job", Range: everything})
+		<-time.After(time.Minute)
+		if s := job.Snapshot(); s.Evaluated != math.MaxUint64 {
+			t.Errorf("%d nonces evaluated, want 2^64−1", s.Evaluated)
+		}
+	})
 }
 
 func TestSubmitErrors(t *testing.T) {
@@ -325,13 +384,17 @@ func TestSubmitErrors(t *testing.T) {
 	}
 }
 
-// TestSubmitRace submits one name from many goroutines: one of them gets it.
+// TestSubmitRace submits one name from many goroutines, all of which find it
+// free at first: one of them gets it.
 func TestSubmitRace(t *testing.T) {
-	m, stop := start(fake{search: exhausted}, 2, nil)
+	const submitters = 50
+	var preparing sync.WaitGroup
+	preparing.Add(submitters)
+	m, stop := start(fake{search: exhausted, prepare: func() { preparing.Done(); preparing.Wait() }}, 2, nil)
 	defer stop()
 	var taken atomic.Int32
 	var wg sync.WaitGroup
-	for range 50 {
+	for range submitters {
 		wg.Go(func() {
 			if _, err := m.Submit(Request{ID: "job", Range: nonces(1, 2)}); err == nil {
 				taken.Add(1)
@@ -408,29 +471,49 @@ func TestJobsShareTheWorkers(t *testing.T) {
 	})
 }
 
-// TestLeasesTakeAFractionOfASecond gives the miner engines of very different
-// speed, and looks how long their leases become.
+// TestLeasesTakeAFractionOfASecond gives the miner an engine whose speed changes
+// by factors of up to a thousand, and looks how long its leases become.
 func TestLeasesTakeAFractionOfASecond(t *testing.T) {
-	for name, perNonce := range map[string]time.Duration{
-		"cpu-baseline": 100 * time.Microsecond, "cpu-fast": 500 * time.Nanosecond, "fastest": 5 * time.Nanosecond,
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			var last atomic.Int64
-			m, stop := start(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
-				took := perNonce * time.Duration(r.End.SubWrap(r.Start).Sat64()+1)
-				<-time.After(took)
-				last.Store(int64(took))
-				return engine.Outcome{Status: engine.Exhausted}
-			}}, 8, nil)
-			defer stop()
-			submit(t, m, Request{ID: "job", Range: everything})
-			<-time.After(time.Minute)
-			if took := time.Duration(last.Load()); took < shortLease || took > longLease {
-				t.Errorf("%s: after a minute a lease takes %s", name, took)
+	synctest.Test(t, func(t *testing.T) {
+		var perNonce, last atomic.Int64 // in nanoseconds
+		m, stop := start(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			took := perNonce.Load() * int64(r.End.SubWrap(r.Start).Sat64()+1)
+			<-time.After(time.Duration(took))
+			last.Store(took)
+			return engine.Outcome{Status: engine.Exhausted}
+		}}, 8, nil)
+		defer stop()
+		for i, ns := range []int64{500, 5, 5_000, 50} {
+			perNonce.Store(ns)
+			if i == 0 {
+				submit(t, m, Request{ID: "job", Range: everything})
 			}
-			m.Cancel("job")
-		})
-	}
+			// The first leases at a lower speed take minutes.
+			<-time.After(20 * time.Minute)
+			if took := time.Duration(last.Load()); took < shortLease || took > longLease {
+				t.Errorf("at %d ns a nonce a lease takes %s", ns, took)
+			}
+		}
+		m.Cancel("job")
+	})
+}
+
+// TestRestIsShared searches a range whose leases could be as large as half of
+// it: at its end they are small, so that all workers end at the same time.
+func TestRestIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, stop := start(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			<-time.After(time.Microsecond * time.Duration(r.End.SubWrap(r.Start).Sat64()+1))
+			return engine.Outcome{Status: engine.Exhausted}
+		}}, 4, nil)
+		defer stop()
+		job := submit(t, m, Request{ID: "job", Range: nonces(1, 500_000)})
+		<-job.Done()
+		// 500,000 µs on 4 workers are 125 ms, if none is left over.
+		if s := job.Snapshot(); s.Elapsed > 126*time.Millisecond {
+			t.Errorf("the search took %s, want 125 ms", s.Elapsed)
+		}
+	})
 }
 
 func TestShutdown(t *testing.T) {
