@@ -19,11 +19,12 @@ const module = "github.com/quantus-network/quantus-miner/"
 // in ARCHITECTURE.md.
 var mayImport = map[string][]string{
 	"internal/u512":              {},
+	"internal/kat":               {"internal/u512"},
 	"internal/qpow":              {"internal/u512"},
 	"internal/engine":            {"internal/u512"},
 	"internal/engine/baseline":   {"internal/engine", "internal/qpow", "internal/u512"},
 	"internal/engine/fast":       {"internal/engine", "internal/qpow", "internal/u512"},
-	"internal/engine/enginetest": {"internal/engine", "internal/qpow", "internal/u512"},
+	"internal/engine/enginetest": {"internal/engine", "internal/kat", "internal/qpow", "internal/u512"},
 	"internal/engine/all":        {"internal/engine", "internal/engine/baseline", "internal/engine/fast"},
 	"internal/mining":            {"internal/engine", "internal/u512"},
 	"internal/httpapi":           {"internal/mining", "internal/u512"},

@@ -1,69 +1,21 @@
 package qpow
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"math/big"
-	"os"
 	"testing"
 
+	"github.com/quantus-network/quantus-miner/internal/kat"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// knownAnswers is testdata/qpow_sha3.json: computed by an independent
-// implementation of the rule. Integers are big-endian hex.
-type knownAnswers struct {
-	Cases []struct {
-		Name     string
-		Header   string
-		Rehashes int
-		M, N     string
-		Target   string
-		Nonces   []struct{ Label, Nonce, Y, Distance string }
-	}
-}
-
-func loadKnownAnswers(t *testing.T) knownAnswers {
-	t.Helper()
-	data, err := os.ReadFile("testdata/qpow_sha3.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kat knownAnswers
-	if err := json.Unmarshal(data, &kat); err != nil {
-		t.Fatal(err)
-	}
-	if len(kat.Cases) == 0 {
-		t.Fatal("no known answers")
-	}
-	return kat
-}
-
-func parseHex(t testing.TB, s string) u512.Uint {
-	t.Helper()
-	x, err := u512.ParseHex(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return x
-}
-
-func parseHeader(t testing.TB, s string) (header [HeaderSize]byte) {
-	t.Helper()
-	if n, err := hex.Decode(header[:], []byte(s)); err != nil || n != HeaderSize {
-		t.Fatalf("header %q: %d bytes, %v", s, n, err)
-	}
-	return header
-}
-
 func TestKnownAnswers(t *testing.T) {
-	for _, c := range loadKnownAnswers(t).Cases {
+	for _, c := range kat.Headers(t) {
 		t.Run(c.Name, func(t *testing.T) {
-			ctx := NewJobContext(parseHeader(t, c.Header), u512.Max())
-			equal := func(what string, got u512.Uint, want string) {
+			ctx := NewJobContext(c.Header, u512.Max())
+			equal := func(what string, got, want u512.Uint) {
 				t.Helper()
-				if got != parseHex(t, want) {
-					t.Errorf("%s = %s, want %s", what, got.PaddedHex(), want)
+				if got != want {
+					t.Errorf("%s = %s, want %s", what, got.PaddedHex(), want.PaddedHex())
 				}
 			}
 			equal("m", mustFit(ctx.M), c.M)
@@ -77,16 +29,15 @@ func TestKnownAnswers(t *testing.T) {
 			equal("the last candidate for n", candidate, c.N)
 
 			for _, n := range c.Nonces {
-				nonce := parseHex(t, n.Nonce)
-				equal(n.Label+": y", ctx.Y(nonce), n.Y)
-				equal(n.Label+": distance", ctx.Distance(nonce), n.Distance)
+				equal(n.Label+": y", ctx.Y(n.Nonce), n.Y)
+				equal(n.Label+": distance", ctx.Distance(n.Nonce), n.Distance)
 
-				y := ctx.InitWorkerY0(nonce)
+				y := ctx.InitWorkerY0(n.Nonce)
 				equal(n.Label+": InitWorkerY0", u512.Uint(y).Rsh(ctx.shift), n.Y)
 				equal(n.Label+": DistanceFromY", ctx.DistanceFromY(&y), n.Distance)
 
-				if previous := nonce.SubWrap(u512.From64(1)); nonce.Cmp(saturation(ctx.Reference)) <= 0 {
-					y = ctx.InitWorkerY0(previous)
+				if n.Nonce.Cmp(saturation(ctx.Reference)) <= 0 {
+					y = ctx.InitWorkerY0(n.Nonce.SubWrap(u512.From64(1)))
 					ctx.StepMul(&y)
 					equal(n.Label+": StepMul", u512.Uint(y).Rsh(ctx.shift), n.Y)
 				}

@@ -8,15 +8,13 @@
 package enginetest
 
 import (
-	_ "embed"
-	"encoding/hex"
-	"encoding/json"
 	"math"
 	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/kat"
 	"github.com/quantus-network/quantus-miner/internal/qpow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -46,6 +44,14 @@ type result struct {
 	evaluated uint64
 }
 
+func found(nonce u512.Uint, evaluated uint64) result {
+	return result{engine.Outcome{Status: engine.Found, Nonce: nonce}, evaluated}
+}
+
+func exhausted(evaluated uint64) result {
+	return result{engine.Outcome{Status: engine.Exhausted}, evaluated}
+}
+
 // check runs a search and compares how it ended.
 func (s search) check(t *testing.T, e engine.Engine) {
 	t.Helper()
@@ -72,56 +78,31 @@ func run(t testing.TB, job engine.Job, r engine.Range) result {
 	return result{outcome, p.Evaluated()}
 }
 
-//go:embed testdata/qpow_sha3_search.json
-var knownSearches []byte
-
-// knownAnswers runs the searches that an independent implementation answered.
+// knownAnswers takes the answers of an independent implementation: its searches,
+// and each of its nonces as a search of a range of one, at a threshold that the
+// nonce just meets and at one that it just misses.
 func knownAnswers(t *testing.T, e engine.Engine) {
-	var kat struct {
-		Cases []struct {
-			Name, Header, Threshold string
-			NonceStart              string `json:"nonce_start"`
-			NonceEnd                string `json:"nonce_end"`
-			Expected                struct {
-				Status, Nonce, Distance string
-				HashCount               uint64 `json:"hash_count"`
-			}
-		}
-	}
-	if err := json.Unmarshal(knownSearches, &kat); err != nil || len(kat.Cases) == 0 {
-		t.Fatalf("%d known searches, %v", len(kat.Cases), err)
-	}
-	for _, c := range kat.Cases {
+	for _, c := range kat.Searches(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			parse := func(s string, parser func(string) (u512.Uint, error)) u512.Uint {
-				x, err := parser(s)
-				if err != nil {
-					t.Fatalf("%q: %v", s, err)
+			s := search{c.Header, c.Threshold, engine.Range{Start: c.Start, End: c.End}, exhausted(c.HashCount)}
+			if c.Found {
+				s.want.Outcome = engine.Outcome{Status: engine.Found, Nonce: c.Nonce}
+				if distance, ok := prepare(t, e, c.Header, c.Threshold).Verify(c.Nonce); !ok || distance != c.Distance {
+					t.Errorf("Verify: %s, %t, want %s, true", distance.PaddedHex(), ok, c.Distance.PaddedHex())
 				}
-				return x
-			}
-			s := search{
-				threshold: parse(c.Threshold, u512.ParseDecimal),
-				r:         engine.Range{Start: parse(c.NonceStart, u512.ParseHex), End: parse(c.NonceEnd, u512.ParseHex)},
-				want:      result{evaluated: c.Expected.HashCount},
-			}
-			if n, err := hex.Decode(s.header[:], []byte(c.Header)); n != len(s.header) || err != nil {
-				t.Fatalf("header %q: %v", c.Header, err)
-			}
-			switch c.Expected.Status {
-			case "found":
-				s.want.Outcome = engine.Outcome{Status: engine.Found, Nonce: parse(c.Expected.Nonce, u512.ParseHex)}
-				distance, ok := prepare(t, e, s.header, s.threshold).Verify(s.want.Nonce)
-				if want := parse(c.Expected.Distance, u512.ParseHex); !ok || distance != want {
-					t.Errorf("Verify: %s, %t, want %s, true", distance.PaddedHex(), ok, want.PaddedHex())
-				}
-			case "exhausted":
-				s.want.Outcome = engine.Outcome{Status: engine.Exhausted}
-			default:
-				t.Fatalf("status %q", c.Expected.Status)
 			}
 			s.check(t, e)
+		})
+	}
+	for _, c := range kat.Headers(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, n := range c.Nonces {
+				alone := engine.Range{Start: n.Nonce, End: n.Nonce}
+				search{c.Header, n.Distance, alone, found(n.Nonce, 1)}.check(t, e)
+				search{c.Header, n.Distance.SubWrap(u512.From64(1)), alone, exhausted(1)}.check(t, e)
+			}
 		})
 	}
 }
@@ -131,12 +112,7 @@ func fromEnd(n uint64) u512.Uint { return u512.Max().SubWrap(u512.From64(n)) }
 
 // ranges are the shapes of range that an engine could get wrong.
 func ranges(t *testing.T, e engine.Engine) {
-	exhausted := func(evaluated uint64) result {
-		return result{engine.Outcome{Status: engine.Exhausted}, evaluated}
-	}
-	first := func(nonce u512.Uint) result {
-		return result{engine.Outcome{Status: engine.Found, Nonce: nonce}, 1}
-	}
+	first := func(nonce u512.Uint) result { return found(nonce, 1) }
 	number, none, all := u512.From64, u512.Uint{}, u512.Max()
 	h100 := [32]byte{31: 100} // saturates at 2^512−1−100
 	large := [32]byte{0: 0xff, 31: 7}

@@ -18,14 +18,14 @@ func oracle(ref *qpow.Reference, r engine.Range, threshold u512.Uint) result {
 		if !nonce.IsZero() {
 			evaluated++
 			if _, ok := ref.Verify(nonce, threshold); ok {
-				return result{engine.Outcome{Status: engine.Found, Nonce: nonce}, evaluated}
+				return found(nonce, evaluated)
 			}
 		}
 		if nonce == u512.Max() {
 			break
 		}
 	}
-	return result{engine.Outcome{Status: engine.Exhausted}, evaluated}
+	return exhausted(evaluated)
 }
 
 // maxSize bounds the ranges that are drawn: it is what the oracle takes 2 ms for.
@@ -96,19 +96,19 @@ func randomized(t *testing.T, e engine.Engine) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(2026, part))
-			found := 0
+			winners := 0
 			for range randomSearches / parts {
 				s := draw(r)
 				s.check(t, e)
 				if s.want.Status == engine.Found {
-					found++
+					winners++
 				}
 				if t.Failed() {
 					return
 				}
 			}
-			if found == 0 || found == randomSearches/parts {
-				t.Errorf("%d of the searches found something: too few or too many to show anything", found)
+			if winners == 0 || winners == randomSearches/parts {
+				t.Errorf("%d of the searches found something: too few or too many to show anything", winners)
 			}
 		})
 	}
