@@ -45,24 +45,21 @@ type lease struct {
 func (j *Job) take(worker int) lease {
 	l := lease{job: j, search: j.search, progress: &j.progress[worker], Range: j.unleased}
 	// Spans, which are sizes less 1, fit 512 bits; the size of the full range does not.
-	span := l.End.SubWrap(l.Start)
+	left := l.End.SubWrap(l.Start)
 	full := u512.Max().Rsh(u512.Bits - j.leaseBits)
-	fair := span.Div64(uint64(len(j.progress)))
-	if least := u512.Max().Rsh(u512.Bits - minLeaseBits); fair.Cmp(least) < 0 {
-		fair = least
+	span := left.Div64(uint64(len(j.progress))) // a fair share
+	if least := u512.Max().Rsh(u512.Bits - minLeaseBits); span.Cmp(least) < 0 {
+		span = least
 	}
-	size := full
-	if fair.Cmp(full) < 0 {
-		size = fair
-	} else {
-		l.bits = j.leaseBits
+	if full.Cmp(span) <= 0 {
+		span, l.bits = full, j.leaseBits
 	}
 	j.leases++
-	if size.Cmp(span) >= 0 { // the rest
+	if span.Cmp(left) >= 0 { // the rest
 		j.unleased = engine.Range{Start: u512.From64(1)}
 		return l
 	}
-	l.End = l.Start.AddWrap(size)
+	l.End = l.Start.AddWrap(span)
 	j.unleased.Start = l.End.AddWrap(u512.From64(1))
 	return l
 }
