@@ -283,7 +283,7 @@ func (l lease) judge(nonce u512.Uint) Result {
 // logEnd reports the end of a job.
 func (m *Miner) logEnd(job *Job) {
 	s := job.Snapshot()
-	attrs := []any{"job", job.id, "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(time.Millisecond)}
+	attrs := []any{"job", job.id, "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(100 * time.Microsecond)}
 	if s.Elapsed > 0 {
 		attrs = append(attrs, "hashes_per_second", int64(float64(s.Evaluated)/s.Elapsed.Seconds()))
 	}
