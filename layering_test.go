@@ -27,8 +27,9 @@ var mayImport = map[string][]string{
 	"internal/engine/enginetest": {"internal/engine", "internal/kat", "internal/qpow", "internal/u512"},
 	"internal/engine/all":        {"internal/engine", "internal/engine/baseline", "internal/engine/fast"},
 	"internal/mining":            {"internal/engine", "internal/u512"},
-	"internal/httpapi":           {"internal/mining", "internal/u512"},
-	"internal/simulate":          {"internal/qpow", "internal/u512"},
+	"internal/strictjson":        {},
+	"internal/httpapi":           {"internal/mining", "internal/strictjson", "internal/u512"},
+	"internal/simulate":          {"internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":             {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
 		"internal/bench", "internal/engine", "internal/engine/all", "internal/httpapi",

@@ -178,13 +178,13 @@ func TestContract(t *testing.T) {
 	completed := submit("completed", u512.Max(), one, u512.Max())
 	<-completed.Done()
 	<-submit("failed", u512.Uint{}, one, u512.From64(5)).Done()
+	for _, id := range []string{"..", ".", "a/b", "%", "ünï ?#", "mine"} {
+		<-submit(id, u512.Uint{}, one, one).Done()
+	}
 	submit("cancelled", u512.Uint{}, one, u512.Max())
 	miner.Cancel("cancelled")
 	submit("running", u512.Uint{}, one, u512.Max())
 	submit("to cancel", u512.Uint{}, one, u512.Max())
-	for _, id := range []string{"..", ".", "a/b", "%", "ünï ?#", "mine"} {
-		submit(id, u512.Uint{}, one, one)
-	}
 
 	work := one.PaddedHex()
 	z128, f128 := strings.Repeat("0", 128), strings.Repeat("f", 128)
@@ -242,7 +242,7 @@ func TestContract(t *testing.T) {
 		{name: "number", path: "/mine", body: mineBody("b", "distance_threshold", "5"), code: 400, want: refused("b", "field `distance_threshold` must be a string")},
 		{name: "repeated field", path: "/mine", body: `{"nonce_end":"1",` + mineBody("b")[1:], code: 400, want: refused("b", "duplicate field `nonce_end`")},
 		{name: "empty object", path: "/mine", body: "{}", code: 400, want: refused("", "missing field `job_id`")},
-		{name: "array", path: "/mine", body: "[" + mineBody("b") + "]", code: 400, want: refused("", "the body must be a JSON object")},
+		{name: "array", path: "/mine", body: "[" + mineBody("b") + "]", code: 400, want: refused("", "the body is not a JSON object")},
 		{name: "empty body", path: "/mine", body: "", code: 400, want: refused("", "*")},
 		{name: "half a body", path: "/mine", body: mineBody("b")[:100], code: 400, want: refused("", "*")},
 		{name: "a body and more", path: "/mine", body: mineBody("b") + "x", code: 400, want: refused("", "*")},

@@ -1,14 +1,13 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/strictjson"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -61,52 +60,31 @@ func decodeMine(body []byte) (mining.Request, error) {
 // decodeStrings reads a JSON object that has each of the named fields exactly
 // once, with a string as its value. Other fields are ignored. With an error,
 // the fields that could be read are returned nevertheless.
-//
-// Decoding into a struct would be too lenient for a contract: it takes "JOB_ID"
-// for job_id, null for an empty string, and the last of two values.
 func decodeStrings(body []byte, names ...string) (map[string]string, error) {
+	object, err := strictjson.Parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("the body is %w", err)
+	}
 	fields := make(map[string]string, len(names))
-	// The decoder below would not mind what follows the object.
-	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
-		return fields, fmt.Errorf("the body must be a JSON object: %w", err)
-	}
-	if !utf8.Valid(body) {
-		return fields, errors.New("the body must be a JSON object: it is not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if token, err := d.Token(); err != nil || token != json.Delim('{') {
-		return fields, errors.New("the body must be a JSON object")
-	}
-	problems := make(map[string]string)
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			return fields, fmt.Errorf("reading the body: %w", err)
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return fields, fmt.Errorf("reading the body: %w", err)
-		}
-		name, _ := token.(string)
-		if _, repeated := fields[name]; repeated {
-			problems[name] = "duplicate field `" + name + "`"
-		} else if value[0] != '"' {
-			problems[name] = "field `" + name + "` must be a string"
-		} else {
-			var s string
-			if err := json.Unmarshal(value, &s); err != nil {
-				return fields, fmt.Errorf("reading field `%s`: %w", name, err)
-			}
-			fields[name] = s
-		}
-	}
+	var problems []error
 	for _, name := range names {
-		if problem, ok := problems[name]; ok {
-			return fields, errors.New(problem)
+		values := object[name]
+		if len(values) == 0 {
+			problems = append(problems, fmt.Errorf("missing field `%s`", name))
+			continue
 		}
-		if _, ok := fields[name]; !ok {
-			return fields, fmt.Errorf("missing field `%s`", name)
+		var s *string // null is no error of Unmarshal's, but leaves it nil
+		if err := json.Unmarshal(values[0], &s); err != nil || s == nil {
+			problems = append(problems, fmt.Errorf("field `%s` must be a string", name))
+			continue
 		}
+		fields[name] = *s
+		if len(values) > 1 {
+			problems = append(problems, fmt.Errorf("duplicate field `%s`", name))
+		}
+	}
+	if len(problems) > 0 {
+		return fields, problems[0]
 	}
 	return fields, nil
 }

@@ -1,10 +1,10 @@
 package simulate
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"unicode/utf8"
+
+	"github.com/quantus-network/quantus-miner/internal/strictjson"
 )
 
 // answer is an answer of the miner's, decoded as strictly as the node does:
@@ -12,8 +12,23 @@ import (
 // The first thing that is wrong with it is kept.
 type answer struct {
 	request string // for messages
-	fields  map[string]json.RawMessage
+	object  strictjson.Object
 	problem error
+}
+
+// newAnswer reads an answer to a request.
+func newAnswer(request string, raw []byte) *answer {
+	object, err := strictjson.Parse(raw)
+	a := &answer{request: request, object: object}
+	if err != nil {
+		a.complain("the answer is %v", err)
+	}
+	for name, values := range object {
+		if len(values) > 1 {
+			a.complain("field %q is repeated", name)
+		}
+	}
+	return a
 }
 
 // complain keeps a problem, unless there is one already.
@@ -23,47 +38,12 @@ func (a *answer) complain(format string, args ...any) {
 	}
 }
 
-// decode reads the fields of a JSON object.
-func (a *answer) decode(raw []byte) {
-	a.fields = make(map[string]json.RawMessage)
-	if err := json.Unmarshal(raw, new(json.RawMessage)); err != nil {
-		a.complain("the answer does not decode: %v", err)
-		return
-	}
-	if !utf8.Valid(raw) {
-		a.complain("the answer does not decode: it is not valid UTF-8")
-		return
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if token, err := d.Token(); err != nil || token != json.Delim('{') {
-		a.complain("the answer does not decode: it is no object")
-		return
-	}
-	for d.More() {
-		token, err := d.Token()
-		var value json.RawMessage
-		if err == nil {
-			err = d.Decode(&value)
-		}
-		if err != nil {
-			a.complain("the answer does not decode: %v", err)
-			return
-		}
-		name, _ := token.(string)
-		if _, repeated := a.fields[name]; repeated {
-			a.complain("field %q is repeated", name)
-		}
-		a.fields[name] = value
-	}
-}
-
 // field returns a field that the answer must have. Only a pointer may be null.
 func field[T any](a *answer, name string) T {
 	var value *T
-	raw, ok := a.fields[name]
-	if !ok {
+	if values := a.object[name]; len(values) == 0 {
 		a.complain("the answer lacks %s", name)
-	} else if err := json.Unmarshal(raw, &value); err != nil {
+	} else if err := json.Unmarshal(values[0], &value); err != nil {
 		a.complain("field %s does not decode: %v", name, err)
 	} else if value == nil {
 		if _, nullable := any(*new(T)).(*string); !nullable {

@@ -139,13 +139,12 @@ func (c client) do(ctx context.Context, method, path, jobID string, body []byte)
 	if err != nil {
 		return nil, fmt.Errorf("reading the miner's answer to %s %s: %w", method, path, err)
 	}
-	a := &answer{request: method + " " + path}
-	a.decode(raw)
+	a := newAnswer(method+" "+path, raw)
 	if about := field[string](a, "job_id"); about != jobID {
 		a.complain("the answer is about job %q", about)
 	}
-	if message, ok := a.fields["message"]; ok && string(message) == "null" {
-		a.complain("message is null")
+	if _, ok := a.object["message"]; ok { // it may be left out, but not be null
+		field[string](a, "message")
 	}
 	return a, a.problem
 }

@@ -235,8 +235,9 @@ func TestMisbehaviour(t *testing.T) {
 			a["JOB_ID"] = a["job_id"]
 			delete(a, "job_id")
 		}), "lacks job_id"},
+		"no nonce":               {on("/result", "completed", set("nonce", nil)), "nonce null"},
 		"no work":                {on("/result", "completed", set("work", nil)), "work null"},
-		"work while running":     {on("/result", "running", set("work", u512.From64(7).PaddedHex())), "running job with nonce null"},
+		"work while running":     {on("/result", "completed", set("status", "running")), "a running job with nonce"},
 		"no hash_count":          {on("/result", "", func(a map[string]any) { delete(a, "hash_count") }), "lacks hash_count"},
 		"hash_count null":        {on("/result", "", set("hash_count", nil)), "hash_count is null"},
 		"hash_count a fraction":  {on("/result", "", set("hash_count", 1.5)), "does not decode"},
@@ -271,11 +272,11 @@ func TestMisbehaviour(t *testing.T) {
 func TestStrictDecoding(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"status":"error","status":"accepted","job_id":"x"}`: `"status" is repeated`,
-		`{"status":"accepted","job_id":"x"} x`:                "does not decode",
+		`{"status":"accepted","job_id":"x"} x`:                "the answer is not valid JSON",
 		"{\"status\":\"accepted\",\"job_id\":\"\xff\"}":       "not valid UTF-8",
-		`["accepted"]`: "no object",
-		`null`:         "no object",
-		``:             "does not decode",
+		`["accepted"]`: "not a JSON object",
+		`null`:         "not a JSON object",
+		``:             "the answer is not valid JSON",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, body)
