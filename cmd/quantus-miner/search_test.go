@@ -23,6 +23,7 @@ type paced struct {
 }
 
 func (paced) Name() string                                      { return "paced" }
+func (paced) Backend() string                                   { return "test" }
 func (p paced) Prepare([32]byte, u512.Uint) (engine.Job, error) { return p, nil }
 func (p paced) Verify(nonce u512.Uint) (distance u512.Uint, ok bool) {
 	return u512.Uint{}, nonce == u512.From64(5)

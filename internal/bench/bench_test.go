@@ -35,6 +35,7 @@ func TestRun(t *testing.T) {
 type metronome struct{}
 
 func (metronome) Name() string                                    { return "metronome" }
+func (metronome) Backend() string                                 { return "test" }
 func (metronome) Prepare([32]byte, u512.Uint) (engine.Job, error) { return metronome{}, nil }
 func (metronome) Verify(u512.Uint) (distance u512.Uint, ok bool)  { return u512.Uint{}, false }
 func (metronome) Search(_ engine.Range, p *engine.Progress) engine.Outcome {

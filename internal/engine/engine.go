@@ -21,6 +21,9 @@ import (
 type Engine interface {
 	// Name is what operators call the engine, "cpu-fast" for one.
 	Name() string
+	// Backend names the code that does the engine's arithmetic on this machine,
+	// such as "generic" for portable Go. Operators read it beside the name.
+	Backend() string
 	// Prepare does what is done once per header and threshold. It takes well
 	// under a millisecond.
 	Prepare(header [32]byte, threshold u512.Uint) (Job, error)
@@ -81,9 +84,18 @@ const (
 type Progress struct {
 	_         [128]byte
 	evaluated atomic.Uint64
-	stop      atomic.Bool
-	_         [128 - 16]byte
+	errand    atomic.Uint32 // what Advance has to see to; usually nothing
+	first     func()        // what firstNonces calls
+	_         [128 - 24]byte
 }
+
+// The errands of Progress.Advance. They share a word, so that a batch costs one
+// look, whoever wants something of the search.
+const (
+	goOn uint32 = iota
+	firstNonces
+	stop
+)
 
 // Advance adds n evaluated nonces and reports whether the search should go on.
 // Engines call it once a batch, so that a stop takes effect within about a
@@ -97,12 +109,35 @@ func (p *Progress) Advance(n uint64) bool {
 		sum = math.MaxUint64
 	}
 	p.evaluated.Store(sum)
-	return !p.stop.Load()
+	return p.errand.Load() == goOn || p.run()
+}
+
+// run sees to an errand, and reports whether the search should go on.
+func (p *Progress) run() bool {
+	if p.errand.Load() == firstNonces {
+		if p.evaluated.Load() == 0 {
+			return true // a look at the stop flag before the first batch
+		}
+		// If this fails a stop has come in between, which stays.
+		if p.errand.CompareAndSwap(firstNonces, goOn) {
+			p.first()
+			return true
+		}
+	}
+	return false
+}
+
+// NotifyFirst has the search call f, once, when it has counted its first
+// nonces. It is to be called before the search begins, and costs the search
+// nothing afterwards. A search that is stopped before does not call f.
+func (p *Progress) NotifyFirst(f func()) {
+	p.first = f
+	p.errand.CompareAndSwap(goOn, firstNonces)
 }
 
 // Stop asks the search to end soon. Later searches with the same Progress end
 // at once.
-func (p *Progress) Stop() { p.stop.Store(true) }
+func (p *Progress) Stop() { p.errand.Store(stop) }
 
 // Evaluated returns the number of nonces evaluated so far.
 func (p *Progress) Evaluated() uint64 { return p.evaluated.Load() }

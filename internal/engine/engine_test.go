@@ -23,6 +23,37 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestNotifyFirst looks when a search calls back: once, after its first nonces,
+// and not at all if it is stopped before.
+func TestNotifyFirst(t *testing.T) {
+	var p engine.Progress
+	calls := 0
+	p.NotifyFirst(func() { calls++ })
+	if !p.Advance(0) || calls != 0 {
+		t.Errorf("called %d times before the first nonce", calls)
+	}
+	for range 3 {
+		if !p.Advance(5) || calls != 1 || p.Evaluated() == 0 {
+			t.Errorf("after %d nonces: called %d times, want once", p.Evaluated(), calls)
+		}
+	}
+	p.Stop()
+	if p.Advance(5) {
+		t.Error("it cannot be stopped any more")
+	}
+
+	for name, stopped := range map[string]func(*engine.Progress, func()){
+		"after":  func(p *engine.Progress, f func()) { p.NotifyFirst(f); p.Stop() },
+		"before": func(p *engine.Progress, f func()) { p.Stop(); p.NotifyFirst(f) },
+	} {
+		var p engine.Progress
+		stopped(&p, func() { t.Errorf("stopped %s it was asked to call back, it does", name) })
+		if p.Advance(0) || p.Advance(5) || p.Advance(5) {
+			t.Errorf("stopped %s it was asked to call back, it goes on", name)
+		}
+	}
+}
+
 func TestRangeEmpty(t *testing.T) {
 	zero, one := u512.Uint{}, u512.From64(1)
 	for r, want := range map[engine.Range]bool{

@@ -35,6 +35,8 @@ type fake struct {
 
 func (fake) Name() string { return "fake" }
 
+func (fake) Backend() string { return "test" }
+
 func (f fake) Prepare([32]byte, u512.Uint) (engine.Job, error) {
 	if f.prepare != nil {
 		f.prepare()
@@ -84,10 +86,15 @@ func start(e engine.Engine, workers int, log *bytes.Buffer) (m *Miner, stop func
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
 	m = New(e, workers, logger)
+	return m, run(m)
+}
+
+// run runs a miner until the returned function is called, as start does.
+func run(m *Miner) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { m.Run(ctx) })
-	return m, func() { cancel(); running.Wait() }
+	return func() { cancel(); running.Wait() }
 }
 
 func submit(t testing.TB, m *Miner, r Request) *Job {

@@ -15,6 +15,9 @@ type Engine struct{}
 // Name implements [engine.Engine].
 func (Engine) Name() string { return "cpu-baseline" }
 
+// Backend implements [engine.Engine].
+func (Engine) Backend() string { return "math/big" }
+
 // Prepare implements [engine.Engine]. It returns no error.
 func (Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
 	return job{qpow.NewReference(header), threshold}, nil

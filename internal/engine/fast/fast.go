@@ -18,6 +18,9 @@ type Engine struct{}
 // Name implements [engine.Engine].
 func (Engine) Name() string { return "cpu-fast" }
 
+// Backend implements [engine.Engine].
+func (Engine) Backend() string { return "generic" }
+
 // Prepare implements [engine.Engine]. It returns no error.
 func (Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
 	return job{qpow.NewJobContext(header, threshold)}, nil
