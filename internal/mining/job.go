@@ -50,6 +50,9 @@ type Request struct {
 	Threshold u512.Uint
 	// Range holds the nonces to search. It must not be empty.
 	Range engine.Range
+	// Received is when the job was asked for: what its time counts from. The
+	// zero value is the moment of Submit.
+	Received time.Time
 }
 
 // Result is how a job stands: how it ended, once it is over.
@@ -68,25 +71,32 @@ type Job struct {
 	id      string
 	miner   *Miner
 	search  engine.Job
+	nonces  engine.Range
 	started time.Time
 	done    chan struct{}
 
 	// All that follows is guarded by miner.mu.
 
-	result Result
-	ended  time.Time // zero while running
-	// evaluated is the final count of a job that is over. While it runs, the
-	// count is the sum over progress, which has an element for each worker.
-	evaluated uint64
-	progress  []engine.Progress
+	result   Result
+	progress []engine.Progress // of each worker, while running
+	final    counts            // what they came to, afterwards
+	ended    time.Time         // zero while running
+	fetched  bool              // FirstFetch has said so
 
 	unleased  engine.Range // the nonces that no worker has been given yet
+	leased    bool         // a worker has set out
 	leases    int          // leases that are out
 	leaseBits uint         // the next lease has up to 2^leaseBits nonces
 }
 
 // ID returns the name that the job was submitted under.
 func (j *Job) ID() string { return j.id }
+
+// Range returns the nonces that the job searches.
+func (j *Job) Range() engine.Range { return j.nonces }
+
+// Started returns the moment that the job's time counts from.
+func (j *Job) Started() time.Time { return j.started }
 
 // Done returns a channel that is closed the moment the job is over.
 func (j *Job) Done() <-chan struct{} { return j.done }
@@ -105,26 +115,48 @@ type Snapshot struct {
 func (j *Job) Snapshot() Snapshot {
 	j.miner.mu.Lock()
 	defer j.miner.mu.Unlock()
-	s := Snapshot{Result: j.result}
-	if s.Status == Running {
-		s.Evaluated, s.Elapsed = j.count(), time.Since(j.started)
-	} else {
-		s.Evaluated, s.Elapsed = j.evaluated, j.ended.Sub(j.started)
-	}
+	s, _ := j.snapshot(time.Now())
 	return s
 }
 
-// count sums up the workers' counters.
-func (j *Job) count() uint64 {
-	sum := uint64(0)
-	for i := range j.progress {
-		n := j.progress[i].Evaluated()
-		if sum > math.MaxUint64-n {
-			return math.MaxUint64
-		}
-		sum += n
+// snapshot returns what is known of the job now, and of its workers; miner.mu is
+// held.
+func (j *Job) snapshot(now time.Time) (Snapshot, counts) {
+	c, until := j.final, j.ended
+	if j.result.Status == Running {
+		c, until = j.count(), now
 	}
-	return sum
+	return Snapshot{Result: j.result, Evaluated: c.sum, Elapsed: until.Sub(j.started)}, c
+}
+
+// FirstFetch reports, to whoever hands out the result of a completed job first,
+// how long that result has been there. Later calls report false.
+func (j *Job) FirstFetch() (waited time.Duration, first bool) {
+	j.miner.mu.Lock()
+	defer j.miner.mu.Unlock()
+	if j.result.Status != Completed || j.fetched {
+		return 0, false
+	}
+	j.fetched = true
+	return time.Since(j.ended), true
+}
+
+// counts are the nonces that the workers have evaluated.
+type counts struct {
+	each []uint64 // by each worker; not to be changed
+	sum  uint64
+}
+
+// count reads the workers' counters. A sum that would not fit 64 bits, as a
+// settled stretch of a range can be longer, stays at its maximum, and what goes
+// beyond it is nobody's: so the sum is that of the parts, always.
+func (j *Job) count() counts {
+	c := counts{each: make([]uint64, len(j.progress))}
+	for i := range j.progress {
+		c.each[i] = min(j.progress[i].Evaluated(), math.MaxUint64-c.sum)
+		c.sum += c.each[i]
+	}
+	return c
 }
 
 // end gives a running job its final result; miner.mu is held. It reports false,
@@ -137,7 +169,7 @@ func (j *Job) end(result Result) bool {
 	for i := range j.progress {
 		j.progress[i].Stop()
 	}
-	j.result, j.ended, j.evaluated = result, time.Now(), j.count()
+	j.result, j.ended, j.final = result, time.Now(), j.count()
 	// Kept for minutes, an ended job should hold only its result.
 	j.progress, j.search = nil, nil
 	close(j.done)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,11 @@ var (
 
 // Miner searches jobs on a fixed number of workers, which all running jobs share.
 type Miner struct {
+	// FirstNonce, if not nil, is told how long a job took from being asked for to
+	// its first nonces, which no [Overview] shows. A worker calls it, so it must
+	// return at once. It is to be set before the first job is submitted.
+	FirstNonce func(time.Duration)
+
 	engine  engine.Engine
 	workers int
 	log     *slog.Logger
@@ -49,6 +55,7 @@ type Miner struct {
 	jobs   map[string]*Job // all that are known
 	queue  []*Job          // running, with nonces to lease, in turn
 	over   []*Job          // known and over, in the order of their ends
+	totals Totals          // but for what running jobs have evaluated
 }
 
 // New returns a miner that searches with e on the given number of workers (at
@@ -58,6 +65,12 @@ func New(e engine.Engine, workers int, log *slog.Logger) *Miner {
 	m.wake = sync.NewCond(&m.mu)
 	return m
 }
+
+// Engine returns the engine that the miner searches with.
+func (m *Miner) Engine() engine.Engine { return m.engine }
+
+// Workers returns the number of workers.
+func (m *Miner) Workers() int { return m.workers }
 
 // Run works on the submitted jobs until ctx is done. Then it refuses further
 // jobs, cancels those that run, and returns when every worker has stopped.
@@ -91,6 +104,9 @@ func (m *Miner) close() {
 // Submit starts a job. Its errors are ErrExists, ErrClosed, an empty range, or
 // the engine's.
 func (m *Miner) Submit(r Request) (*Job, error) {
+	if r.Received.IsZero() {
+		r.Received = time.Now()
+	}
 	if r.Range.Empty() {
 		return nil, errors.New("the range of nonces is empty")
 	}
@@ -105,7 +121,8 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 		id:        r.ID,
 		miner:     m,
 		search:    search,
-		started:   time.Now(),
+		nonces:    r.Range,
+		started:   r.Received,
 		done:      make(chan struct{}),
 		progress:  make([]engine.Progress, m.workers),
 		unleased:  r.Range,
@@ -201,6 +218,7 @@ func (m *Miner) end(job *Job, result Result) bool {
 	}
 	m.queue = slices.DeleteFunc(m.queue, func(queued *Job) bool { return queued == job })
 	m.over = append(m.over, job)
+	m.totals.add(job)
 	return true
 }
 
@@ -256,6 +274,9 @@ func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
 	}
 
 	m.mu.Lock()
+	if result.Err == ErrWrongNonce {
+		m.totals.Rejected++
+	}
 	l.job.leases--
 	if outcome.Status == engine.Exhausted {
 		l.job.resize(l, took)
@@ -285,7 +306,7 @@ func (m *Miner) logEnd(job *Job) {
 	s := job.Snapshot()
 	attrs := []any{"job", job.id, "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(100 * time.Microsecond)}
 	if s.Elapsed > 0 {
-		attrs = append(attrs, "hashes_per_second", int64(float64(s.Evaluated)/s.Elapsed.Seconds()))
+		attrs = append(attrs, "hash_rate", math.Round(float64(s.Evaluated)/s.Elapsed.Seconds()))
 	}
 	switch s.Status {
 	case Completed:
