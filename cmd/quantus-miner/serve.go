@@ -60,7 +60,7 @@ func serve(ctx context.Context, e engine.Engine, workers int, listener net.Liste
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+spareThreads))
 
 	miner := mining.New(e, workers, log)
-	server := httpapi.NewServer(httpapi.New(miner, log), log)
+	server := httpapi.NewServer(httpapi.New(miner, log, nil), log)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		miner.Run(ctx)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -157,11 +158,33 @@ func (broken) Prepare([32]byte, u512.Uint) (engine.Job, error) {
 	return nil, errors.New("out of order")
 }
 
+// witness is an observer that keeps what it is told.
+type witness struct {
+	answers []string // "endpoint code"
+	fetched []time.Duration
+}
+
+func (w *witness) Answered(endpoint string, code int) {
+	w.answers = append(w.answers, fmt.Sprint(endpoint, " ", code))
+}
+
+func (w *witness) Fetched(waited time.Duration) { w.fetched = append(w.fetched, waited) }
+
+// endpoint returns the name of the endpoint that a request's path is of.
+func (c *contract) endpoint(path string) string {
+	template := c.template(path)
+	if template == "" {
+		return "other"
+	}
+	return strings.Split(template, "/")[1]
+}
+
 // TestContract has a row for every row of the contract's tables.
 func TestContract(t *testing.T) {
 	c := loadContract(t)
 	miner := startMiner(t, fast.Engine{})
-	service := New(miner, slog.New(slog.DiscardHandler))
+	observer := new(witness)
+	service := New(miner, slog.New(slog.DiscardHandler), observer)
 	closed := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler))
 	ended, end := context.WithCancel(context.Background())
 	end()
@@ -294,7 +317,11 @@ func TestContract(t *testing.T) {
 					row.method = http.MethodGet
 				}
 			}
+			observer.answers = nil
 			code, got := ask(t, service, row.method, row.path, row.contentType, row.body)
+			if want := []string{fmt.Sprint(c.endpoint(row.path), " ", row.code)}; !cmp.Equal(observer.answers, want) {
+				t.Errorf("the observer was told %q, want %q", observer.answers, want)
+			}
 			if code != row.code {
 				t.Errorf("code %d, want %d", code, row.code)
 			}
@@ -322,17 +349,21 @@ func TestContract(t *testing.T) {
 	}
 
 	t.Run("an engine out of order", func(t *testing.T) {
-		code, got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler)), "POST", "/mine", "", mineBody("a"))
+		code, got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler), nil), "POST", "/mine", "", mineBody("a"))
 		if c.check(t, "/mine", code, got); code != 500 || got["job_id"] != "a" {
 			t.Errorf("%d %v", code, got)
 		}
 	})
 	t.Run("shutting down", func(t *testing.T) {
-		code, got := ask(t, New(closed, slog.New(slog.DiscardHandler)), "POST", "/mine", "", mineBody("a"))
+		code, got := ask(t, New(closed, slog.New(slog.DiscardHandler), nil), "POST", "/mine", "", mineBody("a"))
 		if c.check(t, "/mine", code, got); code != 503 || got["job_id"] != "a" {
 			t.Errorf("%d %v", code, got)
 		}
 	})
+	// Several rows fetched the one result that there is.
+	if s := completed.Snapshot(); len(observer.fetched) != 1 || observer.fetched[0] <= 0 || observer.fetched[0] > time.Since(completed.Started().Add(s.Elapsed)) {
+		t.Errorf("the observer was told of results that had waited for %v, want one", observer.fetched)
+	}
 	for answer := range c.open {
 		t.Errorf("no test has seen the answer %s of the contract", answer)
 	}

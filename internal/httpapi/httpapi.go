@@ -24,13 +24,24 @@ const maxHeader = 3*MaxBody + 8<<10
 
 // api serves the endpoints for one miner.
 type api struct {
-	miner *mining.Miner
-	log   *slog.Logger
+	miner    *mining.Miner
+	log      *slog.Logger
+	observer Observer // or nil
 }
 
-// New returns the API of a miner.
-func New(miner *mining.Miner, log *slog.Logger) http.Handler {
-	return api{miner, log}
+// Observer is told what happens at the API.
+type Observer interface {
+	// Answered says that a request to an endpoint ("mine", "result", "cancel" or
+	// "other") gets an answer of that status code.
+	Answered(endpoint string, code int)
+	// Fetched says that the result of a completed job is handed out for the first
+	// time, that long after its nonce was found.
+	Fetched(waited time.Duration)
+}
+
+// New returns the API of a miner. The observer may be nil.
+func New(miner *mining.Miner, log *slog.Logger, observer Observer) http.Handler {
+	return api{miner, log, observer}
 }
 
 // NewServer returns a server for the API, with limits on how long a client can
@@ -56,9 +67,10 @@ const (
 	mine   = "mine"
 	result = "result"
 	cancel = "cancel"
+	other  = "other" // whatever is none of these
 )
 
-// route names the endpoint of a path, "" if there is none, and the job ID in it.
+// route names the endpoint of a path, and the job ID in it.
 //
 // The routes are told apart here and not by http.ServeMux, as that answers with
 // texts and redirects of its own where the node wants JSON, and takes some job
@@ -73,70 +85,77 @@ func route(u *url.URL) (endpoint, jobID string) {
 	case (endpoint == result || endpoint == cancel) && jobID != "" && !strings.Contains(rest, "/") && err == nil:
 		return endpoint, jobID
 	default:
-		return "", ""
+		return other, ""
 	}
 }
 
 // ServeHTTP implements [http.Handler].
 func (a api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endpoint, jobID := route(r.URL)
+	code, body := a.answer(w, r, endpoint, jobID)
+	if a.observer != nil { // before the client can know
+		a.observer.Answered(endpoint, code)
+	}
+	write(w, code, body)
+}
+
+// answer does what a request asks for, and returns what is to be said: a reply
+// or a jobResult. It leaves the writing to its caller, but for headers.
+func (a api) answer(w http.ResponseWriter, r *http.Request, endpoint, jobID string) (code int, body any) {
 	method := http.MethodPost
 	if endpoint == result {
 		method = http.MethodGet
 	}
 	switch {
-	case endpoint == "":
-		write(w, http.StatusNotFound, reply{Status: statusError, Message: "no such path: there are POST /mine, GET /result/{job_id} and POST /cancel/{job_id}"})
+	case endpoint == other:
+		return http.StatusNotFound, reply{Status: statusError, Message: "no such path: there are POST /mine, GET /result/{job_id} and POST /cancel/{job_id}"}
 	case r.Method != method:
 		w.Header().Set("Allow", method)
 		message := "method not allowed: use " + method
 		if endpoint == result {
-			write(w, http.StatusMethodNotAllowed, jobResult{Status: statusError, JobID: jobID, Message: message})
-		} else {
-			write(w, http.StatusMethodNotAllowed, reply{Status: statusError, JobID: jobID, Message: message})
+			return http.StatusMethodNotAllowed, jobResult{Status: statusError, JobID: jobID, Message: message}
 		}
+		return http.StatusMethodNotAllowed, reply{Status: statusError, JobID: jobID, Message: message}
 	case endpoint == mine:
-		a.mine(w, r)
+		return a.mine(w, r)
 	case endpoint == result:
-		a.result(w, jobID)
-	case endpoint == cancel:
-		a.cancel(w, jobID)
+		return a.result(jobID)
+	default:
+		return a.cancel(jobID)
 	}
 }
 
 // mine starts a job.
-func (a api) mine(w http.ResponseWriter, r *http.Request) {
-	refuse := func(code int, jobID, message string) {
+func (a api) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
+	refuse := func(code int, jobID, message string) (int, reply) {
 		a.log.Warn("job refused", "job", jobID, "reason", message, "remote", r.RemoteAddr)
-		write(w, code, reply{Status: statusError, JobID: jobID, Message: message})
+		return code, reply{Status: statusError, JobID: jobID, Message: message}
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
-		refuse(http.StatusUnsupportedMediaType, "", "Content-Type must be application/json")
-		return
+		return refuse(http.StatusUnsupportedMediaType, "", "Content-Type must be application/json")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	received := time.Now()
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		refuse(http.StatusRequestEntityTooLarge, "", fmt.Sprintf("the body must not exceed %d bytes", MaxBody))
-		return
+		return refuse(http.StatusRequestEntityTooLarge, "", fmt.Sprintf("the body must not exceed %d bytes", MaxBody))
 	}
 	if err != nil {
-		refuse(http.StatusBadRequest, "", "reading the body: "+err.Error())
-		return
+		return refuse(http.StatusBadRequest, "", "reading the body: "+err.Error())
 	}
 	request, err := decodeMine(body)
 	if err != nil {
-		refuse(http.StatusBadRequest, request.ID, err.Error())
-		return
+		return refuse(http.StatusBadRequest, request.ID, err.Error())
 	}
+	request.Received = received
 	switch _, err := a.miner.Submit(request); {
 	case err == nil:
-		write(w, http.StatusOK, reply{Status: statusAccepted, JobID: request.ID})
+		return http.StatusOK, reply{Status: statusAccepted, JobID: request.ID}
 	case errors.Is(err, mining.ErrExists):
-		refuse(http.StatusConflict, request.ID, "Job already exists")
+		return refuse(http.StatusConflict, request.ID, "Job already exists")
 	case errors.Is(err, mining.ErrClosed):
-		refuse(http.StatusServiceUnavailable, request.ID, "the miner is shutting down")
+		return refuse(http.StatusServiceUnavailable, request.ID, "the miner is shutting down")
 	default:
-		refuse(http.StatusInternalServerError, request.ID, err.Error())
+		return refuse(http.StatusInternalServerError, request.ID, err.Error())
 	}
 }
 
@@ -152,20 +171,24 @@ func isJSON(contentType string) bool {
 }
 
 // result answers with the state of a job.
-func (a api) result(w http.ResponseWriter, jobID string) {
+func (a api) result(jobID string) (int, jobResult) {
 	job, known := a.miner.Job(jobID)
 	if !known {
-		write(w, http.StatusNotFound, jobResult{Status: statusNotFound, JobID: jobID})
-		return
+		return http.StatusNotFound, jobResult{Status: statusNotFound, JobID: jobID}
 	}
-	write(w, http.StatusOK, resultOf(job))
+	r := resultOf(job)
+	if a.observer != nil && r.Nonce != nil {
+		if waited, first := job.FirstFetch(); first {
+			a.observer.Fetched(waited)
+		}
+	}
+	return http.StatusOK, r
 }
 
 // cancel ends a job. A job that is over stays as it is, and is "cancelled" too.
-func (a api) cancel(w http.ResponseWriter, jobID string) {
+func (a api) cancel(jobID string) (int, reply) {
 	if !a.miner.Cancel(jobID) {
-		write(w, http.StatusNotFound, reply{Status: statusNotFound, JobID: jobID, Message: "Job not found"})
-		return
+		return http.StatusNotFound, reply{Status: statusNotFound, JobID: jobID, Message: "Job not found"}
 	}
-	write(w, http.StatusOK, reply{Status: mining.Cancelled.String(), JobID: jobID})
+	return http.StatusOK, reply{Status: mining.Cancelled.String(), JobID: jobID}
 }

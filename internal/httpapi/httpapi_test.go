@@ -84,7 +84,7 @@ func TestTimeouts(t *testing.T) {
 // exchange sends bytes as they are to a real server and returns the answer.
 func exchange(t *testing.T, send string) (*http.Response, string) {
 	t.Helper()
-	server := NewServer(New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
+	server := NewServer(New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler), nil), slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
