@@ -1,0 +1,184 @@
+package hashrate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/mining"
+)
+
+// ThreadRateEMAAlpha is the weight of a thread's newest rate in its moving
+// average: ema = α·rate + (1−α)·ema, about once a second. So a change shows by
+// two thirds after 5 s, and a stall can be seen coming.
+const ThreadRateEMAAlpha = 0.2
+
+const (
+	// interval is the time between two updates.
+	interval = time.Second
+	// settled is the least age of a job for its first update, which is taken as
+	// it is: over a few milliseconds it would be a matter of luck.
+	settled = interval / 2
+)
+
+// Sampler keeps the rates of a miner's threads while [Sampler.Run] runs.
+type Sampler struct {
+	miner *mining.Miner
+
+	mu     sync.Mutex
+	jobs   map[*mining.Job]update // the running ones
+	window Window
+	curve  []Point       // of the last 15 minutes
+	next   chan struct{} // closed at the next update
+}
+
+// update is what the latest update of a job found: of each thread, the nonces
+// evaluated until then, and the smoothed rate. Updates are not changed any more.
+type update struct {
+	at    time.Time
+	count []uint64
+	rates []float64
+}
+
+// Point is the rate of all jobs together in the second before a moment.
+type Point struct {
+	Time time.Time
+	Rate float64 // nonces per second
+}
+
+// NewSampler returns a sampler of a miner.
+func NewSampler(miner *mining.Miner) *Sampler {
+	s := &Sampler{miner: miner, next: make(chan struct{})}
+	s.update() // where the curve and the averages begin
+	return s
+}
+
+// Miner returns the miner that is sampled.
+func (s *Sampler) Miner() *mining.Miner { return s.miner }
+
+// Run updates the rates until ctx is done.
+func (s *Sampler) Run(ctx context.Context) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.update()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// update brings all rates up to date.
+func (s *Sampler) update() {
+	o := s.miner.Overview()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	jobs := make(map[*mining.Job]update)
+	for _, job := range o.Jobs {
+		if job.Status != mining.Running {
+			continue
+		}
+		last, known := s.jobs[job.Job]
+		switch {
+		case known:
+			jobs[job.Job] = last.next(o.Time, job.Workers)
+		case job.Elapsed >= settled:
+			jobs[job.Job] = first(o.Time, job)
+		}
+	}
+	s.jobs = jobs
+
+	if n := len(s.window.points); n > 0 {
+		before := s.window.points[n-1]
+		s.curve = append(s.curve, Point{o.Time, perSecond(o.Evaluated-before.count, o.Time.Sub(before.at))})
+	}
+	for len(s.curve) > 0 && o.Time.Sub(s.curve[0].Time) > Span {
+		s.curve = s.curve[1:]
+	}
+	s.window.Add(o.Time, o.Evaluated)
+
+	close(s.next)
+	s.next = make(chan struct{})
+}
+
+// first is the first update of a job: the rates since its start.
+func first(at time.Time, job mining.JobOverview) update {
+	u := update{at, job.Workers, make([]float64, len(job.Workers))}
+	for i, count := range job.Workers {
+		u.rates[i] = perSecond(count, job.Elapsed)
+	}
+	return u
+}
+
+// next is the update that follows.
+func (u update) next(at time.Time, count []uint64) update {
+	n := update{at, count, make([]float64, len(count))}
+	for i := range count {
+		// (A thread's share of a count that has reached 2^64−1 can shrink.)
+		rate := perSecond(count[i]-min(count[i], u.count[i]), at.Sub(u.at))
+		n.rates[i] = ThreadRateEMAAlpha*rate + (1-ThreadRateEMAAlpha)*u.rates[i]
+	}
+	return n
+}
+
+// Sample is an overview of a miner with the rates of its running jobs.
+type Sample struct {
+	mining.Overview
+	// Rates holds, for each running job, the smoothed rate of each thread, in
+	// nonces per second. The slices are shared, and not to be changed.
+	Rates map[*mining.Job][]float64
+	// Total is the rate of all running jobs together.
+	Total float64
+}
+
+// Job returns the rate of a job, 0 if it is over.
+func (s Sample) Job(job *mining.Job) float64 {
+	sum := 0.0
+	for _, rate := range s.Rates[job] {
+		sum += rate
+	}
+	return sum
+}
+
+// Sample returns the miner's state now, with the rates of the latest update. A
+// job that has seen no update yet has the rates since its start: the total shows
+// no gap when one job follows another.
+func (s *Sampler) Sample() Sample {
+	o := s.miner.Overview()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sample := Sample{Overview: o, Rates: make(map[*mining.Job][]float64)}
+	for _, job := range o.Jobs {
+		if job.Status != mining.Running {
+			continue
+		}
+		u, known := s.jobs[job.Job]
+		if !known {
+			if job.Elapsed <= 0 {
+				continue
+			}
+			u = first(o.Time, job)
+		}
+		sample.Rates[job.Job] = u.rates
+		sample.Total += sample.Job(job.Job)
+	}
+	return sample
+}
+
+// Average returns the rate over the last d, as [Window.Average] does.
+func (s *Sampler) Average(d time.Duration) (rate float64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.window.Average(d)
+}
+
+// Curve returns the rate of each second of the last 15 minutes, oldest first,
+// and a channel that is closed when there is a new point.
+func (s *Sampler) Curve() ([]Point, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Appending does not change what a reader has: the slice is cut to length.
+	return s.curve[:len(s.curve):len(s.curve)], s.next
+}
