@@ -1,0 +1,106 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+)
+
+// collector turns a sample of the miner into metrics, when it is scraped. As a
+// job's series come from the sample, they are gone when the job is forgotten.
+type collector struct {
+	sampler *hashrate.Sampler
+	cpus    int
+}
+
+// The metrics that a collector exports.
+var (
+	jobs           = desc("miner_jobs_total", "Jobs that are over, by how they ended.", "status")
+	jobsByEngine   = desc("miner_jobs_by_engine_total", "Jobs that are over, by engine and by how they ended.", "engine", "status")
+	activeJobs     = desc("miner_active_jobs", "Jobs that are running.")
+	abandoned      = desc("miner_jobs_abandoned_total", "Running jobs given up because nobody asked for them.")
+	hashes         = desc("miner_hashes_total", "Nonces evaluated.")
+	engineHashes   = desc("miner_engine_hashes_total", "Nonces evaluated, by engine.", "engine")
+	hashRate       = desc("miner_hash_rate", "Nonces evaluated per second by all running jobs, smoothed; 0 when none runs.")
+	rejected       = desc("miner_candidates_rejected_total", "Winners that failed the reference check.", "engine")
+	workers        = desc("miner_workers", "Worker threads.")
+	effectiveCPUs  = desc("miner_effective_cpus", "CPUs that this process may use.")
+	engineInfo     = desc("miner_engine_info", "The engine in use, and the code that does its arithmetic; always 1.", "engine", "backend")
+	jobStatus      = desc("miner_job_status", "1 for the status that a job has, 0 for the others.", "engine", "job_id", "status")
+	jobHashes      = desc("miner_job_hashes_total", "Nonces evaluated in a job.", "engine", "job_id")
+	jobHashRate    = desc("miner_job_hash_rate", "Nonces evaluated per second by a running job, smoothed.", "engine", "job_id")
+	threadHashes   = desc("miner_thread_hashes_total", "Nonces evaluated in a job by one thread.", "engine", "job_id", "thread_id")
+	threadHashRate = desc("miner_thread_hash_rate", "Nonces evaluated per second in a running job by one thread, smoothed.", "engine", "job_id", "thread_id")
+	exported       = []*prometheus.Desc{
+		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, hashRate, rejected, workers, effectiveCPUs,
+		engineInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
+	}
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range exported {
+		descs <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+
+	miner := c.sampler.Miner()
+	engine := miner.Engine().Name()
+	gauge(workers, float64(miner.Workers()))
+	gauge(effectiveCPUs, float64(c.cpus))
+	gauge(engineInfo, 1, engine, miner.Engine().Backend())
+
+	sample := c.sampler.Sample()
+	for status, n := range map[mining.Status]uint64{
+		mining.Completed: sample.Completed,
+		mining.Failed:    sample.Failed,
+		mining.Cancelled: sample.Cancelled,
+	} {
+		counter(jobs, n, status.String())
+		counter(jobsByEngine, n, engine, status.String())
+	}
+	gauge(activeJobs, float64(sample.Running))
+	counter(abandoned, 0) // a running job is never given up
+	counter(hashes, sample.Evaluated)
+	counter(engineHashes, sample.Evaluated, engine)
+	gauge(hashRate, sample.Total)
+	counter(rejected, sample.Rejected, engine)
+
+	for _, job := range sample.Jobs {
+		id := job.Job.ID()
+		for _, status := range []mining.Status{mining.Running, mining.Completed, mining.Failed, mining.Cancelled} {
+			is := 0.0
+			if status == job.Status {
+				is = 1
+			}
+			gauge(jobStatus, is, engine, id, status.String())
+		}
+		counter(jobHashes, job.Evaluated, engine, id)
+		for thread, n := range job.Workers {
+			counter(threadHashes, n, engine, id, strconv.Itoa(thread))
+		}
+		// A job that is over has no rate, not even 0: its series end.
+		if job.Status == mining.Running {
+			gauge(jobHashRate, sample.Job(job.Job), engine, id)
+			for thread, rate := range sample.Rates[job.Job] {
+				gauge(threadHashRate, rate, engine, id, strconv.Itoa(thread))
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+)
+
+// Build says what program this is.
+type Build struct{ Version, Revision string }
+
+// Exporter holds the metrics of one miner, in a registry of its own.
+type Exporter struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec // by endpoint and code
+	mine     *prometheus.CounterVec // by result
+	start    prometheus.Histogram
+	pickup   prometheus.Histogram
+}
+
+// answers are the status codes of each endpoint. Their series are there from the
+// start, so that "nothing yet" and "broken" look different.
+var answers = map[string][]int{
+	"mine": {
+		http.StatusOK, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge,
+		http.StatusUnsupportedMediaType, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	},
+	"result": {http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed},
+	"cancel": {http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed},
+	"other":  {http.StatusNotFound},
+}
+
+// New returns the exporter of a sampler's miner, on a machine where the process
+// may use that many CPUs.
+func New(sampler *hashrate.Sampler, build Build, cpus int) *Exporter {
+	e := &Exporter{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "miner_http_requests_total",
+			Help: "Requests to the node's API, by endpoint and status code.",
+		}, []string{"endpoint", "code"}),
+		mine: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "miner_mine_requests_total",
+			Help: "Submissions of jobs, by what came of them.",
+		}, []string{"result"}),
+		start: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "miner_job_start_seconds",
+			Help: "Time from the receipt of a job to its first nonces.",
+			// A free worker takes a millisecond or less; one that is busy with
+			// another job some tenths of a second.
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}),
+		pickup: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "miner_result_pickup_seconds",
+			Help:    "Time from finding a solution to the first answer that carried it. Nodes ask every half second.",
+			Buckets: []float64{.001, .01, .05, .1, .2, .3, .4, .5, .6, .8, 1, 2.5, 10, 60},
+		}),
+	}
+	for endpoint, codes := range answers {
+		for _, code := range codes {
+			e.requests.WithLabelValues(endpoint, strconv.Itoa(code))
+		}
+	}
+	for _, result := range []string{accepted, duplicate, invalid, failed} {
+		e.mine.WithLabelValues(result)
+	}
+	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "miner_build_info",
+		Help: "What program this is; always 1.",
+		ConstLabels: prometheus.Labels{
+			"version": build.Version, "revision": build.Revision, "goversion": runtime.Version(),
+		},
+	})
+	buildInfo.Set(1)
+	e.registry.MustRegister(
+		collector{sampler, cpus}, e.requests, e.mine, e.start, e.pickup, buildInfo,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewBuildInfoCollector(),
+	)
+	return e
+}
+
+// Handler answers scrapes, as Prometheus text or, on request, as OpenMetrics.
+func (e *Exporter) Handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: 8, // a scrape of many jobs and threads can take some megabytes
+	})
+}
+
+// FirstNonce takes the time from the receipt of a job to its first nonces.
+func (e *Exporter) FirstNonce(after time.Duration) { e.start.Observe(after.Seconds()) }
+
+// Fetched takes the time from finding a solution to its first being handed out.
+func (e *Exporter) Fetched(waited time.Duration) { e.pickup.Observe(waited.Seconds()) }
+
+// Answered counts a request to the API.
+func (e *Exporter) Answered(endpoint string, code int) {
+	e.requests.WithLabelValues(endpoint, strconv.Itoa(code)).Inc()
+	if endpoint == "mine" && code != http.StatusMethodNotAllowed { // GET /mine submits nothing
+		e.mine.WithLabelValues(submission(code)).Inc()
+	}
+}
+
+// What can come of a submission.
+const (
+	accepted  = "accepted"
+	duplicate = "duplicate"
+	invalid   = "invalid"
+	failed    = "error" // not the client's fault
+)
+
+// submission says what an answer to POST /mine means.
+func submission(code int) string {
+	switch {
+	case code < 300:
+		return accepted
+	case code == http.StatusConflict:
+		return duplicate
+	case code < 500:
+		return invalid
+	default:
+		return failed
+	}
+}

@@ -1,0 +1,313 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"go.uber.org/goleak"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var update = flag.Bool("update", false, "rewrite the golden file")
+
+// inBubble runs a miner of two workers with its exporter in a bubble of time.
+func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
+		s := hashrate.NewSampler(m)
+		exporter := New(s, Build{"v1.2.3", "abcdef"}, 4)
+		m.FirstNonce = exporter.FirstNonce
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { m.Run(ctx) })
+		running.Go(func() { s.Run(ctx) })
+		test(m, exporter)
+		cancel()
+		running.Wait()
+	})
+}
+
+func submit(t *testing.T, m *mining.Miner, id string, first, last uint64) *mining.Job {
+	t.Helper()
+	job, err := m.Submit(mining.Request{ID: id, Range: engine.Range{Start: u512.From64(first), End: u512.From64(last)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// scrape asks for the page and returns it, and the metrics that a parser of the
+// text format finds in it.
+func scrape(t *testing.T, e *Exporter) (string, map[string]*dto.MetricFamily) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	e.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%d %s\n%s", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+	page := w.Body.String()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page, families
+}
+
+// values returns the samples of a counter or gauge, by their labels in the order
+// of their names: "cpu-fast job 0" for an engine, a job and a thread.
+func values(families map[string]*dto.MetricFamily, name string) map[string]float64 {
+	samples := make(map[string]float64)
+	for _, metric := range families[name].GetMetric() {
+		var labels []string
+		for _, l := range metric.GetLabel() {
+			labels = append(labels, l.GetValue())
+		}
+		samples[strings.Join(labels, " ")] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+	}
+	return samples
+}
+
+// TestPage holds the whole page to a golden file: jobs in every state, two of
+// them running.
+func TestPage(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: 200 * time.Microsecond, Winner: u512.From64(77)}, func(m *mining.Miner, e *Exporter) {
+		completed := submit(t, m, "completed", 1, 1000)
+		<-completed.Done()
+		submit(t, m, "cancelled", 1000, 1_000_000)
+		<-time.After(time.Second)
+		m.Cancel("cancelled")
+		<-submit(t, m, "failed", 1, 9).Done()
+		submit(t, m, `running "a"`, 1000, 1_000_000)
+		submit(t, m, "running b\\\n", 1000, 1_000_000)
+		<-time.After(5 * time.Second)
+		e.Answered("mine", 200)
+		e.Answered("mine", 400)
+		e.Answered("mine", 413)
+		e.Answered("mine", 409)
+		e.Answered("mine", 503)
+		e.Answered("mine", 405) // submits nothing
+		e.Answered("result", 200)
+		e.Answered("cancel", 404)
+		e.Answered("other", 404)
+		waited, _ := completed.FirstFetch()
+		e.Fetched(waited)
+
+		page, _ := scrape(t, e)
+		// What others export changes with their versions.
+		var own bytes.Buffer
+		for line := range strings.Lines(page) {
+			if regexp.MustCompile(`^(# (HELP|TYPE) )?miner_`).MatchString(line) {
+				own.WriteString(line)
+			}
+		}
+		// How the threads share the work is a matter of luck.
+		got := regexp.MustCompile(`(?m)^(miner_thread_.*) \S+$`).ReplaceAllString(own.String(), "$1 …")
+		got = regexp.MustCompile(`(?m)^(miner_(?:\w*hash\w*|\w+_seconds_sum)\b.*) [1-9.]\S*$`).ReplaceAllString(got, "$1 (more than 0)")
+		got = regexp.MustCompile(`(?m)^(miner_job_start_seconds_(?:sum|bucket)\b.*) \S+$`).ReplaceAllString(got, "$1 …")
+		got = regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(got, `goversion="…"`)
+		const golden = "testdata/metrics.txt"
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("the page (-want +got):\n%s", diff)
+		}
+		for _, family := range []string{"go_goroutines", "process_resident_memory_bytes", "go_build_info"} {
+			if !strings.Contains(page, "# TYPE "+family+" ") {
+				t.Errorf("there is no %s", family)
+			}
+		}
+
+		problems, err := testutil.GatherAndLint(e.registry)
+		if err != nil || len(problems) > 0 {
+			t.Errorf("the linter finds %v, %v", problems, err)
+		}
+	})
+}
+
+// TestIdentities adds up threads, jobs and results, while jobs run and after.
+func TestIdentities(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: 100 * time.Microsecond, Winner: u512.From64(30_000)}, func(m *mining.Miner, e *Exporter) {
+		check := func(rate float64, running ...string) {
+			t.Helper()
+			_, families := scrape(t, e)
+			jobs, threads := values(families, "miner_job_hashes_total"), values(families, "miner_thread_hashes_total")
+			total := 0.0
+			for name, hashes := range jobs {
+				if sum := threads[name+" 0"] + threads[name+" 1"]; sum != hashes {
+					t.Errorf("%s: %g hashes, %g by thread", name, hashes, sum)
+				}
+				job, _ := m.Job(strings.TrimPrefix(name, "paced "))
+				if s := job.Snapshot(); s.Status != mining.Running && float64(s.Evaluated) != hashes {
+					t.Errorf("%s: %g hashes, %d in its result", name, hashes, s.Evaluated)
+				}
+				total += hashes
+			}
+			if len(jobs) != 2 || len(threads) != 4 {
+				t.Errorf("%d jobs and %d threads", len(jobs), len(threads))
+			}
+			for name, labels := range map[string]string{"miner_hashes_total": "", "miner_engine_hashes_total": "paced"} {
+				if got := values(families, name)[labels]; got != total {
+					t.Errorf("%s: %g, %g by job", name, got, total)
+				}
+			}
+			total = 0
+			jobRates, threadRates := values(families, "miner_job_hash_rate"), values(families, "miner_thread_hash_rate")
+			for _, name := range running {
+				got := jobRates[name]
+				if sum := threadRates[name+" 0"] + threadRates[name+" 1"]; got <= 0 || sum < got*0.999 || sum > got*1.001 {
+					t.Errorf("%s: %g hashes/s, %g by thread", name, got, sum)
+				}
+				total += got
+			}
+			if len(jobRates) != len(running) || len(threadRates) != 2*len(running) {
+				t.Errorf("rates of %d jobs and %d threads, want %d jobs", len(jobRates), len(threadRates), len(running))
+			}
+			got := values(families, "miner_hash_rate")[""]
+			if got < total*0.999 || got > total*1.001 || got < rate*0.95 || got > rate*1.05 {
+				t.Errorf("%g hashes/s, %g by job, want about %g", got, total, rate)
+			}
+		}
+		found := submit(t, m, "found", 1, 1_000_000)
+		other := submit(t, m, "other", 100_000, 10_000_000)
+		<-time.After(1200 * time.Millisecond)
+		check(20_000, "paced found", "paced other")
+		<-found.Done()
+		<-time.After(13 * time.Second) // of which the average forgets all but a twentieth
+		check(20_000, "paced other")
+		m.Cancel("other")
+		check(0) // at once
+		if other.Snapshot().Status != mining.Cancelled {
+			t.Error("it was not cancelled")
+		}
+	})
+}
+
+// TestTenThousandJobs mines for hours: the page does not grow, and in the end
+// has nothing of any job.
+func TestTenThousandJobs(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond, Winner: u512.From64(5)}, func(m *mining.Miner, e *Exporter) {
+		series := func() (n int) {
+			page, _ := scrape(t, e)
+			for line := range strings.Lines(page) {
+				if !strings.HasPrefix(line, "#") {
+					n++
+				}
+			}
+			return n
+		}
+		empty := series()
+		full := 0
+		for i := range 10_000 {
+			<-submit(t, m, fmt.Sprint("job ", i), 1, 100).Done()
+			<-time.After(time.Second)
+			if i%1000 == 999 {
+				switch n := series(); {
+				case full == 0:
+					full = n
+				case n != full:
+					t.Errorf("after %d jobs the page has %d series, before %d", i+1, n, full)
+				}
+			}
+		}
+		// 4 states, 1 job, 2 threads; of the jobs of five minutes
+		if jobs := (full - empty) / 7; jobs < 290 || jobs > 300 {
+			t.Errorf("the page has %d jobs", jobs)
+		}
+		_, families := scrape(t, e)
+		if got := values(families, "miner_jobs_total")["completed"]; got != 10_000 {
+			t.Errorf("%g jobs are counted", got)
+		}
+		<-time.After(mining.Retention)
+		if n := series(); n != empty {
+			t.Errorf("in the end the page has %d series, at first it had %d", n, empty)
+		}
+	})
+}
+
+// TestStart measures how long a job took to start.
+func TestStart(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: 300 * time.Microsecond}, func(m *mining.Miner, e *Exporter) {
+		<-submit(t, m, "job", 1, 1).Done()
+		_, families := scrape(t, e)
+		h := families["miner_job_start_seconds"].GetMetric()[0].GetHistogram()
+		if h.GetSampleCount() != 1 || h.GetSampleSum() != 0.0003 {
+			t.Errorf("%d jobs took %g s, want one of 0.0003", h.GetSampleCount(), h.GetSampleSum())
+		}
+	})
+}
+
+// TestOpenMetrics asks for the other format.
+func TestOpenMetrics(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+		w := httptest.NewRecorder()
+		e.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+		body, err := io.ReadAll(w.Body)
+		if err != nil || !strings.HasPrefix(w.Header().Get("Content-Type"), "application/openmetrics-text; version=1.0.0") ||
+			!bytes.HasSuffix(body, []byte("# EOF\n")) || !bytes.Contains(body, []byte("\n# TYPE miner_hashes counter\n")) {
+			t.Errorf("%s, %v\n%s", w.Header().Get("Content-Type"), err, body)
+		}
+	})
+}
+
+// TestAnswers holds the series that are there from the start to the contract of
+// the API.
+func TestAnswers(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{"other 404": true} // which is no endpoint of the contract
+	for path, item := range doc.Paths.Map() {
+		for _, operation := range item.Operations() {
+			for code := range operation.Responses.Map() {
+				want[strings.Split(path, "/")[1]+" "+code] = true
+			}
+		}
+	}
+	got := make(map[string]bool)
+	for endpoint, codes := range answers {
+		for _, code := range codes {
+			got[endpoint+" "+strconv.Itoa(code)] = true
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answers (-contract +here):\n%s", diff)
+	}
+}
