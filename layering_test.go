@@ -29,12 +29,13 @@ var mayImport = map[string][]string{
 	"internal/mining":            {"internal/engine", "internal/u512"},
 	"internal/hashrate":          {"internal/mining"},
 	"internal/metrics":           {"internal/hashrate", "internal/mining"},
+	"internal/dashboard":         {"internal/hashrate", "internal/mining"},
 	"internal/strictjson":        {},
 	"internal/httpapi":           {"internal/mining", "internal/strictjson", "internal/u512"},
 	"internal/simulate":          {"internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":             {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
-		"internal/bench", "internal/engine", "internal/engine/all", "internal/hashrate",
+		"internal/bench", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",
 		"internal/httpapi", "internal/metrics", "internal/mining", "internal/qpow", "internal/simulate", "internal/u512",
 	},
 }

@@ -1,0 +1,417 @@
+"use strict";
+
+const WINDOW = 15 * 60; // seconds that the curve spans
+const SILENCE = 6000; // ms without a state, sent every second, that mean a dead connection
+const RETRY = 2000; // ms
+
+const $ = (id) => document.getElementById(id);
+
+// --- Human forms of numbers --------------------------------------------------
+
+const NONE = "–";
+const PREFIXES = ["", "k", "M", "G", "T", "P", "E"];
+const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const clockSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+const date = (seconds) => new Date(seconds * 1000);
+
+// Always three digits, so that a number does not change its width each second.
+function scaled(value) {
+  let power = 0;
+  while (value >= 999.5 && power < PREFIXES.length - 1) {
+    value /= 1000;
+    power++;
+  }
+  const whole = power === 0 && Number.isInteger(value);
+  const decimals = whole || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return [value.toFixed(decimals), PREFIXES[power]];
+}
+
+function formatCount(value) {
+  return scaled(value).join(" ").trim();
+}
+
+function formatRate(value) {
+  if (value === null) return NONE;
+  const [number, prefix] = scaled(value);
+  return `${number} ${prefix}H/s`;
+}
+
+function formatDuration(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  const min = Math.floor(s / 60);
+  const h = Math.floor(min / 60);
+  const d = Math.floor(h / 24);
+  if (d) return `${d} d ${h % 24} h`;
+  if (h) return `${h} h ${min % 60} min`;
+  if (min) return `${min} min ${s % 60} s`;
+  return `${s} s`;
+}
+
+function formatShare(share) {
+  const percent = share * 100;
+  if (percent <= 0) return "0 %";
+  if (percent < 0.01) return "< 0.01 %";
+  if (percent >= 100) return "100 %";
+  // Rounding up must not claim a range that is not yet used up.
+  return percent < 10 ? `${percent.toFixed(2)} %` : `${Math.min(percent, 99.9).toFixed(1)} %`;
+}
+
+// By code points: half a surrogate pair would show as a broken character.
+function shorten(text, head, tail) {
+  if (text.length <= head + tail + 1) return text;
+  const points = Array.from(text);
+  if (points.length <= head + tail + 1) return text;
+  return `${points.slice(0, head).join("")}…${tail ? points.slice(-tail).join("") : ""}`;
+}
+
+// The end of a scale: steps rather than the maximum itself, so that the scale
+// stands still while the rate wavers.
+function ceiling(max) {
+  if (!(max > 0)) return 1000;
+  const unit = 10 ** Math.floor(Math.log10(max));
+  const step = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15].find((s) => s * unit >= max * 1.05);
+  return step * unit;
+}
+
+// --- Writing to the page -----------------------------------------------------
+
+// Writing even an equal text would drop the reader's selection.
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setTitle(element, text) {
+  if (element.title !== text) element.title = text;
+}
+
+function make(tag, className, parent, role) {
+  const element = document.createElement(tag);
+  element.className = className;
+  if (role) element.setAttribute("role", role);
+  parent.append(element);
+  return element;
+}
+
+// --- Curve -------------------------------------------------------------------
+
+const curve = (() => {
+  const box = $("curve");
+  const colour = (name) => () => getComputedStyle(box).getPropertyValue(name);
+  let times = [];
+  let rates = [];
+
+  // One unit for the whole axis, that of its largest value.
+  const rateTicks = (u, ticks) => {
+    const power = Math.max(0, Math.floor(Math.log10(Math.max(...ticks, 1)) / 3));
+    return ticks.map((t) => (t ? `${+(t / 1000 ** power).toPrecision(6)} ${PREFIXES[power]}H/s` : "0"));
+  };
+
+  let tip;
+  const moveTip = (u) => {
+    const { idx, left } = u.cursor;
+    tip.hidden = left < 0 || idx == null || rates[idx] == null;
+    if (tip.hidden) return;
+    tip.textContent = `${clockSeconds.format(date(times[idx]))} · ${formatRate(rates[idx])}`;
+    const x = u.valToPos(times[idx], "x");
+    // On the side that has more room.
+    const side = x > u.over.clientWidth / 2 ? "calc(-100% - 12px)" : "12px";
+    tip.style.transform = `translateX(calc(${x}px + ${side}))`;
+  };
+
+  const axis = {
+    stroke: colour("--muted"),
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: colour("--line"), width: 1 },
+    ticks: { show: false },
+  };
+  const plot = new uPlot(
+    {
+      width: box.clientWidth,
+      height: box.clientHeight,
+      legend: { show: false },
+      padding: [8, 28, 0, 0],
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: {
+        x: {
+          range: () => {
+            const end = times.at(-1) ?? Date.now() / 1000;
+            return [end - WINDOW, end];
+          },
+        },
+        y: { range: () => [0, ceiling(Math.max(0, ...rates))] },
+      },
+      axes: [
+        {
+          ...axis,
+          grid: { show: false },
+          size: 28,
+          gap: 8,
+          space: 72,
+          incrs: [60, 120, 180, 300],
+          values: (u, ticks) => ticks.map((t) => clock.format(date(t))),
+        },
+        { ...axis, size: 70, space: 40, values: rateTicks },
+      ],
+      series: [
+        {},
+        { stroke: colour("--accent"), fill: colour("--accent-soft"), width: 1.5, points: { show: false } },
+      ],
+      hooks: {
+        init: [
+          (u) => {
+            tip = make("div", "tip", u.over);
+            tip.hidden = true;
+          },
+        ],
+        setCursor: [moveTip],
+      },
+    },
+    [times, rates],
+    box,
+  );
+
+  new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+
+  return {
+    replace(history) {
+      ({ times, rates } = history);
+    },
+
+    add(time, rate) {
+      // The first state repeats the last point of the history, and a clock that
+      // was set back repeats more; uPlot needs ascending times.
+      while (times.at(-1) >= time) {
+        times.pop();
+        rates.pop();
+      }
+      times.push(time);
+      rates.push(rate);
+      const first = times.findIndex((t) => t >= time - WINDOW);
+      times.splice(0, first);
+      rates.splice(0, first);
+    },
+
+    draw() {
+      plot.setData([times, rates]);
+      box.dataset.points = times.length;
+      box.dataset.last = rates.at(-1);
+    },
+
+    // For new colours, which are read from the style while drawing.
+    repaint() {
+      plot.redraw(false);
+    },
+  };
+})();
+
+// --- Threads -----------------------------------------------------------------
+
+const threads = []; // {item, fill, rate}, by thread number
+
+function drawThreads(rates) {
+  const list = $("threads");
+  const count = rates.length;
+  $("threads-card").hidden = count === 0;
+  list.dataset.density = count <= 32 ? "rows" : count <= 256 ? "cells" : "columns";
+
+  while (threads.length > count) threads.pop().item.remove();
+  while (threads.length < count) {
+    const item = make("li", "thread", list);
+    make("span", "thread-name", item).textContent = threads.length;
+    const fill = make("span", "", make("span", "bar", item));
+    threads.push({ item, fill, rate: make("span", "thread-rate", item) });
+  }
+
+  const slowest = Math.min(...rates);
+  const fastest = Math.max(...rates);
+  const top = ceiling(fastest);
+  rates.forEach((value, i) => {
+    const { item, fill, rate } = threads[i];
+    const text = formatRate(value);
+    setText(rate, text);
+    setTitle(item, `Thread ${i}: ${text}`);
+    fill.style.setProperty("--fill", (value / top).toFixed(3));
+  });
+
+  setText($("threads-title"), count === 1 ? "1 thread" : `${count} threads`);
+  const spread = `${formatRate(slowest)} to ${formatRate(fastest)} each`;
+  setText($("threads-summary"), fastest > 0 ? (count > 1 ? spread : "") : "Idle");
+}
+
+// --- Jobs --------------------------------------------------------------------
+
+const STATUS = { running: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
+const rows = new Map(); // {tr, pill, id, engine, …} by job ID
+
+function makeRow(job) {
+  const tr = document.createElement("tr");
+  tr.setAttribute("role", "row");
+  tr.dataset.job = job.id;
+  const labels = Array.from($("jobs").tHead.rows[0].cells, (th) => th.textContent);
+  const cell = (name, tag = "td", role = "cell") => {
+    const element = make(tag, `job-${name}`, tr, role);
+    element.dataset.label = labels[tr.cells.length - 1];
+    return element;
+  };
+
+  const pill = make("span", "pill", cell("status"));
+  const idCell = cell("id", "th", "rowheader");
+  idCell.scope = "row";
+  // Job IDs come from strangers: isolated, their writing direction cannot
+  // rearrange what stands around them.
+  const id = make("bdi", "", idCell);
+  id.textContent = shorten(job.id, 40, 8);
+  id.title = job.id;
+
+  return {
+    tr, pill,
+    engine: cell("engine"), age: cell("age"), hashes: cell("hashes"),
+    rate: cell("rate"), share: cell("share"), result: cell("result"),
+  };
+}
+
+function drawJob(row, job, now) {
+  row.tr.dataset.status = job.status;
+  setText(row.pill, STATUS[job.status] ?? job.status);
+  setText(row.engine, job.engine);
+
+  setText(row.age, formatDuration(now - job.started));
+  const ran = job.status === "running" ? "" : `, ran for ${formatDuration(job.elapsed)}`;
+  setTitle(row.age, `Started ${moment.format(date(job.started))}${ran}`);
+
+  setText(row.hashes, formatCount(job.hashes));
+  setTitle(row.hashes, exact.format(job.hashes));
+  setText(row.rate, formatRate(job.rate));
+  setTitle(row.rate, job.status === "running" ? "" : "Average over the job");
+  setText(row.share, formatShare(job.share));
+  setTitle(row.share, String(job.share));
+
+  const found = job.status === "completed";
+  row.result.classList.toggle("nonce", found);
+  setText(row.result, found ? shorten(job.result, 10, 8) : shorten(job.result, 160, 0));
+  setTitle(row.result, job.result);
+}
+
+function drawJobs({ time, jobs, omitted }) {
+  const listed = new Set(jobs.map((job) => job.id));
+  for (const [id, row] of rows) {
+    if (listed.has(id)) continue;
+    row.tr.remove();
+    rows.delete(id);
+  }
+
+  const body = $("jobs").tBodies[0];
+  jobs.forEach((job, i) => {
+    if (!rows.has(job.id)) rows.set(job.id, makeRow(job));
+    const row = rows.get(job.id);
+    // Only new rows are moved, as the others keep their order.
+    if (body.rows[i] !== row.tr) body.insertBefore(row.tr, body.rows[i] ?? null);
+    drawJob(row, job, time);
+  });
+
+  $("jobs").tHead.hidden = jobs.length === 0;
+  let note = "";
+  if (jobs.length === 0) note = "No jobs yet. Point a node at this miner, and what it asks for will appear here.";
+  else if (omitted > 0) note = `${exact.format(omitted)} older ${omitted === 1 ? "job is" : "jobs are"} not shown.`;
+  setText($("jobs-note"), note);
+  $("jobs-note").hidden = note === "";
+}
+
+// --- The whole page ----------------------------------------------------------
+
+let facts = null;
+let state = null; // the latest
+
+function drawFacts() {
+  setText($("version"), facts.version || NONE);
+  setText($("revision"), facts.revision.slice(0, 12) || NONE);
+  setTitle($("revision"), facts.revision);
+  setText($("go"), facts.go);
+  setText($("platform"), `${facts.os}/${facts.arch}`);
+  setText($("cpu"), facts.cpu || NONE);
+  setText($("engine"), facts.backend ? `${facts.engine} (${facts.backend})` : facts.engine);
+  setText($("workers"), `${facts.workers} of ${facts.cpus} CPUs`);
+}
+
+function draw() {
+  if (!state || document.hidden) return;
+
+  const [number, prefix] = scaled(state.rate);
+  $("rate").dataset.value = state.rate;
+  setText($("rate-number"), number);
+  setText($("rate-unit"), `${prefix}H/s`);
+  setText($("rate-10s"), formatRate(state.rate_10s));
+  setText($("rate-60s"), formatRate(state.rate_60s));
+  setText($("rate-15m"), formatRate(state.rate_15m));
+
+  setText($("hashes"), formatCount(state.hashes));
+  setTitle($("hashes"), exact.format(state.hashes));
+  for (const end of ["completed", "failed", "cancelled"]) setText($(end), exact.format(state.ended[end]));
+
+  // By the miner's clock, not this computer's, which may differ.
+  if (facts) setText($("uptime"), formatDuration(state.time - facts.started));
+
+  curve.draw();
+  drawThreads(state.threads);
+  drawJobs(state);
+}
+
+document.addEventListener("visibilitychange", draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", curve.repaint);
+
+// --- Connection --------------------------------------------------------------
+
+const CONNECTION = { live: "Live", lost: "Connection lost, retrying…" };
+
+function setConnection(to) {
+  const element = $("connection");
+  if (element.dataset.state === to) return;
+  element.dataset.state = to;
+  setText(element, CONNECTION[to]); // also read out, as it is a live region
+  document.body.classList.toggle("stale", to === "lost");
+  curve.repaint();
+}
+
+let timer;
+
+// EventSource's own retrying does not suffice: it gives up on an answer such as
+// a proxy's 502, and does not notice a connection that just falls silent.
+function connect() {
+  const source = new EventSource("events");
+  const lose = () => {
+    source.close();
+    setConnection("lost");
+    document.title = "Connection lost – quantus-miner";
+  };
+  const retryAfter = (ms) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      lose();
+      connect();
+    }, ms);
+  };
+
+  source.addEventListener("facts", (event) => {
+    facts = JSON.parse(event.data);
+    drawFacts();
+  });
+  source.addEventListener("history", (event) => curve.replace(JSON.parse(event.data)));
+  source.addEventListener("state", (event) => {
+    state = JSON.parse(event.data);
+    curve.add(state.time, state.second);
+    document.title = `${formatRate(state.rate)} – quantus-miner`;
+    setConnection("live");
+    draw();
+    retryAfter(SILENCE);
+  });
+  source.addEventListener("error", () => {
+    lose();
+    retryAfter(RETRY);
+  });
+  retryAfter(SILENCE);
+}
+
+connect();

@@ -1,0 +1,69 @@
+package dashboard
+
+import (
+	"crypto/sha256"
+	_ "embed" // for the page
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+)
+
+//go:embed page.html
+var page string
+
+// Facts are what does not change while the miner runs.
+type Facts struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	CPU      string `json:"cpu"`
+	Engine   string `json:"engine"`
+	Backend  string `json:"backend"`
+	Workers  int    `json:"workers"`
+	CPUs     int    `json:"cpus"`
+	// Started is when the miner did, in seconds of Unix time.
+	Started float64 `json:"started"`
+}
+
+// New returns the page and its events, for the miner of a running sampler.
+func New(sampler *hashrate.Sampler, facts Facts) http.Handler {
+	mux := http.NewServeMux()
+	policy := securityPolicy(page)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-cache") // a new version has a new page
+		_, _ = w.Write([]byte(page))            // fails if the reader is gone
+	})
+	mux.Handle("GET /events", &events{sampler: sampler, facts: facts})
+	return mux
+}
+
+// securityPolicy lets a page run its own script and style, by their hashes, and
+// ask this server for data. Nothing else: no markup that found its way into a job
+// ID could do anything.
+func securityPolicy(page string) string {
+	hash := func(element string) string {
+		_, rest, _ := strings.Cut(page, "<"+element+">")
+		text, _, _ := strings.Cut(rest, "</"+element+">")
+		sum := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return strings.Join([]string{
+		"default-src 'none'",
+		"script-src " + hash("script"),
+		"style-src " + hash("style"),
+		"connect-src 'self'",
+		"img-src data:", // the icon
+		"base-uri 'none'",
+		"form-action 'none'",
+		"frame-ancestors 'none'",
+	}, "; ")
+}
