@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,6 +16,11 @@ import (
 type collector struct {
 	sampler *hashrate.Sampler
 	cpus    int
+
+	mu sync.Mutex
+	// over holds the metrics of the jobs that are over, which do not change any
+	// more. There are many of them, and making them costs more than all the rest.
+	over map[*mining.Job][]prometheus.Metric
 }
 
 // The metrics that a collector exports.
@@ -45,19 +52,19 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 // Describe implements [prometheus.Collector].
-func (collector) Describe(descs chan<- *prometheus.Desc) {
+func (*collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range exported {
 		descs <- d
 	}
 }
 
 // Collect implements [prometheus.Collector].
-func (c collector) Collect(metrics chan<- prometheus.Metric) {
+func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+		metrics <- newCounter(d, value, labels...)
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+		metrics <- newGauge(d, value, labels...)
 	}
 
 	miner := c.sampler.Miner()
@@ -66,6 +73,8 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(effectiveCPUs, float64(c.cpus))
 	gauge(engineInfo, 1, engine, miner.Engine().Backend())
 
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	sample := c.sampler.Sample()
 	for status, n := range map[mining.Status]uint64{
 		mining.Completed: sample.Completed,
@@ -82,25 +91,85 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(hashRate, sample.Total)
 	counter(rejected, sample.Rejected, engine)
 
+	over := make(map[*mining.Job][]prometheus.Metric)
 	for _, job := range sample.Jobs {
-		id := job.Job.ID()
-		for _, status := range []mining.Status{mining.Running, mining.Completed, mining.Failed, mining.Cancelled} {
-			is := 0.0
-			if status == job.Status {
-				is = 1
-			}
-			gauge(jobStatus, is, engine, id, status.String())
+		of, made := c.over[job.Job]
+		if !made {
+			of = ofJob(engine, job, sample)
 		}
-		counter(jobHashes, job.Evaluated, engine, id)
-		for thread, n := range job.Workers {
-			counter(threadHashes, n, engine, id, strconv.Itoa(thread))
+		if job.Status != mining.Running {
+			over[job.Job] = of
 		}
-		// A job that is over has no rate, not even 0: its series end.
-		if job.Status == mining.Running {
-			gauge(jobHashRate, sample.Job(job.Job), engine, id)
-			for thread, rate := range sample.Rates[job.Job] {
-				gauge(threadHashRate, rate, engine, id, strconv.Itoa(thread))
-			}
+		for _, metric := range of {
+			metrics <- metric
 		}
 	}
+	c.over = over
+}
+
+// ofJob returns the metrics of one job.
+func ofJob(engine string, job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
+	id := job.Job.ID()
+	for _, status := range []mining.Status{mining.Running, mining.Completed, mining.Failed, mining.Cancelled} {
+		is := 0.0
+		if status == job.Status {
+			is = 1
+		}
+		metrics = append(metrics, newGauge(jobStatus, is, engine, id, status.String()))
+	}
+	metrics = append(metrics, newCounter(jobHashes, job.Evaluated, engine, id))
+	for thread, n := range job.Workers {
+		metrics = append(metrics, newCounter(threadHashes, n, engine, id, strconv.Itoa(thread)))
+	}
+	// A job that is over has no rate, not even 0: its series end.
+	if job.Status == mining.Running {
+		metrics = append(metrics, newGauge(jobHashRate, sample.Job(job.Job), engine, id))
+		for thread, rate := range sample.Rates[job.Job] {
+			metrics = append(metrics, newGauge(threadHashRate, rate, engine, id, strconv.Itoa(thread)))
+		}
+	}
+	return metrics
+}
+
+func newCounter(d *prometheus.Desc, value uint64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func newGauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// seldom is a collector that collects once a second at most. What the process
+// asks of the operating system costs it as much as all the miner's own metrics.
+type seldom struct {
+	prometheus.Collector
+
+	mu      sync.Mutex
+	at      time.Time
+	metrics []prometheus.Metric
+}
+
+// Collect implements [prometheus.Collector].
+func (s *seldom) Collect(metrics chan<- prometheus.Metric) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.metrics == nil || time.Since(s.at) >= time.Second {
+		s.at, s.metrics = time.Now(), collect(s.Collector)
+	}
+	for _, metric := range s.metrics {
+		metrics <- metric
+	}
+}
+
+// collect returns what a collector collects.
+func collect(c prometheus.Collector) (metrics []prometheus.Metric) {
+	collected := make(chan prometheus.Metric)
+	go func() {
+		defer close(collected)
+		c.Collect(collected)
+	}()
+	for metric := range collected {
+		metrics = append(metrics, metric)
+	}
+	return metrics
 }

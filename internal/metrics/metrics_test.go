@@ -311,3 +311,31 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("answers (-contract +here):\n%s", diff)
 	}
 }
+
+// BenchmarkScrape is a scrape without the network: of a miner of 64 threads that
+// knows no job, one, and as many as a busy node has made in five minutes.
+func BenchmarkScrape(b *testing.B) {
+	for _, jobs := range []int{0, 1, 60, 600} {
+		b.Run(fmt.Sprint(jobs, " jobs"), func(b *testing.B) {
+			log := slog.New(slog.DiscardHandler)
+			m := mining.New(enginetest.Paced{}, 2, log)
+			for i := range jobs {
+				_, err := m.Submit(mining.Request{ID: fmt.Sprintf("job %036d", i), Range: engine.Range{End: u512.Max()}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if i > 0 { // one runs
+					m.Cancel(fmt.Sprintf("job %036d", i))
+				}
+			}
+			handler := New(hashrate.NewSampler(m), Build{}, 64).Handler(log)
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				r := httptest.NewRequest("GET", "/metrics", nil)
+				r.Header.Set("Accept-Encoding", "gzip")
+				handler.ServeHTTP(w, r)
+				b.ReportMetric(float64(w.Body.Len()), "bytes")
+			}
+		})
+	}
+}
