@@ -120,7 +120,7 @@ func (f *workersFlag) UnmarshalText(text []byte) error {
 // affinity mask or the variable GOMAXPROCS, as the Go runtime finds them at the
 // start, within a container's CPU limit. A limit is rounded up, or a part of it
 // would go unused. (The runtime knows of limits too, but takes none for less
-// than 2.) It is not to be asked once [serve] has made room for more threads.
+// than 2.) It is not to be asked once a [service] has made room for more threads.
 func effectiveCPUs() int {
 	cpus := min(runtime.GOMAXPROCS(0), maxWorkers)
 	restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
@@ -170,6 +170,19 @@ func (f *durationFlag) UnmarshalText(text []byte) error {
 		return errors.New("must be a time from 1ms to 24h, such as 500ms or 2s")
 	}
 	*f = durationFlag(d)
+	return nil
+}
+
+// intervalFlag is the time between two things that recur; 0 is never.
+type intervalFlag time.Duration
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *intervalFlag) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d != 0 && (d < time.Second || d > 24*time.Hour) {
+		return errors.New("must be a time from 1s to 24h, such as 10s, or 0 for never")
+	}
+	*f = intervalFlag(d)
 	return nil
 }
 

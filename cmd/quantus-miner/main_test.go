@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -29,12 +32,16 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Values[miner{}] = new(background)
+			e.Values[miner{}] = new(current)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,
 			"dial":   dial,
+			"get":    get,
+			"logs":   logs,
+			"port":   port,
+			"watch":  watchPage,
 			"serve":  serveInBackground,
 			"signal": signalMiner,
 		},
@@ -65,6 +72,43 @@ func dial(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+// get asks for a page, prints it, and wants a certain status code: get 200 url
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get status url")
+	}
+	response, err := http.Get(args[1])
+	ts.Check(err)
+	defer response.Body.Close()
+	_, err = io.Copy(ts.Stdout(), response.Body)
+	ts.Check(err)
+	if fmt.Sprint(response.StatusCode) != args[0] {
+		ts.Fatalf("status %s, want %s", response.Status, args[0])
+	}
+}
+
+// watchPage opens a page that does not end, and leaves it open: watch url
+func watchPage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: watch url")
+	}
+	response, err := http.Get(args[0])
+	ts.Check(err)
+	ts.Defer(func() { _ = response.Body.Close() })
+	_, err = bufio.NewReader(response.Body).ReadString('\n')
+	ts.Check(err)
+}
+
+// port sets $PORT to that of a URL: port url
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port url")
+	}
+	u, err := url.Parse(args[0])
+	ts.Check(err)
+	ts.Setenv("PORT", u.Port())
+}
+
 // exitCode turns the error of a command that ran into its exit code.
 func exitCode(err error) (int, error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -73,24 +117,59 @@ func exitCode(err error) (int, error) {
 	return 0, err
 }
 
-// miner is the key of a script's background miner among its values.
+// miner is the key of a script's current background miner among its values.
 type miner struct{}
+
+// current holds the background miner that was started last.
+type current struct{ *background }
 
 // background is a miner that serves its API while a script goes on.
 type background struct {
 	command *exec.Cmd
-	log     *bytes.Buffer // complete once logged is closed
-	logged  chan struct{}
+	logged  chan struct{} // closed when the log is complete
+
+	mu    sync.Mutex
+	wrote sync.Cond // something was logged, or the log is complete
+	log   bytes.Buffer
 }
 
-// serveInBackground starts a miner and sets $URL once it listens, on a free
-// port unless the arguments say otherwise: serve [flags...]
+// write adds a line to the log.
+func (b *background) write(line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.log.WriteString(line + "\n")
+	b.wrote.Broadcast()
+}
+
+// logs waits until the background miner has logged what the pattern describes:
+// logs pattern
+func logs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: logs pattern, after serve")
+	}
+	pattern := regexp.MustCompile(args[0])
+	b := ts.Value(miner{}).(*current).background
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !pattern.Match(b.log.Bytes()) {
+		select {
+		case <-b.logged:
+			ts.Fatalf("the miner ended without logging it:\n%s", &b.log)
+		default:
+			b.wrote.Wait()
+		}
+	}
+}
+
+// serveInBackground starts a miner and sets $URL once it listens, on a free port
+// unless the arguments say otherwise, and $PAGE if it serves metrics: serve [flags...]
 func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath("quantus-miner")
 	ts.Check(err)
-	b := background{exec.Command(path, append([]string{"--port", "0"}, args...)...), new(bytes.Buffer), make(chan struct{})}
+	b := &background{command: exec.Command(path, append([]string{"--port", "0"}, args...)...), logged: make(chan struct{})}
+	b.wrote.L = &b.mu
 	b.command.Env = os.Environ()
-	for _, name := range []string{"MINER_ENGINE", "MINER_CORES"} {
+	for _, name := range []string{"MINER_ENGINE", "MINER_CORES", "MINER_METRICS_PORT", "MINER_LOG_FORMAT"} {
 		if value := ts.Getenv(name); value != "" {
 			b.command.Env = append(b.command.Env, name+"="+value)
 		}
@@ -103,32 +182,42 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 		<-b.logged
 	})
 
-	url := make(chan string, 1)
+	type addresses struct{ url, page string }
+	listens := make(chan addresses, 1)
 	go func() {
+		defer b.wrote.Broadcast()
 		defer close(b.logged)
-		defer close(url)
-		pattern := regexp.MustCompile(`url=(http://\S+)`)
+		defer close(listens)
+		pattern := regexp.MustCompile(`\b(url|page)(?:=|":")(http://[^\s"]+)`)
+		var found addresses // the page's is logged first
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			fmt.Fprintln(b.log, lines.Text())
-			if found := pattern.FindStringSubmatch(lines.Text()); found != nil {
-				url <- found[1]
+			b.write(lines.Text())
+			switch match := pattern.FindStringSubmatch(lines.Text()); {
+			case match == nil:
+			case match[1] == "page":
+				found.page = match[2]
+			default:
+				found.url = match[2]
+				listens <- found
 			}
 		}
 	}()
-	listening, ok := <-url
+	found, ok := <-listens
 	if !ok {
-		ts.Fatalf("the miner ended before it listened:\n%s", b.log)
+		<-b.logged
+		ts.Fatalf("the miner ended before it listened:\n%s", &b.log)
 	}
-	ts.Setenv("URL", listening)
-	*ts.Value(miner{}).(*background) = b
+	ts.Setenv("URL", found.url)
+	ts.Setenv("PAGE", found.page)
+	ts.Value(miner{}).(*current).background = b
 }
 
 // signalMiner sends a signal to the background miner, waits for its end, and
 // wants it to have exited with 0. Its log becomes the file miner.log.
 func signalMiner(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
-	b := ts.Value(miner{}).(*background)
-	if b.command == nil || len(args) != 1 || signals[args[0]] == nil {
+	b := ts.Value(miner{}).(*current).background
+	if b == nil || len(args) != 1 || signals[args[0]] == nil {
 		ts.Fatalf("usage: signal INT|TERM, after serve")
 	}
 	ts.Check(b.command.Process.Signal(signals[args[0]]))
@@ -137,6 +226,6 @@ func signalMiner(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("miner.log"), b.log.Bytes(), 0o600))
 	if code != 0 {
-		ts.Fatalf("exit code %d of the miner:\n%s", code, b.log)
+		ts.Fatalf("exit code %d of the miner:\n%s", code, &b.log)
 	}
 }

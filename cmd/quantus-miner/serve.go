@@ -14,15 +14,28 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 )
 
 // serveCmd serves the node's API.
 type serveCmd struct {
-	Port portFlag `short:"p" env:"MINER_PORT" default:"9833" help:"Port to listen on; 0 is any that is free."`
-	Host hostFlag `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
+	Port        portFlag     `short:"p" env:"MINER_PORT" default:"9833" help:"Port to listen on; 0 is any that is free."`
+	Host        hostFlag     `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
+	MetricsPort *portFlag    `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
+	MetricsHost *hostFlag    `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
+	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
 	minerFlags
+}
+
+// Validate implements the parser's check of the command as a whole.
+func (c *serveCmd) Validate() error {
+	if c.MetricsHost != nil && c.MetricsPort == nil {
+		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
+	}
+	return nil
 }
 
 // spareThreads is the number of threads that are kept for what is not mining:
@@ -35,56 +48,126 @@ const shutdownTime = time.Second
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
-	log := slog.New(slog.NewTextHandler(s.err, nil))
-	address := net.JoinHostPort(string(c.Host), strconv.Itoa(int(c.Port)))
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("listening on %s (choose another with --port and --host): %w", address, err)
+	log := newLog(s, c.LogFormat)
+	svc := service{
+		engine:      c.Engine,
+		workers:     int(c.Workers),
+		cpus:        effectiveCPUs(),
+		reportEvery: time.Duration(c.ReportEvery),
+		log:         log,
 	}
-	log.Info("serving the node's API", "url", "http://"+listener.Addr().String(), "engine", c.Engine.Name(),
+	var err error
+	if svc.api, err = listen(ctx, c.Host, c.Port, "--port and --host"); err != nil {
+		return err
+	}
+	defer svc.api.Close() // again, if all goes well
+	if c.MetricsPort != nil {
+		host := c.Host
+		if c.MetricsHost != nil {
+			host = *c.MetricsHost
+		}
+		if svc.metrics, err = listen(ctx, host, *c.MetricsPort, "--metrics-port and --metrics-host"); err != nil {
+			return err
+		}
+		defer svc.metrics.Close()
+		log.Info("serving metrics and a live page", "page", "http://"+svc.metrics.Addr().String())
+	}
+	log.Info("serving the node's API", "url", "http://"+svc.api.Addr().String(), "engine", c.Engine.Name(),
 		"workers", int(c.Workers), "version", version())
-	if err := serve(ctx, c.Engine, int(c.Workers), listener, log); err != nil {
+	if err := svc.run(ctx); err != nil {
 		return err
 	}
 	log.Info("shut down")
 	return nil
 }
 
-// serve runs a miner and its API on a listener until ctx is done. Then requests
-// in flight are finished, every job is cancelled, and all is waited for.
-func serve(ctx context.Context, e engine.Engine, workers int, listener net.Listener, log *slog.Logger) error {
+// listen listens on a port, which the given flags choose.
+func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (net.Listener, error) {
+	address := net.JoinHostPort(string(host), strconv.Itoa(int(port)))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s (choose another with %s): %w", address, flags, err)
+	}
+	return listener, nil
+}
+
+// service is a miner with its API, and with what shows how it does.
+type service struct {
+	engine      engine.Engine
+	workers     int
+	cpus        int // that this process may use
+	api         net.Listener
+	metrics     net.Listener  // nil for none
+	reportEvery time.Duration // 0 for never
+	log         *slog.Logger
+}
+
+// run serves until ctx is done. Then requests in flight are finished, every job
+// is cancelled, and all is waited for.
+func (s service) run(ctx context.Context) error {
 	// The workers never rest. If the Go scheduler had no more threads than they
 	// take, a request would wait for one of them to be preempted: 10 ms, and again
 	// for each step of an answer. With threads to spare, the operating system
 	// gives a request its turn at once: 0.5 ms.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+spareThreads))
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.workers+spareThreads))
 
-	miner := mining.New(e, workers, log)
-	server := httpapi.NewServer(httpapi.New(miner, log, nil), log)
+	miner := mining.New(s.engine, s.workers, s.log)
 	g, ctx := errgroup.WithContext(ctx)
+	var observer httpapi.Observer
+	var monitor *http.Server
+	if s.metrics != nil {
+		sampler := hashrate.NewSampler(miner)
+		exporter, server := newMonitor(ctx, sampler, s.cpus, s.log)
+		miner.FirstNonce, observer, monitor = exporter.FirstNonce, exporter, server
+		g.Go(func() error {
+			sampler.Run(ctx)
+			return nil
+		})
+		g.Go(func() error { return serve(monitor, s.metrics, "metrics") })
+	}
+	server := httpapi.NewServer(httpapi.New(miner, s.log, observer), s.log)
 	g.Go(func() error {
 		miner.Run(ctx)
 		return nil
 	})
-	g.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving the API: %w", err)
-		}
-		return nil
-	})
+	g.Go(func() error { return serve(server, s.api, "the API") })
+	if s.reportEvery > 0 {
+		g.Go(func() error {
+			hashrate.Report(ctx, miner, s.reportEvery, s.log)
+			return nil
+		})
+	}
 	g.Go(func() error {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		if err := server.Shutdown(grace); err != nil {
-			// A client that has connected and is silent, or in the middle of a
-			// request, must not keep the miner from ending as it was told.
-			log.Warn("closing connections with unfinished requests", "after", shutdownTime, "error", err)
-			if err := server.Close(); err != nil {
-				return fmt.Errorf("closing connections: %w", err)
-			}
+		err := shutDown(server, s.log)
+		if monitor != nil { // which says until then that the miner is not ready
+			err = errors.Join(err, shutDown(monitor, s.log))
 		}
-		return nil
+		return err
 	})
 	return g.Wait()
+}
+
+// serve runs a server until it is shut down.
+func serve(server *http.Server, listener net.Listener, what string) error {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving %s: %w", what, err)
+	}
+	return nil
+}
+
+// shutDown ends a server, after the requests in flight if they take no longer
+// than shutdownTime.
+func shutDown(server *http.Server, log *slog.Logger) error {
+	grace, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		// A client that has connected and is silent, or in the middle of a
+		// request, must not keep the miner from ending as it was told.
+		log.Warn("closing connections with unfinished requests", "after", shutdownTime, "error", err)
+		if err := server.Close(); err != nil {
+			return fmt.Errorf("closing connections: %w", err)
+		}
+	}
+	return nil
 }

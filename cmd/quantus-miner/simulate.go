@@ -79,7 +79,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		miner = "http://" + listener.Addr().String()
 		// Of this miner's log only what is wrong is of interest here.
 		log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		g.Go(func() error { return serve(ctx, c.Engine, int(c.Workers), listener, log) })
+		g.Go(func() error {
+			return service{engine: c.Engine, workers: int(c.Workers), api: listener, log: log}.run(ctx)
+		})
 		if !c.JSON {
 			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", c.Engine.Name(), c.Workers)
 		}

@@ -15,6 +15,18 @@ func (versionCmd) Run(s streams) error {
 	return err
 }
 
+// revision is the commit that a build from a checkout was made of.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "(unknown)"
+}
+
 // version is the module's version and, in a build from a checkout, its revision.
 func version() string {
 	info, ok := debug.ReadBuildInfo()

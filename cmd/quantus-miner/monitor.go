@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/dashboard"
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/metrics"
+)
+
+// newMonitor returns the exporter of a sampler's miner, and a server of all that
+// shows how the miner does. The miner is ready until ctx is done.
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, cpus int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
+	miner := sampler.Miner()
+	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, cpus)
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", exporter.Handler(log))
+	mux.Handle("GET /", dashboard.New(sampler, dashboard.Facts{
+		Version:  version(),
+		Revision: revision(),
+		Go:       runtime.Version(),
+		OS:       runtime.GOOS,
+		Arch:     runtime.GOARCH,
+		CPU:      cpuName(),
+		Engine:   miner.Engine().Name(),
+		Backend:  miner.Engine().Backend(),
+		Workers:  miner.Workers(),
+		CPUs:     cpus,
+		Started:  float64(time.Now().Unix()),
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+
+	// Pages that are open would keep the server from being shut down.
+	open, closePages := context.WithCancel(context.WithoutCancel(ctx))
+	server := &http.Server{
+		Handler:           mux,
+		BaseContext:       func(net.Listener) context.Context { return open },
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second, // which the page's events extend
+		IdleTimeout:       3 * time.Minute,  // longer than scrapes are apart
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	server.RegisterOnShutdown(closePages)
+	return exporter, server
+}

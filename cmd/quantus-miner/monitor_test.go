@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
+	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// silence is a listener that nobody connects to.
+type silence chan net.Conn
+
+func (s silence) Accept() (net.Conn, error) { <-s; return nil, net.ErrClosed }
+func (s silence) Close() error              { close(s); return nil }
+func (silence) Addr() net.Addr              { return &net.TCPAddr{} }
+
+// goroutines returns the stacks of the goroutines of this bubble of time, but for
+// the caller's.
+func goroutines() (stacks []string) {
+	synctest.Wait()
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	for stack := range strings.SplitSeq(string(all), "\n\n") {
+		if head, _, _ := strings.Cut(stack, "\n"); strings.Contains(head, "synctest") && !strings.Contains(head, "running") {
+			stacks = append(stacks, stack)
+		}
+	}
+	return stacks
+}
+
+// TestOffCostsNothing counts the goroutines of a service without metrics and of one
+// with them: without there is one for each worker, and four for the API, the
+// workers' owner, the shutdown and their owner. Nothing of what metrics are made of
+// is there.
+func TestOffCostsNothing(t *testing.T) {
+	serving := func(s service) (stacks []string) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			s.engine, s.workers, s.api, s.log = enginetest.Paced{Interval: time.Hour}, 2, make(silence), slog.New(slog.DiscardHandler)
+			if s.metrics != nil {
+				s.metrics = make(silence) // made in the bubble
+			}
+			var running sync.WaitGroup
+			running.Go(func() {
+				if err := s.run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			for _, stack := range goroutines() {
+				if !strings.Contains(stack, "testing/synctest") { // the bubble's own
+					stacks = append(stacks, stack)
+				}
+			}
+			cancel()
+			running.Wait()
+		})
+		return stacks
+	}
+	watchers := func(stacks []string) (n int) {
+		for _, stack := range stacks {
+			for _, suspect := range []string{"internal/hashrate", "internal/metrics", "internal/dashboard", "prometheus"} {
+				if strings.Contains(stack, suspect) {
+					n++
+					break
+				}
+			}
+		}
+		return n
+	}
+	off := serving(service{})
+	if len(off) != 2+4 || watchers(off) != 0 {
+		t.Errorf("without metrics there are %d goroutines, of which %d watch:\n%s", len(off), watchers(off), strings.Join(off, "\n\n"))
+	}
+	if on := serving(service{metrics: silence(nil)}); len(on) != len(off)+2 || watchers(on) != 1 {
+		t.Errorf("with metrics there are %d goroutines, %d without, and %d watch, want two more, of which one does", len(on), len(off), watchers(on))
+	}
+	if reporting := serving(service{reportEvery: time.Minute}); len(reporting) != len(off)+1 || watchers(reporting) != 1 {
+		t.Errorf("with reports there are %d goroutines, %d without", len(reporting), len(off))
+	}
+}
+
+// TestReadiness asks for the miner's health before and after it is told to end.
+func TestReadiness(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	_, server := newMonitor(ctx, hashrate.NewSampler(miner), 1, slog.New(slog.DiscardHandler))
+	ask := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	for _, want := range []string{"200 ok", "503 shutting down"} {
+		if code, text := ask("/readyz"); fmt.Sprint(code, " ", text) != want {
+			t.Errorf("GET /readyz: %d %s, want %s", code, text, want)
+		}
+		if code, text := ask("/healthz"); code != http.StatusOK || text != "ok" {
+			t.Errorf("GET /healthz: %d %s", code, text)
+		}
+		cancel()
+	}
+}
+
+// TestLog writes the same lines for people and for machines.
+func TestLog(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 8)
+	for _, c := range []struct {
+		format   logFormat
+		terminal bool
+		want     []string
+	}{
+		{logAuto, false, []string{
+			`"msg":"job completed","job":"a b","hashes":12345678,"elapsed_seconds":1.5,"hash_rate":8230452,"nonce":"` + long + `"}`,
+			`"msg":"hash rate","hash_rate_10s":8230452,"hash_rate_15m":null,"jobs":1}`,
+		}},
+		{logAuto, true, []string{
+			`job completed`, `"a b"`, `12,345,678`, `1.5s`, `"8.23 MH/s"`, `01234567…89abcdef`,
+			"\x1b[2m10s=\x1b[0m\"8.23 MH/s\"", "\x1b[2m15m=\x1b[0m–",
+		}},
+		{logText, false, []string{
+			`INF job completed job="a b" hashes=12,345,678 elapsed=1.5s rate="8.23 MH/s" nonce=01234567…89abcdef` + "\n",
+			`INF hash rate 10s="8.23 MH/s" 15m=– jobs=1` + "\n",
+		}},
+		{logJSON, true, []string{`"hash_rate":8230452`}},
+	} {
+		t.Run(fmt.Sprint(c.format, c.terminal), func(t *testing.T) {
+			t.Setenv("NO_COLOR", "")
+			t.Setenv("TERM", "xterm")
+			var out bytes.Buffer
+			log := newLog(streams{io.Discard, &out, c.terminal}, c.format)
+			log.Info("job completed", "job", "a b", "hashes", uint64(12345678), "elapsed", 1500*time.Millisecond, "hash_rate", 8230452.0, "nonce", long)
+			log.Info("hash rate", "hash_rate_10s", 8230452.0, "hash_rate_15m", nil, "jobs", 1)
+			for _, want := range c.want {
+				if runtime.GOOS == "windows" {
+					want = strings.NewReplacer("\x1b[2m", "", "\x1b[0m", "").Replace(want)
+				}
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("the log lacks %q:\n%s", want, &out)
+				}
+			}
+		})
+	}
+	t.Run("strangers' text", func(t *testing.T) {
+		var out bytes.Buffer
+		newLog(streams{io.Discard, &out, true}, logAuto).Info("x", "job", "a\n\x1b[31mb", "error", errors.New("\x1b[31m"))
+		if strings.Contains(out.String(), "\x1b[31m") || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("a job's name paints on the terminal: %q", out.String())
+		}
+	})
+}
+
+// BenchmarkMetrics compares the hash rate of a miner with metrics, which nobody
+// scrapes, with that of a miner without, which takes turns with it on all CPUs.
+func BenchmarkMetrics(b *testing.B) {
+	start := func(b *testing.B) *mining.Miner {
+		m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
+		during(b, m.Run)
+		return m
+	}
+	without, with := start(b), start(b)
+	sampler := hashrate.NewSampler(with)
+	exporter, _ := newMonitor(b.Context(), sampler, effectiveCPUs(), slog.New(slog.DiscardHandler))
+	with.FirstNonce = exporter.FirstNonce
+	during(b, sampler.Run)
+	mine := func(m *mining.Miner) float64 {
+		job := newJob(b, m)
+		rate := rateOf(job)
+		m.Cancel(job.ID())
+		return rate
+	}
+	compare(b, func() (float64, float64) { return mine(without), mine(with) })
+}
+
+// BenchmarkScraped compares the hash rate of a miner that is scraped ten times a
+// second with its own while it is not, on all CPUs. It knows one job, or those of
+// five minutes with a block every five seconds.
+func BenchmarkScraped(b *testing.B) {
+	for _, jobs := range []int{1, 60} {
+		b.Run(fmt.Sprint(jobs, " jobs"), func(b *testing.B) {
+			// As serve has it.
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+			m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
+			sampler := hashrate.NewSampler(m)
+			exporter, monitor := newMonitor(b.Context(), sampler, effectiveCPUs(), slog.New(slog.DiscardHandler))
+			m.FirstNonce = exporter.FirstNonce
+			during(b, m.Run)
+			during(b, sampler.Run)
+			server := httptest.NewServer(monitor.Handler)
+			b.Cleanup(server.Close)
+			for range jobs - 1 {
+				m.Cancel(newJob(b, m).ID())
+			}
+			job := newJob(b, m)
+			scrape := make(chan bool) // whether to, from now on
+			during(b, func(ctx context.Context) {
+				tick := time.NewTicker(100 * time.Millisecond)
+				defer tick.Stop()
+				for on := false; ; {
+					select {
+					case on = <-scrape:
+					case <-ctx.Done():
+						return
+					case <-tick.C:
+						if on {
+							fetch(b, server.URL+"/metrics")
+						}
+					}
+				}
+			})
+			compare(b, func() (without, with float64) {
+				scrape <- false
+				without = rateOf(job)
+				scrape <- true
+				return without, rateOf(job)
+			})
+		})
+	}
+}
+
+// compare reports the ratio of the second rate to the first, the median of all
+// turns and its quartiles. The rates waver with the machine, so it wants many:
+//
+//	go test ./cmd/quantus-miner -run '^$' -bench 'Metrics|Scraped' -benchtime 200x
+func compare(b *testing.B, turn func() (without, with float64)) {
+	var ratios []float64
+	for b.Loop() {
+		without, with := turn()
+		ratios = append(ratios, with/without)
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "ratio")
+	b.ReportMetric(ratios[len(ratios)/4], "lower")
+	b.ReportMetric(ratios[len(ratios)*3/4], "upper")
+}
+
+// during runs a function until the benchmark is over, and waits for its end.
+func during(b *testing.B, run func(context.Context)) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() { run(ctx) })
+	b.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// newJob submits a job that does not end by itself.
+func newJob(b *testing.B, m *mining.Miner) *mining.Job {
+	job, err := m.Submit(mining.Request{ID: fmt.Sprint(time.Now().UnixNano()), Range: engine.Range{Start: u512.From64(1), End: u512.Max()}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return job
+}
+
+// rateOf returns a job's hash rate over the next half second.
+func rateOf(job *mining.Job) float64 {
+	before := job.Snapshot()
+	<-time.After(500 * time.Millisecond)
+	after := job.Snapshot()
+	return float64(after.Evaluated-before.Evaluated) / (after.Elapsed - before.Elapsed).Seconds()
+}
+
+// fetch asks for a page.
+func fetch(b *testing.B, url string) {
+	response, err := http.Get(url)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		b.Error(err)
+	}
+}
