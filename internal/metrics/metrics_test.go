@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -146,7 +148,7 @@ func TestPage(t *testing.T) {
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("the page (-want +got):\n%s", diff)
 		}
-		for _, family := range []string{"go_goroutines", "process_resident_memory_bytes", "go_build_info"} {
+		for _, family := range []string{"go_goroutines", "process_cpu_seconds_total", "go_build_info"} {
 			if !strings.Contains(page, "# TYPE "+family+" ") {
 				t.Errorf("there is no %s", family)
 			}
@@ -255,6 +257,77 @@ func TestTenThousandJobs(t *testing.T) {
 		<-time.After(mining.Retention)
 		if n := series(); n != empty {
 			t.Errorf("in the end the page has %d series, at first it had %d", n, empty)
+		}
+	})
+}
+
+// TestDeployed looks for metrics that a dashboard or an alert names, and that do
+// not exist.
+func TestDeployed(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
+		submit(t, m, "job", 1, 1_000_000)
+		<-time.After(time.Second)
+		_, families := scrape(t, e)
+		for _, file := range []string{"grafana/quantus-miner.json", "prometheus/prometheus.yml", "prometheus/rules.yml", "prometheus/rules_test.yml"} {
+			text, err := os.ReadFile("../../deploy/" + file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pattern := `\b(miner|go)_[a-z0-9_]*[a-z0-9]`
+			if runtime.GOOS == "linux" { // others know less of a process
+				pattern = `\b(miner|go|process)_[a-z0-9_]*[a-z0-9]`
+			}
+			named := regexp.MustCompile(pattern).FindAllString(string(text), -1)
+			for _, name := range named {
+				family := families[name]
+				for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+					if of, ok := strings.CutSuffix(name, suffix); ok && family == nil {
+						family = families[of]
+					}
+				}
+				if family == nil && name != "miner_thread" { // a pattern in a hint
+					t.Errorf("%s names %s, which does not exist", file, name)
+				}
+			}
+			if len(named) == 0 {
+				t.Errorf("%s names no metric", file)
+			}
+		}
+	})
+}
+
+// TestDocumented holds the documentation to the page, and the page to it.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string]string) // a row of a table, by its first columns
+	for _, row := range regexp.MustCompile("(?m)^\\| `(miner_\\w+)` \\| (\\w+) \\|([^|]*)\\|").FindAllStringSubmatch(string(text), -1) {
+		documented[row[1]] = row[2] + " " + strings.NewReplacer("`", "", ",", "").Replace(row[3])
+	}
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
+		submit(t, m, "job", 1, 1_000_000)
+		<-time.After(time.Second)
+		_, families := scrape(t, e)
+		exported := make(map[string]string)
+		for name, family := range families {
+			if !strings.HasPrefix(name, "miner_") {
+				continue
+			}
+			var labels []string
+			for _, l := range family.GetMetric()[0].GetLabel() {
+				labels = append(labels, l.GetName())
+			}
+			exported[name] = strings.ToLower(family.GetType().String()) + " " + strings.Join(labels, " ")
+		}
+		for name, row := range documented {
+			fields := strings.Fields(row)
+			slices.Sort(fields[1:])
+			documented[name] = fields[0] + " " + strings.Join(fields[1:], " ")
+		}
+		if diff := cmp.Diff(documented, exported); diff != "" {
+			t.Errorf("metrics (-documented +exported):\n%s", diff)
 		}
 	})
 }
