@@ -1,0 +1,4 @@
+// Package e2e holds no code: its tests drive the real binary with the programs
+// that operators look at it with, Chromium and a Prometheus server. Where these
+// are missing the tests fail; CI installs them.
+package e2e
