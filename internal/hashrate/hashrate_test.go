@@ -152,6 +152,17 @@ func TestYoungJob(t *testing.T) {
 	})
 }
 
+// TestNewJob takes a sample of a job in the moment that it is submitted: a rate of
+// nothing in no time is no number.
+func TestNewJob(t *testing.T) {
+	inBubble(t, time.Hour, slog.New(slog.DiscardHandler), func(m *mining.Miner, s *Sampler, _ *atomic.Uint64) {
+		job := submit(t, m, "job")
+		if got := s.Sample(); got.Total != 0 || got.Job(job) != 0 || got.Running != 1 {
+			t.Errorf("%g nonces/s, %g of the job", got.Total, got.Job(job))
+		}
+	})
+}
+
 // TestCurve follows the rate of all jobs for longer than the curve is.
 func TestCurve(t *testing.T) {
 	inBubble(t, time.Hour, slog.New(slog.DiscardHandler), func(m *mining.Miner, s *Sampler, batch *atomic.Uint64) {
@@ -253,6 +264,12 @@ func TestReport(t *testing.T) {
 			0:  {"hash rate", nil, nil, nil, jobs(1)},
 			9:  {"hash rate", value(1980), nil, nil, jobs(1)},
 			19: {"hash rate", value(2000), nil, nil, jobs(1)},
+		}},
+		{15 * time.Second, 5 * time.Minute, 64, map[int]line{
+			0:  {"hash rate", value(2000), nil, nil, jobs(1)},
+			1:  {"hash rate", value(2000), nil, nil, jobs(1)},
+			3:  {"hash rate", value(2000), value(1997), nil, jobs(1)},
+			20: {"hash rate", value(0), value(1503), nil, jobs(0)}, // of 60 s 45, and a batch
 		}},
 		{2 * time.Minute, time.Minute, 8, map[int]line{
 			0: {"hash rate", value(0), value(3), nil, jobs(0)}, // a last batch at 60.05 s

@@ -18,25 +18,27 @@ func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, lo
 		span time.Duration
 	}{{"hash_rate_10s", 10 * time.Second}, {"hash_rate_60s", time.Minute}, {"hash_rate_15m", Span}}
 
-	// The shortest window wants a count for its beginning, however rare the lines.
-	step := min(interval, windows[0].span)
 	var window Window
-	o := miner.Overview()
-	window.Add(o.Time, o.Evaluated)
-	tick := time.NewTicker(step)
-	defer tick.Stop()
-	for said := o.Time; ; {
+	look := func() mining.Overview {
+		o := miner.Current()
+		window.Add(o.Time, o.Evaluated)
+		return o
+	}
+	look()
+	// The windows want counts for their beginnings, whenever lines are due.
+	sample, line := time.NewTicker(time.Second), time.NewTicker(interval)
+	defer sample.Stop()
+	defer line.Stop()
+	for {
 		select {
-		case <-tick.C:
+		case <-sample.C:
+			look()
+			continue
+		case <-line.C:
 		case <-ctx.Done():
 			return
 		}
-		o := miner.Overview()
-		window.Add(o.Time, o.Evaluated)
-		if o.Time.Sub(said) < interval-step/2 {
-			continue
-		}
-		said = o.Time
+		o := look()
 		var attrs []any
 		for _, w := range windows {
 			var value any

@@ -72,14 +72,11 @@ func (s *Sampler) Run(ctx context.Context) {
 
 // update brings all rates up to date.
 func (s *Sampler) update() {
-	o := s.miner.Overview()
+	o := s.miner.Current()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jobs := make(map[*mining.Job]update)
 	for _, job := range o.Jobs {
-		if job.Status != mining.Running {
-			continue
-		}
 		last, known := s.jobs[job.Job]
 		switch {
 		case known:

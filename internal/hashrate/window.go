@@ -14,7 +14,7 @@ type point struct {
 	count uint64
 }
 
-// Add adds the count at a moment, which must be later than that of the last call.
+// Add adds the count at a moment, which must not be before that of the last call.
 func (w *Window) Add(at time.Time, count uint64) {
 	w.points = append(w.points, point{at, count})
 	// The point before the span is kept, as the last one that is a full span ago.

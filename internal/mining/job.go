@@ -84,7 +84,6 @@ type Job struct {
 	fetched  bool              // FirstFetch has said so
 
 	unleased  engine.Range // the nonces that no worker has been given yet
-	leased    bool         // a worker has set out
 	leases    int          // leases that are out
 	leaseBits uint         // the next lease has up to 2^leaseBits nonces
 }

@@ -54,10 +54,6 @@ func (j *Job) take(worker int) lease {
 	if full.Cmp(span) <= 0 {
 		span, l.bits = full, j.leaseBits
 	}
-	if !j.leased && j.miner.FirstNonce != nil {
-		l.progress.NotifyFirst(func() { j.miner.FirstNonce(time.Since(j.started)) })
-	}
-	j.leased = true
 	j.leases++
 	if span.Cmp(left) >= 0 { // the rest
 		j.unleased = engine.Range{Start: u512.From64(1)}

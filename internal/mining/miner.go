@@ -47,15 +47,16 @@ type Miner struct {
 	workers int
 	log     *slog.Logger
 
-	// mu guards what follows and the state of every job. It is held for
-	// microseconds: never during a search, a verification or a log line.
-	mu     sync.Mutex
-	wake   *sync.Cond // something was queued, or the miner was closed
-	closed bool
-	jobs   map[string]*Job // all that are known
-	queue  []*Job          // running, with nonces to lease, in turn
-	over   []*Job          // known and over, in the order of their ends
-	totals Totals          // but for what running jobs have evaluated
+	// mu guards what follows and the state of every job. It is held briefly: never
+	// during a search, a verification or a log line.
+	mu      sync.Mutex
+	wake    *sync.Cond // something was queued, or the miner was closed
+	closed  bool
+	jobs    map[string]*Job // all that are known: those in running and in over
+	running []*Job          // in the order of their starts
+	queue   []*Job          // running, with nonces to lease, in turn
+	over    []*Job          // in the order of their ends
+	totals  Totals          // but for what running jobs have evaluated
 }
 
 // New returns a miner that searches with e on the given number of workers (at
@@ -90,7 +91,7 @@ func (m *Miner) close() {
 	m.closed = true
 	m.wake.Broadcast()
 	var cancelled []*Job
-	for _, job := range m.jobs {
+	for _, job := range slices.Clone(m.running) {
 		if m.end(job, Result{Status: Cancelled}) {
 			cancelled = append(cancelled, job)
 		}
@@ -128,6 +129,13 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 		unleased:  r.Range,
 		leaseBits: firstLeaseBits,
 	}
+	if m.FirstNonce != nil {
+		// Whichever worker comes first: the others may never come to count.
+		first := sync.OnceFunc(func() { m.FirstNonce(time.Since(job.started)) })
+		for i := range job.progress {
+			job.progress[i].NotifyFirst(first)
+		}
+	}
 	if err := m.register(job); err != nil {
 		return nil, err
 	}
@@ -164,6 +172,7 @@ func (m *Miner) register(job *Job) error {
 		return err
 	}
 	m.jobs[job.id] = job
+	m.running = append(m.running, job)
 	return nil
 }
 
@@ -216,7 +225,9 @@ func (m *Miner) end(job *Job, result Result) bool {
 	if !job.end(result) {
 		return false
 	}
-	m.queue = slices.DeleteFunc(m.queue, func(queued *Job) bool { return queued == job })
+	is := func(other *Job) bool { return other == job }
+	m.running = slices.DeleteFunc(m.running, is)
+	m.queue = slices.DeleteFunc(m.queue, is)
 	m.over = append(m.over, job)
 	m.totals.add(job)
 	return true

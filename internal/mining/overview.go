@@ -40,27 +40,46 @@ type JobOverview struct {
 
 // Overview returns what is known of the miner now.
 func (m *Miner) Overview() Overview {
-	o := m.overview()
+	o, over := m.overview(true)
+	for _, job := range over {
+		o.Jobs = append(o.Jobs, job.overview(o.Time))
+	}
 	slices.SortFunc(o.Jobs, func(a, b JobOverview) int {
 		return cmp.Or(a.Job.started.Compare(b.Job.started), cmp.Compare(a.Job.id, b.Job.id))
 	})
 	return o
 }
 
-func (m *Miner) overview() Overview {
+// Current returns an overview that leaves out the jobs that are over: their
+// number does not matter to who only wants to know how fast the miner is.
+func (m *Miner) Current() Overview {
+	o, _ := m.overview(false)
+	return o
+}
+
+// overview returns an overview of the running jobs, and those that are over if
+// they are wanted. What is over does not change any more, and can be looked at
+// without the lock.
+func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
-	o := Overview{Time: time.Now(), Totals: m.totals, Jobs: make([]JobOverview, 0, len(m.jobs))}
-	for _, job := range m.jobs {
-		snapshot, counts := job.snapshot(o.Time)
-		if snapshot.Status == Running {
-			o.Running++
-			o.Evaluated += counts.sum
-		}
-		o.Jobs = append(o.Jobs, JobOverview{job, snapshot, counts.each})
+	o = Overview{Time: time.Now(), Totals: m.totals, Running: len(m.running)}
+	for _, job := range m.running {
+		running := job.overview(o.Time)
+		o.Evaluated += running.Evaluated
+		o.Jobs = append(o.Jobs, running)
 	}
-	return o
+	if all {
+		over = slices.Clone(m.over)
+	}
+	return o, over
+}
+
+// overview returns an overview of the job. If it runs, miner.mu is held.
+func (j *Job) overview(now time.Time) JobOverview {
+	snapshot, counts := j.snapshot(now)
+	return JobOverview{j, snapshot, counts.each}
 }
 
 // add adds a job that is over.

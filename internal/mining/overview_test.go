@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +91,11 @@ func TestOverview(t *testing.T) {
 					t.Errorf("job %s: range %v, started %s", job.Job.ID(), job.Job.Range(), job.Job.Started())
 				}
 				rows = append(rows, row{job.Job.ID(), job.Status, job.Elapsed})
+			}
+			all, current := m.Overview(), m.Current()
+			all.Jobs = slices.DeleteFunc(all.Jobs, func(job JobOverview) bool { return job.Status != Running })
+			if len(current.Jobs) != len(all.Jobs) || current.Totals != all.Totals || current.Running != len(current.Jobs) {
+				t.Errorf("%+v of the current jobs, %+v of all", current, all)
 			}
 			return rows
 		}
@@ -198,6 +205,36 @@ func TestFirstNonce(t *testing.T) {
 		defer mu.Unlock()
 		if diff := cmp.Diff([]string{"1.1s", "150ms"}, took); diff != "" {
 			t.Errorf("first nonces (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestFirstNonceOfAnyWorker lets the worker that sets out last be the first, and
+// the others be stopped before they have counted anything.
+func TestFirstNonceOfAnyWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var searching, told atomic.Int32
+		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			if searching.Add(1) < 3 {
+				<-time.After(time.Second)
+				p.Advance(1)
+				return engine.Outcome{Status: engine.Stopped}
+			}
+			<-time.After(time.Millisecond)
+			p.Advance(1)
+			return engine.Outcome{Status: engine.Found, Nonce: r.Start}
+		}}, 3, slog.New(slog.DiscardHandler))
+		m.FirstNonce = func(after time.Duration) {
+			if told.Add(1); after != time.Millisecond {
+				t.Errorf("the first nonces came after %s, want 1 ms", after)
+			}
+		}
+		stop := run(m)
+		defer stop()
+		<-submit(t, m, Request{ID: "job", Range: everything}).Done()
+		<-time.After(2 * time.Second)
+		if told.Load() != 1 {
+			t.Errorf("it was told %d times", told.Load())
 		}
 	})
 }
