@@ -24,7 +24,11 @@ const (
 // newLog returns a log of that format on the error stream.
 func newLog(s streams, format logFormat) *slog.Logger {
 	if format == logJSON || format == logAuto && !s.terminal {
-		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{ReplaceAttr: forMachines}))
+		replace := forMachines
+		if s.terminal { // whose user reads JSON
+			replace = func(groups []string, a slog.Attr) slog.Attr { return harmless(forMachines(groups, a)) }
+		}
+		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{ReplaceAttr: replace}))
 	}
 	return slog.New(tint.NewTextHandler(s.err, &tint.Options{
 		TimeFormat:  time.DateTime,
@@ -47,9 +51,13 @@ func forMachines(_ []string, a slog.Attr) slog.Attr {
 func forPeople(_ []string, a slog.Attr) slog.Attr {
 	switch a.Key {
 	case "hashes":
-		return slog.String(a.Key, count(a.Value.Uint64()))
+		if a.Value.Kind() == slog.KindUint64 {
+			return slog.String(a.Key, count(a.Value.Uint64()))
+		}
 	case "header", "start", "end", "nonce":
-		return slog.String(a.Key, shorten(a.Value.String()))
+		return slog.String(a.Key, shorten(a.Value.String(), 8))
+	case "job": // nodes send 36 characters
+		return slog.String(a.Key, printable(shorten(a.Value.String(), 30)))
 	}
 	if name, ok := strings.CutPrefix(a.Key, "hash_rate"); ok {
 		text := "–" // not known yet
@@ -61,7 +69,12 @@ func forPeople(_ []string, a slog.Attr) slog.Attr {
 		}
 		return slog.String(name, text)
 	}
-	// Job IDs come from strangers, and must not paint on the operator's terminal.
+	return harmless(a)
+}
+
+// harmless replaces what could paint on the operator's terminal: job IDs, and
+// errors that quote them, come from strangers.
+func harmless(a slog.Attr) slog.Attr {
 	switch value := a.Value.Any().(type) {
 	case string:
 		return slog.String(a.Key, printable(value))
@@ -81,10 +94,11 @@ func printable(text string) string {
 	}, text)
 }
 
-// shorten keeps the ends of a long number.
-func shorten(digits string) string {
-	if len(digits) <= 24 {
-		return digits
+// shorten keeps so many characters of each end of a text, if that is much shorter.
+func shorten(text string, ends int) string {
+	runes := []rune(text)
+	if len(runes) <= 3*ends {
+		return text
 	}
-	return digits[:8] + "…" + digits[len(digits)-8:]
+	return string(runes[:ends]) + "…" + string(runes[len(runes)-ends:])
 }

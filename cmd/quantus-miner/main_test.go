@@ -44,6 +44,9 @@ func TestScripts(t *testing.T) {
 			"watch":  watchPage,
 			"serve":  serveInBackground,
 			"signal": signalMiner,
+			"tell":   tell,
+			"await":  await,
+			"until":  until,
 		},
 	})
 }
@@ -212,15 +215,47 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value(miner{}).(*current).background = b
 }
 
-// signalMiner sends a signal to the background miner, waits for its end, and
-// wants it to have exited with 0. Its log becomes the file miner.log.
-func signalMiner(ts *testscript.TestScript, _ bool, args []string) {
+// until asks for a page until its status code is the wanted one, and prints it:
+// until 503 url
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: until status url")
+	}
+	for {
+		response, err := http.Get(args[1])
+		ts.Check(err) // the server is gone: too late
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		ts.Check(err)
+		if fmt.Sprint(response.StatusCode) == args[0] {
+			_, err := ts.Stdout().Write(body)
+			ts.Check(err)
+			return
+		}
+	}
+}
+
+// signalMiner sends a signal to the background miner and waits for its end:
+// signal INT|TERM
+func signalMiner(ts *testscript.TestScript, neg bool, args []string) {
+	tell(ts, neg, args)
+	await(ts, neg, nil)
+}
+
+// tell sends a signal to the background miner: tell INT|TERM
+func tell(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
 	b := ts.Value(miner{}).(*current).background
 	if b == nil || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: signal INT|TERM, after serve")
+		ts.Fatalf("usage: signal|tell INT|TERM, after serve")
 	}
 	ts.Check(b.command.Process.Signal(signals[args[0]]))
+}
+
+// await waits for the end of the background miner, and wants it to have exited
+// with 0. Its log becomes the file miner.log.
+func await(ts *testscript.TestScript, _ bool, _ []string) {
+	b := ts.Value(miner{}).(*current).background
 	<-b.logged
 	code, err := exitCode(b.command.Wait())
 	ts.Check(err)

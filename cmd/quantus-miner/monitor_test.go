@@ -160,10 +160,17 @@ func TestLog(t *testing.T) {
 		})
 	}
 	t.Run("strangers' text", func(t *testing.T) {
-		var out bytes.Buffer
-		newLog(streams{io.Discard, &out, true}, logAuto).Info("x", "job", "a\n\x1b[31mb", "error", errors.New("\x1b[31m"))
-		if strings.Contains(out.String(), "\x1b[31m") || strings.Count(out.String(), "\n") != 1 {
-			t.Errorf("a job's name paints on the terminal: %q", out.String())
+		for _, format := range []logFormat{logText, logJSON} {
+			var out bytes.Buffer
+			log := newLog(streams{io.Discard, &out, true}, format)
+			log.Info("x", "job", "a\n\x1b[31m\u009b31mb", "reason", "\u009b31m", "error", errors.New("\x1b[31m"), "hashes", -1)
+			if strings.Contains(out.String(), "\x1b[31m") || strings.Contains(out.String(), "\u009b") || strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("a job's name paints on the terminal: %q", out.String())
+			}
+			log.Info("x", "job", strings.Repeat("é", 8000))
+			if long := out.Len() > 1000; long != (format == logJSON) {
+				t.Errorf("as %s the name of 8000 letters takes %d bytes", format, out.Len())
+			}
 		}
 	})
 }
@@ -181,13 +188,15 @@ func BenchmarkMetrics(b *testing.B) {
 	exporter, _ := newMonitor(b.Context(), sampler, effectiveCPUs(), slog.New(slog.DiscardHandler))
 	with.FirstNonce = exporter.FirstNonce
 	during(b, sampler.Run)
-	mine := func(m *mining.Miner) float64 {
+	compare(b, func(watched bool) float64 {
+		m := without
+		if watched {
+			m = with
+		}
 		job := newJob(b, m)
-		rate := rateOf(job)
-		m.Cancel(job.ID())
-		return rate
-	}
-	compare(b, func() (float64, float64) { return mine(without), mine(with) })
+		defer m.Cancel(job.ID())
+		return rateOf(job)
+	})
 }
 
 // BenchmarkScraped compares the hash rate of a miner that is scraped ten times a
@@ -226,24 +235,29 @@ func BenchmarkScraped(b *testing.B) {
 					}
 				}
 			})
-			compare(b, func() (without, with float64) {
-				scrape <- false
-				without = rateOf(job)
-				scrape <- true
-				return without, rateOf(job)
+			compare(b, func(scraped bool) float64 {
+				scrape <- scraped
+				return rateOf(job)
 			})
 		})
 	}
 }
 
-// compare reports the ratio of the second rate to the first, the median of all
-// turns and its quartiles. The rates waver with the machine, so it wants many:
+// compare reports the ratio of the rate with something to that without, the median
+// of all turns and its quartiles. The rates waver with the machine, so it wants many:
 //
 //	go test ./cmd/quantus-miner -run '^$' -bench 'Metrics|Scraped' -benchtime 200x
-func compare(b *testing.B, turn func() (without, with float64)) {
+func compare(b *testing.B, rate func(with bool) float64) {
 	var ratios []float64
-	for b.Loop() {
-		without, with := turn()
+	for first := true; b.Loop(); first = !first { // neither is always the second
+		var with, without float64
+		if first {
+			with = rate(true)
+		}
+		without = rate(false)
+		if !first {
+			with = rate(true)
+		}
 		ratios = append(ratios, with/without)
 	}
 	slices.Sort(ratios)

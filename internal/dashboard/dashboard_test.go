@@ -275,6 +275,25 @@ func TestTooManyReaders(t *testing.T) {
 	})
 }
 
+// deadlines is a recorder that accepts a deadline.
+type deadlines struct{ *httptest.ResponseRecorder }
+
+func (deadlines) SetWriteDeadline(time.Time) error { return nil }
+
+// TestHead asks for the stream's header alone: that is answered, and over.
+func TestHead(t *testing.T) {
+	m := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	// The recorder, unlike a server, keeps what is written after the header, and
+	// knows no deadlines, which would end the stream.
+	w := deadlines{httptest.NewRecorder()}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	New(hashrate.NewSampler(m), Facts{Workers: 1}).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
+	if ctx.Err() != nil || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || w.Body.Len() != 0 {
+		t.Errorf("%d %s %q", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+}
+
 // TestSlowReader does not read what it is sent: it is given up.
 func TestSlowReader(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(_ *mining.Miner, service *events, open func() (net.Conn, *bufio.Reader)) {

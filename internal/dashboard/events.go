@@ -82,6 +82,9 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy that collected events would delay them
+	if r.Method == http.MethodHead {          // whose answer has no body, however long one writes
+		return
+	}
 
 	curve, next := e.sampler.Curve()
 	stream := stream{w: w, control: http.NewResponseController(w)}

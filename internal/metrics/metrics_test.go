@@ -22,6 +22,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -328,6 +329,54 @@ func TestDocumented(t *testing.T) {
 		}
 		if diff := cmp.Diff(documented, exported); diff != "" {
 			t.Errorf("metrics (-documented +exported):\n%s", diff)
+		}
+	})
+}
+
+// TestCollectorForgets looks at what the collector itself keeps of jobs.
+func TestCollectorForgets(t *testing.T) {
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, _ *Exporter) {
+		c := &collector{sampler: hashrate.NewSampler(m)}
+		for i := range 10 {
+			<-submit(t, m, fmt.Sprint(i), 1, 1).Done()
+		}
+		submit(t, m, "running", 1, 1_000_000)
+		first := collect(c)
+		if len(c.over) != 10 {
+			t.Errorf("it keeps %d jobs of 10 that are over", len(c.over))
+		}
+		if again := collect(c); len(again) != len(first) {
+			t.Errorf("%d metrics at first, then %d", len(first), len(again))
+		}
+		<-time.After(mining.Retention)
+		collect(c)
+		if len(c.over) != 0 {
+			t.Errorf("it keeps %d jobs that are forgotten", len(c.over))
+		}
+	})
+}
+
+// ticks is a collector that counts how often it is asked.
+type ticks struct{ prometheus.Counter }
+
+func (c ticks) Collect(metrics chan<- prometheus.Metric) {
+	c.Inc()
+	c.Counter.Collect(metrics)
+}
+
+// TestSeldom asks a collector five times a second.
+func TestSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "ticks_total"})
+		c := &seldom{Collector: ticks{counter}}
+		for i := range 20 {
+			if n := len(collect(c)); n != 1 {
+				t.Errorf("%d metrics", n)
+			}
+			if got, want := testutil.ToFloat64(counter), float64(i/5+1); got != want {
+				t.Errorf("after %d times 200 ms it was asked %g times, want %g", i, got, want)
+			}
+			<-time.After(200 * time.Millisecond)
 		}
 	})
 }

@@ -177,7 +177,9 @@ const curve = (() => {
 
   return {
     replace(history) {
-      ({ times, rates } = history);
+      times = [];
+      rates = [];
+      history.times.forEach((time, i) => this.add(time, history.rates[i]));
     },
 
     add(time, rate) {
