@@ -139,8 +139,28 @@ func newGauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Me
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 }
 
+// together is a collector of what several collect, one after the other. The
+// registry would start a goroutine for each, which the mining threads have to make
+// room for: more work than what they do.
+type together []prometheus.Collector
+
+// Describe implements [prometheus.Collector].
+func (t together) Describe(descs chan<- *prometheus.Desc) {
+	for _, c := range t {
+		c.Describe(descs)
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (t together) Collect(metrics chan<- prometheus.Metric) {
+	for _, c := range t {
+		c.Collect(metrics)
+	}
+}
+
 // seldom is a collector that collects once a second at most. What the process
-// asks of the operating system costs it as much as all the miner's own metrics.
+// asks of the runtime and the operating system costs it more than all the miner's
+// own metrics.
 type seldom struct {
 	prometheus.Collector
 

@@ -80,12 +80,14 @@ func New(sampler *hashrate.Sampler, build Build, cpus int) *Exporter {
 		},
 	})
 	buildInfo.Set(1)
-	e.registry.MustRegister(
+	e.registry.MustRegister(together{
 		&collector{sampler: sampler, cpus: cpus}, e.requests, e.mine, e.start, e.pickup, buildInfo,
-		collectors.NewGoCollector(),
-		&seldom{Collector: collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
-		collectors.NewBuildInfoCollector(),
-	)
+		&seldom{Collector: together{
+			collectors.NewGoCollector(),
+			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+			collectors.NewBuildInfoCollector(),
+		}},
+	})
 	return e
 }
 
