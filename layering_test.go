@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/metrics":           {"internal/hashrate", "internal/mining"},
 	"internal/dashboard":         {"internal/hashrate", "internal/mining"},
 	"internal/strictjson":        {},
+	"internal/pipenet":           {},
 	"internal/httpapi":           {"internal/mining", "internal/strictjson", "internal/u512"},
 	"internal/simulate":          {"internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":             {"internal/engine", "internal/u512"},

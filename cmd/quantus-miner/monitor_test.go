@@ -24,15 +24,9 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/pipenet"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
-
-// silence is a listener that nobody connects to.
-type silence chan net.Conn
-
-func (s silence) Accept() (net.Conn, error) { <-s; return nil, net.ErrClosed }
-func (s silence) Close() error              { close(s); return nil }
-func (silence) Addr() net.Addr              { return &net.TCPAddr{} }
 
 // goroutines returns the stacks of the goroutines of this bubble of time, but for
 // the caller's.
@@ -53,12 +47,15 @@ func goroutines() (stacks []string) {
 // workers' owner, the shutdown and their owner. Nothing of what metrics are made of
 // is there.
 func TestOffCostsNothing(t *testing.T) {
-	serving := func(s service) (stacks []string) {
+	serving := func(metrics bool, reportEvery time.Duration) (stacks []string) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			s.engine, s.workers, s.api, s.log = enginetest.Paced{Interval: time.Hour}, 2, make(silence), slog.New(slog.DiscardHandler)
-			if s.metrics != nil {
-				s.metrics = make(silence) // made in the bubble
+			s := service{
+				engine: enginetest.Paced{}, workers: 2, api: pipenet.Listen(),
+				reportEvery: reportEvery, log: slog.New(slog.DiscardHandler),
+			}
+			if metrics {
+				s.metrics = pipenet.Listen()
 			}
 			var running sync.WaitGroup
 			running.Go(func() {
@@ -87,14 +84,14 @@ func TestOffCostsNothing(t *testing.T) {
 		}
 		return n
 	}
-	off := serving(service{})
+	off := serving(false, 0)
 	if len(off) != 2+4 || watchers(off) != 0 {
 		t.Errorf("without metrics there are %d goroutines, of which %d watch:\n%s", len(off), watchers(off), strings.Join(off, "\n\n"))
 	}
-	if on := serving(service{metrics: silence(nil)}); len(on) != len(off)+2 || watchers(on) != 1 {
+	if on := serving(true, 0); len(on) != len(off)+2 || watchers(on) != 1 {
 		t.Errorf("with metrics there are %d goroutines, %d without, and %d watch, want two more, of which one does", len(on), len(off), watchers(on))
 	}
-	if reporting := serving(service{reportEvery: time.Minute}); len(reporting) != len(off)+1 || watchers(reporting) != 1 {
+	if reporting := serving(false, time.Minute); len(reporting) != len(off)+1 || watchers(reporting) != 1 {
 		t.Errorf("with reports there are %d goroutines, %d without", len(reporting), len(off))
 	}
 }
@@ -119,6 +116,43 @@ func TestReadiness(t *testing.T) {
 		}
 		cancel()
 	}
+}
+
+// TestPageStaysOpen reads a page's events for longer than the server gives any
+// other answer, and any request.
+func TestPageStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		log := slog.New(slog.DiscardHandler)
+		sampler := hashrate.NewSampler(mining.New(enginetest.Paced{}, 1, log))
+		_, server := newMonitor(ctx, sampler, 1, log)
+		listener := pipenet.Listen()
+		var running sync.WaitGroup
+		running.Go(func() { sampler.Run(ctx) })
+		running.Go(func() { _ = server.Serve(listener) })
+		client, err := listener.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(client, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		began, lines := time.Now(), bufio.NewScanner(client)
+		for time.Since(began) < time.Minute {
+			if !lines.Scan() {
+				t.Fatalf("the events end after %s: %v", time.Since(began), lines.Err())
+			}
+		}
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		patience, giveUp := context.WithTimeout(ctx, time.Minute)
+		defer giveUp()
+		if err := server.Shutdown(patience); err != nil { // which closes the page
+			t.Error(err)
+			_ = server.Close()
+		}
+		cancel()
+		running.Wait()
+	})
 }
 
 // TestLog writes the same lines for people and for machines.

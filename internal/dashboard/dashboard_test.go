@@ -26,6 +26,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/pipenet"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -76,21 +77,6 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// pipes is a listener whose connections are in memory, so that a bubble's time
-// runs their deadlines.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	conn, ok := <-p
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-func (p pipes) Close() error   { return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
 // inBubble serves the events of a miner of two workers in a bubble of time. The
 // function that the test gets opens a stream of events.
 func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service *events, open func() (net.Conn, *bufio.Reader))) {
@@ -99,15 +85,17 @@ func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service 
 		s := hashrate.NewSampler(m)
 		service := &events{sampler: s, facts: Facts{Engine: "paced", Workers: 2}}
 		server := &http.Server{Handler: service, WriteTimeout: 10 * time.Second}
-		listener := make(pipes)
+		listener := pipenet.Listen()
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { m.Run(ctx) })
 		running.Go(func() { s.Run(ctx) })
 		running.Go(func() { _ = server.Serve(listener) })
 		test(m, service, func() (net.Conn, *bufio.Reader) {
-			client, conn := net.Pipe()
-			listener <- conn
+			client, err := listener.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := io.WriteString(client, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +105,6 @@ func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service 
 		if n := service.readers.Load(); n != 0 {
 			t.Errorf("%d readers are still served", n)
 		}
-		close(listener)
 		_ = server.Close()
 		cancel()
 		running.Wait()

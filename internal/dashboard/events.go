@@ -87,12 +87,12 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	curve, next := e.sampler.Curve()
-	stream := stream{w: w, control: http.NewResponseController(w)}
-	stream.add("facts", e.facts)
-	stream.add("history", historyOf(curve))
+	out := stream{w: w, control: http.NewResponseController(w)}
+	out.add("facts", e.facts)
+	out.add("history", historyOf(curve))
 	for {
-		stream.add("state", e.state(curve))
-		if err := stream.send(); err != nil {
+		out.add("state", e.state(curve))
+		if err := out.send(); err != nil {
 			return
 		}
 		select {

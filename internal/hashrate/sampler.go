@@ -28,7 +28,6 @@ type Sampler struct {
 	mu     sync.Mutex
 	jobs   map[*mining.Job]update // the running ones
 	window Window
-	curve  []Point       // of the last 15 minutes
 	next   chan struct{} // closed at the next update
 }
 
@@ -38,12 +37,6 @@ type update struct {
 	at    time.Time
 	count []uint64
 	rates []float64
-}
-
-// Point is the rate of all jobs together in the second before a moment.
-type Point struct {
-	Time time.Time
-	Rate float64 // nonces per second
 }
 
 // NewSampler returns a sampler of a miner.
@@ -87,15 +80,7 @@ func (s *Sampler) update() {
 	}
 	s.jobs = jobs
 
-	if n := len(s.window.points); n > 0 {
-		before := s.window.points[n-1]
-		s.curve = append(s.curve, Point{o.Time, perSecond(o.Evaluated-before.count, o.Time.Sub(before.at))})
-	}
-	for len(s.curve) > 0 && o.Time.Sub(s.curve[0].Time) > Span {
-		s.curve = s.curve[1:]
-	}
 	s.window.Add(o.Time, o.Evaluated)
-
 	close(s.next)
 	s.next = make(chan struct{})
 }
@@ -176,6 +161,5 @@ func (s *Sampler) Average(d time.Duration) (rate float64, ok bool) {
 func (s *Sampler) Curve() ([]Point, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Appending does not change what a reader has: the slice is cut to length.
-	return s.curve[:len(s.curve):len(s.curve)], s.next
+	return s.window.Curve(), s.next
 }

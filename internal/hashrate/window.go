@@ -14,6 +14,12 @@ type point struct {
 	count uint64
 }
 
+// Point is the rate between the moment before and this one.
+type Point struct {
+	Time time.Time
+	Rate float64 // nonces per second
+}
+
 // Add adds the count at a moment, which must not be before that of the last call.
 func (w *Window) Add(at time.Time, count uint64) {
 	w.points = append(w.points, point{at, count})
@@ -35,6 +41,17 @@ func (w *Window) Average(d time.Duration) (rate float64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// Curve returns the rate from each moment to the next, oldest first. No two may be
+// the same.
+func (w *Window) Curve() []Point {
+	curve := make([]Point, max(0, len(w.points)-1))
+	for i := range curve {
+		before, p := w.points[i], w.points[i+1]
+		curve[i] = Point{p.at, perSecond(p.count-before.count, p.at.Sub(before.at))}
+	}
+	return curve
 }
 
 // perSecond returns the rate of a number of nonces in a time that is not 0.

@@ -14,22 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/pipenet"
 )
-
-// pipes is a listener whose connections are in memory, so that a bubble's time
-// runs their time-outs.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	conn, ok := <-p
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return conn, nil
-}
-
-func (p pipes) Close() error   { return nil }
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // TestTimeouts lets clients be slow, and measures how long the server bears it.
 func TestTimeouts(t *testing.T) {
@@ -59,10 +45,12 @@ func TestTimeouts(t *testing.T) {
 						close(closed)
 					}
 				}
-				listener := make(pipes)
+				listener := pipenet.Listen()
 				go func() { _ = server.Serve(listener) }()
-				client, conn := net.Pipe()
-				listener <- conn
+				client, err := listener.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
 				began := time.Now()
 				go func() { _, _ = io.WriteString(client, c.send) }()
 				if c.name != "answer not read" {
@@ -74,7 +62,6 @@ func TestTimeouts(t *testing.T) {
 					t.Errorf("closed after %s, want %s to %s", took, c.atLeast, c.notMuchAbove)
 				}
 				_ = client.Close()
-				close(listener)
 				_ = server.Close()
 			})
 		})

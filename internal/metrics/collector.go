@@ -3,7 +3,6 @@ package metrics
 import (
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -93,22 +92,22 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 
 	over := make(map[*mining.Job][]prometheus.Metric)
 	for _, job := range sample.Jobs {
-		of, made := c.over[job.Job]
+		series, made := c.over[job.Job]
 		if !made {
-			of = ofJob(engine, job, sample)
+			series = seriesOf(engine, job, sample)
 		}
 		if job.Status != mining.Running {
-			over[job.Job] = of
+			over[job.Job] = series
 		}
-		for _, metric := range of {
+		for _, metric := range series {
 			metrics <- metric
 		}
 	}
 	c.over = over
 }
 
-// ofJob returns the metrics of one job.
-func ofJob(engine string, job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
+// seriesOf returns the metrics of one job.
+func seriesOf(engine string, job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
 	id := job.Job.ID()
 	for _, status := range []mining.Status{mining.Running, mining.Completed, mining.Failed, mining.Cancelled} {
 		is := 0.0
@@ -137,59 +136,4 @@ func newCounter(d *prometheus.Desc, value uint64, labels ...string) prometheus.M
 
 func newGauge(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-}
-
-// together is a collector of what several collect, one after the other. The
-// registry would start a goroutine for each, which the mining threads have to make
-// room for: more work than what they do.
-type together []prometheus.Collector
-
-// Describe implements [prometheus.Collector].
-func (t together) Describe(descs chan<- *prometheus.Desc) {
-	for _, c := range t {
-		c.Describe(descs)
-	}
-}
-
-// Collect implements [prometheus.Collector].
-func (t together) Collect(metrics chan<- prometheus.Metric) {
-	for _, c := range t {
-		c.Collect(metrics)
-	}
-}
-
-// seldom is a collector that collects once a second at most. What the process
-// asks of the runtime and the operating system costs it more than all the miner's
-// own metrics.
-type seldom struct {
-	prometheus.Collector
-
-	mu      sync.Mutex
-	at      time.Time
-	metrics []prometheus.Metric
-}
-
-// Collect implements [prometheus.Collector].
-func (s *seldom) Collect(metrics chan<- prometheus.Metric) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.metrics == nil || time.Since(s.at) >= time.Second {
-		s.at, s.metrics = time.Now(), collect(s.Collector)
-	}
-	for _, metric := range s.metrics {
-		metrics <- metric
-	}
-}
-
-// collect returns what a collector collects.
-func collect(c prometheus.Collector) (metrics []prometheus.Metric) {
-	collected := make(chan prometheus.Metric)
-	go func() {
-		defer close(collected)
-		c.Collect(collected)
-	}()
-	for metric := range collected {
-		metrics = append(metrics, metric)
-	}
-	return metrics
 }

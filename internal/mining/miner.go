@@ -90,11 +90,9 @@ func (m *Miner) close() {
 	m.mu.Lock()
 	m.closed = true
 	m.wake.Broadcast()
-	var cancelled []*Job
-	for _, job := range slices.Clone(m.running) {
-		if m.end(job, Result{Status: Cancelled}) {
-			cancelled = append(cancelled, job)
-		}
+	cancelled := slices.Clone(m.running)
+	for _, job := range cancelled {
+		m.end(job, Result{Status: Cancelled})
 	}
 	m.mu.Unlock()
 	for _, job := range cancelled {

@@ -4,7 +4,8 @@
 //	func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}) }
 //	func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, fast.Engine{}) }
 //
-// and runs all of it. The judge throughout is [qpow.Reference].
+// and runs all of it. The judge throughout is [qpow.Reference]. For tests of what is
+// built on engines there is [Paced], which only pretends to be one.
 package enginetest
 
 import (
