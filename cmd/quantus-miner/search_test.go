@@ -15,27 +15,27 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// paced is an engine that evaluates a thousand nonces a second, and then ends
+// scripted is an engine that evaluates a thousand nonces a second, and then ends
 // as it is told to.
-type paced struct {
+type scripted struct {
 	lasts time.Duration
 	ends  engine.Outcome
 }
 
-func (paced) Name() string                                      { return "paced" }
-func (paced) Backend() string                                   { return "test" }
-func (p paced) Prepare([32]byte, u512.Uint) (engine.Job, error) { return p, nil }
-func (p paced) Verify(nonce u512.Uint) (distance u512.Uint, ok bool) {
+func (scripted) Name() string                                      { return "scripted" }
+func (scripted) Backend() string                                   { return "test" }
+func (s scripted) Prepare([32]byte, u512.Uint) (engine.Job, error) { return s, nil }
+func (s scripted) Verify(nonce u512.Uint) (distance u512.Uint, ok bool) {
 	return u512.Uint{}, nonce == u512.From64(5)
 }
-func (p paced) Search(_ engine.Range, progress *engine.Progress) engine.Outcome {
-	for range p.lasts / time.Millisecond {
+func (s scripted) Search(_ engine.Range, progress *engine.Progress) engine.Outcome {
+	for range s.lasts / time.Millisecond {
 		<-time.After(time.Millisecond)
 		if !progress.Advance(1) {
 			return engine.Outcome{Status: engine.Stopped}
 		}
 	}
-	return p.ends
+	return s.ends
 }
 
 // runSearch runs a search of nonces 1 to 9 with one worker.
@@ -58,7 +58,7 @@ func codeOf(err error) int {
 // TestSearchShowsProgress looks at what a terminal gets to see.
 func TestSearchShowsProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		found := paced{2200 * time.Millisecond, engine.Outcome{Status: engine.Found, Nonce: u512.From64(5)}}
+		found := scripted{2200 * time.Millisecond, engine.Outcome{Status: engine.Found, Nonce: u512.From64(5)}}
 		out, shown, err := runSearch(t.Context(), found, true)
 		if codeOf(err) != exitOK || !strings.Contains(out, "nonce     5\n") {
 			t.Errorf("%v\n%s", err, out)
@@ -79,7 +79,7 @@ func TestSearchInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		out, _, err := runSearch(ctx, paced{lasts: time.Hour}, false)
+		out, _, err := runSearch(ctx, scripted{lasts: time.Hour}, false)
 		if codeOf(err) != exitInterrupted || !strings.HasPrefix(out, "interrupted after ") {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -90,7 +90,7 @@ func TestSearchInterrupted(t *testing.T) {
 // from an engine that errs.
 func TestSearchWithWrongEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, log, err := runSearch(t.Context(), paced{ends: engine.Outcome{Status: engine.Found, Nonce: u512.From64(6)}}, false)
+		out, log, err := runSearch(t.Context(), scripted{ends: engine.Outcome{Status: engine.Found, Nonce: u512.From64(6)}}, false)
 		if codeOf(err) != exitNoAnswer || !strings.HasPrefix(out, "failed after 0 nonces") || !strings.Contains(log, "WRONG NONCE") {
 			t.Errorf("%v\n%s%s", err, out, log)
 		}
