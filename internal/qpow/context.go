@@ -18,11 +18,21 @@ type JobContext struct {
 	// Threshold is D: a nonce is valid when its distance does not exceed it.
 	Threshold u512.Uint
 
-	// The constants of StepMul, see step.go.
-	shift uint      // s: n·2^s has 512 bits
-	m     [4]uint64 // m, least significant word first
-	mu    [5]uint64 // MU = ⌊m·2^575 / (n·2^s)⌋ < 2^320
-	negN  u512.Uint // 2^512 − n·2^s
+	// Step holds the constants of StepMul.
+	Step Multiplier
+}
+
+// Multiplier is a multiplication by m modulo n, prepared: what StepMul and the
+// kernels that are faster than it work with. Words are in ascending order.
+type Multiplier struct {
+	// Shift is s: N = n·2^s has 512 bits.
+	Shift uint
+	// M is m < 2^256.
+	M [4]uint64
+	// MU is ⌊m·2^575 / N⌋ < 2^320.
+	MU [5]uint64
+	// NegN is 2^512 − N.
+	NegN u512.Uint
 }
 
 // Residue is a power y of m modulo n in the form in which StepMul carries it:
@@ -31,34 +41,33 @@ type Residue u512.Uint
 
 // NewJobContext derives (m, n, T) from the header and prepares StepMul.
 func NewJobContext(header [HeaderSize]byte, threshold u512.Uint) *JobContext {
-	return newJobContext(NewReference(header), threshold)
+	return NewReference(header).JobContext(threshold)
 }
 
-// newJobContext prepares StepMul for any m < n with m < 2^256.
-func newJobContext(ref *Reference, threshold u512.Uint) *JobContext {
-	shift := uint(u512.Bits - ref.N.BitLen())
-	scaledN := new(big.Int).Lsh(ref.N, shift)
-	// m < 2^256 and n·2^s ≥ 2^511, so the quotient is below 2^(256+575−511) = 2^320.
-	mu := new(big.Int).Lsh(ref.M, muShift)
-	mu.Quo(mu, scaledN)
-
-	c := &JobContext{
-		Reference: ref,
-		Threshold: threshold,
-		shift:     shift,
-		negN:      u512.Uint{}.SubWrap(mustFit(scaledN)),
-	}
-	m, muWords := mustFit(ref.M), mustFit(mu)
-	copy(c.m[:], m[:])
-	copy(c.mu[:], muWords[:])
+// JobContext prepares StepMul, for any m < n with m < 2^256.
+func (r *Reference) JobContext(threshold u512.Uint) *JobContext {
+	c := &JobContext{Reference: r, Threshold: threshold}
+	c.Step.Shift = uint(u512.Bits - r.N.BitLen())
+	scaledN := new(big.Int).Lsh(r.N, c.Step.Shift)
+	c.Step.NegN = u512.Uint{}.SubWrap(mustFit(scaledN))
+	m, mu := mustFit(r.M), mustFit(reciprocal(r.M, scaledN))
+	copy(c.Step.M[:], m[:])
+	copy(c.Step.MU[:], mu[:])
 	return c
+}
+
+// reciprocal returns ⌊factor·2^575 / N⌋. As N ≥ 2^511, it has at most 64 bits
+// more than the factor.
+func reciprocal(factor, scaledN *big.Int) *big.Int {
+	mu := new(big.Int).Lsh(factor, muShift)
+	return mu.Quo(mu, scaledN)
 }
 
 // InitWorkerY0 returns the residue of a nonce by exponentiation: where a worker
 // starts its stretch of a range. Any nonce is legal; StepMul leads on from it only
 // as far as the exponent grows, see [Reference.Distinct].
 func (c *JobContext) InitWorkerY0(nonce u512.Uint) Residue {
-	return Residue(c.Y(nonce).Lsh(c.shift))
+	return Residue(c.Y(nonce).Lsh(c.Step.Shift))
 }
 
 // DistanceFromY returns T xor H(y).
@@ -66,15 +75,15 @@ func (c *JobContext) InitWorkerY0(nonce u512.Uint) Residue {
 // Shift, byte order and xor are done word by word: written with the operations
 // of u512, which copy whole values, they would take a tenth of a nonce's time.
 func (c *JobContext) DistanceFromY(y *Residue) u512.Uint {
-	if c.shift >= 64 {
+	if c.Step.Shift >= 64 {
 		// Legal, but of every 2^64 headers only one has such a short n.
-		return c.Target.Xor(hash(u512.Uint(*y).Rsh(c.shift)))
+		return c.Target.Xor(hash(u512.Uint(*y).Rsh(c.Step.Shift)))
 	}
 	var b [u512.Size]byte
 	high := uint64(0)
 	for i, word := range slices.Backward(y[:]) {
 		// A shift by 64 gives 0, as it has to when n fills 512 bits.
-		binary.BigEndian.PutUint64(b[8*(u512.Words-1-i):], high<<(64-c.shift)|word>>c.shift)
+		binary.BigEndian.PutUint64(b[8*(u512.Words-1-i):], high<<(64-c.Step.Shift)|word>>c.Step.Shift)
 		high = word
 	}
 	sum := sha3.Sum512(b[:])

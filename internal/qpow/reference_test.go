@@ -33,13 +33,13 @@ func TestKnownAnswers(t *testing.T) {
 				equal(n.Label+": distance", ctx.Distance(n.Nonce), n.Distance)
 
 				y := ctx.InitWorkerY0(n.Nonce)
-				equal(n.Label+": InitWorkerY0", u512.Uint(y).Rsh(ctx.shift), n.Y)
+				equal(n.Label+": InitWorkerY0", u512.Uint(y).Rsh(ctx.Step.Shift), n.Y)
 				equal(n.Label+": DistanceFromY", ctx.DistanceFromY(&y), n.Distance)
 
 				if n.Nonce.Cmp(saturation(ctx.Reference)) <= 0 {
 					y = ctx.InitWorkerY0(n.Nonce.SubWrap(u512.From64(1)))
 					ctx.StepMul(&y)
-					equal(n.Label+": StepMul", u512.Uint(y).Rsh(ctx.shift), n.Y)
+					equal(n.Label+": StepMul", u512.Uint(y).Rsh(ctx.Step.Shift), n.Y)
 				}
 			}
 		})

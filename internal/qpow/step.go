@@ -80,25 +80,25 @@ func (c *JobContext) StepMul(y *Residue) {
 	y0, y1, y2, y3, y4, y5, y6, y7 := y[0], y[1], y[2], y[3], y[4], y[5], y[6], y[7]
 
 	// p12 … p8: the columns from 8 on of Y·MU, a row for each word of MU.
-	w := c.mu[0]
+	w := c.Step.MU[0]
 	p8, _ := bits.Mul64(y7, w)
 
-	w = c.mu[1]
+	w = c.Step.MU[1]
 	carry, _ := bits.Mul64(y6, w)
 	p9, p8 := mac(y7, w, p8, carry)
 
-	w = c.mu[2]
+	w = c.Step.MU[2]
 	carry, _ = bits.Mul64(y5, w)
 	carry, p8 = mac(y6, w, p8, carry)
 	p10, p9 := mac(y7, w, p9, carry)
 
-	w = c.mu[3]
+	w = c.Step.MU[3]
 	carry, _ = bits.Mul64(y4, w)
 	carry, p8 = mac(y5, w, p8, carry)
 	carry, p9 = mac(y6, w, p9, carry)
 	p11, p10 := mac(y7, w, p10, carry)
 
-	w = c.mu[4]
+	w = c.Step.MU[4]
 	carry, _ = bits.Mul64(y3, w)
 	carry, p8 = mac(y4, w, p8, carry)
 	carry, p9 = mac(y5, w, p9, carry)
@@ -106,7 +106,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	p12, p11 := mac(y7, w, p11, carry)
 
 	// r = Y·m mod 2^512, a row for each word of m.
-	w = c.m[0]
+	w = c.Step.M[0]
 	carry, r0 := bits.Mul64(y0, w)
 	carry, r1 := mac(y1, w, 0, carry)
 	carry, r2 := mac(y2, w, 0, carry)
@@ -116,7 +116,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	carry, r6 := mac(y6, w, 0, carry)
 	r7 := y7*w + carry
 
-	w = c.m[1]
+	w = c.Step.M[1]
 	carry, r1 = mac(y0, w, r1, 0)
 	carry, r2 = mac(y1, w, r2, carry)
 	carry, r3 = mac(y2, w, r3, carry)
@@ -125,7 +125,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	carry, r6 = mac(y5, w, r6, carry)
 	r7 += y6*w + carry
 
-	w = c.m[2]
+	w = c.Step.M[2]
 	carry, r2 = mac(y0, w, r2, 0)
 	carry, r3 = mac(y1, w, r3, carry)
 	carry, r4 = mac(y2, w, r4, carry)
@@ -133,7 +133,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	carry, r6 = mac(y4, w, r6, carry)
 	r7 += y5*w + carry
 
-	w = c.m[3]
+	w = c.Step.M[3]
 	carry, r3 = mac(y0, w, r3, 0)
 	carry, r4 = mac(y1, w, r4, carry)
 	carry, r5 = mac(y2, w, r5, carry)
@@ -141,7 +141,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	r7 += y4*w + carry
 
 	// r −= q·N, as r += q·(2^512 − N) mod 2^512, a row for each word of q.
-	d := &c.negN
+	d := &c.Step.NegN
 	w = p9<<1 | p8>>63
 	carry, r0 = mac(d[0], w, r0, 0)
 	carry, r1 = mac(d[1], w, r1, carry)
@@ -178,14 +178,14 @@ func (c *JobContext) StepMul(y *Residue) {
 
 	*y = Residue{r0, r1, r2, r3, r4, r5, r6, r7}
 	if fraction := p8 << 1; fraction >= 1<<64-slack {
-		c.correct(y)
+		c.Step.correct(y)
 	}
 }
 
 // correct settles a residue whose quotient may have been one too small.
-func (c *JobContext) correct(r *Residue) {
+func (m *Multiplier) correct(r *Residue) {
 	// r − N is r + (2^512 − N).
-	reduced := u512.Uint(*r).AddWrap(c.negN)
+	reduced := u512.Uint(*r).AddWrap(m.NegN)
 	if reduced[u512.Words-1]>>63 == 0 {
 		*r = Residue(reduced)
 	}

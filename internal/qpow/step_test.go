@@ -17,18 +17,18 @@ func shortContext(m, n *big.Int) *JobContext {
 	if n.Cmp(m) <= 0 {
 		n.Add(n.Lsh(m, 1), one)
 	}
-	return newJobContext(&Reference{M: m, N: n}, u512.Max())
+	return (&Reference{M: m, N: n}).JobContext(u512.Max())
 }
 
 // checkStep compares one StepMul from y < n with math/big.
 func checkStep(t interface{ Fatalf(string, ...any) }, c *JobContext, y *big.Int) {
-	got := Residue(mustFit(y).Lsh(c.shift))
+	got := Residue(mustFit(y).Lsh(c.Step.Shift))
 	c.StepMul(&got)
 	want := new(big.Int).Mul(y, c.M)
-	want.Lsh(want.Mod(want, c.N), c.shift)
+	want.Lsh(want.Mod(want, c.N), c.Step.Shift)
 	if u512.Uint(got).Big().Cmp(want) != 0 {
 		t.Fatalf("StepMul: m = %x, n = %x, y = %x: got %x, want %x, both times 2^%d",
-			c.M, c.N, y, u512.Uint(got).Big(), want, c.shift)
+			c.M, c.N, y, u512.Uint(got).Big(), want, c.Step.Shift)
 	}
 }
 
@@ -196,5 +196,55 @@ func BenchmarkStepMul(b *testing.B) {
 	y := c.InitWorkerY0(u512.From64(1))
 	for b.Loop() {
 		c.StepMul(&y)
+	}
+}
+
+// checkLeap compares one Leap from y < n with math/big.
+func checkLeap(t interface{ Fatalf(string, ...any) }, c *JobContext, steps uint64, y *big.Int) {
+	got := Residue(mustFit(y).Lsh(c.Step.Shift))
+	leap := c.Leap(steps)
+	leap.Mul(&got)
+	want := new(big.Int).Exp(c.M, new(big.Int).SetUint64(steps), c.N)
+	want.Mod(want.Mul(want, y), c.N).Lsh(want, c.Step.Shift)
+	if u512.Uint(got).Big().Cmp(want) != 0 {
+		t.Fatalf("Leap(%d): m = %x, n = %x, y = %x: got %x, want %x, both times 2^%d",
+			steps, c.M, c.N, y, u512.Uint(got).Big(), want, c.Step.Shift)
+	}
+}
+
+func TestLeapAgainstBig(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := shortContext(edgy(256).Draw(t, "m"), edgy(512).Draw(t, "n"))
+		y := edgy(512).Draw(t, "y")
+		steps := rapid.Uint64Max(5000).Draw(t, "steps")
+		checkLeap(t, c, steps, y.Mod(y, c.N))
+		checkLeap(t, c, steps, new(big.Int).Sub(c.N, one))
+	})
+}
+
+// TestLeapCorrection is TestStepMulCorrection for leaps.
+func TestLeapCorrection(t *testing.T) {
+	for i := range 50 {
+		c := NewJobContext([HeaderSize]byte{byte(i)}, u512.Max())
+		for _, steps := range []uint64{1, 16, 1024} {
+			power := new(big.Int).Exp(c.M, new(big.Int).SetUint64(steps), c.N)
+			inverse := power.ModInverse(power, c.N)
+			for k := range int64(5) {
+				for _, result := range []*big.Int{big.NewInt(k), new(big.Int).Sub(c.N, big.NewInt(k+1))} {
+					y := new(big.Int).Mul(result, inverse)
+					checkLeap(t, c, steps, y.Mod(y, c.N))
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkLeap(b *testing.B) {
+	c := NewJobContext([HeaderSize]byte{1}, u512.Max())
+	leap := c.Leap(1024)
+	y := c.InitWorkerY0(u512.From64(1))
+	b.ReportAllocs()
+	for b.Loop() {
+		leap.Mul(&y)
 	}
 }
