@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"text/tabwriter"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/quantus-network/quantus-miner/internal/bench"
+	"github.com/quantus-network/quantus-miner/internal/engine"
 )
 
 // benchCmd measures engines.
@@ -40,6 +42,7 @@ type benchYardstick struct {
 
 type engineResult struct {
 	Engine          string  `json:"engine"`
+	Backend         string  `json:"backend"`
 	Workers         int     `json:"workers"`
 	NoncesPerSecond float64 `json:"nonces_per_second"`
 	PerWorker       float64 `json:"per_worker"`
@@ -49,10 +52,18 @@ type engineResult struct {
 // Run measures.
 func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	duration := time.Duration(c.Duration)
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	engines := make([]engine.Engine, len(c.Engine))
+	for i := range engines {
+		var err error
+		if engines[i], err = c.Engine[i].choose(log); err != nil {
+			return err
+		}
+	}
 	if s.terminal {
 		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(c.Engine)+1))
 	}
-	report, err := bench.Run(ctx, c.Engine, int(c.Workers), duration)
+	report, err := bench.Run(ctx, engines, int(c.Workers), duration)
 	if err != nil {
 		return err
 	}
@@ -61,16 +72,16 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		Yardstick: benchYardstick{bench.Yardstick, report.YardstickRate},
 	}
 	for _, r := range report.Results {
-		result.Results = append(result.Results, engineResult{r.Engine, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
+		result.Results = append(result.Results, engineResult{r.Engine, r.Backend, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
 	}
 	if c.JSON {
 		return printJSON(s.out, result)
 	}
 	fmt.Fprintf(s.out, "cpu        %s\nyardstick  %s (%s)\n\n", result.CPU, hashRate(result.Yardstick.PerSecond), result.Yardstick.Name)
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "engine\tworkers\tall\ta worker\tratio\t")
+	fmt.Fprintln(table, "engine\tkernel\tworkers\tall\ta worker\tratio\t")
 	for _, r := range result.Results {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Workers, hashRate(r.NoncesPerSecond), hashRate(r.PerWorker), r.Ratio)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Backend, r.Workers, hashRate(r.NoncesPerSecond), hashRate(r.PerWorker), r.Ratio)
 	}
 	return table.Flush()
 }

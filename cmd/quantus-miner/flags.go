@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/netip"
 	"regexp"
@@ -131,31 +132,42 @@ func effectiveCPUs() int {
 	return min(cpus, runtime.GOMAXPROCS(0))
 }
 
-// engineFlag is an engine by its name.
-type engineFlag struct{ engine.Engine }
+// engineFlag is an engine by its name. It is picked when it is needed, as that
+// takes a self-test.
+type engineFlag struct {
+	pick func() (e engine.Engine, refused []error, err error)
+}
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (f *engineFlag) UnmarshalText(text []byte) (err error) {
-	f.Engine, err = all.ByName(string(text))
-	return err
+func (f *engineFlag) UnmarshalText(text []byte) error {
+	name := string(text)
+	f.pick = func() (engine.Engine, []error, error) { return all.Pick(name) }
+	return all.Check(name)
+}
+
+// choose picks the engine. What is wrong with a faster one, the log is told.
+func (f engineFlag) choose(log *slog.Logger) (engine.Engine, error) {
+	e, refused, err := f.pick()
+	for _, err := range refused {
+		log.Error("an engine does not work here and is not used; please report this", "err", err)
+	}
+	return e, err
 }
 
 // enginesFlag is a list of engines.
-type enginesFlag []engine.Engine
+type enginesFlag []engineFlag
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *enginesFlag) UnmarshalText(text []byte) error {
+	names := strings.Split(string(text), ",")
 	if string(text) == "all" {
-		*f = all.Engines()
-		return nil
+		names = all.Names()
 	}
-	*f = nil
-	for name := range strings.SplitSeq(string(text), ",") {
-		e, err := all.ByName(name)
-		if err != nil {
+	*f = make(enginesFlag, len(names))
+	for i, name := range names {
+		if err := (*f)[i].UnmarshalText([]byte(name)); err != nil {
 			return fmt.Errorf("%q: %w; or just: all", name, err)
 		}
-		*f = append(*f, e)
 	}
 	return nil
 }

@@ -55,12 +55,18 @@ type searchResult struct {
 
 // Run searches.
 func (c *searchCmd) Run(ctx context.Context, s streams) error {
-	snapshot, err := c.search(ctx, s)
+	// Of the miner's log only what is wrong is of interest here.
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	e, err := c.Engine.choose(log)
+	if err != nil {
+		return exitError{exitNoAnswer, err}
+	}
+	snapshot, err := c.search(ctx, s, e, log)
 	if err != nil {
 		return exitError{exitNoAnswer, err}
 	}
 	result := searchResult{
-		Engine:         c.Engine.Name(),
+		Engine:         e.Name(),
 		HashCount:      snapshot.Evaluated,
 		ElapsedSeconds: snapshot.Elapsed.Seconds(),
 	}
@@ -75,7 +81,7 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 		result.Status, code = "exhausted", exitNo
 	default:
 		result.Status, code = "failed", exitNoAnswer
-		err = fmt.Errorf("searching with %s: %w", c.Engine.Name(), snapshot.Err)
+		err = fmt.Errorf("searching with %s: %w", e.Name(), snapshot.Err)
 	}
 	if err := c.print(s, result); err != nil {
 		return exitError{exitNoAnswer, err}
@@ -102,10 +108,8 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 }
 
 // search runs the search as the only job of a miner.
-func (c *searchCmd) search(ctx context.Context, s streams) (mining.Snapshot, error) {
-	// Of the miner's log only what is wrong is of interest here.
-	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	miner := mining.New(c.Engine, int(c.Workers), log)
+func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log *slog.Logger) (mining.Snapshot, error) {
+	miner := mining.New(e, int(c.Workers), log)
 	job, err := miner.Submit(mining.Request{
 		ID:        "search",
 		Header:    c.Header,

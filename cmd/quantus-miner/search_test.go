@@ -44,7 +44,7 @@ func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log st
 	c := searchCmd{
 		Start:      nonceFlag(u512.From64(1)),
 		End:        nonceFlag(u512.From64(9)),
-		minerFlags: minerFlags{workersFlags{1}, engineFlag{e}},
+		minerFlags: minerFlags{workersFlags{1}, engineFlag{func() (engine.Engine, []error, error) { return e, nil, nil }}},
 	}
 	err = c.Run(ctx, streams{&stdout, &stderr, terminal})
 	return stdout.String(), stderr.String(), err

@@ -49,14 +49,17 @@ const shutdownTime = time.Second
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	log := newLog(s, c.LogFormat)
+	e, err := c.Engine.choose(log)
+	if err != nil {
+		return err
+	}
 	svc := service{
-		engine:      c.Engine,
+		engine:      e,
 		workers:     int(c.Workers),
 		cpus:        effectiveCPUs(),
 		reportEvery: time.Duration(c.ReportEvery),
 		log:         log,
 	}
-	var err error
 	if svc.api, err = listen(ctx, c.Host, c.Port, "--port and --host"); err != nil {
 		return err
 	}
@@ -72,8 +75,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		defer svc.metrics.Close()
 		log.Info("serving metrics and a live page", "page", "http://"+svc.metrics.Addr().String())
 	}
-	log.Info("serving the node's API", "url", "http://"+svc.api.Addr().String(), "engine", c.Engine.Name(),
-		"workers", int(c.Workers), "version", version())
+	log.Info("serving the node's API", "url", "http://"+svc.api.Addr().String(), "engine", e.Name(),
+		"kernel", e.Backend(), "workers", int(c.Workers), "version", version())
 	if err := svc.run(ctx); err != nil {
 		return err
 	}

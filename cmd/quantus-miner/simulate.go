@@ -79,11 +79,15 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		miner = "http://" + listener.Addr().String()
 		// Of this miner's log only what is wrong is of interest here.
 		log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		e, err := c.Engine.choose(log)
+		if err != nil {
+			return err
+		}
 		g.Go(func() error {
-			return service{engine: c.Engine, workers: int(c.Workers), api: listener, log: log}.run(ctx)
+			return service{engine: e, workers: int(c.Workers), api: listener, log: log}.run(ctx)
 		})
 		if !c.JSON {
-			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", c.Engine.Name(), c.Workers)
+			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", e.Name(), c.Workers)
 		}
 	}
 	result := simulateResult{Blocks: []simulateBlock{}}

@@ -38,6 +38,7 @@ type Report struct {
 // Result is the rate of one engine.
 type Result struct {
 	Engine  string
+	Backend string
 	Workers int
 	// Rate is in nonces per second, of all workers together.
 	Rate float64
@@ -71,7 +72,7 @@ func Run(ctx context.Context, engines []engine.Engine, workers int, duration tim
 	}
 	report := Report{YardstickRate: median(yardsticks)}
 	for i, e := range engines {
-		report.Results = append(report.Results, Result{e.Name(), workers, median(rates[i]), median(ratios[i])})
+		report.Results = append(report.Results, Result{e.Name(), e.Backend(), workers, median(rates[i]), median(ratios[i])})
 	}
 	return report, nil
 }

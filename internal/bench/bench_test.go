@@ -17,15 +17,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
-	report, err := Run(t.Context(), all.Engines(), 2, 50*time.Millisecond)
+	engines := listed(t)
+	report, err := Run(t.Context(), engines, 2, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.YardstickRate <= 0 || len(report.Results) != len(all.Engines()) {
+	if report.YardstickRate <= 0 || len(report.Results) != len(engines) {
 		t.Errorf("got %+v", report)
 	}
 	for i, r := range report.Results {
-		if r.Engine != all.Engines()[i].Name() || r.Workers != 2 || r.Rate <= 0 || r.PerWorker() != r.Rate/2 || r.Ratio <= 0 {
+		if r.Engine != engines[i].Name() || r.Backend != engines[i].Backend() || r.Workers != 2 || r.Rate <= 0 || r.PerWorker() != r.Rate/2 || r.Ratio <= 0 {
 			t.Errorf("result %d: %+v", i, r)
 		}
 	}
@@ -57,7 +58,7 @@ func TestMeasure(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, all.Engines(), 1, time.Hour); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, listed(t), 1, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -66,4 +67,13 @@ func TestMedian(t *testing.T) {
 	if got := median([]float64{5, 1, 4, 2, 3}); got != 3 {
 		t.Errorf("got %g, want 3", got)
 	}
+}
+
+// listed returns every engine.
+func listed(t *testing.T) []engine.Engine {
+	engines, err := all.Engines()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engines
 }

@@ -39,7 +39,8 @@ type Job interface {
 	//
 	// The evaluated nonces are added to p as the search goes on, and all of
 	// them before it returns: up to and including the winner, or the whole
-	// range. Nonces that are settled without a calculation of their own,
+	// range. An engine that evaluates nonces in blocks adds what it evaluated of
+	// the winner's, beyond the winner as well. Nonces that are settled without a calculation of their own,
 	// because they share the distance of another, count as evaluated.
 	Search(r Range, p *Progress) Outcome
 	// Verify computes a nonce's distance afresh, by the plain reference rule,

@@ -90,7 +90,7 @@ const randomSearches = 10_000
 
 // randomized runs the random searches, the same each time: [Fuzz] is what goes
 // looking for others.
-func randomized(t *testing.T, e engine.Engine) {
+func randomized(t *testing.T, e subject) {
 	const parts = 8
 	for part := range uint64(parts) {
 		t.Run("", func(t *testing.T) {
@@ -115,7 +115,8 @@ func randomized(t *testing.T, e engine.Engine) {
 }
 
 // Fuzz compares searches of the fuzzer's choosing with the oracle.
-func Fuzz(f *testing.F, e engine.Engine) {
+func Fuzz(f *testing.F, of engine.Engine, block uint64) {
+	e := subject{of, block}
 	f.Add(uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
 		draw(rand.New(rand.NewPCG(seed1, seed2))).check(t, e)
