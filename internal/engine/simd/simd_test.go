@@ -132,3 +132,26 @@ func TestEngines(t *testing.T) {
 		t.Errorf("got %v from a kernel that there is not", engines)
 	}
 }
+
+// BenchmarkTwoNonces searches ranges of two nonces, from the header on: what a
+// short range costs.
+func BenchmarkTwoNonces(b *testing.B) {
+	engines := []engine.Engine{fast.Engine{}}
+	for _, k := range kernels() {
+		engines = append(engines, Engine{k})
+	}
+	for _, e := range engines {
+		b.Run(e.Name()+"/"+e.Backend(), func(b *testing.B) {
+			for b.Loop() {
+				job, err := e.Prepare([32]byte{1}, u512.Uint{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				var p engine.Progress
+				if got := job.Search(engine.Range{Start: u512.From64(1), End: u512.From64(2)}, &p); got.Status != engine.Exhausted {
+					b.Fatalf("got %+v", got)
+				}
+			}
+		})
+	}
+}

@@ -9,6 +9,21 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/simd/_asm/keccak"
 )
 
+// The kernel for AVX2 has 16 registers, too few for a state. So the states of four
+// lanes are in memory, in place: a row of the new state at a time is gathered from
+// the old (θ's effect, ρ, π), mixed (χ), stored where the five lanes came from, and
+// added to the parities of the next round. No value is spilled: a row, the effects
+// D of this round and the parities C of the next are 15 registers, and one is for the
+// moment.
+//
+// AVX2 has no rotation: it is two shifts and an or, or a shuffle if it is by whole
+// bytes. A round is about 190 vector instructions, 25 loads within them and 25
+// stores.
+//
+// A step, that is a nonce on each lane, is round 0, which begins with 16 lanes that
+// are 0; a loop of four times five rounds, with the multiplication of one lane woven
+// in; rounds 21 and 22; and what round 23 needs to leave lane 0 alone. All is 11 KB of
+// code. Unrolled further it would not fit the caches of decoded instructions.
 var (
 	rowY    = [5]reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4}
 	tempY   = reg.Y5
@@ -16,11 +31,13 @@ var (
 	parityY = [5]reg.VecPhysical{reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15}
 )
 
+// avx2 is what the parts of the kernel share: the tables for VPSHUFB.
 type avx2 struct {
 	swap8, swap56 operand.Mem
 }
 
-// theta makes θ's effect of the parities.
+// theta makes the effects D[x] = C[x−1] xor (C[x+1] <<< 1) of the parities. A
+// doubling is a shift that the ports for additions can do.
 func (k avx2) theta(s *stream) {
 	for x := range 5 {
 		c, d := parityY[(x+1)%5], effectY[x]
@@ -46,7 +63,8 @@ func (k avx2) rotate(s *stream, by int, from, to reg.VecPhysical) {
 	}
 }
 
-// gather loads what becomes the row y, through θ, ρ and π.
+// gather makes the first lanes of what is to be row y, through θ, ρ and π. load
+// says where a lane is, and nil if it is 0.
 func (k avx2) gather(s *stream, y, width int, load func(lane int) operand.Op) {
 	for x := range width {
 		source := keccak.Source(x, y)
@@ -60,7 +78,8 @@ func (k avx2) gather(s *stream, y, width int, load func(lane int) operand.Op) {
 	}
 }
 
-// round is a whole round. It leaves the new state's parities.
+// round is a round. It takes the parities of its state, and leaves those of the new
+// one, which it stores at to.
 func (k avx2) round(load func(lane int) operand.Op, to placement, rcAt int) *stream {
 	s := &stream{}
 	k.theta(s)
@@ -86,11 +105,12 @@ func (k avx2) round(load func(lane int) operand.Op, to placement, rcAt int) *str
 	return s
 }
 
+// loadState loads lanes from the state.
 func (k avx2) loadState(p placement) func(lane int) operand.Op {
 	return func(lane int) operand.Op { return state(p[lane]) }
 }
 
-// walkAVX2 generates the kernel.
+// walkAVX2 generates the kernel. It returns within steps · 0.6 µs.
 func walkAVX2(c *build.Context) {
 	k := avx2{}
 	table := func(name string, by int) operand.Mem {
@@ -172,23 +192,23 @@ func walkAVX2(c *build.Context) {
 	last.add(x86.VPANDN(rowY[2], rowY[1], out))
 	last.add(x86.VPXOR(rowY[0], out, out))
 
-	// survivors
+	// Who survives? VMOVMSKPD takes the top bits.
+	zero, survive, flag := rowY[1], out, rowY[4]
 	last.add(x86.VPBROADCASTQ(target(), rowY[0]))
 	last.add(x86.VPXOR(rowY[0], out, out))
 	last.add(x86.VPBROADCASTQ(mask(), rowY[0]))
 	last.add(x86.VPAND(rowY[0], out, out))
-	last.add(x86.VPXOR(rowY[1], rowY[1], rowY[1]))
-	last.add(x86.VPCMPEQQ(rowY[1], out, out))
-	last.add(x86.VMOVMSKPD(out, high.As32()))
-	// flags: fraction ≥ limit, unsigned, that is max(fraction, limit) = fraction:
-	// the limit's top bit is set.
+	last.add(x86.VPXOR(zero, zero, zero))
+	last.add(x86.VPCMPEQQ(zero, out, survive))
+	last.add(x86.VMOVMSKPD(survive, high.As32()))
+	// Who is flagged? AVX2 compares signed numbers. The limit's top bit is set, so a
+	// fraction is not below it if its top bit is set, and, now that both count as
+	// negative, the limit is not greater.
 	last.add(x86.VPBROADCASTQ(limit(), rowY[2]))
 	last.add(x86.VMOVDQU(fractions(), rowY[3]))
-	last.add(x86.VPXOR(rowY[1], rowY[1], rowY[1]))
-	// both with the top bit set compare as signed numbers
-	last.add(x86.VPCMPGTQ(rowY[3], rowY[2], rowY[4])) // limit > fraction, signed
-	last.add(x86.VPANDN(rowY[3], rowY[4], rowY[4]))   // top bit: fraction negative and not below
-	last.add(x86.VMOVMSKPD(rowY[4], low.As32()))
+	last.add(x86.VPCMPGTQ(rowY[3], rowY[2], flag))
+	last.add(x86.VPANDN(rowY[3], flag, flag))
+	last.add(x86.VMOVMSKPD(flag, low.As32()))
 	last.emit(c)
 
 	c.Instruction(must(x86.DECQ(steps)))

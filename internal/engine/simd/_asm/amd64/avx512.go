@@ -9,9 +9,20 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/simd/_asm/keccak"
 )
 
-// The kernel for AVX-512 keeps everything in registers: the state of eight
-// lanes in Z0 … Z24, θ's parities and effects in Z25 … Z29, and two that are
-// free for moment's use.
+// The kernel for AVX-512 holds the states of eight lanes in registers, 32 in all
+// and no spill: lane by lane in stateZ, θ's parities C and then its effects D in
+// parityZ, and two for the moment.
+//
+// Xors of three and all of χ are VPTERNLOG, rotations VPROLQ: a round is 35
+// VPTERNLOG, 29 VPROLQ, 31 VPXORQ and 26 moves, which the CPU's renaming takes away.
+// A row of the new state at a time is prepared in place (θ's effect, ρ) and mixed (χ),
+// so that rotations, which only some ports can do, and VPTERNLOG alternate.
+//
+// A step, that is a nonce on each lane, is 24 rounds in eight groups of three, each
+// with the multiplication of one lane woven in: it uses ports that the vectors
+// leave idle. The first and the last group have code of their own, as round 0 begins
+// with 16 lanes that are 0 and round 23 needs to leave lane 0 alone; the other six
+// are a loop. All is 10 KB of code, a third of a usual instruction cache.
 var (
 	stateZ = [25]reg.VecPhysical{
 		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12,
@@ -124,9 +135,10 @@ func roundZ(s *stream, at placement, rcAt int, zero func(lane int) bool) placeme
 	return to
 }
 
+// nowhere is no lane that is 0.
 func nowhere(int) bool { return false }
 
-// walkAVX512 generates the kernel.
+// walkAVX512 generates the kernel. It returns within steps · 0.4 µs.
 func walkAVX512(c *build.Context) {
 	pad := global(c, "avx512Padding")
 	c.AppendDatum(operand.U64(keccak.Padding))
@@ -139,7 +151,7 @@ func walkAVX512(c *build.Context) {
 	steps := operand.NewParamAddr("steps", 8)
 	left := operand.NewParamAddr("left", 16)
 
-	// A group is three rounds and the multiplication of a lane.
+	// group ends a group: three rounds and the multiplication of a lane.
 	group := func(rounds *stream) {
 		weave(rounds, multiply()).emit(c)
 		c.Instruction(must(x86.ADDQ(operand.U8(24), rc)))
@@ -149,6 +161,7 @@ func walkAVX512(c *build.Context) {
 	c.Label("step")
 	c.Instruction(must(x86.LEAQ(roundConstants, rc)))
 	c.Instruction(must(x86.XORL(lane.As32(), lane.As32())))
+	// The messages are loaded before anything is woven in that stores the next ones.
 	load := &stream{}
 	for i := range 8 {
 		load.add(x86.VMOVDQU64(message(i), stateZ[i]))
@@ -190,12 +203,18 @@ func walkAVX512(c *build.Context) {
 		thetaZ(s)
 		at = roundZ(s, at, i, nowhere)
 	}
+	// The last multiplication ends before the last round does, so that its stores
+	// are through to the cache when the next step loads the messages: a load cannot
+	// be served from several stores that are still on their way.
+	weave(s, multiply()).emit(c)
+	s = &stream{}
 	thetaZ(s)
 	b := gatherZ(s, at, 0, 3, nowhere)
 	out := b[0]
 	s.add(x86.VPTERNLOGQ(lookup("pqr"), b[2], b[1], out))
-	weave(s, multiply()).emit(c)
+	s.emit(c)
 
+	// Who survives, and who is flagged? Either is rare, or it is the last step.
 	c.Instruction(must(x86.VPXORQ_BCST(target(), out, out)))
 	c.Instruction(must(x86.VPTESTNMQ_BCST(mask(), out, reg.K1)))
 	c.Instruction(must(x86.VMOVDQU64(fractions(), tempZ[0])))

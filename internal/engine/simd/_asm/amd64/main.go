@@ -1,4 +1,11 @@
-// Command amd64 writes the kernels for amd64.
+// Command amd64 writes the kernels for amd64, each of which evaluates nonces on
+// several lanes: the states of all are hashed at once in vectors, and the residues
+// multiplied one after the other in general registers, in one stream of
+// instructions.
+//
+// multiply.go has the multiplication, keccak.go where the lanes of a state are from
+// round to round, avx512.go and avx2.go a kernel each. stream.go weaves, and layout.go
+// says where everything is.
 package main
 
 import (
