@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -269,9 +270,10 @@ func (p *tab) emulate(t *testing.T, width, height int, scheme string, more ...ch
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if v := p.read(t); v.Width != width || v.Excess > 0 {
-		t.Errorf("on a screen %d pixels wide the page is %d wide, and scrolls sideways by %d", width, v.Width, v.Excess)
-	}
+	// What is drawn, the curve, follows a moment later.
+	p.until(t, fmt.Sprintf("on a screen %d pixels wide the page is as wide, and does not scroll sideways", width), func(v view) bool {
+		return v.Width == width && v.Excess <= 0
+	})
 }
 
 // photograph writes a picture of the whole page to a folder, if the environment

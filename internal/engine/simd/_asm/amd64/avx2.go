@@ -111,7 +111,7 @@ func (k avx2) loadState(p placement) func(lane int) operand.Op {
 }
 
 // walkAVX2 generates the kernel. It returns within steps · 0.6 µs.
-func walkAVX2(c *build.Context) {
+func walkAVX2(c *build.Context, omit omission) {
 	k := avx2{}
 	table := func(name string, by int) operand.Mem {
 		m := global(c, name)
@@ -153,7 +153,7 @@ func walkAVX2(c *build.Context) {
 	}
 	first.emit(c)
 	at := straight()
-	k.round(func(lane int) operand.Op {
+	omit.rounds(k.round(func(lane int) operand.Op {
 		switch {
 		case lane < keccak.MessageLanes:
 			return message(lane)
@@ -161,7 +161,7 @@ func walkAVX2(c *build.Context) {
 			return pad
 		}
 		return nil
-	}, at, 0).emit(c)
+	}, at, 0)).emit(c)
 
 	c.Instruction(must(x86.XORL(lane.As32(), lane.As32())))
 	c.Label("lane")
@@ -174,7 +174,7 @@ func walkAVX2(c *build.Context) {
 	if at != straight() {
 		panic("the loop does not close")
 	}
-	weave(rounds, multiply()).emit(c)
+	omit.step(rounds).emit(c)
 	c.Instruction(must(x86.ADDQ(operand.U8(40), rc)))
 	c.Instruction(must(x86.ADDQ(operand.U8(8), lane)))
 	c.Instruction(must(x86.CMPQ(lane, operand.U8(8*4))))
@@ -182,7 +182,7 @@ func walkAVX2(c *build.Context) {
 
 	for i := range 2 {
 		to := at.next(3, 4)
-		k.round(k.loadState(at), to, 1+i).emit(c)
+		omit.rounds(k.round(k.loadState(at), to, 1+i)).emit(c)
 		at = to
 	}
 	last := &stream{}

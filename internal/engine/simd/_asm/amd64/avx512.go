@@ -139,7 +139,7 @@ func roundZ(s *stream, at placement, rcAt int, zero func(lane int) bool) placeme
 func nowhere(int) bool { return false }
 
 // walkAVX512 generates the kernel. It returns within steps · 0.4 µs.
-func walkAVX512(c *build.Context) {
+func walkAVX512(c *build.Context, omit omission) {
 	pad := global(c, "avx512Padding")
 	c.AppendDatum(operand.U64(keccak.Padding))
 
@@ -153,7 +153,7 @@ func walkAVX512(c *build.Context) {
 
 	// group ends a group: three rounds and the multiplication of a lane.
 	group := func(rounds *stream) {
-		weave(rounds, multiply()).emit(c)
+		omit.step(rounds).emit(c)
 		c.Instruction(must(x86.ADDQ(operand.U8(24), rc)))
 		c.Instruction(must(x86.ADDQ(operand.U8(8), lane)))
 	}
@@ -206,7 +206,7 @@ func walkAVX512(c *build.Context) {
 	// The last multiplication ends before the last round does, so that its stores
 	// are through to the cache when the next step loads the messages: a load cannot
 	// be served from several stores that are still on their way.
-	weave(s, multiply()).emit(c)
+	omit.step(s).emit(c)
 	s = &stream{}
 	thetaZ(s)
 	b := gatherZ(s, at, 0, 3, nowhere)

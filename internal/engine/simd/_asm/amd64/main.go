@@ -28,22 +28,47 @@ import (
 func main() {
 	log.SetFlags(0)
 	dir := flag.String("dir", ".", "write the files into this `directory`")
+	var omit omission
+	flag.BoolVar(&omit.multiply, "without-multiply", false, "leave the multiplications out, to see what they cost")
+	flag.BoolVar(&omit.hash, "without-hash", false, "leave the rounds out, to see what they cost")
 	flag.Parse()
-	for name, kernel := range map[string]func(*build.Context){
+	for name, kernel := range map[string]func(*build.Context, omission){
 		"avx2":   walkAVX2,
 		"avx512": walkAVX512,
 	} {
-		if err := write(*dir, name, kernel); err != nil {
+		if err := write(*dir, name, kernel, omit); err != nil {
 			log.Fatalf("generating %s: %v", name, err)
 		}
 	}
 }
 
+// omission says what to leave out of kernels that are timed and do not work.
+type omission struct{ multiply, hash bool }
+
+// step weaves the rounds of several states with the multiplication of a lane.
+func (o omission) step(rounds *stream) *stream {
+	switch {
+	case o.multiply:
+		return rounds
+	case o.hash:
+		return multiply()
+	}
+	return weave(rounds, multiply())
+}
+
+// rounds are rounds without a multiplication.
+func (o omission) rounds(rounds *stream) *stream {
+	if o.hash {
+		return &stream{}
+	}
+	return rounds
+}
+
 // write generates name_amd64.s, and its declaration in Go beside it.
-func write(dir, name string, kernel func(*build.Context)) error {
+func write(dir, name string, kernel func(*build.Context, omission), omit omission) error {
 	c := build.NewContext()
 	c.ConstraintExpr("!purego")
-	kernel(c)
+	kernel(c, omit)
 	file, err := c.Result()
 	if err != nil {
 		return err
