@@ -1,6 +1,7 @@
 package simd
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -62,8 +63,12 @@ func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	y := j.ctx.InitWorkerY0(nonce)
 	one := newPortable(j.ctx)
 	many := j.kernel.newWalker(j.ctx)
+	// The first block is a short one, so that a new job's first nonces are counted
+	// at once.
+	most := uint64(stretches[1] * j.kernel.lanes)
 	for {
-		w, lanes, stretch, leap := j.plan(left, one, many)
+		w, lanes, stretch, leap := j.plan(min(left.Sat64(), most), one, many)
+		most = math.MaxUint64
 		for lane := range lanes {
 			if lane > 0 {
 				leap.Mul(&y)
@@ -89,9 +94,8 @@ func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	}
 }
 
-// plan chooses how the next nonces of those that are left are evaluated.
-func (j *job) plan(left u512.Uint, one, many walker) (w walker, lanes, stretch int, leap *qpow.Leap) {
-	n := left.Sat64()
+// plan chooses how the next block is evaluated, of at most n nonces.
+func (j *job) plan(n uint64, one, many walker) (w walker, lanes, stretch int, leap *qpow.Leap) {
 	if many != nil {
 		for i, stretch := range stretches {
 			if n >= uint64(stretch*j.kernel.lanes) {
