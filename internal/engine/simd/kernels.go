@@ -25,7 +25,7 @@ type walker interface {
 	// residue returns the residue of the nonce that a lane is on.
 	residue(lane int) qpow.Residue
 	// walk evaluates the lanes' nonces and goes on to the next, steps times or
-	// until nonces survive the filter. It returns how often it did, and on which
+	// until nonces survive the sieve. It returns how often it did, and on which
 	// lanes, as bits, a nonce survived in the last step.
 	walk(steps int) (done int, survivors uint64)
 }
