@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/hashrate":          {"internal/mining"},
 	"internal/metrics":           {"internal/hashrate", "internal/mining"},
 	"internal/dashboard":         {"internal/hashrate", "internal/mining"},
+	"internal/priority":          {},
 	"internal/strictjson":        {},
 	"internal/pipenet":           {},
 	"internal/httpapi":           {"internal/mining", "internal/strictjson", "internal/u512"},
@@ -38,7 +39,8 @@ var mayImport = map[string][]string{
 	"internal/bench":             {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
 		"internal/bench", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",
-		"internal/httpapi", "internal/metrics", "internal/mining", "internal/qpow", "internal/simulate", "internal/u512",
+		"internal/httpapi", "internal/metrics", "internal/mining", "internal/priority", "internal/qpow", "internal/simulate",
+		"internal/u512",
 	},
 }
 

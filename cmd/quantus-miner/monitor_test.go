@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -93,6 +94,27 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 	if reporting := serving(false, time.Minute); len(reporting) != len(off)+1 || watchers(reporting) != 1 {
 		t.Errorf("with reports there are %d goroutines, %d without", len(reporting), len(off))
+	}
+}
+
+// TestGarbage runs a service, which collects garbage seldom unless the operator
+// says how often.
+func TestGarbage(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		env  string
+		want int
+	}{{"", gcPercent}, {"50", 50}} {
+		t.Setenv("GOGC", c.env)
+		before := debug.SetGCPercent(50)
+		s := service{engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+		if got := debug.SetGCPercent(before); got != c.want {
+			t.Errorf("with GOGC=%q garbage may be %d %%, want %d %%", c.env, got, c.want)
+		}
 	}
 }
 
@@ -312,12 +334,12 @@ func compare(b *testing.B, rate func(with bool) float64) {
 	b.ReportMetric(ratios[len(ratios)*3/4], "upper")
 }
 
-// during runs a function until the benchmark is over, and waits for its end.
-func during(b *testing.B, run func(context.Context)) {
-	ctx, cancel := context.WithCancel(b.Context())
+// during runs a function until the test or benchmark is over, and waits for its end.
+func during(tb testing.TB, run func(context.Context)) {
+	ctx, cancel := context.WithCancel(tb.Context())
 	var running sync.WaitGroup
 	running.Go(func() { run(ctx) })
-	b.Cleanup(func() { cancel(); running.Wait() })
+	tb.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // newJob submits a job that does not end by itself.

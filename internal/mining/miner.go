@@ -43,6 +43,10 @@ type Miner struct {
 	// return at once. It is to be set before the first job is submitted.
 	FirstNonce func(time.Duration)
 
+	// Enter, if not nil, is called by every worker as it sets out, to prepare the
+	// goroutine that it computes on. It is to be set before Run is called.
+	Enter func()
+
 	engine  engine.Engine
 	workers int
 	log     *slog.Logger
@@ -233,6 +237,9 @@ func (m *Miner) end(job *Job, result Result) bool {
 
 // work is the life of one worker.
 func (m *Miner) work(worker int) {
+	if m.Enter != nil {
+		m.Enter()
+	}
 	for {
 		l, ok := m.next(worker)
 		if !ok {

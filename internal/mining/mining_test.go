@@ -161,6 +161,35 @@ func TestSplit(t *testing.T) {
 	})
 }
 
+// TestEnter keeps the workers where they set out: all of them come there, and
+// none searches before it is let go.
+func TestEnter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var entered, searching atomic.Int32
+		letGo := make(chan struct{})
+		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			searching.Add(1)
+			return untilStopped(r, p)
+		}}, 3, slog.New(slog.DiscardHandler))
+		m.Enter = func() {
+			entered.Add(1)
+			<-letGo
+		}
+		stop := run(m)
+		defer stop()
+		submit(t, m, Request{ID: "job", Range: everything})
+		synctest.Wait()
+		if entered.Load() != 3 || searching.Load() != 0 {
+			t.Errorf("%d workers have entered and %d search, want 3 and 0", entered.Load(), searching.Load())
+		}
+		close(letGo)
+		synctest.Wait()
+		if entered.Load() != 3 || searching.Load() != 3 {
+			t.Errorf("%d workers have entered and %d search, want 3 and 3", entered.Load(), searching.Load())
+		}
+	})
+}
+
 func TestFirstWinnerEndsTheSearch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var searching, stopped atomic.Int32

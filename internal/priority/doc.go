@@ -1,0 +1,7 @@
+// Package priority lets threads that compute give way to those that answer.
+//
+// On a machine whose every core computes, a thread that wakes up to answer a
+// request waits until the operating system takes a core from one that computes:
+// up to a tick of its clock, 4 ms or more, and again for each step of the answer.
+// From a thread of lower priority it takes the core at once, as a rule.
+package priority
