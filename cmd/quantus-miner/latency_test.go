@@ -101,7 +101,7 @@ func BenchmarkResult(b *testing.B) {
 func BenchmarkFirstNonce(b *testing.B) {
 	// As serve has it.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
-	auto, err := all.ByName("auto")
+	auto, _, err := all.Pick(all.Auto)
 	if err != nil {
 		b.Fatal(err)
 	}

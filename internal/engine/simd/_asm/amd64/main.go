@@ -64,16 +64,22 @@ func (o omission) rounds(rounds *stream) *stream {
 	return rounds
 }
 
-// write generates name_amd64.s, and its declaration in Go beside it.
-func write(dir, name string, kernel func(*build.Context, omission), omit omission) error {
+// compile generates a kernel.
+func compile(kernel func(*build.Context, omission), omit omission) (*ir.File, error) {
 	c := build.NewContext()
 	c.ConstraintExpr("!purego")
 	kernel(c, omit)
 	file, err := c.Result()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := pass.Compile.Execute(file); err != nil {
+	return file, pass.Compile.Execute(file)
+}
+
+// write generates name_amd64.s, and its declaration in Go beside it.
+func write(dir, name string, kernel func(*build.Context, omission), omit omission) error {
+	file, err := compile(kernel, omit)
+	if err != nil {
 		return err
 	}
 	config := printer.Config{Name: "the generator in _asm/amd64", Pkg: "simd"}
