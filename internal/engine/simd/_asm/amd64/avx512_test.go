@@ -126,8 +126,11 @@ func (m *machine) run(f *ir.Function) {
 // do is an instruction that is no jump. Operands are in the order of Go's
 // assembler, the destination last.
 func (m *machine) do(in *ir.Instruction) {
+	if in.Opcode == "VZEROUPPER" {
+		return
+	}
 	o := in.Operands
-	last := o[max(len(o), 1)-1]
+	last := o[len(o)-1]
 	broadcast := len(in.Suffixes) == 1 && in.Suffixes[0] == "BCST"
 	lanes := func(f func(i int) uint64) {
 		var v [8]uint64
@@ -237,7 +240,6 @@ func (m *machine) do(in *ir.Instruction) {
 		if m.value(o[0]) == m.value(o[1]) {
 			m.zf = 1
 		}
-	case "VZEROUPPER":
 	default:
 		panic("unknown instruction " + in.Opcode)
 	}
