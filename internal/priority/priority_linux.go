@@ -14,8 +14,8 @@ import (
 // But the less it computes, too, beside another program that wants the same core:
 // a tenth of what that does. And the longer it keeps the process waiting where Go
 // stops all threads, for which each has to get a core once more: with every core
-// taken by another program 0.1 s at 10, and half a second and more at 19 or under
-// SCHED_IDLE, which answer no faster while nothing else runs.
+// taken by other programs 0.1 to 0.3 s at 10, and half a second and more at 19 or
+// under SCHED_IDLE, which win a millisecond at best while nothing else runs.
 const less = 10
 
 // Lower gives the thread of the calling goroutine a lower priority than the rest
