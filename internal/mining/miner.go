@@ -47,6 +47,9 @@ type Miner struct {
 	// goroutine that it computes on. It is to be set before Run is called.
 	Enter func()
 
+	// Limits bound the jobs. They are to be set before the first is submitted.
+	Limits Limits
+
 	engine  engine.Engine
 	workers int
 	log     *slog.Logger
@@ -104,8 +107,8 @@ func (m *Miner) close() {
 	}
 }
 
-// Submit starts a job. Its errors are ErrExists, ErrClosed, an empty range, or
-// the engine's.
+// Submit starts a job. Its errors are ErrExists, ErrClosed, a [BusyError], an empty
+// range, or the engine's.
 func (m *Miner) Submit(r Request) (*Job, error) {
 	if r.Received.IsZero() {
 		r.Received = time.Now()
@@ -163,7 +166,7 @@ func (m *Miner) admitLocked(id string) error {
 	if _, known := m.jobs[id]; known {
 		return ErrExists
 	}
-	return nil
+	return m.room()
 }
 
 // register makes a prepared job known, unless another of its name came first.
