@@ -170,7 +170,7 @@ func (s service) newMiner() *mining.Miner {
 	miner := mining.New(s.engine, s.workers, s.log)
 	var refused sync.Once
 	miner.Enter = func() {
-		if err := priority.Lower(); err != nil {
+		if err := priority.Enter(priority.Low, priority.CPUSet{}); err != nil {
 			refused.Do(func() {
 				s.log.Info("workers mine with the priority of requests, which may wait for them", "error", err)
 			})
