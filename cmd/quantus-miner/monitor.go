@@ -29,8 +29,6 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, cpus int, log *s
 		OS:       runtime.GOOS,
 		Arch:     runtime.GOARCH,
 		CPU:      cpuName(),
-		Engine:   miner.Engine().Name(),
-		Backend:  miner.Engine().Backend(),
 		Workers:  miner.Workers(),
 		CPUs:     cpus,
 		Started:  float64(time.Now().Unix()),
@@ -39,11 +37,14 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, cpus int, log *s
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
-			return
+		case !miner.Working():
+			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
+		default:
+			fmt.Fprintln(w, "ok")
 		}
-		fmt.Fprintln(w, "ok")
 	})
 
 	// Pages that are open would keep the server from being shut down.

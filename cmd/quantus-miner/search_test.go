@@ -38,12 +38,12 @@ func (s scripted) Search(_ engine.Range, progress *engine.Progress) engine.Outco
 	return s.ends
 }
 
-// runSearch runs a search of nonces 1 to 9 with one worker.
+// runSearch runs a search of nonces 1 to 99,999 with one worker.
 func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log string, err error) {
 	var stdout, stderr bytes.Buffer
 	c := searchCmd{
 		Start:      nonceFlag(u512.From64(1)),
-		End:        nonceFlag(u512.From64(9)),
+		End:        nonceFlag(u512.From64(99_999)),
 		minerFlags: minerFlags{workersFlags{1}, engineFlag{func() (engine.Engine, []error, error) { return e, nil, nil }}},
 	}
 	err = c.Run(ctx, streams{&stdout, &stderr, terminal})

@@ -13,7 +13,7 @@ import (
 //go:embed page.html
 var page string
 
-// Facts are what does not change while the miner runs.
+// Facts are what does not change, or hardly ever, while the miner runs.
 type Facts struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision"`
@@ -21,10 +21,12 @@ type Facts struct {
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
 	CPU      string `json:"cpu"`
-	Engine   string `json:"engine"`
-	Backend  string `json:"backend"`
-	Workers  int    `json:"workers"`
-	CPUs     int    `json:"cpus"`
+	// Engine and Backend are those in service when the page is opened. They need
+	// not be given.
+	Engine  string `json:"engine"`
+	Backend string `json:"backend"`
+	Workers int    `json:"workers"`
+	CPUs    int    `json:"cpus"`
 	// Started is when the miner did, in seconds of Unix time.
 	Started float64 `json:"started"`
 }

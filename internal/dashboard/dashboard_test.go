@@ -83,7 +83,7 @@ func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service 
 	synctest.Test(t, func(t *testing.T) {
 		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
 		s := hashrate.NewSampler(m)
-		service := &events{sampler: s, facts: Facts{Engine: "paced", Workers: 2}}
+		service := &events{sampler: s, facts: Facts{Workers: 2}}
 		server := &http.Server{Handler: service, WriteTimeout: 10 * time.Second}
 		listener := pipenet.Listen()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -165,7 +165,7 @@ func TestEvents(t *testing.T) {
 		stream := body(t, r, http.StatusOK)
 		var f Facts
 		next(t, stream, "facts", &f)
-		if f != (Facts{Engine: "paced", Workers: 2}) {
+		if f != (Facts{Engine: "paced", Backend: "clock", Workers: 2}) {
 			t.Errorf("facts %+v", f)
 		}
 		var h history

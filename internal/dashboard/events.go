@@ -88,7 +88,10 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	curve, next := e.sampler.Curve()
 	out := stream{w: w, control: http.NewResponseController(w)}
-	out.add("facts", e.facts)
+	facts := e.facts
+	inService := e.sampler.Miner().Engine()
+	facts.Engine, facts.Backend = inService.Name(), inService.Backend()
+	out.add("facts", facts)
 	out.add("history", historyOf(curve))
 	for {
 		out.add("state", e.state(curve))
@@ -168,16 +171,16 @@ func (e *events) state(curve []hashrate.Point) state {
 		}
 	}
 	for _, j := range slices.Backward(sample.Jobs[s.Omitted:]) {
-		s.Jobs = append(s.Jobs, e.job(j, sample))
+		s.Jobs = append(s.Jobs, jobOf(j, sample))
 	}
 	return s
 }
 
-func (e *events) job(j mining.JobOverview, sample hashrate.Sample) job {
+func jobOf(j mining.JobOverview, sample hashrate.Sample) job {
 	r := job{
 		ID:      j.Job.ID(),
 		Status:  j.Status.String(),
-		Engine:  e.facts.Engine,
+		Engine:  j.Job.Engine(),
 		Started: unix(j.Job.Started()),
 		Elapsed: j.Elapsed.Seconds(),
 		Hashes:  j.Evaluated,
@@ -189,10 +192,10 @@ func (e *events) job(j mining.JobOverview, sample hashrate.Sample) job {
 	case j.Elapsed > 0:
 		r.Rate = float64(j.Evaluated) / j.Elapsed.Seconds()
 	}
-	switch j.Status {
-	case mining.Completed:
+	switch {
+	case j.Status == mining.Completed:
 		r.Result = j.Nonce.Hex()
-	case mining.Failed:
+	case j.Err != nil:
 		r.Result = j.Err.Error()
 	}
 	return r

@@ -66,35 +66,34 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- newGauge(d, value, labels...)
 	}
 
-	miner := c.sampler.Miner()
-	engine := miner.Engine().Name()
-	gauge(workers, float64(miner.Workers()))
+	gauge(workers, float64(c.sampler.Miner().Workers()))
 	gauge(effectiveCPUs, float64(c.cpus))
-	gauge(engineInfo, 1, engine, miner.Engine().Backend())
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sample := c.sampler.Sample()
-	for status, n := range map[mining.Status]uint64{
-		mining.Completed: sample.Completed,
-		mining.Failed:    sample.Failed,
-		mining.Cancelled: sample.Cancelled,
-	} {
+	for status, n := range byStatus(sample.Totals) {
 		counter(jobs, n, status.String())
-		counter(jobsByEngine, n, engine, status.String())
 	}
 	gauge(activeJobs, float64(sample.Running))
-	counter(abandoned, 0) // a running job is never given up
+	counter(abandoned, sample.Abandoned)
 	counter(hashes, sample.Evaluated)
-	counter(engineHashes, sample.Evaluated, engine)
 	gauge(hashRate, sample.Total)
-	counter(rejected, sample.Rejected, engine)
+	inService := sample.Engines[len(sample.Engines)-1].Engine
+	gauge(engineInfo, 1, inService.Name(), inService.Backend())
+	for engine, totals := range byEngine(sample.Engines) {
+		for status, n := range byStatus(totals) {
+			counter(jobsByEngine, n, engine, status.String())
+		}
+		counter(engineHashes, totals.Evaluated, engine)
+		counter(rejected, totals.Rejected, engine)
+	}
 
 	over := make(map[*mining.Job][]prometheus.Metric)
 	for _, job := range sample.Jobs {
 		series, made := c.over[job.Job]
 		if !made {
-			series = seriesOf(engine, job, sample)
+			series = seriesOf(job, sample)
 		}
 		if job.Status != mining.Running {
 			over[job.Job] = series
@@ -106,9 +105,30 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	c.over = over
 }
 
+// byStatus returns how many jobs ended in each way.
+func byStatus(t mining.Totals) map[mining.Status]uint64 {
+	return map[mining.Status]uint64{
+		mining.Completed: t.Completed,
+		mining.Failed:    t.Failed,
+		mining.Cancelled: t.Cancelled,
+	}
+}
+
+// byEngine adds up the totals of engines of the same name, which differ in their
+// kernels.
+func byEngine(engines []mining.EngineOverview) map[string]mining.Totals {
+	totals := make(map[string]mining.Totals)
+	for _, e := range engines {
+		sum := totals[e.Engine.Name()]
+		sum.Add(e.Totals)
+		totals[e.Engine.Name()] = sum
+	}
+	return totals
+}
+
 // seriesOf returns the metrics of one job.
-func seriesOf(engine string, job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
-	id := job.Job.ID()
+func seriesOf(job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
+	engine, id := job.Job.Engine(), job.Job.ID()
 	for _, status := range []mining.Status{mining.Running, mining.Completed, mining.Failed, mining.Cancelled} {
 		is := 0.0
 		if status == job.Status {

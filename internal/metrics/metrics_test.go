@@ -162,6 +162,49 @@ func TestPage(t *testing.T) {
 	})
 }
 
+// wrong is an engine that finds nonces that are not valid.
+type wrong struct{ enginetest.Paced }
+
+func (wrong) Name() string { return "wrong" }
+
+func (e wrong) Prepare([32]byte, u512.Uint) (engine.Job, error) { return e, nil }
+
+func (e wrong) Search(r engine.Range, p *engine.Progress) engine.Outcome {
+	p.Advance(1)
+	return engine.Outcome{Status: engine.Found, Nonce: r.End}
+}
+
+// TestReplaced has an engine replaced, in a miner whose jobs are abandoned after a
+// minute: what the first one did stays its own.
+func TestReplaced(t *testing.T) {
+	inBubble(t, wrong{}, func(m *mining.Miner, e *Exporter) {
+		m.Replace = func(engine.Engine) (engine.Engine, error) {
+			return enginetest.Paced{Interval: time.Millisecond, Winner: u512.From64(10)}, nil
+		}
+		<-submit(t, m, "first", 1, 1000).Done()
+		<-submit(t, m, "second", 1, 1000).Done()
+		_, families := scrape(t, e)
+		for name, want := range map[string]map[string]float64{
+			"miner_candidates_rejected_total": {"wrong": 1, "paced": 0},
+			"miner_engine_info":               {"clock paced": 1},
+		} {
+			if diff := cmp.Diff(want, values(families, name)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+		byEngine := values(families, "miner_jobs_by_engine_total")
+		if byEngine["wrong completed"] != 1 || byEngine["paced completed"] != 1 || values(families, "miner_jobs_total")["completed"] != 2 {
+			t.Errorf("%v", byEngine)
+		}
+		hashes, jobs := values(families, "miner_engine_hashes_total"), values(families, "miner_job_hashes_total")
+		for job, name := range map[string]string{"first": "wrong", "second": "paced"} {
+			if n := jobs[name+" "+job]; n == 0 || n != hashes[name] {
+				t.Errorf("%s: %g hashes of job %s, %g of the engine", name, n, job, hashes[name])
+			}
+		}
+	})
+}
+
 // TestIdentities adds up threads, jobs and results, while jobs run and after.
 func TestIdentities(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: 100 * time.Microsecond, Winner: u512.From64(30_000)}, func(m *mining.Miner, e *Exporter) {

@@ -2,7 +2,6 @@ package mining
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -62,40 +61,46 @@ type Result struct {
 	// Nonce is the winning nonce of a completed job, and Distance its distance
 	// by the reference rule.
 	Nonce, Distance u512.Uint
-	// Err says why a job failed: ErrExhausted, ErrWrongNonce or ErrStopped.
+	// Err says why a job failed: ErrExhausted, ErrWrongNonce, ErrStopped, a
+	// *PanicError; or that a cancelled one was abandoned, by ErrAbandoned.
 	Err error
 }
 
 // Job is a search that a [Miner] was asked for.
 type Job struct {
-	id      string
+	request Request
 	miner   *Miner
-	search  engine.Job
-	nonces  engine.Range
-	started time.Time
+	began   *shift // the first in which it was searched, to which it counts
 	done    chan struct{}
 
 	// All that follows is guarded by miner.mu.
 
+	shift    *shift     // the one that it is prepared for
+	search   engine.Job // nil if it has to be prepared for the shift
+	asked    time.Time  // when its owner last asked about it
 	result   Result
 	progress []engine.Progress // of each worker, while running
 	final    counts            // what they came to, afterwards
 	ended    time.Time         // zero while running
 	fetched  bool              // FirstFetch has said so
 
-	unleased  engine.Range // the nonces that no worker has been given yet
-	leases    int          // leases that are out
-	leaseBits uint         // the next lease has up to 2^leaseBits nonces
+	unleased  []engine.Range // what is to be leased yet, in this order
+	leases    int            // leases that are out
+	leaseBits uint           // the next lease has up to 2^leaseBits nonces
 }
 
 // ID returns the name that the job was submitted under.
-func (j *Job) ID() string { return j.id }
+func (j *Job) ID() string { return j.request.ID }
 
 // Range returns the nonces that the job searches.
-func (j *Job) Range() engine.Range { return j.nonces }
+func (j *Job) Range() engine.Range { return j.request.Range }
 
 // Started returns the moment that the job's time counts from.
-func (j *Job) Started() time.Time { return j.started }
+func (j *Job) Started() time.Time { return j.request.Received }
+
+// Engine returns the name of the engine that the job began with. Another one may
+// have come to its place since.
+func (j *Job) Engine() string { return j.began.engine.Name() }
 
 // Done returns a channel that is closed the moment the job is over.
 func (j *Job) Done() <-chan struct{} { return j.done }
@@ -125,7 +130,7 @@ func (j *Job) snapshot(now time.Time) (Snapshot, counts) {
 	if j.result.Status == Running {
 		c, until = j.count(), now
 	}
-	return Snapshot{Result: j.result, Evaluated: c.sum, Elapsed: until.Sub(j.started)}, c
+	return Snapshot{Result: j.result, Evaluated: c.sum, Elapsed: until.Sub(j.request.Received)}, c
 }
 
 // FirstFetch reports, to whoever hands out the result of a completed job first,
@@ -146,13 +151,14 @@ type counts struct {
 	sum  uint64
 }
 
-// count reads the workers' counters. A sum that would not fit 64 bits, as a
-// settled stretch of a range can be longer, stays at its maximum, and what goes
-// beyond it is nobody's: so the sum is that of the parts, always.
+// count reads the workers' counters. The sum does not exceed the range, as it would
+// if a part had to be searched again, nor 64 bits, which a settled stretch of a
+// range can. What goes beyond it is nobody's: so the sum is that of the parts, always.
 func (j *Job) count() counts {
 	c := counts{each: make([]uint64, len(j.progress))}
+	most := j.request.Range.End.SubWrap(j.request.Range.Start).AddSat(u512.From64(1)).Sat64()
 	for i := range j.progress {
-		c.each[i] = min(j.progress[i].Evaluated(), math.MaxUint64-c.sum)
+		c.each[i] = min(j.progress[i].Evaluated(), most-c.sum)
 		c.sum += c.each[i]
 	}
 	return c

@@ -31,7 +31,8 @@ const (
 // lease is a stretch of a job's range that one worker searches.
 type lease struct {
 	job      *Job
-	search   engine.Job
+	shift    *shift
+	search   engine.Job // nil if the job is yet to be prepared for the shift
 	progress *engine.Progress
 	engine.Range
 	// bits is the job's leaseBits at the time if the lease is of that full
@@ -39,11 +40,11 @@ type lease struct {
 	bits uint
 }
 
-// take splits the next lease off the front of what is unleased, which must not
-// be empty. It is as large as leaseBits says, but no more than a fair share of
+// take splits the next lease off the front of what is unleased, of which there must
+// be some. It is as large as leaseBits says, but no more than a fair share of
 // what is left, so that all workers finish at about the same time.
 func (j *Job) take(worker int) lease {
-	l := lease{job: j, search: j.search, progress: &j.progress[worker], Range: j.unleased}
+	l := lease{job: j, shift: j.shift, search: j.search, progress: &j.progress[worker], Range: j.unleased[0]}
 	// Spans, which are sizes less 1, fit 512 bits; the size of the full range does not.
 	left := l.End.SubWrap(l.Start)
 	full := u512.Max().Rsh(u512.Bits - j.leaseBits)
@@ -56,15 +57,26 @@ func (j *Job) take(worker int) lease {
 	}
 	j.leases++
 	if span.Cmp(left) >= 0 { // the rest
-		j.unleased = engine.Range{Start: u512.From64(1)}
+		j.unleased = j.unleased[1:]
 		return l
 	}
 	l.End = l.Start.AddWrap(span)
-	j.unleased.Start = l.End.AddWrap(u512.From64(1))
+	j.unleased[0].Start = l.End.AddWrap(u512.From64(1))
 	return l
 }
 
-// resize adjusts the size of the leases to come to the time that one took. Only
+// searchAgain has the whole range searched again, from the given nonce to its end
+// and then what is before it.
+func (j *Job) searchAgain(from u512.Uint) {
+	whole := j.request.Range
+	j.unleased = []engine.Range{{Start: from, End: whole.End}}
+	if before := (engine.Range{Start: whole.Start, End: from.SubWrap(u512.From64(1))}); from != whole.Start {
+		j.unleased = append(j.unleased, before)
+	}
+}
+
+// resize adjusts the size of the leases to come to the time that one took, with
+// its worker's rest. Only
 // the first lease of each size has a say, or many workers would double it at once.
 func (j *Job) resize(l lease, took time.Duration) {
 	if l.bits != j.leaseBits {

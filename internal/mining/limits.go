@@ -1,7 +1,9 @@
 package mining
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,6 +16,9 @@ type Limits struct {
 	// Known is how many jobs may be known: those that run, and those that have
 	// been over for less than [Retention], which is promised to all of them.
 	Known int
+	// AbandonAfter is how long a job runs on that nobody asks about: a node that
+	// restarts never comes back for its job.
+	AbandonAfter time.Duration
 }
 
 // BusyError says that a job was refused because of a limit on the number of jobs.
@@ -46,4 +51,44 @@ func (m *Miner) room() error {
 		}
 	}
 	return nil
+}
+
+// watchOrphans abandons the jobs that nobody asks about any more, until ctx is done.
+func (m *Miner) watchOrphans(ctx context.Context) {
+	if m.Limits.AbandonAfter == 0 {
+		<-ctx.Done()
+		return
+	}
+	timer := time.NewTimer(m.Limits.AbandonAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			timer.Reset(m.abandon())
+		}
+	}
+}
+
+// abandon ends the running jobs that nobody has asked about for long enough, and
+// returns how long it is at least until there may be another.
+func (m *Miner) abandon() (next time.Duration) {
+	m.mu.Lock()
+	now := time.Now()
+	next = m.Limits.AbandonAfter // for jobs that are still to come
+	var orphans []*Job
+	for _, job := range slices.Clone(m.running) {
+		left := m.Limits.AbandonAfter - now.Sub(job.asked)
+		if left > 0 {
+			next = min(next, left)
+		} else if m.end(job, Result{Status: Cancelled, Err: ErrAbandoned}) {
+			orphans = append(orphans, job)
+		}
+	}
+	m.mu.Unlock()
+	for _, job := range orphans {
+		m.logEnd(job)
+	}
+	return next
 }

@@ -1,6 +1,7 @@
 package mining
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,6 +84,86 @@ func TestLimitsHoldBetween(t *testing.T) {
 		}
 		if accepted != 3 {
 			t.Errorf("%d jobs run, want 3", accepted)
+		}
+	})
+}
+
+// TestOrphans follows jobs that somebody asks about, rarely enough, and jobs that
+// nobody asks about, among them one that somebody asked about for a while.
+func TestOrphans(t *testing.T) {
+	for _, patience := range []time.Duration{0, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			m := New(fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
+				return every(time.Second, p)
+			}}, 2, slog.New(slog.NewTextHandler(&log, nil)))
+			m.Limits.AbandonAfter = patience
+			stop := run(m)
+			defer stop()
+			<-time.After(time.Minute)
+			orphan := submit(t, m, Request{ID: "orphan", Range: everything})
+			<-time.After(time.Minute)
+			submit(t, m, Request{ID: "asked about", Range: everything})
+			for range 20 {
+				<-time.After(5*time.Minute - time.Nanosecond)
+				if job, known := m.Job("asked about"); !known || job.Snapshot().Status != Running {
+					t.Fatal("a job was abandoned that somebody asks about")
+				}
+			}
+			late := submit(t, m, Request{ID: "asked about once", Range: everything})
+			<-time.After(4 * time.Minute)
+			m.Job("asked about once")
+			<-time.After(6 * time.Minute)
+			if patience == 0 {
+				for _, job := range []*Job{orphan, late} {
+					if s := job.Snapshot(); s.Status != Running {
+						t.Errorf("without a limit %s is %s", job.ID(), s.Status)
+					}
+				}
+				return
+			}
+			for job, want := range map[*Job]time.Duration{orphan: 5 * time.Minute, late: 9 * time.Minute} {
+				if s := job.Snapshot(); s.Status != Cancelled || s.Err != ErrAbandoned || s.Elapsed != want {
+					t.Errorf("%s: %+v, want cancelled after %s", job.ID(), s, want)
+				}
+			}
+			if o := m.Overview(); o.Abandoned != 3 || o.Cancelled != 3 || o.Running != 0 {
+				t.Errorf("%+v", o.Totals)
+			}
+			stop() // and the log is complete
+			if n := strings.Count(log.String(), `level=WARN msg="job abandoned`); n != 3 {
+				t.Errorf("%d of 3 abandoned jobs are logged:\n%s", n, &log)
+			}
+		})
+	}
+}
+
+// TestThrottle has workers search for a quarter of the time: not in the average
+// of minutes alone, but of every second, as the rest belongs to a lease's time.
+func TestThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			for range r.End.SubWrap(r.Start).Sat64() + 1 {
+				<-time.After(100 * time.Microsecond)
+				p.Advance(1)
+			}
+			return engine.Outcome{Status: engine.Exhausted}
+		}}, 2, slog.New(slog.DiscardHandler))
+		m.Throttle = 0.25
+		stop := run(m)
+		job := submit(t, m, Request{ID: "job", Range: everything})
+		<-time.After(2 * time.Second) // its leases have grown
+		for range 10 {
+			before := job.Snapshot()
+			<-time.After(time.Second)
+			if n := job.Snapshot().Evaluated - before.Evaluated; n < 4000 || n > 6000 {
+				t.Errorf("%d nonces in a second of two workers with ten thousand each, want a quarter", n)
+			}
+		}
+		began := time.Now()
+		stop() // does not wait for workers that rest
+		if took := time.Since(began); took > longLease/4 {
+			t.Errorf("the end took %s", took)
 		}
 	})
 }

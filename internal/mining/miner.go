@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -24,16 +25,21 @@ var (
 	ErrExists = errors.New("job already exists")
 	// ErrClosed says that the miner is shutting down.
 	ErrClosed = errors.New("the miner is shutting down")
+	// ErrNoEngine says that the last engine was taken out of service.
+	ErrNoEngine = errors.New("no engine is left that can be trusted: every one of them has reported a wrong nonce or failed its self-test")
 )
 
-// The reasons for which a job fails.
+// The reasons for which a job fails, beside a [PanicError], or is cancelled.
 var (
 	// ErrExhausted says that the whole range was searched in vain.
 	ErrExhausted = errors.New("no valid nonce in the range")
-	// ErrWrongNonce says that the engine reported a nonce that is not valid.
+	// ErrWrongNonce says that the engine reported a nonce that is not valid, and
+	// that there is no other engine to go on with.
 	ErrWrongNonce = errors.New("the engine reported a wrong nonce")
 	// ErrStopped says that the engine gave up, though nobody had asked it to.
 	ErrStopped = errors.New("the engine stopped unasked")
+	// ErrAbandoned says that a job was cancelled as nobody asked about it any more.
+	ErrAbandoned = errors.New("nobody asks about it any more")
 )
 
 // Miner searches jobs on a fixed number of workers, which all running jobs share.
@@ -47,35 +53,76 @@ type Miner struct {
 	// goroutine that it computes on. It is to be set before Run is called.
 	Enter func()
 
+	// Replace, if not nil, is asked for the engine to go on with when one has
+	// reported a wrong nonce. It may take its time, for a self-test. It is to be set
+	// before the first job is submitted.
+	Replace func(refused engine.Engine) (engine.Engine, error)
+
 	// Limits bound the jobs. They are to be set before the first is submitted.
 	Limits Limits
 
-	engine  engine.Engine
+	// Throttle is the share of its time, above 0 and up to 1, that a worker may
+	// search for. The zero value is no throttle. It is to be set before Run is
+	// called.
+	Throttle float64
+
 	workers int
 	log     *slog.Logger
+
+	// replacing is held while an engine is being replaced.
+	replacing sync.Mutex
 
 	// mu guards what follows and the state of every job. It is held briefly: never
 	// during a search, a verification or a log line.
 	mu      sync.Mutex
 	wake    *sync.Cond // something was queued, or the miner was closed
 	closed  bool
+	closing chan struct{}   // closed when the miner is
+	shifts  []*shift        // of all engines that there were; the last one is in service
+	broken  bool            // the last one is not, either
 	jobs    map[string]*Job // all that are known: those in running and in over
 	running []*Job          // in the order of their starts
 	queue   []*Job          // running, with nonces to lease, in turn
 	over    []*Job          // in the order of their ends
-	totals  Totals          // but for what running jobs have evaluated
+}
+
+// shift is an engine's time in service.
+type shift struct {
+	engine engine.Engine
+	totals Totals // of the jobs that began in it and are over; and its wrong nonces
 }
 
 // New returns a miner that searches with e on the given number of workers (at
 // least one) once Run is called.
 func New(e engine.Engine, workers int, log *slog.Logger) *Miner {
-	m := &Miner{engine: e, workers: workers, log: log, jobs: make(map[string]*Job)}
+	m := &Miner{
+		workers: workers,
+		log:     log,
+		closing: make(chan struct{}),
+		shifts:  []*shift{{engine: e}},
+		jobs:    make(map[string]*Job),
+	}
 	m.wake = sync.NewCond(&m.mu)
 	return m
 }
 
 // Engine returns the engine that the miner searches with.
-func (m *Miner) Engine() engine.Engine { return m.engine }
+func (m *Miner) Engine() engine.Engine {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shift().engine
+}
+
+// Working reports whether the miner takes jobs: it does not when it is shutting
+// down, or when no engine is left.
+func (m *Miner) Working() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.closed && !m.broken
+}
+
+// shift returns the present shift; mu is held.
+func (m *Miner) shift() *shift { return m.shifts[len(m.shifts)-1] }
 
 // Workers returns the number of workers.
 func (m *Miner) Workers() int { return m.workers }
@@ -87,7 +134,7 @@ func (m *Miner) Run(ctx context.Context) {
 	for worker := range m.workers {
 		workers.Go(func() { m.work(worker) })
 	}
-	<-ctx.Done()
+	m.watchOrphans(ctx)
 	m.close()
 	workers.Wait()
 }
@@ -96,6 +143,7 @@ func (m *Miner) Run(ctx context.Context) {
 func (m *Miner) close() {
 	m.mu.Lock()
 	m.closed = true
+	close(m.closing)
 	m.wake.Broadcast()
 	cancelled := slices.Clone(m.running)
 	for _, job := range cancelled {
@@ -107,8 +155,8 @@ func (m *Miner) close() {
 	}
 }
 
-// Submit starts a job. Its errors are ErrExists, ErrClosed, a [BusyError], an empty
-// range, or the engine's.
+// Submit starts a job. Its errors are ErrExists, ErrClosed, ErrNoEngine, a
+// [BusyError], an empty range, or the engine's.
 func (m *Miner) Submit(r Request) (*Job, error) {
 	if r.Received.IsZero() {
 		r.Received = time.Now()
@@ -116,27 +164,28 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 	if r.Range.Empty() {
 		return nil, errors.New("the range of nonces is empty")
 	}
-	if err := m.admit(r.ID); err != nil {
+	shift, err := m.admit(r.ID)
+	if err != nil {
 		return nil, err
 	}
-	search, err := m.engine.Prepare(r.Header, r.Threshold)
+	search, err := prepare(shift.engine, r.Header, r.Threshold)
 	if err != nil {
-		return nil, fmt.Errorf("preparing header %x for %s: %w", r.Header, m.engine.Name(), err)
+		return nil, err
 	}
 	job := &Job{
-		id:        r.ID,
+		request:   r,
 		miner:     m,
-		search:    search,
-		nonces:    r.Range,
-		started:   r.Received,
+		began:     shift,
 		done:      make(chan struct{}),
+		shift:     shift,
+		search:    search,
 		progress:  make([]engine.Progress, m.workers),
-		unleased:  r.Range,
+		unleased:  []engine.Range{r.Range},
 		leaseBits: firstLeaseBits,
 	}
 	if m.FirstNonce != nil {
 		// Whichever worker comes first: the others may never come to count.
-		first := sync.OnceFunc(func() { m.FirstNonce(time.Since(job.started)) })
+		first := sync.OnceFunc(func() { m.FirstNonce(time.Since(r.Received)) })
 		for i := range job.progress {
 			job.progress[i].NotifyFirst(first)
 		}
@@ -145,22 +194,25 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 		return nil, err
 	}
 	// In between, or the end of an easy job would be reported before its start.
-	m.log.Info("job started", "job", job.id, "engine", m.engine.Name(), "header", fmt.Sprintf("%x", r.Header),
+	m.log.Info("job started", "job", r.ID, "engine", job.Engine(), "header", fmt.Sprintf("%x", r.Header),
 		"threshold_bits", r.Threshold.BitLen(), "start", r.Range.Start.Hex(), "end", r.Range.End.Hex())
 	m.enqueue(job)
 	return job, nil
 }
 
-// admit says whether a job of that name would be taken.
-func (m *Miner) admit(id string) error {
+// admit says whether a job of that name would be taken, and in which shift.
+func (m *Miner) admit(id string) (*shift, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.admitLocked(id)
+	return m.shift(), m.admitLocked(id)
 }
 
 func (m *Miner) admitLocked(id string) error {
 	if m.closed {
 		return ErrClosed
+	}
+	if m.broken {
+		return ErrNoEngine
 	}
 	m.forget()
 	if _, known := m.jobs[id]; known {
@@ -173,10 +225,11 @@ func (m *Miner) admitLocked(id string) error {
 func (m *Miner) register(job *Job) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.admitLocked(job.id); err != nil {
+	if err := m.admitLocked(job.ID()); err != nil {
 		return err
 	}
-	m.jobs[job.id] = job
+	job.asked = time.Now()
+	m.jobs[job.ID()] = job
 	m.running = append(m.running, job)
 	return nil
 }
@@ -186,17 +239,29 @@ func (m *Miner) enqueue(job *Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if job.result.Status == Running {
+		m.enqueueLocked(job)
+	}
+}
+
+// enqueueLocked hands a running job to the workers, unless they have all of it
+// already; mu is held.
+func (m *Miner) enqueueLocked(job *Job) {
+	if len(job.unleased) > 0 && !slices.Contains(m.queue, job) {
 		m.queue = append(m.queue, job)
 		m.wake.Broadcast()
 	}
 }
 
-// Job returns the job of that name, if it is known.
+// Job returns the job of that name, if it is known. Its owner has asked about it
+// then.
 func (m *Miner) Job(id string) (*Job, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
 	job, known := m.jobs[id]
+	if known {
+		job.asked = time.Now()
+	}
 	return job, known
 }
 
@@ -218,7 +283,7 @@ func (m *Miner) Cancel(id string) (known bool) {
 // whenever a job is asked for, so nothing has to run in the meantime.
 func (m *Miner) forget() {
 	for len(m.over) > 0 && time.Since(m.over[0].ended) >= Retention {
-		delete(m.jobs, m.over[0].id)
+		delete(m.jobs, m.over[0].ID())
 		m.over[0] = nil
 		m.over = m.over[1:]
 	}
@@ -234,12 +299,15 @@ func (m *Miner) end(job *Job, result Result) bool {
 	m.running = slices.DeleteFunc(m.running, is)
 	m.queue = slices.DeleteFunc(m.queue, is)
 	m.over = append(m.over, job)
-	m.totals.add(job)
+	job.began.totals.count(job)
 	return true
 }
 
 // work is the life of one worker.
 func (m *Miner) work(worker int) {
+	// A kernel that reads or writes where it must not panics then, and ends its
+	// job and not the miner.
+	debug.SetPanicOnFault(true)
 	if m.Enter != nil {
 		m.Enter()
 	}
@@ -249,9 +317,26 @@ func (m *Miner) work(worker int) {
 			return
 		}
 		began := time.Now()
-		outcome := l.search.Search(l.Range, l.progress)
-		m.settle(l, outcome, time.Since(began))
+		outcome, err := m.search(&l)
+		rest := m.restAfter(time.Since(began))
+		m.settle(l, outcome, err, time.Since(began)+rest)
+		if rest > 0 {
+			select {
+			case <-time.After(rest):
+			case <-m.closing:
+			}
+		}
 	}
+}
+
+// restAfter returns how long a worker rests after a search for the throttle's
+// sake. As leases are cut by the time that they take with their rest, neither of
+// them is long.
+func (m *Miner) restAfter(search time.Duration) time.Duration {
+	if m.Throttle == 0 {
+		return 0
+	}
+	return time.Duration(float64(search) * (1/m.Throttle - 1))
 }
 
 // next waits for a running job with nonces to lease, and takes the next lease
@@ -267,41 +352,69 @@ func (m *Miner) next(worker int) (lease, bool) {
 	}
 	job := m.queue[0]
 	m.queue = slices.Delete(m.queue, 0, 1)
+	if job.shift != m.shift() {
+		job.shift, job.search = m.shift(), nil
+	}
 	l := job.take(worker)
-	if !job.unleased.Empty() {
+	if len(job.unleased) > 0 {
 		m.queue = append(m.queue, job)
 	}
 	return l, true
 }
 
+// search searches a lease. If the engine has changed since the job was prepared it
+// prepares it anew; so may another worker at the same time, which does no harm.
+func (m *Miner) search(l *lease) (outcome engine.Outcome, err error) {
+	if l.search == nil {
+		if l.search, err = prepare(l.shift.engine, l.job.request.Header, l.job.request.Threshold); err != nil {
+			return outcome, err
+		}
+		m.mu.Lock()
+		if l.job.shift == l.shift && l.job.result.Status == Running {
+			l.job.search = l.search
+		}
+		m.mu.Unlock()
+	}
+	err = recovered(func() { outcome = l.search.Search(l.Range, l.progress) })
+	return outcome, err
+}
+
 // settle takes a lease back and draws the consequences of how its search ended.
-func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
+// The turn is the time that it kept its worker.
+func (m *Miner) settle(l lease, outcome engine.Outcome, err error, turn time.Duration) {
 	var result Result // of the job, unless it goes on
-	switch outcome.Status {
-	case engine.Found:
+	switch {
+	case err != nil:
+		result = Result{Status: Failed, Err: err}
+	case outcome.Status == engine.Found:
 		// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
 		result = l.judge(outcome.Nonce)
-	case engine.Exhausted:
+	case outcome.Status == engine.Exhausted:
 	default:
 		// Usually the job is over, and this comes to nothing. If it is not, its
 		// nonces are lost, and it would never end.
 		result = Result{Status: Failed, Err: ErrStopped}
 	}
 	if result.Err == ErrWrongNonce {
-		m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; the job fails, and the nonce goes nowhere",
-			"job", l.job.id, "engine", m.engine.Name(), "nonce", outcome.Nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
+		m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; it goes nowhere",
+			"job", l.job.ID(), "engine", l.shift.engine.Name(), "kernel", l.shift.engine.Backend(),
+			"nonce", outcome.Nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
+		if m.replace(l) {
+			result = Result{} // the job goes on
+		}
+	}
+	if panicked, ok := errors.AsType[*PanicError](result.Err); ok {
+		m.log.Error("PANIC: the engine broke down; the job fails, the others go on", "job", l.job.ID(),
+			"engine", l.shift.engine.Name(), "kernel", l.shift.engine.Backend(), "cause", panicked.Cause, "stack", string(panicked.Stack))
 	}
 
 	m.mu.Lock()
-	if result.Err == ErrWrongNonce {
-		m.totals.Rejected++
-	}
 	l.job.leases--
-	if outcome.Status == engine.Exhausted {
-		l.job.resize(l, took)
-		if l.job.leases == 0 && l.job.unleased.Empty() {
-			result = Result{Status: Failed, Err: ErrExhausted}
-		}
+	if err == nil && outcome.Status == engine.Exhausted {
+		l.job.resize(l, turn)
+	}
+	if result.Status == Running && l.job.leases == 0 && len(l.job.unleased) == 0 {
+		result = Result{Status: Failed, Err: ErrExhausted}
 	}
 	ended := result.Status != Running && m.end(l.job, result)
 	m.mu.Unlock()
@@ -313,7 +426,11 @@ func (m *Miner) settle(l lease, outcome engine.Outcome, took time.Duration) {
 // judge checks a found nonce against the range and the reference rule. A wrong
 // nonce that the node believes costs it a block.
 func (l lease) judge(nonce u512.Uint) Result {
-	distance, ok := l.search.Verify(nonce)
+	var distance u512.Uint
+	var ok bool
+	if err := recovered(func() { distance, ok = l.search.Verify(nonce) }); err != nil {
+		return Result{Status: Failed, Err: err}
+	}
 	if !ok || nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
 		return Result{Status: Failed, Err: ErrWrongNonce}
 	}
@@ -323,7 +440,7 @@ func (l lease) judge(nonce u512.Uint) Result {
 // logEnd reports the end of a job.
 func (m *Miner) logEnd(job *Job) {
 	s := job.Snapshot()
-	attrs := []any{"job", job.id, "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(100 * time.Microsecond)}
+	attrs := []any{"job", job.ID(), "hashes", s.Evaluated, "elapsed", s.Elapsed.Round(100 * time.Microsecond)}
 	if s.Elapsed > 0 {
 		attrs = append(attrs, "hash_rate", math.Round(float64(s.Evaluated)/s.Elapsed.Seconds()))
 	}
@@ -332,6 +449,11 @@ func (m *Miner) logEnd(job *Job) {
 		attrs = append(attrs, "nonce", s.Nonce.Hex())
 	case Failed:
 		attrs = append(attrs, "reason", s.Err)
+	case Cancelled:
+		if s.Err == ErrAbandoned {
+			m.log.Warn("job abandoned: nobody has asked about it for a while", append(attrs, "patience", m.Limits.AbandonAfter)...)
+			return
+		}
 	}
 	m.log.Info("job "+s.Status.String(), attrs...)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
 )
 
 // Overview is what is known of a miner and of its jobs at one moment. All of its
@@ -13,6 +15,8 @@ type Overview struct {
 	// Time is the moment.
 	Time time.Time
 	Totals
+	// Engines are those that the miner has had, the present one last.
+	Engines []EngineOverview
 	// Running counts the jobs that are.
 	Running int
 	// Jobs are those that are known, in the order of their starts.
@@ -25,8 +29,18 @@ type Totals struct {
 	Evaluated uint64
 	// Completed, Failed and Cancelled count the jobs that are over.
 	Completed, Failed, Cancelled uint64
+	// Abandoned counts those of the cancelled that nobody asked about any more.
+	Abandoned uint64
 	// Rejected counts winners that the reference rule refused.
 	Rejected uint64
+}
+
+// EngineOverview is what an [Overview] has of one engine.
+type EngineOverview struct {
+	Engine engine.Engine
+	// Totals are those of the jobs that began with the engine, also if another one
+	// took its place, and of its own wrong nonces.
+	Totals
 }
 
 // JobOverview is what an [Overview] has of one job.
@@ -45,7 +59,7 @@ func (m *Miner) Overview() Overview {
 		o.Jobs = append(o.Jobs, job.overview(o.Time))
 	}
 	slices.SortFunc(o.Jobs, func(a, b JobOverview) int {
-		return cmp.Or(a.Job.started.Compare(b.Job.started), cmp.Compare(a.Job.id, b.Job.id))
+		return cmp.Or(a.Job.Started().Compare(b.Job.Started()), cmp.Compare(a.Job.ID(), b.Job.ID()))
 	})
 	return o
 }
@@ -64,11 +78,17 @@ func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
-	o = Overview{Time: time.Now(), Totals: m.totals, Running: len(m.running)}
+	o = Overview{Time: time.Now(), Running: len(m.running)}
+	for _, shift := range m.shifts {
+		o.Engines = append(o.Engines, EngineOverview{shift.engine, shift.totals})
+	}
 	for _, job := range m.running {
 		running := job.overview(o.Time)
-		o.Evaluated += running.Evaluated
+		o.Engines[slices.Index(m.shifts, job.began)].Evaluated += running.Evaluated
 		o.Jobs = append(o.Jobs, running)
+	}
+	for _, e := range o.Engines {
+		o.Totals.Add(e.Totals)
 	}
 	if all {
 		over = slices.Clone(m.over)
@@ -82,8 +102,8 @@ func (j *Job) overview(now time.Time) JobOverview {
 	return JobOverview{j, snapshot, counts.each}
 }
 
-// add adds a job that is over.
-func (t *Totals) add(job *Job) {
+// count adds a job that is over.
+func (t *Totals) count(job *Job) {
 	t.Evaluated += job.final.sum
 	switch job.result.Status {
 	case Completed:
@@ -92,5 +112,18 @@ func (t *Totals) add(job *Job) {
 		t.Failed++
 	case Cancelled:
 		t.Cancelled++
+		if job.result.Err == ErrAbandoned {
+			t.Abandoned++
+		}
 	}
+}
+
+// Add adds other totals.
+func (t *Totals) Add(other Totals) {
+	t.Evaluated += other.Evaluated
+	t.Completed += other.Completed
+	t.Failed += other.Failed
+	t.Cancelled += other.Cancelled
+	t.Abandoned += other.Abandoned
+	t.Rejected += other.Rejected
 }

@@ -1,6 +1,7 @@
 package mining
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -60,7 +61,7 @@ func TestEveryHashCountsOnce(t *testing.T) {
 	m.Cancel("cancelled")
 	after := m.Overview()
 	check(after)
-	if want := (Totals{after.Evaluated, 1, 1, 1, 0}); after.Totals != want || after.Running != 0 {
+	if want := (Totals{Evaluated: after.Evaluated, Completed: 1, Failed: 1, Cancelled: 1}); after.Totals != want || after.Running != 0 {
 		t.Errorf("%+v and %d running, want %+v and none", after.Totals, after.Running, want)
 	}
 	if e := exhausted.Snapshot().Evaluated; e != 50_000 {
@@ -126,24 +127,40 @@ func TestOverview(t *testing.T) {
 	})
 }
 
-// TestRejected counts wrong winners, also one of a job that is over by then.
+// TestRejected counts wrong winners, by the engine that reported them, and also
+// one of a job that is over by then.
 func TestRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, stop := start(fake{
+		wrong := fake{
 			verify: func(u512.Uint) bool { return false },
-			search: func(r engine.Range, _ *engine.Progress) engine.Outcome {
+			search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 				<-time.After(time.Second)
+				p.Advance(1)
 				return engine.Outcome{Status: engine.Found, Nonce: r.Start}
 			},
-		}, 1, nil)
+		}
+		m := New(wrong, 1, slog.New(slog.DiscardHandler))
+		spare := 1
+		m.Replace = func(engine.Engine) (engine.Engine, error) {
+			if spare == 0 {
+				return nil, errors.New("there are two engines")
+			}
+			spare--
+			return wrong, nil
+		}
+		stop := run(m)
 		defer stop()
-		<-submit(t, m, Request{ID: "failed", Range: everything}).Done()
 		submit(t, m, Request{ID: "cancelled", Range: everything})
 		<-time.After(time.Millisecond)
 		m.Cancel("cancelled")
 		<-time.After(time.Second)
-		if got, want := m.Overview().Totals, (Totals{0, 0, 1, 1, 2}); got != want {
-			t.Errorf("%+v, want %+v", got, want)
+		<-submit(t, m, Request{ID: "failed", Range: everything}).Done()
+		o := m.Overview()
+		if want := (Totals{Evaluated: 1, Failed: 1, Cancelled: 1, Rejected: 2}); o.Totals != want {
+			t.Errorf("%+v, want %+v", o.Totals, want)
+		}
+		if len(o.Engines) != 2 || o.Engines[0].Totals != (Totals{Cancelled: 1, Rejected: 1}) || o.Engines[1].Totals != (Totals{Evaluated: 1, Failed: 1, Rejected: 1}) {
+			t.Errorf("by engine: %+v", o.Engines)
 		}
 	})
 }

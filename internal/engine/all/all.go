@@ -61,6 +61,22 @@ func Pick(name string) (e engine.Engine, refused []error, err error) {
 	return pick(engines, name)
 }
 
+// After returns the fastest engine that passes its self-test, of those that come
+// after the given one: what to go on with when that one turns out to be wrong.
+func After(wrong engine.Engine) (e engine.Engine, refused []error, err error) {
+	engines, err := Engines()
+	if err != nil {
+		return nil, nil, err
+	}
+	return pick(after(engines, wrong), Auto)
+}
+
+// after returns the engines behind one, which is known by its names.
+func after(engines []engine.Engine, one engine.Engine) []engine.Engine {
+	is := func(e engine.Engine) bool { return e.Name() == one.Name() && e.Backend() == one.Backend() }
+	return engines[slices.IndexFunc(engines, is)+1:]
+}
+
 func pick(engines []engine.Engine, name string) (e engine.Engine, refused []error, err error) {
 	for _, e := range engines {
 		if name != Auto && name != e.Name() {
@@ -71,6 +87,9 @@ func pick(engines []engine.Engine, name string) (e engine.Engine, refused []erro
 			continue
 		}
 		return e, refused, nil
+	}
+	if len(refused) == 0 {
+		return nil, nil, errors.New("there is no slower engine")
 	}
 	return nil, nil, fmt.Errorf("no engine %q passes its self-test: %w", name, errors.Join(refused...))
 }

@@ -110,3 +110,18 @@ func TestRefused(t *testing.T) {
 		t.Errorf("got %v, %v from broken engines alone", e, err)
 	}
 }
+
+// TestAfter goes down the list, engine by engine, to its end.
+func TestAfter(t *testing.T) {
+	t.Setenv(KernelVariable, "portable")
+	e, _, err := Pick(Auto)
+	for _, want := range []string{"cpu-simd portable", "cpu-fast generic", "cpu-baseline math/big"} {
+		if err != nil || e.Name()+" "+e.Backend() != want {
+			t.Fatalf("%v, %v, want %s", e, err, want)
+		}
+		e, _, err = After(e)
+	}
+	if err == nil || !strings.Contains(err.Error(), "no slower engine") {
+		t.Errorf("after the last there is %v, %v", e, err)
+	}
+}
