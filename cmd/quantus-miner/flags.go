@@ -148,10 +148,24 @@ func (f *engineFlag) UnmarshalText(text []byte) error {
 // choose picks the engine. What is wrong with a faster one, the log is told.
 func (f engineFlag) choose(log *slog.Logger) (engine.Engine, error) {
 	e, refused, err := f.pick()
+	logRefused(log, refused)
+	return e, err
+}
+
+// replace returns what a miner asks for another engine when the one that it has
+// turns out to be wrong.
+func replace(log *slog.Logger) func(wrong engine.Engine) (engine.Engine, error) {
+	return func(wrong engine.Engine) (engine.Engine, error) {
+		e, refused, err := all.After(wrong)
+		logRefused(log, refused)
+		return e, err
+	}
+}
+
+func logRefused(log *slog.Logger, refused []error) {
 	for _, err := range refused {
 		log.Error("an engine does not work here and is not used; please report this", "err", err)
 	}
-	return e, err
 }
 
 // enginesFlag is a list of engines.
@@ -210,3 +224,22 @@ func (f *countFlag) UnmarshalText(text []byte) error {
 	*f = countFlag(x)
 	return nil
 }
+
+// throttleFlag is a share of time, in percent; 0 stands for all of it, too.
+type throttleFlag int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *throttleFlag) UnmarshalText(text []byte) error {
+	x, err := strconv.Atoi(strings.TrimSuffix(string(text), "%"))
+	if err != nil || x < 1 || x > 100 {
+		return errors.New("must be a share of time from 1% to 100%")
+	}
+	*f = throttleFlag(x)
+	return nil
+}
+
+// share returns the share of time, up to 1.
+func (f throttleFlag) share() float64 { return float64(f) / 100 }
+
+// String returns the flag as it is given.
+func (f throttleFlag) String() string { return fmt.Sprintf("%d%%", int(f)) }

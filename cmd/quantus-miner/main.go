@@ -83,7 +83,12 @@ func (e exitError) Error() string {
 func (e exitError) Unwrap() error { return e.err }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// A terminal that is closed ends the miner as cleanly, unless nohup says otherwise.
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	// The first signal asks to stop; a second one, unhandled, ends the process.
 	context.AfterFunc(ctx, stop)
 	s := streams{os.Stdout, os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))}

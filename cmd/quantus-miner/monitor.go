@@ -16,9 +16,9 @@ import (
 
 // newMonitor returns the exporter of a sampler's miner, and a server of all that
 // shows how the miner does. The miner is ready until ctx is done.
-func newMonitor(ctx context.Context, sampler *hashrate.Sampler, cpus int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, log *slog.Logger) (*metrics.Exporter, *http.Server) {
 	miner := sampler.Miner()
-	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, cpus)
+	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exporter.Handler(log))
@@ -30,7 +30,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, cpus int, log *s
 		Arch:     runtime.GOARCH,
 		CPU:      cpuName(),
 		Workers:  miner.Workers(),
-		CPUs:     cpus,
+		CPUs:     setup.CPUs,
 		Started:  float64(time.Now().Unix()),
 	}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {

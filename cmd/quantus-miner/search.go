@@ -61,7 +61,7 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return exitError{exitNoAnswer, err}
 	}
-	snapshot, err := c.search(ctx, s, e, log)
+	snapshot, e, err := c.search(ctx, s, e, log)
 	if err != nil {
 		return exitError{exitNoAnswer, err}
 	}
@@ -107,9 +107,11 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 	return nil
 }
 
-// search runs the search as the only job of a miner.
-func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log *slog.Logger) (mining.Snapshot, error) {
+// search runs the search as the only job of a miner. It also returns the engine
+// that came to its end, which is another one if the given one was wrong.
+func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log *slog.Logger) (mining.Snapshot, engine.Engine, error) {
 	miner := mining.New(e, int(c.Workers), log)
+	miner.Replace = replace(log)
 	job, err := miner.Submit(mining.Request{
 		ID:        "search",
 		Header:    c.Header,
@@ -117,7 +119,7 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 		Range:     engine.Range{Start: u512.Uint(c.Start), End: u512.Uint(c.End)},
 	})
 	if err != nil {
-		return mining.Snapshot{}, fmt.Errorf("starting the search: %w", err)
+		return mining.Snapshot{}, e, fmt.Errorf("starting the search: %w", err)
 	}
 	ctx, finish := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -125,7 +127,7 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 	watch(job, s)
 	finish()
 	running.Wait()
-	return job.Snapshot(), nil
+	return job.Snapshot(), miner.Engine(), nil
 }
 
 // watch waits for the end of a job, which it shows the progress of on a terminal.

@@ -89,12 +89,17 @@ func TestSearchInterrupted(t *testing.T) {
 // TestSearchWithWrongEngine: that no valid nonce is there must not be concluded
 // from an engine that errs.
 func TestSearchWithWrongEngine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out, log, err := runSearch(t.Context(), scripted{ends: engine.Outcome{Status: engine.Found, Nonce: u512.From64(6)}}, false)
-		if codeOf(err) != exitNoAnswer || !strings.HasPrefix(out, "failed after 0 nonces") || !strings.Contains(log, "WRONG NONCE") {
-			t.Errorf("%v\n%s%s", err, out, log)
-		}
-	})
+	out, log, err := runSearch(t.Context(), scripted{ends: engine.Outcome{Status: engine.Found, Nonce: u512.From64(6)}}, false)
+	if codeOf(err) != exitNo || !strings.HasPrefix(out, "exhausted after 99,999 nonces") || strings.Contains(out, "scripted") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if !strings.Contains(log, "WRONG NONCE") || !strings.Contains(log, "ENGINE OUT OF SERVICE") {
+		t.Error(log)
+	}
+	out, _, err = runSearch(t.Context(), scripted{}, false)
+	if codeOf(err) != exitNoAnswer || !strings.HasPrefix(out, "failed after 0 nonces") {
+		t.Errorf("by an engine that gave up: %v\n%s", err, out)
+	}
 }
 
 // TestInterrupted stops commands by the signal that main turns into the end of

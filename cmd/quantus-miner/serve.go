@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
+	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/priority"
 )
@@ -32,6 +34,22 @@ type serveCmd struct {
 	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
 	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
 	minerFlags
+	schedulingFlags
+	jobFlags
+}
+
+// schedulingFlags say how the workers share the machine with others.
+type schedulingFlags struct {
+	Priority priority.Class  `group:"Sharing the machine:" env:"MINER_PRIORITY" default:"low" placeholder:"CLASS" help:"Priority of the worker threads: idle (only what nobody else wants), low, the default, or normal. On Linux."`
+	Affinity priority.CPUSet `group:"Sharing the machine:" env:"MINER_AFFINITY" placeholder:"CPUS" help:"CPUs that the worker threads may use, such as 0-3,8; no more workers run than there are in the list. On Linux."`
+	Throttle throttleFlag    `group:"Sharing the machine:" env:"MINER_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each worker may search for, such as 50%."`
+}
+
+// jobFlags bound the jobs.
+type jobFlags struct {
+	MaxRunning   countFlag    `group:"Limits:" env:"MINER_MAX_RUNNING" default:"64" placeholder:"N" help:"Jobs that may run at the same time, ${default} by default. They share the workers."`
+	MaxJobs      countFlag    `group:"Limits:" env:"MINER_MAX_JOBS" default:"4096" placeholder:"N" help:"Jobs that may be known, ${default} by default: those that run, and those that ended within the last five minutes."`
+	AbandonAfter intervalFlag `group:"Limits:" env:"MINER_ABANDON_AFTER" default:"5m" placeholder:"TIME" help:"Time after which a job is given up that nobody asks about, ${default} by default; 0 for never."`
 }
 
 // Validate implements the parser's check of the command as a whole.
@@ -39,7 +57,18 @@ func (c *serveCmd) Validate() error {
 	if c.MetricsHost != nil && c.MetricsPort == nil {
 		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
 	}
+	if err := c.Affinity.Check(); err != nil {
+		return fmt.Errorf("--affinity: %w", err)
+	}
 	return nil
+}
+
+// workers returns how many workers are to run.
+func (c *serveCmd) workers() int {
+	if cpus := c.Affinity.Len(); cpus > 0 {
+		return min(int(c.Workers), cpus)
+	}
+	return int(c.Workers)
 }
 
 // spareThreads is the number of threads that are kept for what is not mining:
@@ -64,8 +93,14 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	svc := service{
-		engine:      e,
-		workers:     int(c.Workers),
+		engine:     e,
+		workers:    c.workers(),
+		scheduling: c.schedulingFlags,
+		limits: mining.Limits{
+			Running:      int(c.MaxRunning),
+			Known:        int(c.MaxJobs),
+			AbandonAfter: time.Duration(c.AbandonAfter),
+		},
 		cpus:        effectiveCPUs(),
 		reportEvery: time.Duration(c.ReportEvery),
 		log:         log,
@@ -86,7 +121,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		log.Info("serving metrics and a live page", "page", "http://"+svc.metrics.Addr().String())
 	}
 	log.Info("serving the node's API", "url", "http://"+svc.api.Addr().String(), "engine", e.Name(),
-		"kernel", e.Backend(), "workers", int(c.Workers), "version", version())
+		"kernel", e.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
+		"throttle", c.Throttle, "version", version())
 	if err := svc.run(ctx); err != nil {
 		return err
 	}
@@ -108,6 +144,8 @@ func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (ne
 type service struct {
 	engine      engine.Engine
 	workers     int
+	scheduling  schedulingFlags // the zero value is the default
+	limits      mining.Limits
 	cpus        int // that this process may use
 	api         net.Listener
 	metrics     net.Listener  // nil for none
@@ -134,7 +172,7 @@ func (s service) run(ctx context.Context) error {
 	var monitor *http.Server
 	if s.metrics != nil {
 		sampler := hashrate.NewSampler(miner)
-		exporter, server := newMonitor(ctx, sampler, s.cpus, s.log)
+		exporter, server := newMonitor(ctx, sampler, s.setup(), s.log)
 		miner.FirstNonce, observer, monitor = exporter.FirstNonce, exporter, server
 		g.Go(func() error {
 			sampler.Run(ctx)
@@ -165,18 +203,28 @@ func (s service) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// newMiner returns a miner whose workers let requests go first.
+// newMiner returns a miner whose workers are scheduled as they are to be.
 func (s service) newMiner() *mining.Miner {
 	miner := mining.New(s.engine, s.workers, s.log)
+	miner.Limits = s.limits
+	miner.Throttle = s.scheduling.Throttle.share()
+	miner.Replace = replace(s.log)
 	var refused sync.Once
 	miner.Enter = func() {
-		if err := priority.Enter(priority.Low, priority.CPUSet{}); err != nil {
-			refused.Do(func() {
-				s.log.Info("workers mine with the priority of requests, which may wait for them", "error", err)
-			})
+		if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
+			refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
 		}
 	}
 	return miner
+}
+
+// setup returns what the metrics tell of how the miner is set up.
+func (s service) setup() metrics.Setup {
+	return metrics.Setup{
+		CPUs:     s.cpus,
+		Priority: s.scheduling.Priority.String(),
+		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
+	}
 }
 
 // serve runs a server until it is shut down.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"strconv"
 	"sync"
 
@@ -14,7 +15,7 @@ import (
 // job's series come from the sample, they are gone when the job is forgotten.
 type collector struct {
 	sampler *hashrate.Sampler
-	cpus    int
+	setup   Setup
 
 	mu sync.Mutex
 	// over holds the metrics of the jobs that are over, which do not change any
@@ -34,6 +35,8 @@ var (
 	rejected       = desc("miner_candidates_rejected_total", "Winners that failed the reference check.", "engine")
 	workers        = desc("miner_workers", "Worker threads.")
 	effectiveCPUs  = desc("miner_effective_cpus", "CPUs that this process may use.")
+	scheduling     = desc("miner_worker_scheduling_info", "How the worker threads are scheduled: their priority, and the CPUs that they may use; always 1.", "priority", "affinity")
+	throttle       = desc("miner_throttle_ratio", "Share of its time that a worker may search for; 1 is no throttle.")
 	engineInfo     = desc("miner_engine_info", "The engine in use, and the code that does its arithmetic; always 1.", "engine", "backend")
 	jobStatus      = desc("miner_job_status", "1 for the status that a job has, 0 for the others.", "engine", "job_id", "status")
 	jobHashes      = desc("miner_job_hashes_total", "Nonces evaluated in a job.", "engine", "job_id")
@@ -41,7 +44,7 @@ var (
 	threadHashes   = desc("miner_thread_hashes_total", "Nonces evaluated in a job by one thread.", "engine", "job_id", "thread_id")
 	threadHashRate = desc("miner_thread_hash_rate", "Nonces evaluated per second in a running job by one thread, smoothed.", "engine", "job_id", "thread_id")
 	exported       = []*prometheus.Desc{
-		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, hashRate, rejected, workers, effectiveCPUs,
+		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
 		engineInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
 	}
 )
@@ -67,7 +70,9 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	}
 
 	gauge(workers, float64(c.sampler.Miner().Workers()))
-	gauge(effectiveCPUs, float64(c.cpus))
+	gauge(effectiveCPUs, float64(c.setup.CPUs))
+	gauge(scheduling, 1, c.setup.Priority, c.setup.Affinity)
+	gauge(throttle, cmp.Or(c.sampler.Miner().Throttle, 1))
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,6 +17,15 @@ import (
 // Build says what program this is.
 type Build struct{ Version, Revision string }
 
+// Setup says how the miner was set up, on which machine.
+type Setup struct {
+	// CPUs is the number of CPUs that the process may use.
+	CPUs int
+	// Priority is the class of the workers' threads, and Affinity the CPUs that they
+	// may use, as operators know them.
+	Priority, Affinity string
+}
+
 // Exporter holds the metrics of one miner, in a registry of its own.
 type Exporter struct {
 	registry *prometheus.Registry
@@ -38,9 +47,8 @@ var answers = map[string][]int{
 	"other":  {http.StatusNotFound},
 }
 
-// New returns the exporter of a sampler's miner, on a machine where the process
-// may use that many CPUs.
-func New(sampler *hashrate.Sampler, build Build, cpus int) *Exporter {
+// New returns the exporter of a sampler's miner.
+func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 	e := &Exporter{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -81,7 +89,7 @@ func New(sampler *hashrate.Sampler, build Build, cpus int) *Exporter {
 	})
 	buildInfo.Set(1)
 	e.registry.MustRegister(together{
-		&collector{sampler: sampler, cpus: cpus}, e.requests, e.mine, e.start, e.pickup, buildInfo,
+		&collector{sampler: sampler, setup: setup}, e.requests, e.mine, e.start, e.pickup, buildInfo,
 		&seldom{Collector: together{
 			collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

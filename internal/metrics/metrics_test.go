@@ -45,7 +45,7 @@ func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)
 	synctest.Test(t, func(t *testing.T) {
 		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
 		s := hashrate.NewSampler(m)
-		exporter := New(s, Build{"v1.2.3", "abcdef"}, 4)
+		exporter := New(s, Build{"v1.2.3", "abcdef"}, Setup{CPUs: 4, Priority: "low", Affinity: "0-3"})
 		m.FirstNonce = exporter.FirstNonce
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -184,13 +184,12 @@ func TestReplaced(t *testing.T) {
 		<-submit(t, m, "first", 1, 1000).Done()
 		<-submit(t, m, "second", 1, 1000).Done()
 		_, families := scrape(t, e)
-		for name, want := range map[string]map[string]float64{
-			"miner_candidates_rejected_total": {"wrong": 1, "paced": 0},
-			"miner_engine_info":               {"clock paced": 1},
-		} {
-			if diff := cmp.Diff(want, values(families, name)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", name, diff)
-			}
+		if diff := cmp.Diff(map[string]float64{"clock paced": 1}, values(families, "miner_engine_info")); diff != "" {
+			t.Errorf("the engine (-want +got):\n%s", diff)
+		}
+		// Each of the two workers may have come to a wrong one.
+		if rejected := values(families, "miner_candidates_rejected_total"); rejected["wrong"] < 1 || rejected["paced"] != 0 {
+			t.Errorf("rejected: %v", rejected)
 		}
 		byEngine := values(families, "miner_jobs_by_engine_total")
 		if byEngine["wrong completed"] != 1 || byEngine["paced completed"] != 1 || values(families, "miner_jobs_total")["completed"] != 2 {
@@ -493,7 +492,7 @@ func BenchmarkScrape(b *testing.B) {
 					m.Cancel(fmt.Sprintf("job %036d", i))
 				}
 			}
-			handler := New(hashrate.NewSampler(m), Build{}, 64).Handler(log)
+			handler := New(hashrate.NewSampler(m), Build{}, Setup{CPUs: 64}).Handler(log)
 			for b.Loop() {
 				w := httptest.NewRecorder()
 				r := httptest.NewRequest("GET", "/metrics", nil)
