@@ -180,7 +180,7 @@ func (s service) run(ctx context.Context) error {
 		})
 		g.Go(func() error { return serve(monitor, s.metrics, "metrics") })
 	}
-	server := httpapi.NewServer(httpapi.New(miner, s.log, observer), s.log)
+	server := httpapi.NewServer(httpapi.New(miner, s.log, observer, httpapi.Limits{}), s.log, httpapi.Limits{})
 	g.Go(func() error {
 		miner.Run(ctx)
 		return nil

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -117,25 +120,48 @@ func (c *contract) template(path string) string {
 	return template
 }
 
+// answer is what a request was answered with.
+type answer struct {
+	code   int
+	header http.Header
+	body   map[string]any
+}
+
 // check holds an answer to the contract.
-func (c *contract) check(t *testing.T, path string, code int, body any) {
+func (c *contract) check(t *testing.T, path string, a answer) {
 	t.Helper()
 	template := c.template(path)
 	if template == "" {
-		if code != http.StatusNotFound {
-			t.Errorf("%s is not in the contract, and was answered with %d", path, code)
+		if a.code != http.StatusNotFound && a.code != http.StatusRequestHeaderFieldsTooLarge && a.code != http.StatusServiceUnavailable {
+			t.Errorf("%s is not in the contract, and was answered with %d", path, a.code)
 		}
 		return
 	}
-	response := c.operation(t, template).Responses.Status(code)
+	response := c.operation(t, template).Responses.Status(a.code)
 	if response == nil {
-		t.Errorf("the contract has no answer %d to %s", code, template)
+		t.Errorf("the contract has no answer %d to %s", a.code, template)
 		return
 	}
-	if err := response.Value.Content.Get("application/json").Schema.Value.VisitJSON(body); err != nil {
-		t.Errorf("answer %d to %s: %v", code, template, err)
+	if err := response.Value.Content.Get("application/json").Schema.Value.VisitJSON(a.body); err != nil {
+		t.Errorf("answer %d to %s: %v", a.code, template, err)
 	}
-	delete(c.open, fmt.Sprint(template, " ", code))
+	const retryAfter = "Retry-After"
+	value := a.header.Get(retryAfter)
+	switch header := response.Value.Headers[retryAfter]; {
+	case header == nil && value != "":
+		t.Errorf("answer %d to %s has an undocumented %s: %s", a.code, template, retryAfter, value)
+	case value != "":
+		seconds, err := strconv.Atoi(value)
+		if err == nil {
+			err = header.Value.Schema.Value.VisitJSON(seconds)
+		}
+		if err != nil {
+			t.Errorf("answer %d to %s: %s: %s: %v", a.code, template, retryAfter, value, err)
+		}
+	case header != nil && header.Value.Required:
+		t.Errorf("answer %d to %s lacks %s", a.code, template, retryAfter)
+	}
+	delete(c.open, fmt.Sprint(template, " ", a.code))
 }
 
 // checkMine holds a refusal of a body to what the contract says of bodies.
@@ -184,7 +210,7 @@ func TestContract(t *testing.T) {
 	c := loadContract(t)
 	miner := startMiner(t, fast.Engine{})
 	observer := new(witness)
-	service := New(miner, slog.New(slog.DiscardHandler), observer)
+	service := New(miner, slog.New(slog.DiscardHandler), observer, Limits{})
 	closed := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler))
 	ended, end := context.WithCancel(context.Background())
 	end()
@@ -210,6 +236,7 @@ func TestContract(t *testing.T) {
 	submit("to cancel", u512.Uint{}, one, u512.Max())
 
 	work := one.PaddedHex()
+	long := strings.Repeat("x", DefaultJobID)
 	z128, f128 := strings.Repeat("0", 128), strings.Repeat("f", 128)
 	refused := func(id, message string) string {
 		return fmt.Sprintf(`{"status":"error","job_id":%q,"message":%q}`, id, message)
@@ -240,6 +267,10 @@ func TestContract(t *testing.T) {
 		{name: "no Content-Type", path: "/mine", contentType: "-", body: mineBody("a7"), code: 200, want: `{"status":"accepted","job_id":"a7"}`},
 
 		{name: "empty job_id", path: "/mine", body: mineBody("", "mining_hash", `"x"`), code: 400, want: refused("", "job_id cannot be empty")},
+		{name: "job_id as long as can be", path: "/mine", body: mineBody(long, "distance_threshold", `"0"`), code: 200, want: `{"status":"accepted","job_id":"` + long + `"}`},
+		{name: "job_id too long", path: "/mine", body: mineBody(long+"x", "mining_hash", `"x"`), code: 400, want: refused("", "job_id must not exceed 256 bytes")},
+		{name: "job_id of too many bytes", path: "/mine", body: mineBody(strings.Repeat("é", DefaultJobID/2) + "x"), code: 400, want: refused("", "job_id must not exceed 256 bytes")},
+		{name: "job_id too long for what is missing", path: "/mine", body: mineBody(long+"x", "nonce_end", ""), code: 400, want: refused("", "missing field `nonce_end`")},
 		{name: "short hash", path: "/mine", body: mineBody("b", "mining_hash", `"zz"`, "distance_threshold", `""`), code: 400, want: refused("b", "mining_hash must be 64 hex characters")},
 		{name: "hash with a prefix", path: "/mine", body: mineBody("b", "mining_hash", `"0x`+strings.Repeat("00", 32)+`"`), code: 400, want: refused("b", "mining_hash must be 64 hex characters")},
 		{name: "hash not hex", path: "/mine", body: mineBody("b", "mining_hash", `"`+strings.Repeat("0g", 32)+`"`, "distance_threshold", `""`), code: 400, want: refused("b", "mining_hash must be valid hex")},
@@ -270,8 +301,8 @@ func TestContract(t *testing.T) {
 		{name: "half a body", path: "/mine", body: mineBody("b")[:100], code: 400, want: refused("", "*")},
 		{name: "a body and more", path: "/mine", body: mineBody("b") + "x", code: 400, want: refused("", "*")},
 		{name: "not UTF-8", path: "/mine", body: strings.Replace(mineBody("b"), `"b"`, "\"\xff\"", 1), code: 400, want: refused("", "*")},
-		{name: "as large as can be", path: "/mine", body: mineBody("b", "nonce_end", "5") + strings.Repeat(" ", MaxBody-len(mineBody("b", "nonce_end", "5"))), code: 400, want: refused("b", "field `nonce_end` must be a string")},
-		{name: "too large", path: "/mine", body: mineBody("b") + strings.Repeat(" ", MaxBody+1-len(mineBody("b"))), code: 413, want: refused("", "the body must not exceed 8192 bytes")},
+		{name: "as large as can be", path: "/mine", body: mineBody("b", "nonce_end", "5") + strings.Repeat(" ", DefaultBody-len(mineBody("b", "nonce_end", "5"))), code: 400, want: refused("b", "field `nonce_end` must be a string")},
+		{name: "too large", path: "/mine", body: mineBody("b") + strings.Repeat(" ", DefaultBody+1-len(mineBody("b"))), code: 413, want: refused("", "the body must not exceed 8192 bytes")},
 		{name: "JSON with half a parameter", path: "/mine", contentType: "application/json;charset", body: mineBody("a8"), code: 200, want: `{"status":"accepted","job_id":"a8"}`},
 		{name: "JSON by its suffix", path: "/mine", contentType: "application/vnd.x+json", body: mineBody("a9"), code: 200, want: `{"status":"accepted","job_id":"a9"}`},
 		{name: "not JSON", path: "/mine", contentType: "text/plain", body: mineBody("b"), code: 415, want: refused("", "Content-Type must be application/json")},
@@ -284,6 +315,8 @@ func TestContract(t *testing.T) {
 		{name: "failed", path: "/result/failed", code: 200, want: `{"status":"failed","job_id":"failed","nonce":null,"work":null,"hash_count":5}`},
 		{name: "cancelled", path: "/result/cancelled", code: 200, want: known("cancelled", "cancelled")},
 		{name: "unknown result", path: "/result/no", code: 404, want: notFound},
+		{name: "result of a longest name", path: "/result/" + strings.Repeat("%78", DefaultJobID), code: 200, want: known(long, "running")},
+		{name: "result of too long a name", path: "/result/" + long + "x", code: 404, want: strings.Replace(notFound, `"no"`, `"`+long+`x"`, 1)},
 		{name: "POST /result", method: "POST", path: "/result/running", code: 405, want: `{"status":"error","job_id":"running","nonce":null,"work":null,"hash_count":0,"elapsed_time":0,"message":"method not allowed: use GET"}`},
 		{name: "job ..", path: "/result/..", code: 200, want: known("..", "failed")},
 		{name: "job .", path: "/result/%2e", code: 200, want: known(".", "failed")},
@@ -299,6 +332,7 @@ func TestContract(t *testing.T) {
 		{name: "cancel a completed job", path: "/cancel/completed", code: 200, want: `{"status":"cancelled","job_id":"completed"}`},
 		{name: "which stays completed", path: "/result/completed", code: 200, want: `{"status":"completed","job_id":"completed","nonce":"1","work":"` + work + `","hash_count":1}`},
 		{name: "cancel an unknown job", path: "/cancel/no", code: 404, want: `{"status":"not_found","job_id":"no","message":"Job not found"}`},
+		{name: "cancel too long a name", path: "/cancel/" + long + "x", code: 404, want: `{"status":"not_found","job_id":"` + long + `x","message":"Job not found"}`},
 		{name: "GET /cancel", method: "GET", path: "/cancel/running", code: 405, want: refused("running", "method not allowed: use POST")},
 
 		// Any other path.
@@ -318,21 +352,22 @@ func TestContract(t *testing.T) {
 				}
 			}
 			observer.answers = nil
-			code, got := ask(t, service, row.method, row.path, row.contentType, row.body)
+			answer := ask(t, service, row.method, row.path, row.contentType, row.body)
 			if want := []string{fmt.Sprint(c.endpoint(row.path), " ", row.code)}; !cmp.Equal(observer.answers, want) {
 				t.Errorf("the observer was told %q, want %q", observer.answers, want)
 			}
-			if code != row.code {
-				t.Errorf("code %d, want %d", code, row.code)
+			if answer.code != row.code {
+				t.Errorf("code %d, want %d", answer.code, row.code)
 			}
-			c.check(t, row.path, code, got)
+			c.check(t, row.path, answer)
 			if row.path == "/mine" {
-				c.checkMine(t, row.body, code == http.StatusOK)
+				c.checkMine(t, row.body, answer.code == http.StatusOK)
 			}
 			var want map[string]any
 			if err := json.Unmarshal([]byte(row.want), &want); err != nil {
 				t.Fatal(err)
 			}
+			got := answer.body
 			for _, open := range []string{"hash_count", "elapsed_time"} {
 				if _, fixed := want[open]; !fixed {
 					delete(got, open)
@@ -349,17 +384,82 @@ func TestContract(t *testing.T) {
 	}
 
 	t.Run("an engine out of order", func(t *testing.T) {
-		code, got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler), nil), "POST", "/mine", "", mineBody("a"))
-		if c.check(t, "/mine", code, got); code != 500 || got["job_id"] != "a" {
-			t.Errorf("%d %v", code, got)
+		got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler), nil, Limits{}), "POST", "/mine", "", mineBody("a"))
+		if c.check(t, "/mine", got); got.code != 500 || got.body["job_id"] != "a" {
+			t.Errorf("%d %v", got.code, got.body)
 		}
 	})
 	t.Run("shutting down", func(t *testing.T) {
-		code, got := ask(t, New(closed, slog.New(slog.DiscardHandler), nil), "POST", "/mine", "", mineBody("a"))
-		if c.check(t, "/mine", code, got); code != 503 || got["job_id"] != "a" {
-			t.Errorf("%d %v", code, got)
+		got := ask(t, New(closed, slog.New(slog.DiscardHandler), nil, Limits{}), "POST", "/mine", "", mineBody("a"))
+		if c.check(t, "/mine", got); got.code != 503 || got.body["job_id"] != "a" || got.header.Get("Retry-After") != "" {
+			t.Errorf("%d %v", got.code, got)
 		}
 	})
+	t.Run("too many jobs", func(t *testing.T) {
+		busy := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler)) // which nobody runs
+		busy.Limits.Running = 1
+		witness := new(witness)
+		api := New(busy, slog.New(slog.DiscardHandler), witness, Limits{})
+		ask(t, api, "POST", "/mine", "", mineBody("a"))
+		got := ask(t, api, "POST", "/mine", "", mineBody("b"))
+		want := map[string]any{"status": "error", "job_id": "b", "message": "too many jobs are running, 1: cancel one, or wait for one to end"}
+		if c.check(t, "/mine", got); got.code != 429 || got.header.Get("Retry-After") != "1" || !cmp.Equal(got.body, want) {
+			t.Errorf("%d %v", got.code, got)
+		}
+		if want := []string{"mine 200", "mine 429"}; !cmp.Equal(witness.answers, want) {
+			t.Errorf("the observer was told %q, want %q", witness.answers, want)
+		}
+	})
+	t.Run("a body that is slow", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			witness := new(witness)
+			conn := dial(t, serve(t, closed, witness, Limits{}))
+			got := exchange(t, conn, "POST /mine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+			want := map[string]any{"status": "error", "job_id": "", "message": "the body must arrive within 10s"}
+			if c.check(t, "/mine", got); got.code != 408 || !cmp.Equal(got.body, want) {
+				t.Errorf("%d %v", got.code, got)
+			}
+			if want := []string{"mine 408"}; !cmp.Equal(witness.answers, want) {
+				t.Errorf("the observer was told %q, want %q", witness.answers, want)
+			}
+		})
+	})
+	for _, refusal := range []struct {
+		name, header   string
+		code           int
+		taken          int // connections
+		message        string
+		closed, pauses bool
+	}{
+		{name: "header too large", header: "X: " + strings.Repeat("x", DefaultHeader) + "\r\n", code: 431, message: "the header must not exceed 8192 bytes"},
+		{name: "too many connections", taken: 1, code: 503, message: "too many connections are open: close those that are not needed, or come again", closed: true, pauses: true},
+	} {
+		for _, request := range []string{"POST /mine", "GET /mine", "GET /result/completed", "POST /result/completed", "POST /cancel/running", "GET /", "OPTIONS *"} {
+			t.Run(refusal.name+", "+request, func(t *testing.T) {
+				witness := new(witness)
+				listener := serve(t, miner, witness, Limits{Connections: 1})
+				for range refusal.taken {
+					dial(t, listener)
+				}
+				got := exchange(t, dial(t, listener), request+" HTTP/1.1\r\nHost: x\r\n"+refusal.header+"\r\n")
+				_, path, _ := strings.Cut(request, " ")
+				c.check(t, path, got)
+				want := map[string]any{"status": "error", "job_id": "", "message": refusal.message}
+				if c.endpoint(path) == "result" {
+					maps.Copy(want, map[string]any{"nonce": nil, "work": nil, "hash_count": 0., "elapsed_time": 0.})
+				}
+				if got.code != refusal.code || !cmp.Equal(got.body, want) {
+					t.Errorf("%d %v, want %d %v", got.code, got.body, refusal.code, want)
+				}
+				if closed, pauses := got.header.Get("Connection") == "close", got.header.Get("Retry-After") == "1"; closed != refusal.closed || pauses != refusal.pauses {
+					t.Errorf("header %v", got.header)
+				}
+				if want := []string{fmt.Sprint(c.endpoint(path), " ", refusal.code)}; !cmp.Equal(witness.answers, want) {
+					t.Errorf("the observer was told %q, want %q", witness.answers, want)
+				}
+			})
+		}
+	}
 	// Several rows fetched the one result that there is.
 	if s := completed.Snapshot(); len(observer.fetched) != 1 || observer.fetched[0] <= 0 || observer.fetched[0] > time.Since(completed.Started().Add(s.Elapsed)) {
 		t.Errorf("the observer was told of results that had waited for %v, want one", observer.fetched)
@@ -374,7 +474,7 @@ func TestContract(t *testing.T) {
 
 // ask sends a request as it is, past any cleaning of paths by a client. An
 // empty contentType is JSON's, "-" is none.
-func ask(t *testing.T, handler http.Handler, method, path, contentType, body string) (code int, answer map[string]any) {
+func ask(t *testing.T, handler http.Handler, method, path, contentType, body string) answer {
 	t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	switch contentType {
@@ -386,23 +486,30 @@ func ask(t *testing.T, handler http.Handler, method, path, contentType, body str
 	}
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
-	if got := w.Header().Get("Allow"); (got != "") != (w.Code == http.StatusMethodNotAllowed) {
-		t.Errorf("%d with Allow: %q", w.Code, got)
+	return read(t, w.Result())
+}
+
+// read reads an answer.
+func read(t *testing.T, response *http.Response) answer {
+	t.Helper()
+	a := answer{code: response.StatusCode, header: response.Header}
+	if got := a.header.Get("Allow"); (got != "") != (a.code == http.StatusMethodNotAllowed) {
+		t.Errorf("%d with Allow: %q", a.code, got)
 	}
-	if got := w.Header().Get("Content-Type"); got != "application/json" {
+	if got := a.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type of the answer: %q", got)
 	}
-	raw, err := io.ReadAll(w.Body)
+	raw, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
+	if err := json.Unmarshal(raw, &a.body); err != nil {
 		t.Fatalf("the answer is no JSON object: %v\n%s", err, raw)
 	}
 	if bytes.Contains(raw, []byte(`"message":null`)) || bytes.Contains(raw, []byte(`"elapsed_time":null`)) {
 		t.Errorf("a null that the node cannot decode: %s", raw)
 	}
-	return w.Code, answer
+	return a
 }
 
 // TestContractFileMatchesLimits keeps the figures in the contract's prose true.
@@ -411,7 +518,20 @@ func TestContractFileMatchesLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("%d KiB", MaxBody>>10); strings.Count(string(text), want) != 2 {
-		t.Errorf("the limit of the body, %s, is not what the contract says", want)
+	prose := strings.Join(strings.Fields(string(text)), " ")
+	for figure, times := range map[string]int{
+		fmt.Sprintf("At most %d KiB", DefaultBody>>10):                                                  1,
+		fmt.Sprintf("The body is larger than %d KiB", DefaultBody>>10):                                  1,
+		fmt.Sprintf("fields have %d KiB together", DefaultHeader>>10):                                   1,
+		fmt.Sprintf("The request line and the header fields are larger than %d KiB", DefaultHeader>>10): 3,
+		fmt.Sprintf("maxLength: %d ", DefaultJobID):                                                     1,
+		fmt.Sprintf("at most %d bytes in UTF-8", DefaultJobID):                                          1,
+		fmt.Sprintf("Up to %d connections", DefaultConnections):                                         1,
+		fmt.Sprintf("A request has to arrive within %.0f s;", DefaultRequest.Seconds()):                 1,
+		fmt.Sprintf("did not arrive within %.0f s ", DefaultRequest.Seconds()):                          1,
+	} {
+		if got := strings.Count(prose, figure); got != times {
+			t.Errorf("the contract says %d times, and not %d, %q", got, times, figure)
+		}
 	}
 }

@@ -6,5 +6,5 @@
 // refusals included, has a JSON body of the shape that the node expects from
 // the endpoint it called. (What is no HTTP to begin with, net/http answers by
 // itself, in plain text: the node sends no such thing.) Start with [New]; request.go is what the node sends,
-// response.go what it gets.
+// response.go what it gets, limits.go how much of it.
 package httpapi

@@ -5,28 +5,25 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 )
-
-// MaxBody is the largest body of a request, in bytes. A job of the node's is
-// about 600.
-const MaxBody = 8 << 10
-
-// maxHeader is the largest header of a request, in bytes, with its path: room for
-// every job ID that a body can hold, even if each of its bytes is escaped (%41).
-const maxHeader = 3*MaxBody + 8<<10
 
 // api serves the endpoints for one miner.
 type api struct {
 	miner    *mining.Miner
 	log      *slog.Logger
 	observer Observer // or nil
+	limits   Limits   // none of them zero
 }
 
 // Observer is told what happens at the API.
@@ -40,26 +37,31 @@ type Observer interface {
 }
 
 // New returns the API of a miner. The observer may be nil.
-func New(miner *mining.Miner, log *slog.Logger, observer Observer) http.Handler {
-	return api{miner, log, observer}
+func New(miner *mining.Miner, log *slog.Logger, observer Observer, limits Limits) http.Handler {
+	return api{miner, log, observer, limits.orDefaults()}
 }
 
-// NewServer returns a server for the API, with limits on how long a client can
-// keep it waiting.
-func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+// lastWord is for telling a client that its time for sending a request is up.
+const lastWord = time.Second
+
+// NewServer returns a server for the API, whose handler has the same limits.
+func NewServer(handler http.Handler, log *slog.Logger, limits Limits) *http.Server {
+	limits = limits.orDefaults()
+	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second, // with the body
-		WriteTimeout:      10 * time.Second,
+		ReadHeaderTimeout: limits.Request / 2,
+		ReadTimeout:       limits.Request,            // with the body
+		WriteTimeout:      limits.Request + lastWord, // from the end of the header
 		// The node keeps idle connections for 90 s. If the server closed one
 		// first, a request could race the closing, and the node drop its job.
 		IdleTimeout:    3 * time.Minute,
-		MaxHeaderBytes: maxHeader,
+		MaxHeaderBytes: 2 * limits.Header,
 		// It would answer OPTIONS * without a body.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	connlimit.Apply(server, limits.Connections, log)
+	return server
 }
 
 // The endpoints, by the first segment of their paths.
@@ -107,15 +109,17 @@ func (a api) answer(w http.ResponseWriter, r *http.Request, endpoint, jobID stri
 		method = http.MethodGet
 	}
 	switch {
+	// What is refused for its connection or its header is not looked at any closer:
+	// no job is named, as the name may be as long as the header.
+	case connlimit.Refused(w, r):
+		return http.StatusServiceUnavailable, refusal(endpoint, "", "too many connections are open: close those that are not needed, or come again")
+	case headerSize(r) > a.limits.Header:
+		return http.StatusRequestHeaderFieldsTooLarge, refusal(endpoint, "", fmt.Sprintf("the header must not exceed %d bytes", a.limits.Header))
 	case endpoint == other:
-		return http.StatusNotFound, reply{Status: statusError, Message: "no such path: there are POST /mine, GET /result/{job_id} and POST /cancel/{job_id}"}
+		return http.StatusNotFound, refusal(endpoint, "", "no such path: there are POST /mine, GET /result/{job_id} and POST /cancel/{job_id}")
 	case r.Method != method:
 		w.Header().Set("Allow", method)
-		message := "method not allowed: use " + method
-		if endpoint == result {
-			return http.StatusMethodNotAllowed, jobResult{Status: statusError, JobID: jobID, Message: message}
-		}
-		return http.StatusMethodNotAllowed, reply{Status: statusError, JobID: jobID, Message: message}
+		return http.StatusMethodNotAllowed, refusal(endpoint, jobID, "method not allowed: use "+method)
 	case endpoint == mine:
 		return a.mine(w, r)
 	case endpoint == result:
@@ -134,29 +138,43 @@ func (a api) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return refuse(http.StatusUnsupportedMediaType, "", "Content-Type must be application/json")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(a.limits.Body)))
 	received := time.Now()
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return refuse(http.StatusRequestEntityTooLarge, "", fmt.Sprintf("the body must not exceed %d bytes", MaxBody))
+		return refuse(http.StatusRequestEntityTooLarge, "", fmt.Sprintf("the body must not exceed %d bytes", a.limits.Body))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // net/http will close the connection
+		return refuse(http.StatusRequestTimeout, "", fmt.Sprintf("the body must arrive within %s", a.limits.Request))
 	}
 	if err != nil {
 		return refuse(http.StatusBadRequest, "", "reading the body: "+err.Error())
 	}
-	request, err := decodeMine(body)
+	request, err := decodeMine(body, a.limits.JobID)
 	if err != nil {
 		return refuse(http.StatusBadRequest, request.ID, err.Error())
 	}
 	request.Received = received
-	switch _, err := a.miner.Submit(request); {
+	_, err = a.miner.Submit(request)
+	if busy, ok := errors.AsType[*mining.BusyError](err); ok {
+		w.Header().Set("Retry-After", retryAfter(busy.RetryAfter))
+		return refuse(http.StatusTooManyRequests, request.ID, busy.Error())
+	}
+	switch {
 	case err == nil:
 		return http.StatusOK, reply{Status: statusAccepted, JobID: request.ID}
 	case errors.Is(err, mining.ErrExists):
 		return refuse(http.StatusConflict, request.ID, "Job already exists")
-	case errors.Is(err, mining.ErrClosed):
+	case errors.Is(err, mining.ErrClosed): // and nobody knows for how long: no Retry-After
 		return refuse(http.StatusServiceUnavailable, request.ID, "the miner is shutting down")
 	default:
 		return refuse(http.StatusInternalServerError, request.ID, err.Error())
 	}
+}
+
+// retryAfter puts a wait into the words of that header: whole seconds, not too few
+// of them, and not none, after which a client would come again at once.
+func retryAfter(wait time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 }
 
 // isJSON says whether a body of that Content-Type is taken for JSON. None at all is.

@@ -2,18 +2,24 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
 )
 
@@ -35,7 +41,7 @@ func TestTimeouts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+				server := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler), Limits{})
 				server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 				})
@@ -68,10 +74,195 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// exchange sends bytes as they are to a real server and returns the answer.
-func exchange(t *testing.T, send string) (*http.Response, string) {
+// serve runs a server of the API in memory for as long as the test takes.
+func serve(t *testing.T, miner *mining.Miner, observer Observer, limits Limits) *pipenet.Listener {
+	log := slog.New(slog.DiscardHandler)
+	server := NewServer(New(miner, log, observer, limits), log, limits)
+	listener := pipenet.Listen()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
+	return listener
+}
+
+// dial connects to a server in memory for as long as the test takes.
+func dial(t *testing.T, listener *pipenet.Listener) net.Conn {
 	t.Helper()
-	server := NewServer(New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler), nil), slog.New(slog.DiscardHandler))
+	conn, err := listener.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// exchange sends bytes as they are, and reads the answer.
+func exchange(t *testing.T, conn net.Conn, send string) answer {
+	t.Helper()
+	if _, err := io.WriteString(conn, send); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.Close { // which the library takes out of the header
+		response.Header.Set("Connection", "close")
+	}
+	return read(t, response)
+}
+
+// TestSlowClients sends a byte a second, and measures how long the server bears it.
+func TestSlowClients(t *testing.T) {
+	const end = " HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"
+	for _, c := range []struct {
+		name, send, drip string
+		limits           Limits
+		took             time.Duration
+		answer           string // the parts of it that are wanted, in their order
+	}{
+		// net/http takes what it has of a line for all of it.
+		{"first line", "", "GET /result/x" + end, Limits{}, 5 * time.Second, "HTTP/1.1 400 *text/plain*Connection: close*"},
+		{"head", "GET /result/x HTTP/1.1\r\n", "Host: a name so long that it takes a while", Limits{}, 5 * time.Second, ""},
+		{"body", "POST /mine" + end, mineBody("x"), Limits{}, 10 * time.Second, `HTTP/1.1 408 *Connection: close*"the body must arrive within 10s"*`},
+		{"body in time", "POST /mine" + strings.Replace(end, "99", "2", 1), "{}", Limits{}, 3 * time.Minute, "HTTP/1.1 400 *missing field*"},
+		{"head by half of another limit", "GET /result/x HTTP/1.1\r\nHost:", "a name", Limits{Request: 4 * time.Second}, 2 * time.Second, ""},
+		{"body by another limit", "POST /mine" + end, mineBody("x"), Limits{Request: 4 * time.Second}, 4 * time.Second, `HTTP/1.1 408 *"the body must arrive within 4s"*`},
+		// A body that nobody wants is waited for by net/http.
+		{"body of no use", "POST /cancel/x" + end, mineBody("x"), Limits{}, 10 * time.Second, `HTTP/1.1 404 *Connection: close*"Job not found"*`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := dial(t, serve(t, mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler)), nil, c.limits))
+				began := time.Now()
+				var sending sync.WaitGroup
+				defer sending.Wait()
+				sending.Go(func() {
+					_, err := io.WriteString(conn, c.send)
+					for i := 0; i < len(c.drip) && err == nil; i++ {
+						<-time.After(999 * time.Millisecond) // so that none comes just as the time is up
+						_, err = io.WriteString(conn, c.drip[i:i+1])
+					}
+				})
+				answer, err := io.ReadAll(conn) // until the server closes it
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began).Truncate(time.Second); took != c.took && took != c.took+time.Second {
+					t.Errorf("closed after %s, want %s", took, c.took)
+				}
+				rest := string(answer)
+				for part := range strings.SplitSeq(c.answer, "*") {
+					_, after, found := strings.Cut(rest, part)
+					if !found {
+						t.Fatalf("answered with %q, want %q", answer, c.answer)
+					}
+					rest = after
+				}
+				if c.answer == "" && len(answer) > 0 {
+					t.Errorf("answered with %q", answer)
+				}
+			})
+		})
+	}
+}
+
+// TestLimits has every limit at its edge, with figures of its own.
+func TestLimits(t *testing.T) {
+	limits := Limits{JobID: 5, Body: 700, Header: 100}
+	listener := serve(t, startMiner(t, fast.Engine{}), nil, limits)
+	post := func(path, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	}
+	// get is a request with a header of so many bytes.
+	get := func(size int) string {
+		const head = "GET /result/x HTTP/1.1\r\nHost: x\r\nA: "
+		return head + strings.Repeat("x", size-len(head)-2) + "\r\n\r\n"
+	}
+	for _, c := range []struct {
+		name, send string
+		code       int
+		message    any
+	}{
+		{"job_id", post("/mine", mineBody("12345")), 200, nil},
+		{"job_id, too long", post("/mine", mineBody("123456")), 400, "job_id must not exceed 5 bytes"},
+		{"body", post("/mine", mineBody("b")+strings.Repeat(" ", 700-len(mineBody("b")))), 200, nil},
+		{"body, too large", post("/mine", mineBody("c")+strings.Repeat(" ", 701-len(mineBody("c")))), 413, "the body must not exceed 700 bytes"},
+		{"header", get(100), 404, nil},
+		{"header, too large", get(101), 431, "the header must not exceed 100 bytes"},
+		{"header, twice as large", get(200), 431, "the header must not exceed 100 bytes"},
+		{"path, too large", post("/mine?"+strings.Repeat("x", 100), ""), 431, "the header must not exceed 100 bytes"},
+		{"host, too large", strings.Replace(get(50), "Host: x", "Host: "+strings.Repeat("x", 52), 1), 431, "the header must not exceed 100 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := exchange(t, dial(t, listener), c.send); got.code != c.code || got.body["message"] != c.message {
+				t.Errorf("%d %v, want %d %v", got.code, got.body, c.code, c.message)
+			}
+		})
+	}
+}
+
+// TestBoundedLog lets refusals be logged whose requests are as large as can be.
+func TestBoundedLog(t *testing.T) {
+	var log bytes.Buffer
+	api := New(startMiner(t, fast.Engine{}), slog.New(slog.NewJSONHandler(&log, nil)), nil, Limits{})
+	long := strings.Repeat("x", DefaultBody/2)
+	ask(t, api, "POST", "/mine", "", mineBody(long))
+	ask(t, api, "POST", "/mine", "", mineBody(long, "nonce_end", ""))
+	ask(t, api, "POST", "/mine", "", mineBody(long, "distance_threshold", "null"))
+	ask(t, api, "POST", "/mine", "", `{"`+long+`":,}`)
+	ask(t, api, "POST", "/mine", long, "{}")
+	if lines := strings.Count(log.String(), "\n"); lines != 5 || log.Len() > lines*(DefaultJobID+256) {
+		t.Errorf("%d lines of log, %d bytes:\n%.2000s", lines, log.Len(), &log)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for wait, want := range map[time.Duration]string{
+		-time.Second: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", mining.Retention: "300",
+	} {
+		if got := retryAfter(wait); got != want {
+			t.Errorf("%s is %s s, want %s", wait, got, want)
+		}
+	}
+}
+
+// shortOfFiles is a listener that fails, as the process has too many files open.
+type shortOfFiles struct {
+	net.Listener
+	failures int // to come
+}
+
+func (l *shortOfFiles) Accept() (net.Conn, error) {
+	if l.failures == 0 {
+		return l.Listener.Accept()
+	}
+	l.failures--
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+}
+
+// TestTooManyFiles holds net/http to what this package relies on: it tries to
+// accept connections again, and ever less often.
+func TestTooManyFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler), Limits{})
+		defer server.Close()
+		inner := pipenet.Listen()
+		began := time.Now()
+		go func() { _ = server.Serve(&shortOfFiles{inner, 10}) }()
+		dial(t, inner)
+		if took := time.Since(began); took < time.Second || took > time.Minute {
+			t.Errorf("accepted after %s", took)
+		}
+	})
+}
+
+// overTCP sends bytes as they are to a server on the network of the operating
+// system, and returns the answer.
+func overTCP(t *testing.T, send string) (*http.Response, string) {
+	t.Helper()
+	server := NewServer(New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler), nil, Limits{}), slog.New(slog.DiscardHandler), Limits{})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -112,11 +303,12 @@ func TestRawRequests(t *testing.T) {
 		{"absolute form", "GET http://x/result/y" + end + "\r\n", 404, `"status":"not_found","job_id":"y"`},
 		{"HTTP/1.0", "GET /result/y HTTP/1.0\r\n\r\n", 404, `"status":"not_found"`},
 		// Whatever a job is called, it can be asked for.
-		{"longest job_id", "POST /cancel/" + strings.Repeat("%41", MaxBody) + end + "\r\n", 404, `"job_id":"AAAA`},
-		{"no end of headers", "GET /" + end + "X: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n", 431, ""},
+		{"longest job_id", "POST /cancel/" + strings.Repeat("%41", DefaultJobID) + end + "\r\n", 404, `"job_id":"AAAA`},
+		{"twice the header", "GET /" + end + "X: " + strings.Repeat("x", 2*DefaultHeader-64) + "\r\n\r\n", 431, `"status":"error","job_id":""`},
+		{"no end of headers", "GET /" + end + "X: " + strings.Repeat("x", 3*DefaultHeader) + "\r\n\r\n", 431, "431 Request Header Fields Too Large"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			response, body := exchange(t, c.send)
+			response, body := overTCP(t, c.send)
 			if response.StatusCode != c.code || !strings.Contains(body, c.body) {
 				t.Errorf("%d %.200s, want %d …%s…", response.StatusCode, body, c.code, c.body)
 			}
@@ -130,10 +322,14 @@ func FuzzDecodeMine(f *testing.F) {
 	f.Add([]byte(`{"job_id":"a","job_id":"b"}`))
 	f.Add([]byte(`{"job_id":null}`))
 	f.Add([]byte(`[]`))
+	f.Add([]byte(mineBody(strings.Repeat("a", DefaultJobID+1))))
 	f.Add([]byte(mineBody("a", "nonce_end", `"`+strings.Repeat("0", 128)+`"`)))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		request, err := decodeMine(body)
+		request, err := decodeMine(body, DefaultJobID)
 		if err != nil {
+			if len(request.ID) > DefaultJobID {
+				t.Errorf("an ID of %d bytes goes into the answer", len(request.ID))
+			}
 			if err.Error() == "" || !utf8.ValidString(err.Error()) {
 				t.Errorf("unfit as a message: %q", err.Error())
 			}
@@ -146,7 +342,7 @@ func FuzzDecodeMine(f *testing.F) {
 		}
 		threshold, _ := fields["distance_threshold"].(string)
 		start, _ := fields["nonce_start"].(string)
-		if request.ID == "" || fields["job_id"] != request.ID ||
+		if request.ID == "" || len(request.ID) > DefaultJobID || fields["job_id"] != request.ID ||
 			strings.TrimLeft(threshold, "0") != strings.TrimLeft(request.Threshold.String(), "0") ||
 			!strings.EqualFold(start, request.Range.Start.PaddedHex()) || request.Range.Empty() {
 			t.Errorf("%s was read as %+v", body, request)

@@ -11,9 +11,10 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// decodeMine reads the body of POST /mine. With an error, the request still has
-// the job's ID if that could be read, for the answer to name it.
-func decodeMine(body []byte) (mining.Request, error) {
+// decodeMine reads the body of POST /mine, with a job ID of maxID bytes at most.
+// With an error, the request still has the job's ID if that could be read and is
+// not too long, for the answer and the log to name it.
+func decodeMine(body []byte, maxID int) (mining.Request, error) {
 	const (
 		jobID     = "job_id"
 		hash      = "mining_hash"
@@ -22,12 +23,19 @@ func decodeMine(body []byte) (mining.Request, error) {
 		end       = "nonce_end"
 	)
 	fields, err := decodeStrings(body, jobID, hash, threshold, start, end)
-	request := mining.Request{ID: fields[jobID]}
+	var request mining.Request
+	tooLong := len(fields[jobID]) > maxID
+	if !tooLong {
+		request.ID = fields[jobID]
+	}
 	if err != nil {
 		return request, err
 	}
 
 	// The order of the checks, and the words, are part of the contract.
+	if tooLong {
+		return request, fmt.Errorf("job_id must not exceed %d bytes", maxID)
+	}
 	if request.ID == "" {
 		return request, errors.New("job_id cannot be empty")
 	}

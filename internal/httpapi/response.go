@@ -37,6 +37,14 @@ type jobResult struct {
 	Message     string  `json:"message,omitempty"`
 }
 
+// refusal is an error in the shape of an endpoint's answers.
+func refusal(endpoint, jobID, message string) any {
+	if endpoint == result {
+		return jobResult{Status: statusError, JobID: jobID, Message: message}
+	}
+	return reply{Status: statusError, JobID: jobID, Message: message}
+}
+
 // resultOf puts a job's state into wire form.
 func resultOf(job *mining.Job) jobResult {
 	s := job.Snapshot()

@@ -39,12 +39,19 @@ type Exporter struct {
 // start, so that "nothing yet" and "broken" look different.
 var answers = map[string][]int{
 	"mine": {
-		http.StatusOK, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge,
-		http.StatusUnsupportedMediaType, http.StatusInternalServerError, http.StatusServiceUnavailable,
+		http.StatusOK, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable,
 	},
-	"result": {http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed},
-	"cancel": {http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed},
-	"other":  {http.StatusNotFound},
+	"result": {
+		http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable,
+	},
+	"cancel": {
+		http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable,
+	},
+	"other": {http.StatusNotFound, http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable},
 }
 
 // New returns the exporter of a sampler's miner.
@@ -138,7 +145,7 @@ func submission(code int) string {
 		return accepted
 	case code == http.StatusConflict:
 		return duplicate
-	case code < 500:
+	case code < 500 && code != http.StatusTooManyRequests: // which is for other jobs' sake
 		return invalid
 	default:
 		return failed

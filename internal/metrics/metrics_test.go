@@ -114,7 +114,10 @@ func TestPage(t *testing.T) {
 		e.Answered("mine", 200)
 		e.Answered("mine", 400)
 		e.Answered("mine", 413)
+		e.Answered("mine", 408)
+		e.Answered("mine", 431)
 		e.Answered("mine", 409)
+		e.Answered("mine", 429)
 		e.Answered("mine", 503)
 		e.Answered("mine", 405) // submits nothing
 		e.Answered("result", 200)
@@ -457,7 +460,8 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"other 404": true} // which is no endpoint of the contract
+	// Any path but those of the contract.
+	want := map[string]bool{"other 404": true, "other 431": true, "other 503": true}
 	for path, item := range doc.Paths.Map() {
 		for _, operation := range item.Operations() {
 			for code := range operation.Responses.Map() {
