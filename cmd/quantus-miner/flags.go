@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"go.uber.org/automaxprocs/maxprocs"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -243,3 +244,16 @@ func (f throttleFlag) share() float64 { return float64(f) / 100 }
 
 // String returns the flag as it is given.
 func (f throttleFlag) String() string { return fmt.Sprintf("%d%%", int(f)) }
+
+// sizeFlag is a number of bytes.
+type sizeFlag int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *sizeFlag) UnmarshalText(text []byte) error {
+	x, err := humanize.ParseBytes(string(text))
+	if err != nil || x < 1<<10 || x > 1<<20 {
+		return errors.New("must be a size from 1KiB to 1MiB, such as 8KiB")
+	}
+	*f = sizeFlag(x)
+	return nil
+}

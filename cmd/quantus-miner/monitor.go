@@ -9,14 +9,16 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
 )
 
 // newMonitor returns the exporter of a sampler's miner, and a server of all that
-// shows how the miner does. The miner is ready until ctx is done.
-func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, log *slog.Logger) (*metrics.Exporter, *http.Server) {
+// shows how the miner does, on so many connections. The miner is ready until ctx is
+// done.
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, connections int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
 
@@ -50,7 +52,13 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	// Pages that are open would keep the server from being shut down.
 	open, closePages := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
-		Handler:           mux,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if connlimit.Refused(w, r) {
+				http.Error(w, "too many connections are open", http.StatusServiceUnavailable)
+				return
+			}
+			mux.ServeHTTP(w, r)
+		}),
 		BaseContext:       func(net.Listener) context.Context { return open },
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -60,5 +68,6 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	server.RegisterOnShutdown(closePages)
+	connlimit.Apply(server, connections, log)
 	return exporter, server
 }

@@ -35,7 +35,7 @@ type serveCmd struct {
 	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
 	minerFlags
 	schedulingFlags
-	jobFlags
+	limitFlags
 }
 
 // schedulingFlags say how the workers share the machine with others.
@@ -45,11 +45,32 @@ type schedulingFlags struct {
 	Throttle throttleFlag    `group:"Sharing the machine:" env:"MINER_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each worker may search for, such as 50%."`
 }
 
-// jobFlags bound the jobs.
-type jobFlags struct {
-	MaxRunning   countFlag    `group:"Limits:" env:"MINER_MAX_RUNNING" default:"64" placeholder:"N" help:"Jobs that may run at the same time, ${default} by default. They share the workers."`
-	MaxJobs      countFlag    `group:"Limits:" env:"MINER_MAX_JOBS" default:"4096" placeholder:"N" help:"Jobs that may be known, ${default} by default: those that run, and those that ended within the last five minutes."`
-	AbandonAfter intervalFlag `group:"Limits:" env:"MINER_ABANDON_AFTER" default:"5m" placeholder:"TIME" help:"Time after which a job is given up that nobody asks about, ${default} by default; 0 for never."`
+// limitFlags bound what clients can make the miner hold.
+type limitFlags struct {
+	MaxRunning     countFlag    `group:"Limits:" env:"MINER_MAX_RUNNING" default:"64" placeholder:"N" help:"Jobs that may run at the same time, ${default} by default. They share the workers."`
+	MaxJobs        countFlag    `group:"Limits:" env:"MINER_MAX_JOBS" default:"4096" placeholder:"N" help:"Jobs that may be known, ${default} by default: those that run, and those that ended within the last five minutes."`
+	AbandonAfter   intervalFlag `group:"Limits:" env:"MINER_ABANDON_AFTER" default:"5m" placeholder:"TIME" help:"Time after which a job is given up that nobody asks about, ${default} by default; 0 for never."`
+	MaxConnections countFlag    `group:"Limits:" env:"MINER_MAX_CONNECTIONS" default:"512" placeholder:"N" help:"Connections that may be open at the same time on each port, ${default} by default."`
+	MaxJobID       countFlag    `name:"max-job-id" group:"Limits:" env:"MINER_MAX_JOB_ID" default:"256" placeholder:"BYTES" help:"Length of a job_id, ${default} by default."`
+	MaxBody        sizeFlag     `group:"Limits:" env:"MINER_MAX_BODY" default:"8KiB" placeholder:"SIZE" help:"Size of a request's body, ${default} by default."`
+	MaxHeader      sizeFlag     `group:"Limits:" env:"MINER_MAX_HEADER" default:"8KiB" placeholder:"SIZE" help:"Size of a request's header, ${default} by default."`
+	RequestTimeout durationFlag `group:"Limits:" env:"MINER_REQUEST_TIMEOUT" default:"10s" placeholder:"TIME" help:"Time in which a request must arrive, its header in half of it; ${default} by default."`
+}
+
+// jobs returns the limits on jobs.
+func (f limitFlags) jobs() mining.Limits {
+	return mining.Limits{Running: int(f.MaxRunning), Known: int(f.MaxJobs), AbandonAfter: time.Duration(f.AbandonAfter)}
+}
+
+// requests returns the limits on requests.
+func (f limitFlags) requests() httpapi.Limits {
+	return httpapi.Limits{
+		JobID:       int(f.MaxJobID),
+		Body:        int(f.MaxBody),
+		Header:      int(f.MaxHeader),
+		Connections: int(f.MaxConnections),
+		Request:     time.Duration(f.RequestTimeout),
+	}
 }
 
 // Validate implements the parser's check of the command as a whole.
@@ -59,6 +80,10 @@ func (c *serveCmd) Validate() error {
 	}
 	if err := c.Affinity.Check(); err != nil {
 		return fmt.Errorf("--affinity: %w", err)
+	}
+	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.
+	if 4*int(c.MaxJobID) > int(c.MaxHeader) {
+		return fmt.Errorf("--max-job-id: must not exceed a quarter of --max-header, %d bytes, or the result of some jobs could not be asked for", int(c.MaxHeader)/4)
 	}
 	return nil
 }
@@ -93,14 +118,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	svc := service{
-		engine:     e,
-		workers:    c.workers(),
-		scheduling: c.schedulingFlags,
-		limits: mining.Limits{
-			Running:      int(c.MaxRunning),
-			Known:        int(c.MaxJobs),
-			AbandonAfter: time.Duration(c.AbandonAfter),
-		},
+		engine:      e,
+		workers:     c.workers(),
+		scheduling:  c.schedulingFlags,
+		limits:      c.limitFlags,
 		cpus:        effectiveCPUs(),
 		reportEvery: time.Duration(c.ReportEvery),
 		log:         log,
@@ -145,8 +166,8 @@ type service struct {
 	engine      engine.Engine
 	workers     int
 	scheduling  schedulingFlags // the zero value is the default
-	limits      mining.Limits
-	cpus        int // that this process may use
+	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
+	cpus        int             // that this process may use
 	api         net.Listener
 	metrics     net.Listener  // nil for none
 	reportEvery time.Duration // 0 for never
@@ -172,7 +193,7 @@ func (s service) run(ctx context.Context) error {
 	var monitor *http.Server
 	if s.metrics != nil {
 		sampler := hashrate.NewSampler(miner)
-		exporter, server := newMonitor(ctx, sampler, s.setup(), s.log)
+		exporter, server := newMonitor(ctx, sampler, s.setup(), int(s.limits.MaxConnections), s.log)
 		miner.FirstNonce, observer, monitor = exporter.FirstNonce, exporter, server
 		g.Go(func() error {
 			sampler.Run(ctx)
@@ -180,7 +201,8 @@ func (s service) run(ctx context.Context) error {
 		})
 		g.Go(func() error { return serve(monitor, s.metrics, "metrics") })
 	}
-	server := httpapi.NewServer(httpapi.New(miner, s.log, observer, httpapi.Limits{}), s.log, httpapi.Limits{})
+	requests := s.limits.requests()
+	server := httpapi.NewServer(httpapi.New(miner, s.log, observer, requests), s.log, requests)
 	g.Go(func() error {
 		miner.Run(ctx)
 		return nil
@@ -206,7 +228,7 @@ func (s service) run(ctx context.Context) error {
 // newMiner returns a miner whose workers are scheduled as they are to be.
 func (s service) newMiner() *mining.Miner {
 	miner := mining.New(s.engine, s.workers, s.log)
-	miner.Limits = s.limits
+	miner.Limits = s.limits.jobs()
 	miner.Throttle = s.scheduling.Throttle.share()
 	miner.Replace = replace(s.log)
 	var refused sync.Once

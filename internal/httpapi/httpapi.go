@@ -166,6 +166,8 @@ func (a api) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
 		return refuse(http.StatusConflict, request.ID, "Job already exists")
 	case errors.Is(err, mining.ErrClosed): // and nobody knows for how long: no Retry-After
 		return refuse(http.StatusServiceUnavailable, request.ID, "the miner is shutting down")
+	case errors.Is(err, mining.ErrNoEngine):
+		return refuse(http.StatusServiceUnavailable, request.ID, err.Error())
 	default:
 		return refuse(http.StatusInternalServerError, request.ID, err.Error())
 	}
