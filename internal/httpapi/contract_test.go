@@ -460,6 +460,41 @@ func TestContract(t *testing.T) {
 			})
 		}
 	}
+	for _, refused := range []struct {
+		code    int
+		message string
+	}{
+		{http.StatusUnauthorized, "credentials are needed"},
+		{http.StatusForbidden, "requests on behalf of web pages are refused"},
+		{http.StatusTooManyRequests, "too many wrong credentials"},
+	} {
+		for _, request := range []string{"POST /mine", "GET /result/x", "POST /cancel/x", "GET /"} {
+			witness := new(witness)
+			api := New(startMiner(t, fast.Engine{}), slog.New(slog.DiscardHandler), witness, Limits{})
+			api.Protect(func(_ http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch refused.code {
+					case http.StatusUnauthorized:
+						w.Header().Set("WWW-Authenticate", `Basic realm="quantus-miner"`)
+					case http.StatusTooManyRequests:
+						w.Header().Set("Retry-After", "6")
+					}
+					refuse(w, r, refused.code, refused.message)
+				})
+			})
+			method, path, _ := strings.Cut(request, " ")
+			got := ask(t, api, method, path, "", mineBody("a"))
+			if path != "/" {
+				c.check(t, path, got)
+			}
+			if got.code != refused.code || got.body["status"] != "error" || got.body["message"] != refused.message || got.body["job_id"] != "" {
+				t.Errorf("%s: %d %v, want %d, %s", request, got.code, got.body, refused.code, refused.message)
+			}
+			if want := []string{fmt.Sprint(c.endpoint(path), " ", refused.code)}; !cmp.Equal(witness.answers, want) {
+				t.Errorf("%s: the observer was told %q, want %q", request, witness.answers, want)
+			}
+		}
+	}
 	// Several rows fetched the one result that there is.
 	if s := completed.Snapshot(); len(observer.fetched) != 1 || observer.fetched[0] <= 0 || observer.fetched[0] > time.Since(completed.Started().Add(s.Elapsed)) {
 		t.Errorf("the observer was told of results that had waited for %v, want one", observer.fetched)

@@ -18,12 +18,13 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/mining"
 )
 
-// api serves the endpoints for one miner.
-type api struct {
-	miner    *mining.Miner
-	log      *slog.Logger
-	observer Observer // or nil
-	limits   Limits   // none of them zero
+// API serves the endpoints for one miner.
+type API struct {
+	miner     *mining.Miner
+	log       *slog.Logger
+	observer  Observer     // or nil
+	limits    Limits       // none of them zero
+	endpoints http.Handler // and what protects them
 }
 
 // Observer is told what happens at the API.
@@ -37,8 +38,17 @@ type Observer interface {
 }
 
 // New returns the API of a miner. The observer may be nil.
-func New(miner *mining.Miner, log *slog.Logger, observer Observer, limits Limits) http.Handler {
-	return api{miner, log, observer, limits.orDefaults()}
+func New(miner *mining.Miner, log *slog.Logger, observer Observer, limits Limits) *API {
+	a := &API{miner: miner, log: log, observer: observer, limits: limits.orDefaults()}
+	a.endpoints = http.HandlerFunc(a.serve)
+	return a
+}
+
+// Protect has a handler decide on every request, before the API serves it, if it
+// does: it calls the one or the other of what it is given. It is to be called before
+// the API serves.
+func (a *API) Protect(by func(next http.Handler, refuse func(w http.ResponseWriter, r *http.Request, code int, message string)) http.Handler) {
+	a.endpoints = by(a.endpoints, a.refuse)
 }
 
 // lastWord is for telling a client that its time for sending a request is up.
@@ -92,10 +102,34 @@ func route(u *url.URL) (endpoint, jobID string) {
 }
 
 // ServeHTTP implements [http.Handler].
-func (a api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case connlimit.Refused(w, r):
+		a.refuse(w, r, http.StatusServiceUnavailable, "too many connections are open: close those that are not needed, or come again")
+	case headerSize(r) > a.limits.Header:
+		a.refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the header must not exceed %d bytes", a.limits.Header))
+	default:
+		a.endpoints.ServeHTTP(w, r)
+	}
+}
+
+// refuse refuses a request before it is looked at any closer: no job is named, as the
+// name may be as long as the header.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, code int, message string) {
+	endpoint, _ := route(r.URL)
+	a.write(w, endpoint, code, refusal(endpoint, "", message))
+}
+
+// serve serves a request that nothing stands against.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	endpoint, jobID := route(r.URL)
 	code, body := a.answer(w, r, endpoint, jobID)
-	if a.observer != nil { // before the client can know
+	a.write(w, endpoint, code, body)
+}
+
+// write tells the observer of an answer, before the client can know, and sends it.
+func (a *API) write(w http.ResponseWriter, endpoint string, code int, body any) {
+	if a.observer != nil {
 		a.observer.Answered(endpoint, code)
 	}
 	write(w, code, body)
@@ -103,18 +137,12 @@ func (a api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer does what a request asks for, and returns what is to be said: a reply
 // or a jobResult. It leaves the writing to its caller, but for headers.
-func (a api) answer(w http.ResponseWriter, r *http.Request, endpoint, jobID string) (code int, body any) {
+func (a *API) answer(w http.ResponseWriter, r *http.Request, endpoint, jobID string) (code int, body any) {
 	method := http.MethodPost
 	if endpoint == result {
 		method = http.MethodGet
 	}
 	switch {
-	// What is refused for its connection or its header is not looked at any closer:
-	// no job is named, as the name may be as long as the header.
-	case connlimit.Refused(w, r):
-		return http.StatusServiceUnavailable, refusal(endpoint, "", "too many connections are open: close those that are not needed, or come again")
-	case headerSize(r) > a.limits.Header:
-		return http.StatusRequestHeaderFieldsTooLarge, refusal(endpoint, "", fmt.Sprintf("the header must not exceed %d bytes", a.limits.Header))
 	case endpoint == other:
 		return http.StatusNotFound, refusal(endpoint, "", "no such path: there are POST /mine, GET /result/{job_id} and POST /cancel/{job_id}")
 	case r.Method != method:
@@ -130,7 +158,7 @@ func (a api) answer(w http.ResponseWriter, r *http.Request, endpoint, jobID stri
 }
 
 // mine starts a job.
-func (a api) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
+func (a *API) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
 	refuse := func(code int, jobID, message string) (int, reply) {
 		a.log.Warn("job refused", "job", jobID, "reason", message, "remote", r.RemoteAddr)
 		return code, reply{Status: statusError, JobID: jobID, Message: message}
@@ -191,7 +219,7 @@ func isJSON(contentType string) bool {
 }
 
 // result answers with the state of a job.
-func (a api) result(jobID string) (int, jobResult) {
+func (a *API) result(jobID string) (int, jobResult) {
 	job, known := a.miner.Job(jobID)
 	if !known {
 		return http.StatusNotFound, jobResult{Status: statusNotFound, JobID: jobID}
@@ -206,7 +234,7 @@ func (a api) result(jobID string) (int, jobResult) {
 }
 
 // cancel ends a job. A job that is over stays as it is, and is "cancelled" too.
-func (a api) cancel(jobID string) (int, reply) {
+func (a *API) cancel(jobID string) (int, reply) {
 	if !a.miner.Cancel(jobID) {
 		return http.StatusNotFound, reply{Status: statusNotFound, JobID: jobID, Message: "Job not found"}
 	}

@@ -24,6 +24,9 @@ type Setup struct {
 	// Priority is the class of the workers' threads, and Affinity the CPUs that they
 	// may use, as operators know them.
 	Priority, Affinity string
+	// AuthFailures returns how many requests were refused for want of credentials.
+	// It may be nil, for none.
+	AuthFailures func() uint64
 }
 
 // Exporter holds the metrics of one miner, in a registry of its own.
@@ -38,20 +41,19 @@ type Exporter struct {
 // answers are the status codes of each endpoint. Their series are there from the
 // start, so that "nothing yet" and "broken" look different.
 var answers = map[string][]int{
-	"mine": {
+	"mine": append([]int{
 		http.StatusOK, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusConflict,
-		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests,
-		http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable,
-	},
-	"result": {
-		http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed,
-		http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable,
-	},
-	"cancel": {
-		http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed,
-		http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable,
-	},
-	"other": {http.StatusNotFound, http.StatusRequestHeaderFieldsTooLarge, http.StatusServiceUnavailable},
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInternalServerError,
+	}, refusals...),
+	"result": append([]int{http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed}, refusals...),
+	"cancel": append([]int{http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed}, refusals...),
+	"other":  append([]int{http.StatusNotFound}, refusals...),
+}
+
+// refusals are the status codes with which every endpoint refuses requests.
+var refusals = []int{
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
+	http.StatusServiceUnavailable,
 }
 
 // New returns the exporter of a sampler's miner.
@@ -95,8 +97,17 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 		},
 	})
 	buildInfo.Set(1)
+	authFailures := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "miner_auth_failures_total",
+		Help: "Requests refused for want of credentials, or as they were wrong.",
+	}, func() float64 {
+		if setup.AuthFailures == nil {
+			return 0
+		}
+		return float64(setup.AuthFailures())
+	})
 	e.registry.MustRegister(together{
-		&collector{sampler: sampler, setup: setup}, e.requests, e.mine, e.start, e.pickup, buildInfo,
+		authFailures, &collector{sampler: sampler, setup: setup}, e.requests, e.mine, e.start, e.pickup, buildInfo,
 		&seldom{Collector: together{
 			collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

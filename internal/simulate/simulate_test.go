@@ -35,7 +35,7 @@ func startMiner(t *testing.T, tamper func(path string, answer map[string]any)) (
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { miner.Run(ctx) })
-	handler := httpapi.New(miner, log, nil, httpapi.Limits{})
+	var handler http.Handler = httpapi.New(miner, log, nil, httpapi.Limits{})
 	if tamper != nil {
 		handler = tampering(t, handler, tamper)
 	}
