@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/hashrate":          {"internal/mining"},
 	"internal/metrics":           {"internal/hashrate", "internal/mining"},
 	"internal/dashboard":         {"internal/hashrate", "internal/mining"},
+	"internal/access":            {},
 	"internal/priority":          {},
 	"internal/strictjson":        {},
 	"internal/pipenet":           {},
@@ -39,7 +40,7 @@ var mayImport = map[string][]string{
 	"internal/simulate":          {"internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":             {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
-		"internal/bench", "internal/connlimit", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",
+		"internal/access", "internal/bench", "internal/connlimit", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",
 		"internal/httpapi", "internal/metrics", "internal/mining", "internal/priority", "internal/qpow", "internal/simulate",
 		"internal/u512",
 	},

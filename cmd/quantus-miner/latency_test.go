@@ -41,7 +41,7 @@ func BenchmarkResult(b *testing.B) {
 		{"back to back", 0},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			address := serveElsewhere(b)
+			address := strings.TrimPrefix(serveElsewhere(b), "http://")
 			observer := dialMiner(b, address)
 			if err := observer.mine("x"); err != nil {
 				b.Fatal(err)
@@ -133,32 +133,32 @@ func reportTimes(b *testing.B, times []time.Duration) {
 }
 
 // serveElsewhere starts a miner in a process of its own, as [TestMain] makes it
-// possible, and returns its address.
-func serveElsewhere(b *testing.B) (address string) {
+// possible, and returns its URL.
+func serveElsewhere(tb testing.TB, flags ...string) (url string) {
 	path, err := exec.LookPath("quantus-miner")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	command := exec.Command(path, "--port", "0", "--report-every", "0", "--log-format", "text")
+	command := exec.Command(path, append([]string{"--port", "0", "--report-every", "0", "--log-format", "text"}, flags...)...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := command.Start(); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
 	lines := bufio.NewScanner(stderr)
-	url := regexp.MustCompile(`url=http://(\S+)`)
+	pattern := regexp.MustCompile(`url=(https?://\S+)`)
 	for lines.Scan() {
-		if match := url.FindStringSubmatch(lines.Text()); match != nil {
+		if match := pattern.FindStringSubmatch(lines.Text()); match != nil {
 			return match[1] // the few lines to come fit the pipe
 		}
 	}
-	b.Fatal("the miner ended before it listened")
+	tb.Fatal("the miner ended before it listened")
 	return ""
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -21,21 +23,89 @@ const (
 	logJSON logFormat = "json"
 )
 
-// newLog returns a log of that format on the error stream.
+// newLog returns a log of that format on the error stream, with rationed warnings.
 func newLog(s streams, format logFormat) *slog.Logger {
+	return slog.New(rationed{logHandler(s, format), new(ration)})
+}
+
+func logHandler(s streams, format logFormat) slog.Handler {
 	if format == logJSON || format == logAuto && !s.terminal {
 		replace := forMachines
 		if s.terminal { // whose user reads JSON
 			replace = func(groups []string, a slog.Attr) slog.Attr { return harmless(forMachines(groups, a)) }
 		}
-		return slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{ReplaceAttr: replace}))
+		return slog.NewJSONHandler(s.err, &slog.HandlerOptions{ReplaceAttr: replace})
 	}
-	return slog.New(tint.NewTextHandler(s.err, &tint.Options{
+	return tint.NewTextHandler(s.err, &tint.Options{
 		TimeFormat:  time.DateTime,
 		ReplaceAttr: forPeople,
 		// The console of Windows takes colours only from programs that ask it to.
 		NoColor: !s.terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || runtime.GOOS == "windows",
-	}))
+	})
+}
+
+// The ration of warnings: so many at once, and one more each interval.
+const (
+	warningBurst    = 30
+	warningInterval = 2 * time.Second
+)
+
+// rationed is a handler that does not write every warning: they are about what
+// strangers do, who can do it ten thousand times a second, and the disk is not theirs
+// to fill. The warning after some that were not written says how many they were.
+type rationed struct {
+	slog.Handler
+	ration *ration
+}
+
+// ration is what is left of a ration of warnings.
+type ration struct {
+	mu      sync.Mutex
+	used    int       // of the burst
+	since   time.Time // when used was last brought up to date
+	omitted int
+}
+
+// Handle implements [slog.Handler].
+func (h rationed) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		omitted, ok := h.ration.take(r.Time)
+		if !ok {
+			return nil
+		}
+		if omitted > 0 {
+			r.AddAttrs(slog.Int("warnings_omitted", omitted))
+		}
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h rationed) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return rationed{h.Handler.WithAttrs(attrs), h.ration}
+}
+
+// WithGroup implements [slog.Handler].
+func (h rationed) WithGroup(name string) slog.Handler {
+	return rationed{h.Handler.WithGroup(name), h.ration}
+}
+
+// take takes a warning of the ration, and returns how many were omitted since the
+// last. It reports false if there is none left.
+func (r *ration) take(now time.Time) (omitted int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if more := int(now.Sub(r.since) / warningInterval); more > 0 {
+		r.used = max(0, r.used-more)
+		r.since = now
+	}
+	if r.used == warningBurst {
+		r.omitted++
+		return 0, false
+	}
+	r.used++
+	omitted, r.omitted = r.omitted, 0
+	return omitted, true
 }
 
 // forMachines writes times as numbers of seconds, with the unit in the name.

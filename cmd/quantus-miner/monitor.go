@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/access"
 	"github.com/quantus-network/quantus-miner/internal/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
@@ -16,15 +17,17 @@ import (
 )
 
 // newMonitor returns the exporter of a sampler's miner, and a server of all that
-// shows how the miner does, on so many connections. The miner is ready until ctx is
-// done.
-func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, connections int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
+// shows how the miner does, to those whom the guard lets in, on so many connections.
+// Its health is for everyone. The miner is ready until ctx is done.
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, guard *access.Guard, connections int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
 
+	refuse := func(w http.ResponseWriter, _ *http.Request, code int, message string) { http.Error(w, message, code) }
+	guarded := func(h http.Handler) http.Handler { return access.RefuseOtherSites(guard.Wrap(h, refuse), refuse) }
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", exporter.Handler(log))
-	mux.Handle("GET /", dashboard.New(sampler, dashboard.Facts{
+	mux.Handle("GET /metrics", guarded(exporter.Handler(log)))
+	mux.Handle("GET /", guarded(dashboard.New(sampler, dashboard.Facts{
 		Version:  version(),
 		Revision: revision(),
 		Go:       runtime.Version(),
@@ -34,7 +37,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		Workers:  miner.Workers(),
 		CPUs:     setup.CPUs,
 		Started:  float64(time.Now().Unix()),
-	}))
+	})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -54,7 +57,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if connlimit.Refused(w, r) {
-				http.Error(w, "too many connections are open", http.StatusServiceUnavailable)
+				refuse(w, r, http.StatusServiceUnavailable, "too many connections are open")
 				return
 			}
 			mux.ServeHTTP(w, r)

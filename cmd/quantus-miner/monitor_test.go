@@ -125,7 +125,7 @@ func TestReadiness(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
-	_, server := newMonitor(ctx, hashrate.NewSampler(miner), metrics.Setup{}, 100, slog.New(slog.DiscardHandler))
+	_, server := newMonitor(ctx, hashrate.NewSampler(miner), metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -149,7 +149,7 @@ func TestPageStaysOpen(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		log := slog.New(slog.DiscardHandler)
 		sampler := hashrate.NewSampler(mining.New(enginetest.Paced{}, 1, log))
-		_, server := newMonitor(ctx, sampler, metrics.Setup{}, 100, log)
+		_, server := newMonitor(ctx, sampler, metrics.Setup{}, nil, 100, log)
 		listener := pipenet.Listen()
 		var running sync.WaitGroup
 		running.Go(func() { sampler.Run(ctx) })
@@ -244,7 +244,7 @@ func BenchmarkMetrics(b *testing.B) {
 	}
 	without, with := start(b), start(b)
 	sampler := hashrate.NewSampler(with)
-	exporter, _ := newMonitor(b.Context(), sampler, metrics.Setup{}, 100, slog.New(slog.DiscardHandler))
+	exporter, _ := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
 	with.FirstNonce = exporter.FirstNonce
 	during(b, sampler.Run)
 	compare(b, func(watched bool) float64 {
@@ -268,7 +268,7 @@ func BenchmarkScraped(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
 			m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
 			sampler := hashrate.NewSampler(m)
-			exporter, monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, 100, slog.New(slog.DiscardHandler))
+			exporter, monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
 			m.FirstNonce = exporter.FirstNonce
 			during(b, m.Run)
 			during(b, sampler.Run)

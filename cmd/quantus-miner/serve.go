@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quantus-network/quantus-miner/internal/access"
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
@@ -35,7 +37,31 @@ type serveCmd struct {
 	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
 	minerFlags
 	schedulingFlags
+	accessFlags
 	limitFlags
+}
+
+// accessFlags say who may talk to the miner.
+type accessFlags struct {
+	AuthFile string `group:"Access:" env:"MINER_AUTH_FILE" placeholder:"FILE" help:"File of credentials, one of which every request must have then: lines user:hash, as htpasswd -B writes them, or tokens."`
+	TLSCert  string `name:"tls-cert" group:"Access:" env:"MINER_TLS_CERT" placeholder:"FILE" help:"Certificate for HTTPS, in PEM, with the chain if there is one. It is read again when it changes."`
+	TLSKey   string `name:"tls-key" group:"Access:" env:"MINER_TLS_KEY" placeholder:"FILE" help:"Key of that certificate, in PEM."`
+}
+
+// open returns the guard and the configuration of TLS that the flags ask for, each
+// nil if they ask for none.
+func (f accessFlags) open(log *slog.Logger) (guard *access.Guard, config *tls.Config, err error) {
+	if f.AuthFile != "" {
+		if guard, err = access.NewGuard(f.AuthFile, log); err != nil {
+			return nil, nil, fmt.Errorf("--auth-file: %w", err)
+		}
+	}
+	if f.TLSCert != "" {
+		if config, err = access.TLS(f.TLSCert, f.TLSKey, log); err != nil {
+			return nil, nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+	}
+	return guard, config, nil
 }
 
 // schedulingFlags say how the workers share the machine with others.
@@ -77,6 +103,9 @@ func (f limitFlags) requests() httpapi.Limits {
 func (c *serveCmd) Validate() error {
 	if c.MetricsHost != nil && c.MetricsPort == nil {
 		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
 	if err := c.Affinity.Check(); err != nil {
 		return fmt.Errorf("--affinity: %w", err)
@@ -126,6 +155,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		reportEvery: time.Duration(c.ReportEvery),
 		log:         log,
 	}
+	if svc.guard, svc.tls, err = c.open(log); err != nil {
+		return err
+	}
 	if svc.api, err = listen(ctx, c.Host, c.Port, "--port and --host"); err != nil {
 		return err
 	}
@@ -139,11 +171,16 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		defer svc.metrics.Close()
-		log.Info("serving metrics and a live page", "page", "http://"+svc.metrics.Addr().String())
+		log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
 	}
-	log.Info("serving the node's API", "url", "http://"+svc.api.Addr().String(), "engine", e.Name(),
+	log.Info("serving the node's API", "url", svc.url(svc.api), "engine", e.Name(),
 		"kernel", e.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle, "version", version())
+	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
+		log.Warn("whoever reaches this machine can have the miner work for him: let nobody but the node reach it, or say --auth-file")
+	} else if svc.guard != nil && svc.tls == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
+		log.Warn("credentials cross the network in plain text: say --tls-cert and --tls-key unless something else encrypts them")
+	}
 	if err := svc.run(ctx); err != nil {
 		return err
 	}
@@ -161,6 +198,16 @@ func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (ne
 	return listener, nil
 }
 
+// isLoopback says whether only this machine reaches a listener. None is reached by
+// nobody else.
+func isLoopback(listener net.Listener) bool {
+	if listener == nil {
+		return true
+	}
+	address, ok := listener.Addr().(*net.TCPAddr)
+	return ok && address.IP.IsLoopback()
+}
+
 // service is a miner with its API, and with what shows how it does.
 type service struct {
 	engine      engine.Engine
@@ -170,6 +217,8 @@ type service struct {
 	cpus        int             // that this process may use
 	api         net.Listener
 	metrics     net.Listener  // nil for none
+	guard       *access.Guard // nil for everyone
+	tls         *tls.Config   // nil for plain HTTP
 	reportEvery time.Duration // 0 for never
 	log         *slog.Logger
 }
@@ -193,21 +242,25 @@ func (s service) run(ctx context.Context) error {
 	var monitor *http.Server
 	if s.metrics != nil {
 		sampler := hashrate.NewSampler(miner)
-		exporter, server := newMonitor(ctx, sampler, s.setup(), int(s.limits.MaxConnections), s.log)
+		exporter, server := newMonitor(ctx, sampler, s.setup(), s.guard, int(s.limits.MaxConnections), s.log)
 		miner.FirstNonce, observer, monitor = exporter.FirstNonce, exporter, server
 		g.Go(func() error {
 			sampler.Run(ctx)
 			return nil
 		})
-		g.Go(func() error { return serve(monitor, s.metrics, "metrics") })
+		g.Go(func() error { return s.serve(monitor, s.metrics, "metrics") })
 	}
 	requests := s.limits.requests()
-	server := httpapi.NewServer(httpapi.New(miner, s.log, observer, requests), s.log, requests)
+	api := httpapi.New(miner, s.log, observer, requests)
+	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
+		return access.RefusePages(s.guard.Wrap(next, refuse), refuse)
+	})
+	server := httpapi.NewServer(api, s.log, requests)
 	g.Go(func() error {
 		miner.Run(ctx)
 		return nil
 	})
-	g.Go(func() error { return serve(server, s.api, "the API") })
+	g.Go(func() error { return s.serve(server, s.api, "the API") })
 	if s.reportEvery > 0 {
 		g.Go(func() error {
 			hashrate.Report(ctx, miner, s.reportEvery, s.log)
@@ -246,11 +299,25 @@ func (s service) setup() metrics.Setup {
 		CPUs:     s.cpus,
 		Priority: s.scheduling.Priority.String(),
 		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
+
+		AuthFailures: s.guard.Failures,
 	}
 }
 
+// url returns the URL that a listener is reached by.
+func (s service) url(listener net.Listener) string {
+	scheme := "http"
+	if s.tls != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + listener.Addr().String()
+}
+
 // serve runs a server until it is shut down.
-func serve(server *http.Server, listener net.Listener, what string) error {
+func (s service) serve(server *http.Server, listener net.Listener, what string) error {
+	if s.tls != nil {
+		listener = tls.NewListener(listener, s.tls)
+	}
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving %s: %w", what, err)
 	}

@@ -140,7 +140,11 @@ func (c client) do(ctx context.Context, method, path, jobID string, body []byte)
 		return nil, fmt.Errorf("reading the miner's answer to %s %s: %w", method, path, err)
 	}
 	a := newAnswer(method+" "+path, raw)
-	if about := field[string](a, "job_id"); about != jobID {
+	about := field[string](a, "job_id")
+	if about == "" && field[string](a, "status") == "error" && a.problem == nil { // for want of credentials, say
+		return nil, fmt.Errorf("%s %s: the miner refuses: %s", method, path, field[string](a, "message"))
+	}
+	if about != jobID {
 		a.complain("the answer is about job %q", about)
 	}
 	if _, ok := a.object["message"]; ok { // it may be left out, but not be null

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/simulate"
+)
+
+// writeCertificate writes a certificate for this machine, and its key, that has the
+// given serial number.
+func writeCertificate(t *testing.T, cert, key string, serial int64) *x509.Certificate {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		cert: {Type: "CERTIFICATE", Bytes: der},
+		key:  {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// TestAccess serves with credentials and TLS. A node whose URL has the credentials
+// mines; without them, with wrong ones, or on behalf of a web page, nobody does. The
+// metrics are guarded as well, but not the miner's health. A new certificate is taken
+// up while all this goes on.
+func TestAccess(t *testing.T) {
+	dir := t.TempDir()
+	flags := accessFlags{filepath.Join(dir, "users"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")}
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(flags.AuthFile, append([]byte("node:"), hash...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(writeCertificate(t, flags.TLSCert, flags.TLSKey, 1))
+
+	log := slog.New(slog.DiscardHandler)
+	s := service{engine: fast.Engine{}, workers: 2, log: log}
+	s.limits.MaxConnections = 10
+	if s.guard, s.tls, err = flags.open(log); err != nil {
+		t.Fatal(err)
+	}
+	for _, listener := range []*net.Listener{&s.api, &s.metrics} {
+		if *listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	during(t, func(ctx context.Context) {
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+
+	url, monitor := s.url(s.api), s.url(s.metrics)
+	if !strings.HasPrefix(url, "https://127.0.0.1:") {
+		t.Errorf("the URL is %s", url)
+	}
+	page := http.Header{"Sec-Fetch-Site": {"cross-site"}}
+	for _, c := range []struct {
+		url, user, password string
+		header              http.Header
+		want                int
+	}{
+		{url + "/result/x", "", "", nil, http.StatusUnauthorized},
+		{url + "/result/x", "node", "wrong", nil, http.StatusUnauthorized},
+		{url + "/result/x", "node", "secret", nil, http.StatusNotFound},
+		{url + "/result/x", "node", "secret", page, http.StatusForbidden},
+		{url + "/other", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/metrics", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/events", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/metrics", "node", "secret", nil, http.StatusOK},
+		{monitor + "/metrics", "node", "secret", page, http.StatusForbidden},
+		{monitor + "/healthz", "", "", nil, http.StatusOK},
+		{monitor + "/readyz", "", "", nil, http.StatusOK},
+	} {
+		request, err := http.NewRequest("GET", c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.header != nil {
+			request.Header = c.header.Clone()
+		}
+		if c.user != "" {
+			request.SetBasicAuth(c.user, c.password)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != c.want {
+			t.Errorf("%s as %q: %d %s, want %d", c.url, c.user, response.StatusCode, body, c.want)
+		}
+		if strings.HasPrefix(c.url, url) && !strings.HasPrefix(string(body), `{"status":"`) {
+			t.Errorf("%s: the node could not decode %s", c.url, body)
+		}
+	}
+
+	trusted.AddCert(writeCertificate(t, flags.TLSCert, flags.TLSKey, 2))
+	for serial := int64(1); serial != 2; {
+		conn, err := tls.Dial("tcp", s.api.Addr().String(), &tls.Config{RootCAs: trusted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		serial = conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+		_ = conn.Close()
+	}
+}
+
+// TestNodeWithCredentials has a node mine whose URL has a user and a password, and one
+// whose URL has none.
+func TestNodeWithCredentials(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(file, []byte("a-token-of-the-node\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	s := service{engine: fast.Engine{}, workers: 2, log: log}
+	var err error
+	if s.guard, _, err = (accessFlags{AuthFile: file}).open(log); err != nil {
+		t.Fatal(err)
+	}
+	if s.api, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	during(t, func(ctx context.Context) {
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	node := simulate.Node{Blocks: 3, BlockTime: 20 * time.Millisecond, Poll: time.Millisecond, Patience: time.Minute}
+	node.Miner = "http://node:a-token-of-the-node@" + s.api.Addr().String()
+	if err := node.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	node.Miner = "http://" + s.api.Addr().String()
+	if err := node.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "credentials are needed") {
+		t.Errorf("without credentials: %v", err)
+	}
+}
+
+// TestRation has strangers cause warnings, far too many, beside what the miner says
+// about itself.
+func TestRation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := newLog(streams{io.Discard, &out, false}, logJSON).With("a", 1).WithGroup("b")
+		for range 1000 {
+			log.Warn("stranger")
+			log.Info("own")
+			log.Error("own")
+		}
+		if n := strings.Count(out.String(), "stranger"); n != warningBurst {
+			t.Errorf("%d warnings are written, want %d", n, warningBurst)
+		}
+		if n := strings.Count(out.String(), "own"); n != 2000 {
+			t.Errorf("%d of 2000 other lines are written", n)
+		}
+		out.Reset()
+		<-time.After(2 * warningInterval)
+		for range 5 {
+			log.Warn("stranger")
+		}
+		if n := strings.Count(out.String(), "stranger"); n != 2 || !strings.Contains(out.String(), `"warnings_omitted":970`) {
+			t.Errorf("later:\n%s", &out)
+		}
+	})
+}

@@ -1,0 +1,66 @@
+package access
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// What a browser says about a request, and no page can change: of what origin the
+// page is that it is for (Origin, in the Fetch standard); how that is related to the
+// server, and what the answer is to be (Sec-Fetch-*, in W3C's Fetch Metadata).
+const (
+	headerOrigin = "Origin"
+	headerSite   = "Sec-Fetch-Site"
+	headerMode   = "Sec-Fetch-Mode"
+	headerDest   = "Sec-Fetch-Dest"
+)
+
+// RefusePages returns a handler for a server that has no page of its own: it refuses,
+// with 403, what a browser asks for on behalf of any page. A miner on a machine where
+// somebody browses could be put to work by each page that he visits otherwise.
+//
+// There is no origin that is let in, not even the server's own, because of what is
+// called DNS rebinding: a page of evil.example, whose name is then made to stand for
+// the miner's address, is of the miner's origin in the eyes of the browser. It cannot
+// start or cancel jobs here either, as a browser sends Origin with every POST. But
+// where it talks plain HTTP to such a name it says nothing about a GET, and so the
+// page could read the results of jobs whose IDs it knows. Credentials prevent that,
+// as a browser keeps those of evil.example apart.
+func RefusePages(next http.Handler, refuse Refuse) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A person who follows no link, but types the address in, is "none".
+		byPage := slices.ContainsFunc(r.Header.Values(headerSite), func(site string) bool { return site != "none" })
+		if byPage || len(r.Header.Values(headerOrigin)) > 0 {
+			refuse(w, r, http.StatusForbidden, "requests on behalf of web pages are refused")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// RefuseOtherSites returns a handler for a server that has a page: it refuses, with
+// 403, what a browser asks for on behalf of a page of another origin. Links from
+// there may lead to the page, but it cannot be put in a frame.
+func RefuseOtherSites(next http.Handler, refuse Refuse) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own := func(site string) bool { return site == "same-origin" || site == "none" }
+		followed := r.Header.Get(headerMode) == "navigate" && r.Header.Get(headerDest) == "document"
+		bySite := allOf(r.Header.Values(headerSite), own) || followed
+		sameHost := func(origin string) bool {
+			page, err := url.Parse(origin) // "null" has no host
+			return err == nil && page.Host != "" && strings.EqualFold(page.Host, r.Host)
+		}
+		if !bySite || !allOf(r.Header.Values(headerOrigin), sameHost) {
+			refuse(w, r, http.StatusForbidden, "requests on behalf of pages of other sites are refused")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allOf says whether all values of a header are as they should be.
+func allOf(values []string, ok func(string) bool) bool {
+	return !slices.ContainsFunc(values, func(value string) bool { return !ok(value) })
+}

@@ -1,0 +1,60 @@
+package access
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+const (
+	maxPEM           = 1 << 20
+	forbiddenKeyMode = 0o007
+)
+
+// TLS returns the configuration of a server with a certificate and its key, in files
+// of PEM. The certificate's may go on with the chain that leads to it; the key's must
+// not be accessible to others than its owner and group. They are read again when one
+// of them has changed. Until both fit together again, what was read before stays in
+// force, so that they can be replaced one after the other.
+//
+// The configuration offers HTTP/1.1 alone. It is for a listener of [tls.NewListener]:
+// the server's own ServeTLS would add HTTP/2 if its Protocols do not say otherwise.
+func TLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	load := func() (*tls.Certificate, error) { return loadPair(certFile, keyFile, log) }
+	pair, err := newReloader("certificate", log, load, certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// Deadlines and limits of the servers are chosen for connections that serve
+		// one request after the other.
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get(), nil },
+	}, nil
+}
+
+// loadPair reads a certificate and its key.
+func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, error) {
+	cert, err := read(certFile, maxPEM, 0) // which is public
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	key, err := read(keyFile, maxPEM, forbiddenKeyMode)
+	if err != nil {
+		return nil, fmt.Errorf("TLS key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate %s with the key %s: %w", certFile, keyFile, err)
+	}
+	// No error, as clients may have their reasons to accept it, and the clock may be wrong.
+	switch now := time.Now(); {
+	case now.After(pair.Leaf.NotAfter):
+		log.Warn("the TLS certificate has expired", "file", certFile, "expired", pair.Leaf.NotAfter)
+	case now.Before(pair.Leaf.NotBefore):
+		log.Warn("the TLS certificate is not valid yet", "file", certFile, "from", pair.Leaf.NotBefore)
+	}
+	return &pair, nil
+}
