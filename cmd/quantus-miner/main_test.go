@@ -236,18 +236,18 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // signalMiner sends a signal to the background miner and waits for its end:
-// signal INT|TERM
+// signal INT|TERM|HUP
 func signalMiner(ts *testscript.TestScript, neg bool, args []string) {
 	tell(ts, neg, args)
 	await(ts, neg, nil)
 }
 
-// tell sends a signal to the background miner: tell INT|TERM
+// tell sends a signal to the background miner: tell INT|TERM|HUP
 func tell(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	b := ts.Value(miner{}).(*current).background
 	if b == nil || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: signal|tell INT|TERM, after serve")
+		ts.Fatalf("usage: signal|tell INT|TERM|HUP, after serve")
 	}
 	ts.Check(b.command.Process.Signal(signals[args[0]]))
 }

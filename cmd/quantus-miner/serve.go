@@ -177,9 +177,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		"kernel", e.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle, "version", version())
 	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
-		log.Warn("whoever reaches this machine can have the miner work for him: let nobody but the node reach it, or say --auth-file")
+		log.Warn("anyone who reaches this port can make the miner work: let nobody but the node reach it, or ask for credentials with --auth-file")
 	} else if svc.guard != nil && svc.tls == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
-		log.Warn("credentials cross the network in plain text: say --tls-cert and --tls-key unless something else encrypts them")
+		log.Warn("credentials cross the network in plain text: unless something else encrypts them, say --tls-cert and --tls-key")
 	}
 	if err := svc.run(ctx); err != nil {
 		return err
