@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -141,6 +143,9 @@ const shutdownTime = time.Second
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	// Go ends a program that writes to standard error when nobody reads it any more.
+	// A miner whose log's reader has died goes on without.
+	signal.Ignore(syscall.SIGPIPE)
 	log := newLog(s, c.LogFormat)
 	e, err := c.Engine.choose(log)
 	if err != nil {
