@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -44,68 +47,206 @@ type miner struct {
 	API     string // the base URL of the node's API
 	Monitor string // the base URL of the metrics and the page
 
+	*process
+}
+
+// process is the binary at work, as a miner or as another command that takes its
+// time.
+type process struct {
 	command *exec.Cmd
+	log     journal
+	ended   chan struct{} // closed when it has, and err is what became of it
+	err     error
+	judged  atomic.Bool // the test has asked how it ended
+}
+
+// minerCommand is a miner to be started on free ports.
+func minerCommand(flags ...string) *exec.Cmd {
+	return exec.Command(binary, append([]string{"--port", "0", "--metrics-port", "0", "--log-format", "json"}, flags...)...)
+}
+
+// under is a command started by a shell, which does something first.
+func under(script string, command *exec.Cmd) *exec.Cmd {
+	return exec.Command("sh", append([]string{"-c", script + `; exec "$0" "$@"`}, command.Args...)...)
 }
 
 // startMiner starts a miner on free ports, which ends with the test, as an
 // operator would end it, and must do so cleanly.
 func startMiner(t *testing.T, flags ...string) miner {
 	t.Helper()
-	command := exec.Command(binary, append([]string{"--port", "0", "--metrics-port", "0", "--log-format", "json"}, flags...)...)
-	stderr, err := command.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	m := miner{command: command}
+	return serve(t, minerCommand(flags...))
+}
+
+// serve starts a minerCommand as startMiner does.
+func serve(t *testing.T, command *exec.Cmd) (m miner) {
+	t.Helper()
 	listens := make(chan struct{})
-	var log bytes.Buffer
-	var logged sync.WaitGroup
-	logged.Go(func() {
-		said := false
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			log.WriteString(lines.Text() + "\n")
-			var line struct{ URL, Page string }
-			if json.Unmarshal(lines.Bytes(), &line) != nil || said {
-				continue
-			}
-			if line.Page != "" {
-				m.Monitor = line.Page
-			}
-			if line.URL != "" {
-				m.API, said = line.URL, true
-				close(listens)
-			}
+	m.process = start(t, command, func(e entry) {
+		if e.Page != "" {
+			m.Monitor = e.Page
 		}
-		if !said {
+		if e.URL != "" {
+			m.API = e.URL
 			close(listens)
 		}
 	})
-	t.Cleanup(func() {
-		_ = command.Process.Signal(os.Interrupt)
-		logged.Wait()
-		if err := command.Wait(); err != nil {
-			t.Errorf("the miner ended with %v", err)
-		}
-		if t.Failed() {
-			t.Logf("the miner's log:\n%s", &log)
-		}
-	})
-	<-listens
+	select {
+	case <-listens:
+	case <-m.ended:
+	}
 	if m.API == "" || m.Monitor == "" {
 		t.Fatal("the miner did not come to listen")
 	}
 	return m
 }
 
-// stop ends the miner before the test ends, as an operator would.
-func (m miner) stop(t *testing.T) {
+// serveUnheard starts a minerCommand whose log goes elsewhere, so that it has to be
+// told where to listen.
+func serveUnheard(t *testing.T, stderr *os.File, flags ...string) miner {
 	t.Helper()
-	if err := m.command.Process.Signal(os.Interrupt); err != nil {
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
 		t.Fatal(err)
 	}
+	command := minerCommand(append(flags, "--port", port)...)
+	command.Stderr = stderr
+	m := miner{API: "http://" + address, process: start(t, command, nil)}
+	eventually(t, "the miner listens at "+address, m.listens)
+	return m
+}
+
+// listens reports whether the miner takes connections.
+func (m miner) listens() bool {
+	c, err := dial(m)
+	if err != nil {
+		return false
+	}
+	_ = c.conn.Close()
+	return true
+}
+
+// start starts a command that logs as a miner does, and tells of every entry up
+// to that with the API's address, unless the log goes elsewhere. It is interrupted
+// at the end of the test, which fails if the command then fails and the test has
+// not asked for its end itself.
+func start(t *testing.T, command *exec.Cmd, logged func(entry)) *process {
+	t.Helper()
+	p := &process{command: command, ended: make(chan struct{})}
+	var stderr io.Reader = strings.NewReader("")
+	if command.Stderr == nil {
+		var err error
+		if stderr, err = command.StderrPipe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		listens := false
+		lines := bufio.NewScanner(stderr)
+		lines.Buffer(nil, journalSize)
+		for lines.Scan() {
+			p.log.add(lines.Text())
+			var e entry
+			if !listens && json.Unmarshal(lines.Bytes(), &e) == nil {
+				logged(e)
+				listens = e.URL != ""
+			}
+		}
+		p.err = command.Wait()
+	}()
+	t.Cleanup(func() {
+		judged := p.judged.Load()
+		_ = command.Process.Signal(os.Interrupt) // fails if it has ended
+		if err := p.end(t); err != nil && !judged {
+			t.Errorf("the miner ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the last of the miner's log:\n%s", &p.log)
+		}
+	})
+	return p
+}
+
+// stop ends the miner before the test ends, as an operator would.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, os.Interrupt)
+}
+
+func (p *process) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.command.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end waits for the end, and returns what became of the process.
+func (p *process) end(t *testing.T) error {
+	t.Helper()
+	p.judged.Store(true)
+	select {
+	case <-p.ended:
+	case <-time.After(time.Minute):
+		_ = p.command.Process.Kill()
+		t.Errorf("%v did not end within a minute", p.command.Args)
+		<-p.ended
+	}
+	return p.err
+}
+
+// logs waits until something was logged, and returns it.
+func (p *process) logs(t *testing.T, what string, is func(entry) bool) (found entry) {
+	t.Helper()
+	eventually(t, "it was logged that "+what, func() (ok bool) {
+		found, ok = p.log.find(is)
+		return ok
+	})
+	return found
+}
+
+// entry is what a miner logs at a time, as far as a test cares.
+type entry struct {
+	Level, Msg, Job, Error string
+	URL, Page              string // that it listens at
+}
+
+// journal is what was logged, up to its last megabyte.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+const journalSize = 1 << 20
+
+func (j *journal) add(line string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text.WriteString(line + "\n")
+	if excess := j.text.Len() - journalSize; excess > 0 {
+		j.text.Next(excess)
+	}
+}
+
+// String returns the text.
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// find returns the last entry that is as it should be, if there is one.
+func (j *journal) find(is func(entry) bool) (found entry, ok bool) {
+	for line := range strings.Lines(j.String()) {
+		var e entry
+		if json.Unmarshal([]byte(line), &e) == nil && is(e) {
+			found, ok = e, true
+		}
+	}
+	return found, ok
 }
 
 // result is an answer of the API to GET /result.
@@ -183,6 +324,28 @@ func getJSON(t *testing.T, url string, data any) {
 	if err := json.NewDecoder(response.Body).Decode(data); err != nil {
 		t.Fatalf("GET %s: %v", url, err)
 	}
+}
+
+// metrics returns the values of those of the miner's metrics that have no labels.
+func (m miner) metrics(t *testing.T) map[string]float64 {
+	t.Helper()
+	response, err := http.Get(m.Monitor + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if x, err := strconv.ParseFloat(value, 64); err == nil && !strings.Contains(name, "{") {
+			values[name] = x
+		}
+	}
+	return values
 }
 
 // eventually asks again and again until the answer is yes.
