@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	soakJobs   = flag.Int("soak", 2000, "how many jobs TestSoak has a miner do")
+	soakForget = flag.Bool("soak-forget", false, "have TestSoak wait until the miner forgets the jobs, after five minutes")
+)
+
+// TestSoak has a miner do many short jobs, one after the other, and then looks for
+// what it should have given back. A hundred thousand, and until they are forgotten:
+//
+//	go test -run TestSoak -timeout 60m -args -soak 100000 -soak-forget
+func TestSoak(t *testing.T) {
+	const (
+		clients = 5
+		warmUp  = 50 // jobs of each client
+	)
+	command := minerCommand("--max-jobs", strconv.Itoa(*soakJobs+clients*warmUp))
+	command.Env = append(os.Environ(), "GOGC=20") // so that there is not much but what is in use
+	m := serve(t, command)
+	idle := footprint(t, m)
+	// The jobs from one number to another, by each client on a connection of its own.
+	jobs := func(from, to int) {
+		t.Helper()
+		var group sync.WaitGroup
+		for i := range clients {
+			group.Go(func() {
+				if err := soak(m, i, from, to); err != nil {
+					t.Errorf("client %d: %v", i, err)
+				}
+			})
+		}
+		group.Wait()
+		http.DefaultClient.CloseIdleConnections()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+
+	var before, after resources
+	atRest := func(r *resources) {
+		t.Helper()
+		eventually(t, "the miner is at rest, and has as many goroutines and files as at first", func() bool {
+			*r = footprint(t, m)
+			return r.goroutines == idle.goroutines && r.files == idle.files
+		})
+	}
+	jobs(0, warmUp) // as threads are not given back, and some are started late
+	atRest(&before)
+	began := time.Now()
+	jobs(warmUp, warmUp+*soakJobs/clients)
+	took := time.Since(began)
+	atRest(&after)
+	// The runtime may start a thread or two more when the others happen to wait for
+	// the kernel all at once.
+	if after.threads > before.threads+4 {
+		t.Errorf("there are %d threads, and were %d", after.threads, before.threads)
+	}
+	perJob := (after.heap - before.heap) / float64(*soakJobs)
+	// What is kept of a job, and of its series for a scrape; the rest is for garbage.
+	if most := 12<<10 + 4<<20/float64(*soakJobs); perJob > most {
+		t.Errorf("a job takes %.0f bytes, more than %.0f", perJob, most)
+	}
+	t.Logf("%d jobs in %s, %.0f a second, %.0f bytes a job; %+v before, %+v after", *soakJobs, took.Round(time.Millisecond),
+		float64(*soakJobs)/took.Seconds(), perJob, before, after)
+	if *soakForget {
+		forget(t, m, clients, warmUp+*soakJobs/clients-1, before)
+	}
+}
+
+// soak is what a client does: the jobs from one number to another.
+func soak(m miner, client, from, to int) error {
+	c, err := dial(m)
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	for i := from; i < to; i++ {
+		j := newJob(kind(i)%kinds, soakID(client, i), i)
+		if err := c.submit(j); err != nil {
+			return err
+		}
+		if err := c.poll(j); err != nil {
+			return err
+		}
+		for j.threshold == always && !j.over() && i%2 == 0 {
+			if err := c.poll(j); err != nil {
+				return err
+			}
+		}
+		if err := c.cancel(j); err != nil {
+			return err
+		}
+		if err := c.poll(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func soakID(client, job int) string { return fmt.Sprintf("soak-%d-%d", client, job) }
+
+// resources are what a miner takes.
+type resources struct {
+	goroutines, files, threads int
+	heap                       float64 // bytes
+}
+
+// footprint returns what a miner takes at the moment.
+func footprint(t *testing.T, m miner) resources {
+	t.Helper()
+	metrics := m.metrics(t)
+	return resources{
+		goroutines: int(metrics["go_goroutines"]),
+		files:      int(metrics["process_open_fds"]),
+		threads:    int(m.number(t, "Threads")),
+		heap:       metrics["go_memstats_heap_inuse_bytes"],
+	}
+}
+
+// forget waits until the last jobs of all clients are forgotten, and then for the
+// runtime to collect them.
+func forget(t *testing.T, m miner, clients, last int, before resources) {
+	t.Helper()
+	began := time.Now()
+	patience := time.After(12 * time.Minute)
+	until := func(what string, interval time.Duration, yes func() bool) {
+		t.Helper()
+		for !yes() {
+			select {
+			case <-time.After(interval):
+			case <-patience:
+				t.Fatalf("it was not so: %s", what)
+			}
+		}
+	}
+	for i := range clients {
+		until("the last jobs are forgotten", time.Second, func() bool {
+			c, err := dial(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.conn.Close()
+			a, err := c.ask("GET", "/result/"+soakID(i, last), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a.code == http.StatusNotFound
+		})
+	}
+	forgotten := time.Since(began)
+	var after resources
+	until("the heap is what it was, but for little", 5*time.Second, func() bool {
+		after = footprint(t, m)
+		t.Logf("%s after the last job: %+v", time.Since(began).Round(time.Second), after)
+		// Tables do not shrink: some bytes for each job stay for the next ones.
+		return after.heap < before.heap+4<<20+256*float64(*soakJobs)
+	})
+	t.Logf("the last job was forgotten after %s; the heap was back after %s", forgotten.Round(time.Second), time.Since(began).Round(time.Second))
+}
