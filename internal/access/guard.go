@@ -15,8 +15,9 @@ import (
 )
 
 // Refuse answers a request that is refused, with a status code and a message for
-// whoever sent it. Headers that belong to the refusal are set already.
-type Refuse func(w http.ResponseWriter, r *http.Request, code int, message string)
+// whoever sent it. Headers that belong to the refusal are set already. It is an alias,
+// so that packages that know nothing of this one can have such a function.
+type Refuse = func(w http.ResponseWriter, r *http.Request, code int, message string)
 
 // Guard lets those in who prove that they may come. The nil Guard lets everyone in.
 type Guard struct {
