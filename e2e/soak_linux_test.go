@@ -61,9 +61,9 @@ func TestSoak(t *testing.T) {
 	jobs(warmUp, warmUp+*soakJobs/clients)
 	took := time.Since(began)
 	atRest(&after)
-	// The runtime may start a thread or two more when the others happen to wait for
-	// the kernel all at once.
-	if after.threads > before.threads+4 {
+	// The runtime starts a thread when all others happen to wait for the kernel, which
+	// many do on a busy machine.
+	if after.threads > before.threads+16 {
 		t.Errorf("there are %d threads, and were %d", after.threads, before.threads)
 	}
 	perJob := (after.heap - before.heap) / float64(*soakJobs)
