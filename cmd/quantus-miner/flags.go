@@ -92,10 +92,13 @@ var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *hostFlag) UnmarshalText(text []byte) error {
 	host := string(text)
-	if inner, ok := strings.CutPrefix(host, "["); ok { // an IPv6 address as in a URL
-		host = strings.TrimSuffix(inner, "]")
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") { // an IPv6 address as in a URL
+		host = host[1 : len(host)-1]
 	}
-	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+	_, err := netip.ParseAddr(host)
+	// The zone of an address may be anything to ParseAddr, but a bracket in it would
+	// end the address too early.
+	if err != nil && !hostName.MatchString(host) || strings.Contains(host, "]") {
 		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface), without a port")
 	}
 	*f = hostFlag(host)

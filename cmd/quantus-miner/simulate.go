@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +41,8 @@ func (c *simulateCmd) Validate() error {
 	if err == nil && u.Port() != "" {
 		err = new(portFlag).UnmarshalText([]byte(u.Port()))
 	}
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+	// What follows a ? or # would be no path, even if nothing follows it yet.
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(*c.Miner, "?#") {
 		return errors.New("--miner: must be a URL such as http://127.0.0.1:9833")
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -346,6 +347,74 @@ func FuzzDecodeMine(f *testing.F) {
 			strings.TrimLeft(threshold, "0") != strings.TrimLeft(request.Threshold.String(), "0") ||
 			!strings.EqualFold(start, request.Range.Start.PaddedHex()) || request.Range.Empty() {
 			t.Errorf("%s was read as %+v", body, request)
+		}
+	})
+}
+
+// FuzzRoute holds the routes to how paths are written: whatever a job is called
+// can be asked for, and what is taken for a job's name is written as it was.
+func FuzzRoute(f *testing.F) {
+	for _, s := range []string{
+		"/mine", "/mine/", "/result/a", "/result/", "/cancel/%2e%2e", "/result/a/b", "/result/a%2Fb", "/cancel/%zz", "//mine",
+		"*", "http://x/result/y", "/result/a?b", "/result/%00%ff", "ünï ?#", ".",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ask := func(endpoint, jobID string) {
+			t.Helper()
+			u, err := url.ParseRequestURI("/" + endpoint + "/" + url.PathEscape(jobID))
+			if err != nil {
+				t.Fatalf("asking for job %q: %v", jobID, err)
+			}
+			if gotEndpoint, gotID := route(u); gotEndpoint != endpoint || gotID != jobID {
+				t.Errorf("asking %s for job %q leads to %s and job %q", endpoint, jobID, gotEndpoint, gotID)
+			}
+		}
+		if s != "" {
+			ask(result, s)
+			ask(cancel, s)
+		}
+		u, err := url.ParseRequestURI(s) // as the server reads the target of a request
+		if err != nil {
+			return
+		}
+		switch endpoint, jobID := route(u); endpoint {
+		case mine:
+			if u.Path != "/mine" || jobID != "" {
+				t.Errorf("%q leads to %s and job %q", s, endpoint, jobID)
+			}
+		case result, cancel:
+			if !strings.HasSuffix(u.Path, endpoint+"/"+jobID) || jobID == "" {
+				t.Errorf("%q leads to %s and job %q", s, endpoint, jobID)
+			}
+			ask(endpoint, jobID)
+		case other:
+			if jobID != "" {
+				t.Errorf("%q leads nowhere, with job %q", s, jobID)
+			}
+		default:
+			t.Errorf("%q leads to %q", s, endpoint)
+		}
+	})
+}
+
+// FuzzContentType takes nothing for JSON that does not call itself so.
+func FuzzContentType(f *testing.F) {
+	for _, s := range []string{
+		"", "application/json", "Application/JSON; charset=utf-8", "application/problem+json", "application/json;", "text/json",
+		"application/json; a=b; a=c", "application/json, text/plain", "text/plain; a=+json",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		mediaType, _, _ := strings.Cut(strings.ToLower(s), ";")
+		mediaType = strings.TrimSpace(mediaType)
+		if isJSON(s) && s != "" && mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
+			t.Errorf("%q is taken for JSON", s)
+		}
+		if !isJSON(s) && mediaType == "application/json" && strings.TrimSpace(s) == s && !strings.Contains(s, ";") {
+			t.Errorf("%q is not taken for JSON", s)
 		}
 	})
 }

@@ -95,7 +95,7 @@ func (c client) result(ctx context.Context, jobID string) (job, error) {
 		hashCount: field[uint64](a, "hash_count"),
 		elapsed:   time.Duration(elapsed * float64(time.Second)),
 	}
-	if elapsed < 0 {
+	if elapsed < 0 || elapsed > 1e9 { // 30 years; from 292 on a Duration overflows
 		a.complain("elapsed_time is %g", elapsed)
 	}
 	nonce, work := field[*string](a, "nonce"), field[*string](a, "work")
