@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"internal/u512":              {},
 	"internal/kat":               {"internal/u512"},
 	"internal/qpow":              {"internal/u512"},
+	"internal/poseidon2":         {"internal/u512"},
 	"internal/engine":            {"internal/u512"},
 	"internal/engine/baseline":   {"internal/engine", "internal/qpow", "internal/u512"},
 	"internal/engine/fast":       {"internal/engine", "internal/qpow", "internal/u512"},

@@ -1,0 +1,55 @@
+package poseidon2
+
+import (
+	"math/bits"
+
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Midstate is the sponge's state after the first two blocks, the header and the
+// nonce's high 32 bytes, canonical. The 2^256 nonces that differ in their low 32
+// bytes alone share it, and two permutations are left for each.
+type Midstate State
+
+// NewMidstate absorbs a header and the high half of a nonce.
+func NewMidstate(header [HeaderSize]byte, nonce u512.Uint) Midstate {
+	var s State
+	copy(s[:], toElements(header[:])[:Rate]) // without the padding
+	s.Permute()
+	for i, x := range elements(nonce[u512.Words/2:]) {
+		s[i] = add(s[i], x)
+	}
+	s.Permute()
+	return Midstate(s)
+}
+
+// elements turns half a nonce, in ascending words, into a block: its big-endian bytes,
+// four to an element, which are little-endian.
+func elements(half []uint64) (block [Rate]uint64) {
+	for i, word := range half {
+		last := Rate - 1 - 2*i
+		block[last] = uint64(bits.ReverseBytes32(uint32(word)))
+		block[last-1] = uint64(bits.ReverseBytes32(uint32(word >> 32)))
+	}
+	return block
+}
+
+// Low returns the third block, the low 32 bytes of a nonce, as elements below 2^32.
+// Of nonces that follow each other only the last element differs, up to a multiple
+// of 2^32.
+func Low(nonce u512.Uint) [Rate]uint64 { return elements(nonce[:u512.Words/2]) }
+
+// First returns the top 64 bits of a nonce's hash, which is one of those that share
+// the midstate.
+func (m *Midstate) First(nonce u512.Uint) uint64 {
+	s := State(*m)
+	for i, x := range Low(nonce) {
+		s[i] = add(s[i], x)
+	}
+	s.Permute()
+	// The fourth block has the byte that ends the message, and the element that ends
+	// the elements.
+	s[0], s[1] = add(s[0], 1), add(s[1], 1)
+	s.Permute()
+	return bits.ReverseBytes64(s[0])
+}
