@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/strictjson":        {},
 	"internal/pipenet":           {},
 	"internal/connlimit":         {},
+	"internal/nodequic":          {"internal/strictjson", "internal/u512"},
 	"internal/httpapi":           {"internal/connlimit", "internal/mining", "internal/strictjson", "internal/u512"},
 	"internal/simulate":          {"internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":             {"internal/engine", "internal/u512"},

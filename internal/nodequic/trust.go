@@ -1,0 +1,82 @@
+package nodequic
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// ALPN is the protocol's name and version, which both sides must have in their
+// configurations of TLS.
+const ALPN = "quantus-miner/2"
+
+// ServerName is the name that miners ask for, whatever the node's host is called.
+const ServerName = "localhost"
+
+// Fingerprint is the SHA-256 of a certificate in DER: what a miner knows its node by.
+type Fingerprint [sha256.Size]byte
+
+// FingerprintOf returns a certificate's fingerprint.
+func FingerprintOf(der []byte) Fingerprint { return sha256.Sum256(der) }
+
+// ParseFingerprint reads a fingerprint as people and programs write it: 64 hex digits
+// of either case. White space and colons do not count.
+func ParseFingerprint(text string) (f Fingerprint, err error) {
+	digits := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == ':' {
+			return -1
+		}
+		return r
+	}, text)
+	if len(digits) != hex.EncodedLen(len(f)) {
+		return f, fmt.Errorf("must be 64 hex digits, but for white space and colons, not %d characters", len(digits))
+	}
+	if _, err := hex.Decode(f[:], []byte(digits)); err != nil {
+		return Fingerprint{}, errors.New("must be 64 hex digits, but for white space and colons")
+	}
+	return f, nil
+}
+
+// String returns the fingerprint in 64 lower-case hex digits.
+func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
+
+// PinError says that a node has another certificate than the one that it is known by.
+type PinError struct{ Want, Got Fingerprint }
+
+// Error implements the error interface.
+func (e *PinError) Error() string {
+	return fmt.Sprintf("the node's certificate has the fingerprint %s, and the pin is %s", e.Got, e.Want)
+}
+
+// ClientTLS returns a miner's configuration of TLS, which takes the certificate with
+// that fingerprint and no other. Whose name it has, who signed it, and when it is
+// valid, does not count. A handshake with another one fails with a [PinError].
+func ClientTLS(pin Fingerprint) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		NextProtos: []string{ALPN},
+		ServerName: ServerName,
+		// Of chain, name and dates. That the node has the certificate's key is verified
+		// nevertheless.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if got := FingerprintOf(state.PeerCertificates[0].Raw); got != pin {
+				return &PinError{Want: pin, Got: got}
+			}
+			return nil
+		},
+	}
+}
+
+// ServerTLS returns a node's configuration of TLS.
+func ServerTLS(certificate tls.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		NextProtos:   []string{ALPN},
+		Certificates: []tls.Certificate{certificate},
+	}
+}

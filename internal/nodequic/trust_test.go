@@ -1,0 +1,130 @@
+package nodequic
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParseFingerprint(t *testing.T) {
+	const digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	for _, text := range []string{
+		digits,
+		strings.ToUpper(digits) + "\n",
+		" 00:01:02:03 " + digits[8:] + "\r\n\u00a0",
+		strings.Join(strings.SplitAfter(digits, ""), " : "),
+	} {
+		if f, err := ParseFingerprint(text); f.String() != digits || err != nil {
+			t.Errorf("%q: %v, %v", text, f, err)
+		}
+	}
+	for _, text := range []string{"", ":", digits[1:], digits + "0", "0x" + digits, digits[2:] + "0g", digits[:63] + "\u0661", digits + digits} {
+		if f, err := ParseFingerprint(text); err == nil || f != (Fingerprint{}) {
+			t.Errorf("%q: %v, %v", text, f, err)
+		}
+	}
+}
+
+// FuzzParseFingerprint holds what is accepted to its digits.
+func FuzzParseFingerprint(f *testing.F) {
+	f.Add(strings.Repeat("0a", 32))
+	f.Add(strings.Repeat("0A:", 32) + "\n")
+	f.Add(strings.Repeat("é", 32))
+	f.Fuzz(func(t *testing.T, text string) {
+		print, err := ParseFingerprint(text)
+		if err != nil {
+			return
+		}
+		rest := strings.ToLower(strings.Join(strings.Fields(strings.ReplaceAll(text, ":", "")), ""))
+		if rest != print.String() {
+			t.Errorf("%q was read as %s", text, print)
+		}
+	})
+}
+
+// certificate returns a self-signed certificate of a name and with dates that no
+// chain of trust would take.
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"somebody.else"}, NotAfter: time.Unix(0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// dial has a miner that knows its node by a fingerprint dial one with a
+// configuration of TLS, and returns what comes of it.
+func dial(t *testing.T, server *tls.Config, pin Fingerprint) error {
+	t.Helper()
+	transport := func() *quic.Transport {
+		socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := &quic.Transport{Conn: socket}
+		t.Cleanup(func() {
+			transport.Close()
+			socket.Close()
+		})
+		return transport
+	}
+	listener, err := transport().Listen(server, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection, err := transport().Dial(context.Background(), listener.Addr(), ClientTLS(pin), nil)
+	if err != nil {
+		return err
+	}
+	if name := connection.ConnectionState().TLS.NegotiatedProtocol; name != ALPN {
+		t.Errorf("protocol %q", name)
+	}
+	return connection.CloseWithError(CodeDone, "")
+}
+
+func TestTrust(t *testing.T) {
+	own := certificate(t)
+	pin := FingerprintOf(own.Certificate[0])
+	if err := dial(t, ServerTLS(own), pin); err != nil {
+		t.Errorf("the node that is meant: %v", err)
+	}
+
+	other := certificate(t)
+	err := dial(t, ServerTLS(other), pin)
+	if refused, ok := errors.AsType[*PinError](err); !ok || refused.Want != pin || refused.Got != FingerprintOf(other.Certificate[0]) {
+		t.Errorf("another node: %v", err)
+	}
+
+	// The right certificate in the hands of who has not its key.
+	stolen := tls.Certificate{Certificate: own.Certificate, PrivateKey: other.PrivateKey}
+	if err := dial(t, ServerTLS(stolen), pin); err == nil {
+		t.Error("a node without its certificate's key is taken")
+	}
+
+	old := ServerTLS(own)
+	old.NextProtos = []string{"quantus-miner/1"}
+	err = dial(t, old, pin)
+	if alert, ok := errors.AsType[*quic.TransportError](err); !ok || alert.ErrorCode != 0x178 {
+		t.Errorf("a node of another version: %v", err)
+	}
+}
