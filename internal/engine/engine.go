@@ -3,7 +3,13 @@
 // An [Engine] turns a header and a threshold into a [Job], once; a Job searches
 // ranges of nonces, from many goroutines at a time, each with a [Progress] of
 // its own. Callers know nothing of the mathematics behind it, so another proof
-// of work is another set of engines.
+// of work is another set of engines. What a threshold is, and a distance, each
+// proof of work says for itself:
+//
+//	            threshold                the distance of a nonce   valid
+//	sha3-rsa    the largest distance     T xor H(y)                not nonce 0
+//	poseidon2   the difficulty D, not 0  its hash, less than       any nonce
+//	                                     ⌊(2^512−1)/D⌋ if valid
 //
 // The engines are in the packages below this one (start with baseline, a page
 // long), the list of them is in package all, and package enginetest holds the
@@ -25,7 +31,8 @@ type Engine interface {
 	// such as "generic" for portable Go. Operators read it beside the name.
 	Backend() string
 	// Prepare does what is done once per header and threshold. It takes well
-	// under a millisecond.
+	// under a millisecond. A threshold that the proof of work has no meaning for is
+	// an error.
 	Prepare(header [32]byte, threshold u512.Uint) (Job, error)
 }
 
@@ -34,7 +41,7 @@ type Engine interface {
 type Job interface {
 	// Search evaluates the nonces of r in ascending order until one is valid,
 	// the range is exhausted, or p is stopped. A nonce that the rule excludes
-	// (QPoW's nonce 0) is skipped and not counted. An empty range (Start > End)
+	// (nonce 0 of sha3-rsa) is skipped and not counted. An empty range (Start > End)
 	// is exhausted.
 	//
 	// The evaluated nonces are added to p as the search goes on, and all of
@@ -44,8 +51,8 @@ type Job interface {
 	// because they share the distance of another, count as evaluated.
 	Search(r Range, p *Progress) Outcome
 	// Verify computes a nonce's distance afresh, by the plain reference rule,
-	// and reports whether the nonce is valid. It shares nothing with Search:
-	// it is how a wrong engine is found out.
+	// and reports whether the nonce is valid. It shares nothing with Search that
+	// Search could spoil: it is how a wrong engine is found out.
 	Verify(nonce u512.Uint) (distance u512.Uint, ok bool)
 }
 

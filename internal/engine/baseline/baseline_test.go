@@ -7,8 +7,10 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 )
 
-func TestConformance(t *testing.T) { enginetest.Run(t, baseline.Engine{}, 1) }
+func TestConformance(t *testing.T) { enginetest.Run(t, enginetest.SHA3RSA{}, baseline.Engine{}, 1) }
 
-func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, baseline.Engine{}, 1) }
+func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, enginetest.SHA3RSA{}, baseline.Engine{}, 1) }
 
-func BenchmarkStop(b *testing.B) { enginetest.BenchmarkStop(b, baseline.Engine{}) }
+func BenchmarkStop(b *testing.B) {
+	enginetest.BenchmarkStop(b, enginetest.SHA3RSA{}, baseline.Engine{})
+}

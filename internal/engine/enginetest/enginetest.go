@@ -1,35 +1,37 @@
 // Package enginetest is the conformance suite of engines: what an engine must
 // do, as tests. An engine's own test file is
 //
-//	func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}, 1) }
-//	func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, fast.Engine{}, 1) }
+//	func TestConformance(t *testing.T) { enginetest.Run(t, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
+//	func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
 //
-// and runs all of it. The number is the size of the blocks of nonces that the
-// engine evaluates together: at a winner it may count that many less 1 too much. The judge throughout is [qpow.Reference]. For tests of what is
-// built on engines there is [Paced], which only pretends to be one.
+// and runs all of it. The judge throughout is the proof of work's plain reference,
+// which a [Rule] brings along. The number is the size of the blocks of nonces that
+// the engine evaluates together: at a winner it may count that many less 1 too much.
+// For tests of what is built on engines there is [Paced], which only pretends to be
+// one.
 package enginetest
 
 import (
+	"maps"
 	"math"
 	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/kat"
-	"github.com/quantus-network/quantus-miner/internal/qpow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// subject is an engine under test.
+// subject is an engine under test, and the rule that it is tested by.
 type subject struct {
+	Rule
 	engine.Engine
 	block uint64
 }
 
-// Run holds an engine to the contract of [engine.Job].
-func Run(t *testing.T, of engine.Engine, block uint64) {
-	e := subject{of, block}
+// Run holds an engine of a rule to the contract of [engine.Job].
+func Run(t *testing.T, rule Rule, of engine.Engine, block uint64) {
+	e := subject{rule, of, block}
 	t.Run("KnownAnswers", func(t *testing.T) { knownAnswers(t, e) })
 	t.Run("Ranges", func(t *testing.T) { ranges(t, e) })
 	t.Run("RandomSearches", func(t *testing.T) { randomized(t, e) })
@@ -38,6 +40,7 @@ func Run(t *testing.T, of engine.Engine, block uint64) {
 	t.Run("StoppedWithin", func(t *testing.T) { stoppedWithin(t, e) })
 	t.Run("Concurrent", func(t *testing.T) { concurrent(t, e) })
 	t.Run("Verify", func(t *testing.T) { verify(t, e) })
+	t.Run("Refused", func(t *testing.T) { refused(t, e) })
 }
 
 // search is one search and how it has to end.
@@ -100,10 +103,10 @@ func run(t testing.TB, job engine.Job, r engine.Range) result {
 }
 
 // knownAnswers takes the answers of an independent implementation: its searches,
-// and each of its nonces as a search of a range of one, at a threshold that the
-// nonce just meets and at one that it just misses.
+// and each of its nonces as a search of a range of one, at the hardest threshold
+// that the nonce meets and at one that it just misses.
 func knownAnswers(t *testing.T, e subject) {
-	for _, c := range kat.Searches(t) {
+	for _, c := range e.searches(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			s := search{c.Header, c.Threshold, engine.Range{Start: c.Start, End: c.End}, exhausted(c.HashCount)}
@@ -116,14 +119,13 @@ func knownAnswers(t *testing.T, e subject) {
 			s.check(t, e)
 		})
 	}
-	for _, c := range kat.Headers(t) {
-		t.Run(c.Name, func(t *testing.T) {
+	for _, c := range e.nonces(t) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, n := range c.Nonces {
-				alone := engine.Range{Start: n.Nonce, End: n.Nonce}
-				search{c.Header, n.Distance, alone, found(n.Nonce, 1)}.check(t, e)
-				search{c.Header, n.Distance.SubWrap(u512.From64(1)), alone, exhausted(1)}.check(t, e)
-			}
+			alone := engine.Range{Start: c.nonce, End: c.nonce}
+			met, missed := e.Around(c.distance)
+			search{c.header, met, alone, found(c.nonce, 1)}.check(t, e)
+			search{c.header, missed, alone, exhausted(1)}.check(t, e)
 		})
 	}
 }
@@ -131,42 +133,42 @@ func knownAnswers(t *testing.T, e subject) {
 // fromEnd returns 2^512−1−n.
 func fromEnd(n uint64) u512.Uint { return u512.Max().SubWrap(u512.From64(n)) }
 
+// around returns the range of the nonces up to n away from the given one.
+func around(nonce u512.Uint, n uint64) engine.Range {
+	return engine.Range{Start: nonce.SubWrap(u512.From64(n)), End: nonce.AddWrap(u512.From64(n))}
+}
+
 // ranges are the shapes of range that an engine could get wrong.
 func ranges(t *testing.T, e subject) {
+	number, end := u512.From64, u512.Max()
+	none, all := e.Never(), e.Always()
+	header := [32]byte{0: 0xff, 31: 7}
+	lowest := e.Lowest()
 	first := func(nonce u512.Uint) result { return found(nonce, 1) }
-	number, none, all := u512.From64, u512.Uint{}, u512.Max()
-	h100 := [32]byte{31: 100} // saturates at 2^512−1−100
-	large := [32]byte{0: 0xff, 31: 7}
 
-	for name, s := range map[string]search{
-		"empty":                            {large, all, engine.Range{Start: number(5), End: number(4)}, exhausted(0)},
-		"empty, upside down":               {large, all, engine.Range{Start: all, End: number(1)}, exhausted(0)},
-		"nonce 0 alone":                    {large, all, engine.Range{}, exhausted(0)},
-		"nonce 0 is skipped":               {large, all, engine.Range{End: number(9)}, first(number(1))},
-		"nonce 0 is not counted":           {large, none, engine.Range{End: number(9)}, exhausted(9)},
-		"one nonce, valid":                 {large, all, engine.Range{Start: number(3), End: number(3)}, first(number(3))},
-		"one nonce, not valid":             {large, none, engine.Range{Start: number(3), End: number(3)}, exhausted(1)},
-		"all nonces":                       {large, all, engine.Range{End: all}, first(number(1))},
-		"2^64 nonces":                      {large, all, engine.Range{Start: number(1), End: number(1).Lsh(64)}, first(number(1))},
-		"more than one batch":              {large, none, engine.Range{Start: number(1), End: number(1500)}, exhausted(1500)},
-		"the last nonce, valid":            {large, all, engine.Range{Start: all, End: all}, first(all)},
-		"the last nonce, not valid":        {large, none, engine.Range{Start: all, End: all}, exhausted(1)},
-		"up to the first saturated":        {h100, none, engine.Range{Start: fromEnd(120), End: fromEnd(100)}, exhausted(21)},
-		"across it":                        {h100, none, engine.Range{Start: fromEnd(120), End: fromEnd(10)}, exhausted(111)},
-		"across it to the end":             {h100, none, engine.Range{Start: fromEnd(120), End: all}, exhausted(121)},
-		"saturated throughout":             {h100, none, engine.Range{Start: fromEnd(90), End: fromEnd(80)}, exhausted(11)},
-		"saturated throughout, valid":      {h100, all, engine.Range{Start: fromEnd(90), End: fromEnd(80)}, first(fromEnd(90))},
-		"saturated tail longer than 2^64":  {large, none, engine.Range{Start: all.SubWrap(number(1).Lsh(200)), End: all}, exhausted(math.MaxUint64)},
-		"never saturated, to the end":      {[32]byte{}, none, engine.Range{Start: fromEnd(5), End: all}, exhausted(6)},
-		"across a carry into the top word": {large, none, engine.Range{Start: number(1).Lsh(448).SubWrap(number(3)), End: number(1).Lsh(448).AddWrap(number(3))}, exhausted(7)},
-	} {
+	shapes := map[string]search{
+		"empty":                            {header, all, engine.Range{Start: number(5), End: number(4)}, exhausted(0)},
+		"empty, upside down":               {header, all, engine.Range{Start: end, End: number(1)}, exhausted(0)},
+		"from nonce 0, valid":              {header, all, engine.Range{End: number(9)}, first(lowest)},
+		"from nonce 0, not valid":          {header, none, engine.Range{End: number(9)}, exhausted(10 - lowest[0])},
+		"one nonce, valid":                 {header, all, engine.Range{Start: number(3), End: number(3)}, first(number(3))},
+		"one nonce, not valid":             {header, none, engine.Range{Start: number(3), End: number(3)}, exhausted(1)},
+		"all nonces":                       {header, all, engine.Range{End: end}, first(lowest)},
+		"2^64 nonces":                      {header, all, engine.Range{Start: number(1), End: number(1).Lsh(64)}, first(number(1))},
+		"more than one batch":              {header, none, engine.Range{Start: number(1), End: number(1500)}, exhausted(1500)},
+		"the last nonce, valid":            {header, all, engine.Range{Start: end, End: end}, first(end)},
+		"the last nonce, not valid":        {header, none, engine.Range{Start: end, End: end}, exhausted(1)},
+		"across a carry into the top word": {header, none, around(number(1).Lsh(448), 3), exhausted(7)},
+	}
+	maps.Copy(shapes, e.shapes())
+	for name, s := range shapes {
 		t.Run(name, func(t *testing.T) { s.check(t, e) })
 	}
 }
 
 // halves searches a range whole and in two parts, with one Progress.
-func halves(t *testing.T, e engine.Engine) {
-	job := prepare(t, e, [32]byte{9}, u512.Uint{})
+func halves(t *testing.T, e subject) {
+	job := prepare(t, e, [32]byte{9}, e.Never())
 	number := u512.From64
 	var p engine.Progress
 	for _, r := range []engine.Range{{Start: number(0), End: number(300)}, {Start: number(301), End: number(999)}} {
@@ -174,14 +176,14 @@ func halves(t *testing.T, e engine.Engine) {
 			t.Fatalf("got %+v, want exhausted", got)
 		}
 	}
-	if got := p.Evaluated(); got != 999 {
-		t.Errorf("%d nonces evaluated in both halves, want 999", got)
+	if got, want := p.Evaluated(), 1000-e.Lowest()[0]; got != want {
+		t.Errorf("%d nonces evaluated in both halves, want %d", got, want)
 	}
 }
 
 // stoppedBefore stops a search before it begins.
-func stoppedBefore(t *testing.T, e engine.Engine) {
-	job := prepare(t, e, [32]byte{1}, u512.Max())
+func stoppedBefore(t *testing.T, e subject) {
+	job := prepare(t, e, [32]byte{1}, e.Always())
 	var p engine.Progress
 	p.Stop()
 	got := job.Search(engine.Range{Start: u512.From64(1), End: u512.Max()}, &p)
@@ -196,8 +198,8 @@ const maxBatch = 1 << 15
 
 // stoppedWithin stops searches that would go on for ever, and counts what they
 // evaluate after that. How long it takes, BenchmarkStop of each engine tells.
-func stoppedWithin(t *testing.T, e engine.Engine) {
-	job := prepare(t, e, [32]byte{1}, u512.Uint{})
+func stoppedWithin(t *testing.T, e subject) {
+	job := prepare(t, e, [32]byte{1}, e.Never())
 	late := uint64(math.MaxUint64)
 	// A thread that is held up before Stop counts more than there is to blame for:
 	// of several tries the best one counts.
@@ -223,13 +225,14 @@ func stoppedWithin(t *testing.T, e engine.Engine) {
 // concurrent searches one job from several goroutines at a time.
 func concurrent(t *testing.T, e subject) {
 	header := [32]byte{2}
-	ref := qpow.NewReference(header)
-	job := prepare(t, e, header, ref.Distance(u512.From64(350)))
+	judge := e.Judge(header)
+	threshold, _ := e.Around(distance(judge, e, u512.From64(350)))
+	job := prepare(t, e, header, threshold)
 	var wg sync.WaitGroup
 	for part := range uint64(5) {
 		wg.Go(func() {
 			r := engine.Range{Start: u512.From64(100 * part), End: u512.From64(100*part + 99)}
-			if got, want := run(t, job, r), oracle(ref, r, ref.Distance(u512.From64(350))); !e.ended(got, want, r) {
+			if got, want := run(t, job, r), oracle(judge, e, r, threshold); !e.ended(got, want, r) {
 				t.Errorf("part %d: got %+v, want %+v", part, got, want)
 			}
 		})
@@ -238,14 +241,15 @@ func concurrent(t *testing.T, e subject) {
 }
 
 // verify compares Verify with the reference, at and around the threshold.
-func verify(t *testing.T, e engine.Engine) {
+func verify(t *testing.T, e subject) {
 	header := [32]byte{3}
-	ref := qpow.NewReference(header)
+	judge := e.Judge(header)
 	for _, nonce := range []u512.Uint{{}, u512.From64(1), u512.From64(77), fromEnd(1), fromEnd(0)} {
-		want := ref.Distance(nonce)
-		for _, threshold := range []u512.Uint{want, want.SubWrap(u512.From64(1)), u512.Max(), {}} {
+		want := distance(judge, e, nonce)
+		met, missed := e.Around(want)
+		for _, threshold := range []u512.Uint{met, missed, e.Always(), e.Never()} {
 			distance, ok := prepare(t, e, header, threshold).Verify(nonce)
-			wantOK := !nonce.IsZero() && want.Cmp(threshold) <= 0
+			wantOK := nonce.Cmp(e.Lowest()) >= 0 && (threshold == met || threshold == e.Always())
 			if distance != want || ok != wantOK {
 				t.Errorf("nonce %s, threshold %s: %s, %t, want %s, %t", nonce.Hex(), threshold.Hex(), distance.Hex(), ok, want.Hex(), wantOK)
 			}
@@ -253,9 +257,18 @@ func verify(t *testing.T, e engine.Engine) {
 	}
 }
 
+// refused has the engine prepare thresholds that the rule has no meaning for.
+func refused(t *testing.T, e subject) {
+	for _, threshold := range e.Senseless() {
+		if job, err := e.Prepare([32]byte{1}, threshold); err == nil {
+			t.Errorf("threshold %s: got %v, want an error", threshold, job)
+		}
+	}
+}
+
 // BenchmarkStop measures from the call of Stop to the return of the search.
-func BenchmarkStop(b *testing.B, e engine.Engine) {
-	job := prepare(b, e, [32]byte{1}, u512.Uint{})
+func BenchmarkStop(b *testing.B, rule Rule, e engine.Engine) {
+	job := prepare(b, e, [32]byte{1}, rule.Never())
 	done := make(chan engine.Outcome)
 	for b.Loop() {
 		b.StopTimer()

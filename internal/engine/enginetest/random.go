@@ -6,18 +6,17 @@ import (
 	"testing"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/qpow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // oracle searches r the obvious way: every nonce by itself, by the reference.
 // It is for short ranges.
-func oracle(ref *qpow.Reference, r engine.Range, threshold u512.Uint) result {
+func oracle(judge Judge, rule Rule, r engine.Range, threshold u512.Uint) result {
 	var evaluated uint64
 	for nonce := r.Start; nonce.Cmp(r.End) <= 0; nonce = nonce.AddWrap(u512.From64(1)) {
-		if !nonce.IsZero() {
+		if nonce.Cmp(rule.Lowest()) >= 0 {
 			evaluated++
-			if _, ok := ref.Verify(nonce, threshold); ok {
+			if _, ok := judge.Verify(nonce, threshold); ok {
 				return found(nonce, evaluated)
 			}
 		}
@@ -32,16 +31,14 @@ func oracle(ref *qpow.Reference, r engine.Range, threshold u512.Uint) result {
 const maxSize = 24
 
 // draw makes a search from random choices: ranges of 1 to maxSize nonces, from
-// 0, up to 2^512−1, across the first saturated nonce, across carries between
+// 0, up to 2^512−1, across an edge of the rule's, across carries between
 // words, anywhere; thresholds of every difficulty that such a range can meet,
 // and those that exactly one nonce of it meets or misses by one.
-func draw(r *rand.Rand) (s search) {
+func draw(r *rand.Rand, rule Rule) (s search) {
 	for i := range 4 {
 		binary.BigEndian.PutUint64(s.header[8*i:], r.Uint64())
 	}
-	if r.IntN(4) == 0 { // a small int(h), whose saturated tail is short
-		s.header = [32]byte{31: byte(r.IntN(2 * maxSize))}
-	}
+	edge := rule.draw(r, &s.header)
 	size := u512.From64(1 + r.Uint64N(maxSize))
 	if r.IntN(4) == 0 {
 		size = u512.From64(1)
@@ -51,10 +48,8 @@ func draw(r *rand.Rand) (s search) {
 	case 0: // from 0
 	case 1: // up to the end
 		s.r.Start = u512.Max().SubWrap(span)
-	case 2: // across or near the first saturated nonce
-		ref := qpow.Reference{Header: s.header}
-		_, saturated := ref.Distinct(u512.Uint{}, u512.Max())
-		s.r.Start = saturated.SubWrap(u512.From64(r.Uint64N(2 * maxSize)))
+	case 2: // across or near the edge
+		s.r.Start = edge.SubWrap(u512.From64(r.Uint64N(2 * maxSize)))
 	case 3: // across a power of two
 		s.r.Start = u512.From64(1).Lsh(uint(5 + r.IntN(507))).SubWrap(u512.From64(r.Uint64N(maxSize)))
 	case 4: // small
@@ -67,19 +62,19 @@ func draw(r *rand.Rand) (s search) {
 	}
 	s.r.End = s.r.Start.AddSat(span)
 
-	ref := qpow.NewReference(s.header)
+	judge := rule.Judge(s.header)
 	one := s.r.Start.AddSat(u512.From64(r.Uint64N(maxSize))) // of the range, or a little above
 	switch r.IntN(8) {
 	case 0:
-		s.threshold = u512.Uint{}
+		s.threshold = rule.Never()
 	case 1:
-		s.threshold = ref.Distance(one)
+		s.threshold, _ = rule.Around(distance(judge, rule, one))
 	case 2:
-		s.threshold = ref.Distance(one).SubWrap(u512.From64(1))
+		_, s.threshold = rule.Around(distance(judge, rule, one))
 	default:
-		s.threshold = u512.Max().Rsh(uint(r.IntN(8)))
+		s.threshold = rule.OneIn(uint(r.IntN(8)))
 	}
-	s.want = oracle(ref, s.r, s.threshold)
+	s.want = oracle(judge, rule, s.r, s.threshold)
 	return s
 }
 
@@ -98,7 +93,7 @@ func randomized(t *testing.T, e subject) {
 			r := rand.New(rand.NewPCG(2026, part))
 			winners := 0
 			for range randomSearches / parts {
-				s := draw(r)
+				s := draw(r, e)
 				s.check(t, e)
 				if s.want.Status == engine.Found {
 					winners++
@@ -115,10 +110,10 @@ func randomized(t *testing.T, e subject) {
 }
 
 // Fuzz compares searches of the fuzzer's choosing with the oracle.
-func Fuzz(f *testing.F, of engine.Engine, block uint64) {
-	e := subject{of, block}
+func Fuzz(f *testing.F, rule Rule, of engine.Engine, block uint64) {
+	e := subject{rule, of, block}
 	f.Add(uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
-		draw(rand.New(rand.NewPCG(seed1, seed2))).check(t, e)
+		draw(rand.New(rand.NewPCG(seed1, seed2)), e).check(t, e)
 	})
 }

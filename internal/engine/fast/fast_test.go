@@ -7,8 +7,8 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 )
 
-func TestConformance(t *testing.T) { enginetest.Run(t, fast.Engine{}, 1) }
+func TestConformance(t *testing.T) { enginetest.Run(t, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
 
-func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, fast.Engine{}, 1) }
+func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
 
-func BenchmarkStop(b *testing.B) { enginetest.BenchmarkStop(b, fast.Engine{}) }
+func BenchmarkStop(b *testing.B) { enginetest.BenchmarkStop(b, enginetest.SHA3RSA{}, fast.Engine{}) }

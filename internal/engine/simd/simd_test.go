@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 			if k.lanes == 1 {
 				block = 1
 			}
-			enginetest.Run(t, Engine{k}, block)
+			enginetest.Run(t, enginetest.SHA3RSA{}, Engine{k}, block)
 		})
 	}
 }
@@ -113,7 +113,7 @@ func FuzzSearch(f *testing.F) {
 
 func BenchmarkStop(b *testing.B) {
 	for _, k := range kernels() {
-		b.Run(k.name, func(b *testing.B) { enginetest.BenchmarkStop(b, Engine{k}) })
+		b.Run(k.name, func(b *testing.B) { enginetest.BenchmarkStop(b, enginetest.SHA3RSA{}, Engine{k}) })
 	}
 }
 
