@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"internal/connlimit":                 {},
 	"internal/nodequic":                  {"internal/strictjson", "internal/u512"},
 	"internal/httpapi":                   {"internal/connlimit", "internal/mining", "internal/strictjson", "internal/u512"},
-	"internal/simulate":                  {"internal/qpow", "internal/strictjson", "internal/u512"},
+	"internal/simulate":                  {"internal/nodequic", "internal/poseidon2", "internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":                     {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
 		"internal/access", "internal/bench", "internal/connlimit", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",

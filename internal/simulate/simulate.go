@@ -1,6 +1,7 @@
-// Package simulate is a stand-in for the node: it drives a miner over HTTP the
-// way the node does, and checks every seal, by the reference rule, and every
-// answer. Start with [Node].
+// Package simulate is a stand-in for the node: it has a miner work the way the node
+// does, and checks every seal, by the reference rule, and all that the miner says.
+// Start with [Node], which asks miners over HTTP, or with [QUICNode], the node of
+// today's network, to which miners come.
 package simulate
 
 import (
@@ -48,7 +49,8 @@ type Node struct {
 type Block struct {
 	// Sealed is false when a rival's block came first.
 	Sealed bool
-	// Nonce is the seal, and Distance its distance. The threshold was Threshold.
+	// Nonce is the seal, and Distance its distance. The threshold was Threshold. Of
+	// today's network they are the nonce's hash and the difficulty.
 	Nonce, Distance, Threshold u512.Uint
 	// Tries is the number of nonces that the miner evaluated, in Elapsed.
 	Tries   uint64
@@ -103,9 +105,15 @@ func (n Node) Run(ctx context.Context) error {
 // adjust returns the threshold at which the miner, as fast as it was for that
 // block, finds a nonce in blockTime on average.
 func adjust(last Block, blockTime time.Duration) u512.Uint {
-	tries := float64(last.Tries) / max(last.Elapsed.Seconds(), 1e-6) * blockTime.Seconds()
 	// A threshold of 2^512/k is met by one nonce in k.
-	return u512.Max().Div64(uint64(min(max(tries, 1), 1<<60)))
+	return u512.Max().Div64(triesIn(last, blockTime))
+}
+
+// triesIn returns how many nonces, at least one, the miner evaluates in blockTime if
+// it is as fast as it was for that block.
+func triesIn(last Block, blockTime time.Duration) uint64 {
+	tries := float64(last.Tries) / max(last.Elapsed.Seconds(), 1e-6) * blockTime.Seconds()
+	return uint64(min(max(tries, 1), 1<<60))
 }
 
 // seal has the miner work on one header, until it has sealed it or a rival has.

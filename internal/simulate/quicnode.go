@@ -1,0 +1,278 @@
+package simulate
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// QUICNode is a node of today's network without a chain: miners come to it by QUIC,
+// it has them seal one made-up header after another, and chooses the difficulty so
+// that a block takes about BlockTime. It checks all that they say, and it can be in
+// any trouble that nodes are in.
+type QUICNode struct {
+	// Blocks is the number of blocks to seal; 0 is for no end of them.
+	Blocks int
+	// BlockTime is the time that a block should take on average.
+	BlockTime time.Duration
+	// Patience is how long a block may take before a rival seals it and the chain
+	// has a new head.
+	Patience time.Duration
+	// Report is told of every block, sealed or lost, if it is not nil. Of a lost one
+	// nobody knows how many nonces were tried.
+	Report func(Block)
+
+	identity Identity
+	log      *slog.Logger
+	address  *net.UDPAddr  // with the port that was free
+	failed   chan error    // what a miner has done wrong; the first is enough
+	sealed   chan struct{} // there is something in blocks
+
+	// power is held while the node is switched on or off.
+	power sync.Mutex
+	on    *presence // nil while it is off
+
+	mu         sync.Mutex // guards what follows
+	trouble    Trouble
+	miners     map[*peer]struct{} // that have shown the token
+	head       [32]byte           // of the chain
+	difficulty u512.Uint          // of the next job
+	lastID     uint64
+	current    *task   // nil before the first
+	blocks     []Block // that were sealed, and nobody was told of
+	tally      Tally
+	readyTime  time.Duration
+}
+
+// Tally counts what has happened to a [QUICNode].
+type Tally struct {
+	Miners   int    // connected now
+	Admitted uint64 // connections that were
+	Refused  uint64 // connections with a wrong token, or none
+	Jobs     uint64 // made up
+	Seals    uint64 // valid ones of the job at the time, wanted or not
+	Late     uint64 // valid ones of a job before
+}
+
+// task is a job of a node's.
+type task struct {
+	nodequic.NewJob
+	announced bool               // to a miner at least
+	sealed    bool               // what else comes is late
+	nonces    map[u512.Uint]bool // that were sent as seals
+}
+
+// keptJobs is how many jobs of a miner's are remembered, so that a node without an end
+// does not grow.
+const keptJobs = 1000
+
+// firstDifficulty is how many tries the first block takes on average. The miner's
+// hash rate is not known yet; this is little for any.
+var firstDifficulty = u512.From64(1 << 12)
+
+// ListenQUIC returns a node with an address to listen at, whose port may be 0 for any
+// that is free. It lets miners in at once, and has jobs for them when it runs.
+func ListenQUIC(address string, identity Identity, log *slog.Logger) (*QUICNode, error) {
+	at, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening at %s: %w", address, err)
+	}
+	n := &QUICNode{
+		identity:   identity,
+		log:        log,
+		address:    at,
+		failed:     make(chan error, 1),
+		sealed:     make(chan struct{}, 1),
+		miners:     make(map[*peer]struct{}),
+		difficulty: firstDifficulty,
+		readyTime:  readyTime,
+	}
+	if err := n.SwitchOn(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Address returns where the node listens.
+func (n *QUICNode) Address() string { return n.address.String() }
+
+// Run has the blocks sealed, until ctx is done, and switches the node off. Its errors
+// wrap ErrMisbehaved if a miner is to blame.
+func (n *QUICNode) Run(ctx context.Context) error {
+	defer n.SwitchOff()
+	defer n.Drop("the node ends")
+	for sealed, lost := 0, 0; n.Blocks == 0 || sealed < n.Blocks; {
+		blocks, err := n.next(ctx)
+		if err != nil {
+			return fmt.Errorf("block %d: %w", sealed+1, err)
+		}
+		for _, block := range blocks {
+			if n.Report != nil {
+				n.Report(block)
+			}
+			if block.Sealed {
+				sealed, lost = sealed+1, 0
+			} else if lost++; lost == maxLost {
+				return misbehaviour("it sealed none of %d blocks in a row", maxLost)
+			}
+		}
+	}
+	return nil
+}
+
+// next makes up a job, waits until it is sealed, by a miner or by a rival, and returns
+// the blocks that came of it: mostly one, but none if nobody is to blame for that.
+func (n *QUICNode) next(ctx context.Context) ([]Block, error) {
+	n.mu.Lock()
+	n.advance()
+	n.mu.Unlock()
+	rival := time.NewTimer(n.Patience)
+	defer rival.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case err := <-n.failed:
+		return nil, err
+	case <-n.sealed:
+	case <-rival.C:
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	blocks := n.blocks
+	n.blocks = nil
+	if len(blocks) == 0 && n.current.announced && n.trouble == (Trouble{}) {
+		blocks = []Block{{Threshold: n.current.Difficulty, Elapsed: n.Patience}}
+		// The miners are slower than it was thought, or had no luck.
+		n.difficulty = n.difficulty.Div64(2)
+		if n.difficulty.IsZero() {
+			n.difficulty = u512.From64(1)
+		}
+	}
+	return blocks, nil
+}
+
+// advance makes up the next job, and tells the miners; mu is held. The header depends
+// on the one before and on its seal, as a chain's does.
+func (n *QUICNode) advance() {
+	if n.head == ([32]byte{}) {
+		_, _ = rand.Read(n.head[:]) // which does not fail
+	}
+	n.lastID++
+	n.tally.Jobs++
+	n.current = &task{
+		NewJob: nodequic.NewJob{ID: strconv.FormatUint(n.lastID, 10), Header: n.head, Difficulty: n.difficulty},
+		nonces: make(map[u512.Uint]bool),
+	}
+	if n.trouble.Impossible {
+		n.current.Difficulty = u512.Max()
+	}
+	n.head = sha256.Sum256(n.head[:])
+	for miner := range n.miners {
+		n.tell(miner)
+	}
+}
+
+// tell tells a miner of the current job; mu is held.
+func (n *QUICNode) tell(miner *peer) {
+	if n.trouble.Quiet {
+		return
+	}
+	frames, err := n.trouble.newJob(n.current.NewJob)
+	if err != nil {
+		n.fail(fmt.Errorf("making up a job: %w", err))
+		return
+	}
+	miner.jobs[n.current.ID] = told{n.current, time.Now()}
+	if n.lastID > keptJobs {
+		delete(miner.jobs, strconv.FormatUint(n.lastID-keptJobs, 10))
+	}
+	miner.send(frames...)
+	n.current.announced = true
+}
+
+// fail ends the run.
+func (n *QUICNode) fail(err error) {
+	select {
+	case n.failed <- err:
+	default: // it ends already
+	}
+}
+
+// judge takes a result of a miner's.
+func (n *QUICNode) judge(miner *peer, r nodequic.JobResult) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	job, known := miner.jobs[r.JobID]
+	switch {
+	case !known:
+		return misbehaviour("a result of job %q, of which this connection was not told", r.JobID)
+	case r.Status != nodequic.Completed:
+		return misbehaviour("a job of all nonces ended as %s", r.Status)
+	}
+	rule, err := poseidon2.NewReference(job.Header, job.Difficulty)
+	if err != nil {
+		return err
+	}
+	hash, valid := rule.Verify(r.Nonce)
+	elapsed := time.Duration(r.ElapsedTime * float64(time.Second))
+	switch most := time.Since(job.at); {
+	case !valid:
+		return misbehaviour("WRONG SEAL: job %s, header %x, difficulty %s, nonce %s has the hash %s",
+			job.ID, job.Header, job.Difficulty, r.Nonce.Hex(), hash)
+	case job.nonces[r.Nonce]:
+		return misbehaviour("job %s: nonce %s a second time", job.ID, r.Nonce.Hex())
+	case r.HashCount == 0:
+		return misbehaviour("job %s: it found nonce %s by evaluating none", job.ID, r.Nonce.Hex())
+	case r.ElapsedTime > most.Seconds():
+		return misbehaviour("job %s: it searched for %g s, and has had the job for %s", job.ID, r.ElapsedTime, most)
+	}
+	job.nonces[r.Nonce] = true
+	if job.task != n.current || job.sealed {
+		n.tally.Late++
+		return nil
+	}
+	n.tally.Seals++
+	if n.trouble.Refuse {
+		return nil
+	}
+	job.sealed = true
+	b := Block{Sealed: true, Nonce: r.Nonce, Distance: hash, Threshold: job.Difficulty, Tries: r.HashCount, Elapsed: elapsed}
+	work := r.Nonce.Bytes()
+	n.head = sha256.Sum256(append(job.Header[:], work[:]...))
+	n.difficulty = u512.From64(triesIn(b, n.BlockTime))
+	n.blocks = append(n.blocks, b)
+	select {
+	case n.sealed <- struct{}{}:
+	default: // it is known
+	}
+	return nil
+}
+
+// Tally returns what has happened.
+func (n *QUICNode) Tally() Tally {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.tally
+	t.Miners = len(n.miners)
+	return t
+}
+
+// Change changes what is wrong. Miners are told of a new job, in which it shows.
+func (n *QUICNode) Change(how func(*Trouble)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	how(&n.trouble)
+	if n.current != nil {
+		n.advance()
+	}
+}
