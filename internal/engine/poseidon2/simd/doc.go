@@ -1,0 +1,20 @@
+// Package simd is the engine cpu-simd for Poseidon2: as fast as the silicon allows.
+//
+// Like cpu-fast it shares the midstate among nonces and takes two permutations for
+// each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
+// CPU's widest instructions:
+//
+//	avx512    8 lanes  amd64 with AVX-512F/BW/DQ and IFMA
+//	portable  1 lane   everything else, all of it with the build tag purego
+//
+// Start with Search in simd.go: it cuts a range into blocks, has a [walker] go
+// through them, and has the rule judge what survives. The walkers are in portable.go
+// and kernels_amd64.go.
+//
+// The files in assembly are generated, and the generator in _asm/amd64, a module of
+// its own, says how they work; field512.go has the arithmetic, and why nothing in it
+// overflows. go generate writes them anew, byte for byte the same.
+// docs/performance.md tells where the time goes.
+package simd
+
+//go:generate go -C _asm run ./amd64 -dir ..

@@ -1,0 +1,6 @@
+//go:build purego || !amd64
+
+package simd
+
+// native returns no kernel: there is none in assembly for this machine.
+func native() []kernel { return nil }
