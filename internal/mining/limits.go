@@ -16,6 +16,10 @@ type Limits struct {
 	// Known is how many jobs may be known: those that run, and those that have
 	// been over for less than [Retention], which is promised to all of them.
 	Known int
+	// Over is how many jobs that are over may be known. If there are more, those that
+	// have been over for longest are forgotten before their time: it is for owners who
+	// learn of the end as it comes, and keep nothing of what Retention promises.
+	Over int
 	// AbandonAfter is how long a job runs on that nobody asks about: a node that
 	// restarts never comes back for its job.
 	AbandonAfter time.Duration

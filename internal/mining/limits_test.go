@@ -61,6 +61,38 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// TestLimitOver has a miner forget the oldest of its jobs instead of refusing new
+// ones: however many there are, none is refused and few are known.
+func TestLimitOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(fake{search: untilStopped}, 1, slog.New(slog.DiscardHandler))
+		m.Limits.Over = 3
+		stop := run(m)
+		defer stop()
+		const jobs = 1000
+		for i := range jobs {
+			submit(t, m, Request{ID: fmt.Sprint(i), Range: everything})
+			if i != 1 { // which runs on, and is not forgotten
+				m.Cancel(fmt.Sprint(i))
+			}
+		}
+		o := m.Overview()
+		var known []string
+		for _, job := range o.Jobs {
+			known = append(known, job.Job.ID())
+		}
+		if got := strings.Join(known, " "); got != "1 997 998 999" {
+			t.Errorf("known are %s", got)
+		}
+		if o.Cancelled != jobs-1 || o.Running != 1 {
+			t.Errorf("%d cancelled, %d running", o.Cancelled, o.Running)
+		}
+		if len(m.jobs) != 4 {
+			t.Errorf("%d jobs are held", len(m.jobs))
+		}
+	})
+}
+
 // TestLimitsHoldBetween submits more jobs at once than may run: those that pass the
 // first look while others are being prepared do not all get in.
 func TestLimitsHoldBetween(t *testing.T) {

@@ -279,10 +279,11 @@ func (m *Miner) Cancel(id string) (known bool) {
 	return known
 }
 
-// forget drops the jobs whose retention is over; mu is held. It is called
-// whenever a job is asked for, so nothing has to run in the meantime.
+// forget drops the jobs whose retention is over, or for which there is no room; mu is
+// held. It is called whenever a job is asked for, so nothing has to run in the meantime.
 func (m *Miner) forget() {
-	for len(m.over) > 0 && time.Since(m.over[0].ended) >= Retention {
+	crowded := func() bool { return m.Limits.Over > 0 && len(m.over) > m.Limits.Over }
+	for len(m.over) > 0 && (crowded() || time.Since(m.over[0].ended) >= Retention) {
 		delete(m.jobs, m.over[0].ID())
 		m.over[0] = nil
 		m.over = m.over[1:]
