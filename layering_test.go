@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/pipenet":                   {},
 	"internal/connlimit":                 {},
 	"internal/nodequic":                  {"internal/strictjson", "internal/u512"},
+	"internal/nodelink":                  {"internal/engine", "internal/mining", "internal/nodequic", "internal/u512"},
 	"internal/httpapi":                   {"internal/connlimit", "internal/mining", "internal/strictjson", "internal/u512"},
 	"internal/simulate":                  {"internal/nodequic", "internal/poseidon2", "internal/qpow", "internal/strictjson", "internal/u512"},
 	"internal/bench":                     {"internal/engine", "internal/u512"},

@@ -16,15 +16,18 @@ const lengthSize = 4
 
 // ViolationError says that what came is not of the protocol. The connection that it
 // came by is of no use any more.
-type ViolationError struct{ cause error }
+type ViolationError struct {
+	// Cause is what is wrong.
+	Cause error
+}
 
 // Error implements the error interface.
 func (e *ViolationError) Error() string {
-	return "the other side breaks the protocol: " + e.cause.Error()
+	return "the other side breaks the protocol: " + e.Cause.Error()
 }
 
 // Unwrap returns the cause.
-func (e *ViolationError) Unwrap() error { return e.cause }
+func (e *ViolationError) Unwrap() error { return e.Cause }
 
 // Read reads a frame, however many pieces it arrives in, and returns the message in
 // it. The error is io.EOF if the stream ends instead of a frame, another of the

@@ -1,0 +1,180 @@
+package nodelink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+)
+
+// The times of a connection. Nodes send nothing to keep it alive.
+const (
+	keepAlive        = 5 * time.Second
+	idleTimeout      = 15 * time.Second
+	handshakeTimeout = 5 * time.Second
+	// dialTimeout is for all of it, names and the stream included, for each address.
+	dialTimeout = 10 * time.Second
+)
+
+// window is how many bytes a node may send that have not been read: some jobs.
+const window = 16 << 10
+
+// wire is a connection to a node with its one stream.
+type wire interface {
+	io.ReadWriter
+	SetWriteDeadline(time.Time) error
+	// why returns what ended the connection, after an error of Read or Write.
+	why(err error) error
+	// close ends the connection, and gives back all that it held. What was written
+	// shortly before may be lost.
+	close(code uint64, reason string)
+}
+
+// dial connects to a node at host:port, by each of the host's addresses in turn. It
+// takes no node but that with the pinned certificate.
+func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error) {
+	addresses, err := resolve(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for _, a := range addresses {
+		w, err := dialAddress(ctx, a, pin)
+		if err == nil {
+			return w, nil
+		}
+		if hopeless(err) != nil || ctx.Err() != nil {
+			return nil, err
+		}
+		problems = append(problems, fmt.Errorf("%s: %w", a, err))
+	}
+	return nil, errors.Join(problems...)
+}
+
+// resolve returns the addresses behind host:port, of which there is at least one.
+func resolve(ctx context.Context, address string) (addresses []netip.AddrPort, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("the port of %s: %w", address, err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil { // whose zone a look-up would lose
+		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range ips {
+		addresses = append(addresses, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	}
+	return addresses, nil
+}
+
+// dialAddress connects to a node at one address.
+func dialAddress(ctx context.Context, address netip.AddrPort, pin nodequic.Fingerprint) (_ wire, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	connected, err := new(net.Dialer).DialContext(ctx, "udp", address.String())
+	if err != nil {
+		return nil, err
+	}
+	w := &quicWire{socket: connected.(*net.UDPConn)}
+	defer func() {
+		if err != nil {
+			w.close(nodequic.CodeDone, "")
+		}
+	}()
+	w.transport = &quic.Transport{Conn: socket{w.socket}}
+	w.connection, err = w.transport.Dial(ctx, w.socket.RemoteAddr(), nodequic.ClientTLS(pin), &quic.Config{
+		Versions:                       []quic.Version{quic.Version1},
+		HandshakeIdleTimeout:           handshakeTimeout,
+		KeepAlivePeriod:                keepAlive,
+		MaxIdleTimeout:                 idleTimeout,
+		InitialStreamReceiveWindow:     window,
+		MaxStreamReceiveWindow:         window,
+		InitialConnectionReceiveWindow: window,
+		MaxConnectionReceiveWindow:     window,
+		MaxIncomingStreams:             -1, // none
+		MaxIncomingUniStreams:          -1,
+		InitialPacketSize:              1200, // what every way to a node takes
+		DisablePathMTUDiscovery:        true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if w.Stream, err = w.connection.OpenStreamSync(ctx); err != nil {
+		return nil, fmt.Errorf("opening a stream: %w", err)
+	}
+	return w, nil
+}
+
+// quicWire is a wire by QUIC.
+type quicWire struct {
+	*quic.Stream
+	connection *quic.Conn
+	transport  *quic.Transport
+	socket     *net.UDPConn
+}
+
+// patience is how long after its stream a connection may end, for its reason to be
+// that of both.
+const patience = time.Second
+
+// why implements wire. A node that closes the connection may end the stream first.
+func (w *quicWire) why(err error) error {
+	select {
+	case <-w.connection.Context().Done():
+		return context.Cause(w.connection.Context())
+	case <-time.After(patience):
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the node has ended the stream")
+	}
+	return err
+}
+
+// close implements wire.
+func (w *quicWire) close(code uint64, reason string) {
+	if w.connection != nil {
+		_ = w.connection.CloseWithError(quic.ApplicationErrorCode(code), reason)
+	}
+	if w.transport != nil {
+		_ = w.transport.Close()
+	}
+	_ = w.socket.Close()
+}
+
+// socket is a UDP socket that is connected to one address: so the operating system
+// says at once if nobody listens there, and passes on nobody else's packets. It has
+// no other methods than it needs, as those of a [net.UDPConn] would have the
+// transport ask for buffers of megabytes, and complain past our log when it gets none.
+type socket struct{ connected *net.UDPConn }
+
+func (s socket) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, err := s.connected.Read(p)
+	return n, s.connected.RemoteAddr(), err
+}
+
+func (s socket) WriteTo(p []byte, _ net.Addr) (int, error) { return s.connected.Write(p) }
+
+func (s socket) Close() error                       { return s.connected.Close() }
+func (s socket) LocalAddr() net.Addr                { return s.connected.LocalAddr() }
+func (s socket) SetDeadline(t time.Time) error      { return s.connected.SetDeadline(t) }
+func (s socket) SetReadDeadline(t time.Time) error  { return s.connected.SetReadDeadline(t) }
+func (s socket) SetWriteDeadline(t time.Time) error { return s.connected.SetWriteDeadline(t) }
+func (s socket) SetReadBuffer(int) error            { return nil }
+func (s socket) SetWriteBuffer(int) error           { return nil }

@@ -1,0 +1,218 @@
+package nodelink
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// server is a node's end of the protocol on a real socket.
+type server struct {
+	*quic.Listener
+	pin nodequic.Fingerprint
+}
+
+// listen returns a server with that protocol, which is closed at the test's end.
+func listen(t *testing.T, protocol string) server {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &quic.Transport{Conn: socket}
+	t.Cleanup(func() {
+		transport.Close()
+		socket.Close()
+	})
+	config := nodequic.ServerTLS(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
+	config.NextProtos = []string{protocol}
+	listener, err := transport.Listen(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server{listener, nodequic.FingerprintOf(der)}
+}
+
+// accept takes a miner's call, and its Ready.
+func (s server) accept(t *testing.T) (*quic.Conn, *quic.Stream) {
+	t.Helper()
+	connection, err := s.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := connection.AcceptStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := nodequic.Read(stream); m != (nodequic.Ready{Token: "secret"}) {
+		t.Fatalf("%v, %v", m, err)
+	}
+	return connection, stream
+}
+
+// TestQUIC has a link work for a node over a real network: it finds something, is
+// thrown out, comes back, and is refused.
+func TestQUIC(t *testing.T) {
+	s := listen(t, nodequic.ALPN)
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	// A host may have addresses at which nobody listens.
+	node := Node{"localhost:" + port, func() (Credentials, error) { return Credentials{"secret", s.pin}, nil }}
+	miner := mining.New(lottery{}, 1, slog.New(slog.DiscardHandler))
+	link := New(miner, []Node{node}, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	var g sync.WaitGroup
+	defer g.Wait()
+	defer stop()
+	g.Go(func() { miner.Run(ctx) })
+	done := make(chan error, 1)
+	g.Go(func() { done <- link.Run(ctx) })
+
+	connection, stream := s.accept(t)
+	job := nodequic.NewJob{ID: "1", Difficulty: u512.From64(3)}
+	for range 3 {
+		if err := nodequic.Write(stream, job); err != nil {
+			t.Fatal(err)
+		}
+		m, err := nodequic.Read(stream)
+		if r, ok := m.(nodequic.JobResult); !ok || r.JobID != "1" || r.Nonce[0]%3 != 0 {
+			t.Fatalf("%v, %v", m, err)
+		}
+	}
+	if state := connection.ConnectionState(); state.TLS.ServerName != "localhost" || len(state.TLS.PeerCertificates) > 0 {
+		t.Errorf("%+v", state.TLS)
+	}
+	if err := connection.CloseWithError(0, "auth timeout"); err != nil {
+		t.Fatal(err)
+	}
+
+	connection, stream = s.accept(t)
+	// A node may end the stream first.
+	if err := stream.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(patience/20, func() { _ = connection.CloseWithError(1, nodequic.ReasonAuthFailed) })
+	if err := <-done; !errors.Is(err, ErrTokenRefused) {
+		t.Errorf("Run returns %v", err)
+	}
+	if state := link.Status().State; state != Refused {
+		t.Errorf("the link is %v", state)
+	}
+}
+
+func TestDial(t *testing.T) {
+	s := listen(t, nodequic.ALPN)
+	old := listen(t, "quantus-miner/1")
+	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	gone, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+
+	w, err := dial(t.Context(), s.Addr().String(), s.pin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.close(nodequic.CodeDone, "bye")
+	if _, err := w.Write([]byte("x")); err == nil {
+		t.Error("a closed connection is written to")
+	}
+
+	if _, err := dial(t.Context(), s.Addr().String(), nodequic.Fingerprint{}); hopeless(err) == nil ||
+		!strings.Contains(err.Error(), s.pin.String()) {
+		t.Errorf("another pin: %v", err)
+	}
+	if _, err := dial(t.Context(), old.Addr().String(), old.pin); hopeless(err) != ErrVersion {
+		t.Errorf("another version: %v", err)
+	}
+	if _, err := dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || hopeless(err) != nil {
+		t.Errorf("nobody there: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _, _ = silent.ReadFrom(make([]byte, 1500))
+		cancel()
+	}()
+	if _, err := dial(ctx, silent.LocalAddr().String(), s.pin); !errors.Is(err, context.Canceled) {
+		t.Errorf("one who does not answer: %v", err)
+	}
+}
+
+// TestWhy looks at what ends of a stream are called.
+func TestWhy(t *testing.T) {
+	s := listen(t, nodequic.ALPN)
+	for _, c := range []struct {
+		end  func(*quic.Conn, *quic.Stream) error
+		want string
+	}{
+		{func(_ *quic.Conn, s *quic.Stream) error { return s.Close() }, "the node has ended the stream"},
+		{func(_ *quic.Conn, s *quic.Stream) error { s.CancelWrite(7); return nil }, "stream 0 canceled by remote with error code 7"},
+		{func(c *quic.Conn, _ *quic.Stream) error { return c.CloseWithError(7, "so long") }, "Application error 0x7 (remote): so long"},
+	} {
+		w, err := dial(t.Context(), s.Addr().String(), s.pin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nodequic.Write(w, nodequic.Ready{Token: "secret"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.end(s.accept(t)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Read(make([]byte, 1))
+		if err == nil || w.why(err).Error() != c.want {
+			t.Errorf("%v: %v, want %s", err, w.why(err), c.want)
+		}
+		w.close(nodequic.CodeDone, "")
+	}
+}
+
+func TestResolve(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:9833":       "[127.0.0.1:9833]",
+		"[::1]:1":              "[[::1]:1]",
+		"[::ffff:192.0.2.1]:1": "[192.0.2.1:1]",
+		"[fe80::1%lo]:65535":   "[[fe80::1%lo]:65535]",
+	} {
+		if got, err := resolve(t.Context(), address); fmt.Sprint(got) != want || err != nil {
+			t.Errorf("%s: %v, %v, want %s", address, got, err, want)
+		}
+	}
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "[::1:1", "no.such.host.invalid:1"} {
+		if got, err := resolve(t.Context(), address); err == nil {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}

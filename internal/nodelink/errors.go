@@ -1,0 +1,51 @@
+package nodelink
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+)
+
+// What no reconnecting helps against, beside a [nodequic.PinError]: somebody has to
+// set something right.
+var (
+	// ErrTokenRefused says that the node does not know the token.
+	ErrTokenRefused = errors.New("the node refuses the token")
+	// ErrVersion says that the node speaks another version of the protocol.
+	ErrVersion = fmt.Errorf("the node does not speak the protocol %q", nodequic.ALPN)
+)
+
+// NodeError says what is wrong with a node that no reconnecting helps against.
+type NodeError struct {
+	// Node is the node's address, as it was given.
+	Node string
+	// Err is ErrTokenRefused, ErrVersion or a [nodequic.PinError].
+	Err error
+}
+
+// Error implements the error interface.
+func (e *NodeError) Error() string { return fmt.Sprintf("node %s: %v", e.Node, e.Err) }
+
+// Unwrap returns the cause.
+func (e *NodeError) Unwrap() error { return e.Err }
+
+// noApplicationProtocol is the TLS alert with that name, 120, among the codes of QUIC.
+const noApplicationProtocol = 0x100 + 120
+
+// hopeless returns what is wrong if no reconnecting helps against it, and nil
+// otherwise. The words of a node that is not known yet are not repeated.
+func hopeless(err error) error {
+	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote && closed.ErrorMessage == nodequic.ReasonAuthFailed {
+		return ErrTokenRefused
+	}
+	if pin, ok := errors.AsType[*nodequic.PinError](err); ok {
+		return pin
+	}
+	if broken, ok := errors.AsType[*quic.TransportError](err); ok && broken.ErrorCode == noApplicationProtocol {
+		return ErrVersion
+	}
+	return nil
+}

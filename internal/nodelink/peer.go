@@ -1,0 +1,233 @@
+package nodelink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+)
+
+// The pause before a connection is tried again: it doubles from the first to the
+// last, and begins anew once a node had a job. Each is longer or shorter by up to a
+// fifth, so that the miners of a node that was restarted do not come at once.
+const (
+	firstPause = time.Second
+	lastPause  = 30 * time.Second
+	jitter     = 0.2
+)
+
+const (
+	// grace is how long a node may be without a first job until the next node is
+	// turned to, and the log told.
+	grace = 5 * time.Second
+	// writeTimeout is how long a frame may take to be written: a node that reads
+	// nothing for as long is as good as lost.
+	writeTimeout = idleTimeout
+	// linger is how long after what was written last a connection is kept open for it
+	// to arrive.
+	linger = 100 * time.Millisecond
+	// maxUnsent is how many results may wait to be written. As a job is searched again
+	// only after its result was, they are of as many jobs.
+	maxUnsent = 16
+)
+
+// peer is our side of what there is between us and one node. Its goroutine connects,
+// reads jobs, and connects again, until it is let go. It tells the link by events,
+// and belongs to the link's goroutine otherwise.
+type peer struct {
+	node   Node
+	rank   int // among the nodes
+	letGo  context.CancelFunc
+	dial   func(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error)
+	events chan<- event
+
+	// The link's view of it:
+
+	session *session         // nil if there is no connection
+	job     *nodequic.NewJob // the last one of the session, or nil
+	reason  error            // why there is no connection
+	retry   time.Time        // when there may be one
+}
+
+// session is a connection to a node, from its handshake to its end.
+type session struct {
+	wire    wire
+	results chan result // what is to be written
+}
+
+// result is a message that a search has led to.
+type result struct {
+	message nodequic.JobResult
+	search  string    // its name
+	found   time.Time // when the winner was
+}
+
+// event is what a peer tells the link.
+type event struct {
+	peer *peer
+	kind eventKind
+
+	session  *session        // connected: the new one
+	job      nodequic.NewJob // newJob: what the node wants searched
+	received time.Time       // newJob: when its frame was complete
+	sent     result          // sent: what was written
+	after    time.Duration   // sent: since the winner was found
+	err      error           // lost: why
+	retry    time.Time       // lost: when a connection is tried again
+}
+
+type eventKind int
+
+const (
+	connected eventKind = iota // there is a session
+	newJob                     // the node wants something searched
+	silent                     // the node has had no job for a while
+	sent                       // a result was written
+	lost                       // an attempt to connect has failed, or the session is over
+)
+
+// run keeps up a connection to the node until ctx is done.
+func (p *peer) run(ctx context.Context) {
+	pause := firstPause
+	for {
+		hadJob, err := p.meet(ctx)
+		if hadJob {
+			pause = firstPause
+		}
+		wait := time.Duration(float64(pause) * (1 - jitter + 2*jitter*rand.Float64()))
+		pause = min(2*pause, lastPause)
+		p.tell(ctx, event{kind: lost, err: err, retry: time.Now().Add(wait)})
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tell tells the link something, unless it has let the peer go.
+func (p *peer) tell(ctx context.Context, e event) {
+	e.peer = p
+	select {
+	case p.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// meet connects to the node and sees the session to its end. It reports whether there
+// was a job in it, and why it ended: with a [NodeError] if that is hopeless.
+func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
+	credentials, err := p.node.Credentials()
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if cause := hopeless(err); cause != nil && !p.renewed(credentials) {
+			err = &NodeError{p.node.Address, cause}
+		}
+	}()
+	w, err := p.dial(ctx, p.node.Address, credentials.Pin)
+	if err != nil {
+		return false, fmt.Errorf("connecting: %w", err)
+	}
+	s := &session{wire: w, results: make(chan result, maxUnsent)}
+	p.tell(ctx, event{kind: connected, session: s})
+
+	ctx, end := context.WithCancelCause(ctx)
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	writer.Go(func() { end(p.write(ctx, s, credentials.Token)) })
+	hadJob, err = p.read(ctx, s)
+	// If the writer has failed, that is why reading did.
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	end(err)
+	return hadJob, err
+}
+
+// renewed says whether the node's credentials are others than those that were of no
+// use: a node that is restarted may have made new ones after we had read the old.
+func (p *peer) renewed(used Credentials) bool {
+	now, err := p.node.Credentials()
+	return err == nil && now != used
+}
+
+// read reads what the node sends, until the session is over.
+func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
+	waiting := time.AfterFunc(grace, func() { p.tell(ctx, event{kind: silent}) })
+	defer waiting.Stop()
+	for {
+		m, err := nodequic.Read(s.wire)
+		received := time.Now()
+		if _, violation := errors.AsType[*nodequic.ViolationError](err); violation {
+			return hadJob, err
+		} else if err != nil {
+			return hadJob, s.wire.why(err)
+		}
+		job, ok := m.(nodequic.NewJob)
+		if !ok {
+			return hadJob, &nodequic.ViolationError{Cause: errors.New("a node sends no other message than NewJob")}
+		}
+		waiting.Stop()
+		hadJob = true
+		p.tell(ctx, event{kind: newJob, job: job, received: received})
+	}
+}
+
+// write sends Ready, and then what results there are, until the session is over, and
+// closes the connection.
+func (p *peer) write(ctx context.Context, s *session, token string) error {
+	hurry := context.AfterFunc(ctx, func() { _ = s.wire.SetWriteDeadline(time.Now().Add(linger)) })
+	defer hurry()
+	var last time.Time // when something was written
+	defer func() {
+		cause := context.Cause(ctx)
+		if cause == context.Canceled { // and not that the connection is lost
+			<-time.After(linger - time.Since(last))
+		}
+		if _, violation := errors.AsType[*nodequic.ViolationError](cause); violation {
+			s.wire.close(nodequic.CodeViolation, "not the protocol")
+			return
+		}
+		s.wire.close(nodequic.CodeDone, "")
+	}()
+
+	put := func(m nodequic.Message) error {
+		patience := writeTimeout
+		if ctx.Err() != nil {
+			patience = linger
+		}
+		_ = s.wire.SetWriteDeadline(time.Now().Add(patience))
+		err := nodequic.Write(s.wire, m)
+		last = time.Now()
+		return err
+	}
+	if err := put(nodequic.Ready{Token: token}); err != nil {
+		return s.wire.why(err)
+	}
+	for {
+		select {
+		case r := <-s.results:
+			if err := put(r.message); err != nil {
+				return s.wire.why(err)
+			}
+			p.tell(ctx, event{kind: sent, sent: r, after: time.Since(r.found)})
+		case <-ctx.Done():
+			for { // what was found in time
+				select {
+				case r := <-s.results:
+					if put(r.message) != nil {
+						return nil
+					}
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
