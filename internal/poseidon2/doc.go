@@ -16,5 +16,10 @@
 // permutation.go) is the plain one, without short cuts: read it first, it is the
 // judge of everything faster. [Midstate] (midstate.go) is what 2^256 consecutive
 // nonces share: of the five permutations that a hash takes, it leaves two for the
-// top 64 bits, which nearly always show that a nonce is not valid.
+// top 64 bits, which nearly always show that a nonce is not valid. [Window] takes
+// them, as fast as plain Go can (scalar.go, montgomery.go):
+//
+//	m := NewMidstate(header, nonce) // of all nonces with this high half
+//	w := m.Window()
+//	if w.First(nonce) <= target[7] { … } // have the Reference verify it
 package poseidon2
