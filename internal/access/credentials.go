@@ -19,13 +19,12 @@ import (
 
 // Limits on a file of credentials. At a cost of 14 a check takes a core a second.
 const (
-	maxFile       = 64 << 10
-	maxLines      = 256 // comments and blank lines included
-	maxName       = 255 // as htpasswd has it
-	maxCost       = 14
-	minToken      = 16
-	maxToken      = 256
-	forbiddenMode = 0o027
+	maxFile  = 64 << 10
+	maxLines = 256 // comments and blank lines included
+	maxName  = 255 // as htpasswd has it
+	maxCost  = 14
+	minToken = 16
+	maxToken = 256
 )
 
 // maxPassword is the length of a password in bytes from which on bcrypt takes no
@@ -160,7 +159,7 @@ type credentials struct {
 
 // loadCredentials reads a file of credentials.
 func loadCredentials(path string) (*credentials, error) {
-	content, err := read(path, maxFile, forbiddenMode)
+	content, err := Read(path, maxFile, SecretMode)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}

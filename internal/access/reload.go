@@ -98,9 +98,13 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
-// read returns the content of a regular file that has no bit of its mode set which
+// SecretMode holds the bits that the mode of a file with a secret must not have: its
+// owner may do what he likes, and its group may read it.
+const SecretMode = 0o027
+
+// Read returns the content of a regular file that has no bit of its mode set which
 // is forbidden, and is not longer than limit bytes.
-func read(path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
+func Read(path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

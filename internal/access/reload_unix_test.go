@@ -21,15 +21,15 @@ func TestMode(t *testing.T) {
 		forbidden fs.FileMode
 		err       string
 	}{
-		{0o600, forbiddenMode, ""},
-		{0o400, forbiddenMode, ""},
-		{0o640, forbiddenMode, ""},
-		{0o750, forbiddenMode, ""},
-		{0o644, forbiddenMode, "its mode is 0644, which gives away a secret: it must be 0640 or stricter"},
-		{0o602, forbiddenMode, "its mode is 0602, which gives away a secret: it must be 0600 or stricter"},
-		{0o601, forbiddenMode, "its mode is 0601, which gives away a secret: it must be 0600 or stricter"},
-		{0o660, forbiddenMode, "its mode is 0660, which gives away a secret: it must be 0640 or stricter"},
-		{0o777, forbiddenMode, "its mode is 0777, which gives away a secret: it must be 0750 or stricter"},
+		{0o600, SecretMode, ""},
+		{0o400, SecretMode, ""},
+		{0o640, SecretMode, ""},
+		{0o750, SecretMode, ""},
+		{0o644, SecretMode, "its mode is 0644, which gives away a secret: it must be 0640 or stricter"},
+		{0o602, SecretMode, "its mode is 0602, which gives away a secret: it must be 0600 or stricter"},
+		{0o601, SecretMode, "its mode is 0601, which gives away a secret: it must be 0600 or stricter"},
+		{0o660, SecretMode, "its mode is 0660, which gives away a secret: it must be 0640 or stricter"},
+		{0o777, SecretMode, "its mode is 0777, which gives away a secret: it must be 0750 or stricter"},
 		{0o600, forbiddenKeyMode, ""},
 		{0o660, forbiddenKeyMode, ""},
 		{0o664, forbiddenKeyMode, "its mode is 0664, which gives away a secret: it must be 0660 or stricter"},
@@ -40,7 +40,7 @@ func TestMode(t *testing.T) {
 		if err := os.Chmod(path, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		content, err := read(path, maxFile, c.forbidden)
+		content, err := Read(path, maxFile, c.forbidden)
 		if c.err == "" {
 			if err != nil || string(content) != theToken {
 				t.Errorf("%04o without %04o: %q, %v", c.mode, c.forbidden, content, err)

@@ -37,11 +37,11 @@ func TLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 
 // loadPair reads a certificate and its key.
 func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, error) {
-	cert, err := read(certFile, maxPEM, 0) // which is public
+	cert, err := Read(certFile, maxPEM, 0) // which is public
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
-	key, err := read(keyFile, maxPEM, forbiddenKeyMode)
+	key, err := Read(keyFile, maxPEM, forbiddenKeyMode)
 	if err != nil {
 		return nil, fmt.Errorf("TLS key: %w", err)
 	}
