@@ -31,16 +31,21 @@ import (
 
 // serveCmd serves the node's API.
 type serveCmd struct {
-	Port        portFlag     `short:"p" env:"MINER_PORT" default:"9833" help:"Port to listen on; 0 is any that is free."`
-	Host        hostFlag     `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
-	MetricsPort *portFlag    `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
-	MetricsHost *hostFlag    `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	Port        portFlag  `short:"p" env:"MINER_PORT" default:"9833" help:"Port to listen on; 0 is any that is free."`
+	Host        hostFlag  `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
+	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
+	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	dutyFlags
+	accessFlags
+	limitFlags
+}
+
+// dutyFlags are those of every command that mines until it is told to end.
+type dutyFlags struct {
 	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
 	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
 	minerFlags
 	schedulingFlags
-	accessFlags
-	limitFlags
 }
 
 // accessFlags say who may talk to the miner.
@@ -109,8 +114,8 @@ func (c *serveCmd) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
-	if err := c.Affinity.Check(); err != nil {
-		return fmt.Errorf("--affinity: %w", err)
+	if err := c.check(); err != nil {
+		return err
 	}
 	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.
 	if 4*int(c.MaxJobID) > int(c.MaxHeader) {
@@ -119,12 +124,41 @@ func (c *serveCmd) Validate() error {
 	return nil
 }
 
-// workers returns how many workers are to run.
-func (c *serveCmd) workers() int {
-	if cpus := c.Affinity.Len(); cpus > 0 {
-		return min(int(c.Workers), cpus)
+// check says what is wrong with the flags together.
+func (f dutyFlags) check() error {
+	if err := f.Affinity.Check(); err != nil {
+		return fmt.Errorf("--affinity: %w", err)
 	}
-	return int(c.Workers)
+	return nil
+}
+
+// workers returns how many workers are to run.
+func (f dutyFlags) workers() int {
+	if cpus := f.Affinity.Len(); cpus > 0 {
+		return min(int(f.Workers), cpus)
+	}
+	return int(f.Workers)
+}
+
+// service returns a service as the flags have it, and its log. Where its jobs come from
+// is yet to be said.
+func (f dutyFlags) service(s streams) (service, error) {
+	// Go ends a program that writes to standard error when nobody reads it any more.
+	// A miner whose log's reader has died goes on without.
+	signal.Ignore(syscall.SIGPIPE)
+	log := newLog(s, f.LogFormat)
+	e, err := f.Engine.choose(log)
+	if err != nil {
+		return service{}, err
+	}
+	return service{
+		engine:      e,
+		workers:     f.workers(),
+		scheduling:  f.schedulingFlags,
+		cpus:        effectiveCPUs(),
+		reportEvery: time.Duration(f.ReportEvery),
+		log:         log,
+	}, nil
 }
 
 // spareThreads is the number of threads that are kept for what is not mining:
@@ -143,23 +177,12 @@ const shutdownTime = time.Second
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
-	// Go ends a program that writes to standard error when nobody reads it any more.
-	// A miner whose log's reader has died goes on without.
-	signal.Ignore(syscall.SIGPIPE)
-	log := newLog(s, c.LogFormat)
-	e, err := c.Engine.choose(log)
+	svc, err := c.service(s)
 	if err != nil {
 		return err
 	}
-	svc := service{
-		engine:      e,
-		workers:     c.workers(),
-		scheduling:  c.schedulingFlags,
-		limits:      c.limitFlags,
-		cpus:        effectiveCPUs(),
-		reportEvery: time.Duration(c.ReportEvery),
-		log:         log,
-	}
+	log := svc.log
+	svc.limits = c.limitFlags
 	if svc.guard, svc.tls, err = c.open(log); err != nil {
 		return err
 	}
@@ -178,8 +201,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		defer svc.metrics.Close()
 		log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
 	}
-	log.Info("serving the node's API", "url", svc.url(svc.api), "engine", e.Name(),
-		"kernel", e.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
+	log.Info("serving the node's API", "url", svc.url(svc.api), "engine", svc.engine.Name(),
+		"kernel", svc.engine.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle, "version", version())
 	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
 		log.Warn("anyone who reaches this port can make the miner work: let nobody but the node reach it, or ask for credentials with --auth-file")
