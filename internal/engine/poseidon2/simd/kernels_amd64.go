@@ -39,6 +39,7 @@ func native() (kernels []kernel) {
 		features []cpuid.FeatureID
 	}{
 		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA}},
+		{avx2, []cpuid.FeatureID{cpuid.AVX2}},
 	} {
 		// Supports says no, too, where the operating system does not save the registers.
 		if cpuid.CPU.Supports(k.features...) {
@@ -48,4 +49,7 @@ func native() (kernels []kernel) {
 	return kernels
 }
 
-var avx512 = kernel{"avx512", 8, func(r poseidon2.Reference) walker { return newVectors(r, 8, walkAVX512) }}
+var (
+	avx512 = kernel{"avx512", 8, func(r poseidon2.Reference) walker { return newVectors(r, 8, walkAVX512) }}
+	avx2   = kernel{"avx2", 4, func(r poseidon2.Reference) walker { return newVectors(r, 4, walkAVX2) }}
+)

@@ -11,6 +11,9 @@ import (
 
 const width = poseidon2.Width
 
+// negP is p − 2^64.
+const negP = 1 - 1<<32
+
 // limits are the bounds of normal elements in loops: what they are entered with and
 // what they leave. See normal.
 var limits = element{
@@ -31,11 +34,14 @@ func (v vector) within(limit vector) vector {
 // split returns a constant as an element, in two words, with an offset that is 0.
 func split(constant uint64) [2]uint64 { return [2]uint64{constant & (1<<52 - 1), constant >> 52} }
 
+// avx512 has the parts of the kernel for AVX-512.
 type avx512 struct {
 	code
-	constants
-	diagonal operand.Mem // a table of four words for each element, see scale
-	last     operand.Mem // see tables, two words for each element
+	kept                       constants
+	externals, internals, last operand.Mem      // two words for each number, see split
+	diagonal                   operand.Mem      // four words for each number, see scale
+	numbers                    map[int64]vector // in memory
+	swap4, swap8               operand.Mem
 }
 
 // state is element i in memory.
@@ -49,14 +55,24 @@ func (k *avx512) put(i int, x element) {
 	k.store(x.x1, limb(i, 1))
 }
 
-// start returns a constant of two words in memory, of which the second is small.
-func (k *avx512) start(m operand.Mem, lo0, hi0, lo1, hi1 int64) element {
-	next := m
-	next.Disp += 8
-	return element{vector{m, lo0, hi0, true}, vector{next, lo1, hi1, true}}
+// constant returns a constant of two words in memory, see split.
+func constant(m operand.Mem) element {
+	return element{vector{m, 0, 1<<52 - 1, true}, vector{plusBytes(m, 8), 0, 1<<12 - 1, true}}
 }
 
-// raw are the bounds of what the S-boxes of an external round leave in the state.
+// constants loads what stays in registers.
+func (k *avx512) constants() {
+	k.kept.m44 = k.copied(k.numbers[1<<44-1])
+	k.kept.offset = element{k.copied(k.numbers[1<<54]), k.copied(k.numbers[-4])}
+}
+
+func (k *avx512) flush() {
+	k.emit(k.c)
+	k.stream = &stream{}
+}
+
+// externalBoxes are the S-boxes of an external round, two at a time, and the bounds
+// of what they leave in the state.
 func (k *avx512) externalBoxes() (code *stream, raw element) {
 	streams := []*stream{}
 	all := &stream{}
@@ -65,7 +81,11 @@ func (k *avx512) externalBoxes() (code *stream, raw element) {
 		one.stream = &stream{}
 		x := one.state(i, limits)
 		x = element{one.load(x.x0), one.load(x.x1)}
-		z := one.sbox(k.constants, one.start(operand.Mem{Base: external, Disp: 16 * i}, 1<<54, 1<<54+1<<52, -4, 1<<12), x)
+		// The round constant, with the offset.
+		start := constant(operand.Mem{Base: external, Disp: 16 * i})
+		start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
+		start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
+		z := one.sbox(k.kept, start, x)
 		one.put(i, z)
 		raw = z
 		streams = append(streams, one.stream)
@@ -75,6 +95,29 @@ func (k *avx512) externalBoxes() (code *stream, raw element) {
 		}
 	}
 	return all, raw
+}
+
+// externalRound is a round: the S-boxes, with the next constants, and the layer.
+func (k *avx512) externalRound() {
+	boxes, raw := k.externalBoxes()
+	k.stream = then(k.stream, boxes)
+	k.externalLayer(func(i, half int) vector { return k.load(k.state(i, raw).part(half)) })
+}
+
+// between is the layer that the second permutation begins with. The offset is part of
+// all elements afterwards.
+func (k *avx512) between() {
+	m52 := k.copied(k.numbers[1<<52-1])
+	k.externalLayer(func(i, half int) vector {
+		x := k.load(k.state(i, limits).part(half))
+		if half == 0 {
+			x = k.and(x, m52)
+		}
+		if i == 0 {
+			x = k.plus(x, k.kept.offset.part(half))
+		}
+		return x
+	})
 }
 
 // externalLayer mixes the state, which is within bounds, and leaves it normal.
@@ -104,166 +147,102 @@ func (k *avx512) externalLayer(load func(i, j int) vector) {
 				z0[i] = z
 				continue
 			}
-			x, _ := k.normal(k.constants, element{k.load(z0[i]), z})
+			x, _ := k.normal(k.kept, element{k.load(z0[i]), z})
 			k.put(i, element{x.x0.within(limits.x0), x.x1.within(limits.x1)})
 		}
 	}
 }
 
-// walkAVX512 generates the kernel.
-func walkAVX512(c *build.Context) {
+func newAVX512(c *build.Context) *avx512 {
+	k := &avx512{code: code{&stream{}, c}}
 	t := newTables()
 	table := global(c, "avx512External")
-	var externals operand.Mem
 	for _, r := range t.external {
 		for _, constant := range r {
 			limbs := split(constant)
-			externals = table(limbs[0]+1<<54, limbs[1]-4)
+			k.externals = table(limbs[0]+1<<54, limbs[1]-4)
 		}
 	}
 	table = global(c, "avx512Internal")
-	var internals operand.Mem
 	for _, constant := range t.internal {
 		limbs := split(constant)
-		internals = table(limbs[:]...)
+		k.internals = table(limbs[:]...)
 	}
 	table = global(c, "avx512Last")
-	var last operand.Mem
 	for _, constant := range t.last {
 		limbs := split(constant)
-		last = table(limbs[:]...)
+		k.last = table(limbs[:]...)
 	}
 	table = global(c, "avx512Diagonal")
-	var diagonal operand.Mem
 	for _, d := range t.diagonal {
 		x, y := split(d), split(multiply(d, 1<<52))
-		diagonal = table(x[0], x[1], y[0], y[1])
+		k.diagonal = table(x[0], x[1], y[0], y[1])
 	}
-	numbers := global(c, "avx512Numbers")(1<<44-1, 1<<54, 1<<64-4, 1<<52-1, 1<<52, 1<<64-1,
-		1<<32-1, poseidon2.P)
-	number := func(i int) operand.Mem { m := numbers; m.Disp += 8 * i; return m }
-	table = global(c, "avx512Swaps")
-	var swap4, swap8 operand.Mem
+	table = global(c, "avx512Numbers")
+	k.numbers = map[int64]vector{}
+	for i, x := range []int64{1<<44 - 1, 1 << 54, -4, 1<<52 - 1, 1 << 52, -1, 1<<32 - 1, negP} {
+		k.numbers[x] = vector{plusBytes(table(uint64(x)), 8*i), x, x, true}
+	}
+	table = global(c, "avx512Swap4")
 	for i := range uint64(8) {
-		swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
+		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
 	}
 	table = global(c, "avx512Swap8")
 	for i := range uint64(8) {
-		swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
+		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
 	}
+	return k
+}
 
-	c.Function("walkAVX512")
-	c.Doc("walkAVX512 is the kernel with eight lanes for AVX-512.")
-	c.Pragma("noescape")
-	c.Signature(walkSignature())
-	c.Load(c.Param("b"), block)
-	steps := operand.NewParamAddr("steps", 8)
-	left := operand.NewParamAddr("left", 16)
-
-	k := &avx512{code: code{&stream{}, c}, diagonal: diagonal, last: last}
-	flush := func() { k.emit(c); k.stream = &stream{} }
-	k.m44 = k.broadcast(number(0), 1<<44-1, 1<<44-1)
-	k.offset = element{k.broadcast(number(1), 1<<54, 1<<54), k.broadcast(number(2), -4, -4)}
-	flush()
-
-	c.Label("step")
-	k.absorb(swap4)
-	flush()
-	c.Instruction(must(x86.LEAQ(externals, external)))
-	c.Instruction(must(x86.XORL(round.As32(), round.As32())))
-
-	c.Label("external")
-	boxes, raw := k.externalBoxes()
-	boxes.emit(c)
-	k.externalLayer(func(i, j int) vector { x := k.state(i, raw); return k.load([]vector{x.x0, x.x1}[j]) })
-	flush()
-	c.Instruction(must(x86.ADDQ(operand.U32(16*width), external)))
-	c.Instruction(must(x86.INCL(round.As32())))
-	c.Instruction(must(x86.TESTL(operand.U32(3), round.As32())))
-	c.Instruction(must(x86.JNE(operand.LabelRef("external"))))
-	c.Instruction(must(x86.TESTL(operand.U32(4), round.As32())))
-	c.Instruction(must(x86.JNE(operand.LabelRef("inside"))))
-	c.Instruction(must(x86.CMPL(round.As32(), operand.U8(16))))
-	c.Instruction(must(x86.JEQ(operand.LabelRef("end"))))
-
-	// Between the permutations: the layer that the second one begins with.
-	m52 := k.broadcast(number(3), 1<<52-1, 1<<52-1)
-	k.externalLayer(func(i, j int) vector {
-		x := k.state(i, limits)
-		part, offset := k.load(x.x1), k.offset.x1
-		if j == 0 {
-			part, offset = k.and(k.load(x.x0), m52), k.offset.x0
-		}
-		if i == 0 { // which is part of all others afterwards
-			part = k.plus(part, offset)
-		}
-		return part
-	})
-	flush()
-	c.Instruction(must(x86.JMP(operand.LabelRef("external"))))
-
-	c.Label("inside")
-	c.Instruction(must(x86.LEAQ(internals, internal)))
-	k.internalRounds(number(3), number(4), number(5))
-	c.Instruction(must(x86.JMP(operand.LabelRef("external"))))
-
-	c.Label("end")
-	// The first element, x0 + 2^52·x1, in canonical form. With x1 = 2^44·q + 2^12·h + l,
-	// that is x0 + 2^52·l + 2^64·h + 2^96·q, and 2^64 = 2^32 − 1.
+// end makes the first elements canonical, turns their bytes round, and compares.
+//
+// With x1 = 2^44·q + 2^12·h + l, x0 + 2^52·x1 is x0 + 2^52·l + 2^64·h + 2^96·q: a number of 64
+// bits, plus (2^32 − 1)·h, minus q, which is 0 or 1.
+func (k *avx512) end() {
 	x := k.state(0, limits)
-	x0, x1 := k.and(k.load(x.x0), k.broadcast(number(3), 1<<52-1, 1<<52-1)), k.load(x.x1)
-	low, h, q, s := c.ZMM(), c.ZMM(), c.ZMM(), c.ZMM()
-	m32, p := k.broadcast(number(6), 0, 0).at, k.broadcast(number(7), 0, 0).at
-	k.add(x86.VPSLLQ(operand.U8(52), x1.at, low))
-	k.add(x86.VPADDQ(x0.at, low, low))
-	k.add(x86.VPSRLQ(operand.U8(12), x1.at, h))
-	k.add(x86.VPSRLQ(operand.U8(44), x1.at, q))
-	k.add(x86.VPMULUDQ(m32, h, h)) // its low 32 bits
+	x0, x1 := k.and(k.load(x.x0), k.copied(k.numbers[1<<52-1])).at, k.load(x.x1).at
+	low, h, q, s := k.c.ZMM(), k.c.ZMM(), k.c.ZMM(), k.c.ZMM()
+	m32, p := k.copied(k.numbers[1<<32-1]).at, k.copied(k.numbers[negP]).at
+	k.add(x86.VPSLLQ(operand.U8(52), x1, low))
+	k.add(x86.VPADDQ(x0, low, low))
+	k.add(x86.VPSRLQ(operand.U8(12), x1, h))
+	k.add(x86.VPSRLQ(operand.U8(44), x1, q))
+	k.add(x86.VPMULUDQ(m32, h, h)) // by the low 32 bits
 	k.add(x86.VPADDQ(h, low, s))
-	k.add(x86.VPCMPUQ(operand.U8(1), low, s, reg.K1)) // s < low: a carry
+	k.add(x86.VPCMPUQ(operand.U8(1), low, s, reg.K1)) // s < low: beyond 2^64
 	k.add(x86.VPADDQ(m32, s, reg.K1, s))
-	k.add(x86.VPCMPUQ(operand.U8(1), q, s, reg.K1)) // s < q: a borrow
+	k.add(x86.VPCMPUQ(operand.U8(1), q, s, reg.K1)) // s < q: below 0
 	k.add(x86.VPSUBQ(q, s, s))
 	k.add(x86.VPSUBQ(m32, s, reg.K1, s))
 	k.add(x86.VPCMPUQ(operand.U8(5), p, s, reg.K1)) // s ≥ p
 	k.add(x86.VPSUBQ(p, s, reg.K1, s))
-	k.add(x86.VPSHUFB(swap8, s, s))
+	k.add(x86.VPSHUFB(k.swap8, s, s))
 	k.add(x86.VMOVDQU64(s, firsts()))
 	k.add(x86.VPCMPUQ_BCST(operand.U8(2), target(), s, reg.K1)) // ≤
 	k.add(x86.KMOVB(reg.K1, scratch.As32()))
-	k.add(x86.VMOVDQU64(counters(), low))
-	eight := c.ZMM()
-	k.add(x86.VPBROADCASTQ(lanes(), eight))
-	k.add(x86.VPADDQ(eight, low, low))
-	k.add(x86.VMOVDQU64(low, counters()))
-	flush()
-	c.Instruction(must(x86.DECQ(steps)))
-	c.Instruction(must(x86.JEQ(operand.LabelRef("done"))))
-	c.Instruction(must(x86.TESTL(scratch.As32(), scratch.As32())))
-	c.Instruction(must(x86.JEQ(operand.LabelRef("step"))))
-	c.Label("done")
-	c.Instruction(must(x86.MOVQ(scratch, survivors())))
-	c.Instruction(must(x86.MOVQ(steps, scratch)))
-	c.Instruction(must(x86.MOVQ(scratch, left)))
-	c.Instruction(must(x86.VZEROUPPER()))
-	c.Instruction(must(x86.RET()))
+
+	next := k.c.ZMM()
+	k.add(x86.VPBROADCASTQ(lanes(), next))
+	k.add(x86.VPADDQ(counters(), next, next))
+	k.add(x86.VMOVDQU64(next, counters()))
 }
 
 // absorb begins the states of the lanes' nonces: base + column · element 7 of the
 // block, normal. The other elements are in the base.
-func (k *avx512) absorb(swap operand.Mem) {
+func (k *avx512) absorb() {
 	r := k.c.ZMM()
 	k.add(x86.VMOVDQU64(counters(), r))
-	k.add(x86.VPSHUFB(swap, r, r))
+	k.add(x86.VPSHUFB(k.swap4, r, r))
 	e := vector{at: r, hi: 1<<32 - 1}
-	times := map[int]vector{1: e, 2: k.plus(e, e)}
+	times := map[uint64]vector{1: e, 2: k.plus(e, e)}
 	times[3] = k.plus(times[2], e)
 	times[4] = k.plus(times[2], times[2])
 	times[6] = k.plus(times[3], times[3])
 	column := mixed([width]uint64{7: 1})
 	for i := range width {
-		z0 := k.plus(times[int(column[i])], vector{base(i, 0), 0, 1<<52 - 1, true})
-		x1 := k.plus(k.right(52, z0), vector{base(i, 1), 0, 1<<12 - 1, true})
+		from := constant(base(i, 0))
+		z0 := k.plus(times[column[i]], from.x0)
+		x1 := k.plus(k.right(52, z0), from.x1)
 		k.put(i, element{z0.within(limits.x0), x1.within(limits.x1)})
 	}
 }
@@ -276,13 +255,12 @@ var total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 
 // internalRounds generates the rounds inside: the first S-box of element 0, and a
 // loop. An iteration is the next S-box, a long chain, and beside it what the round
 // before has left to do: the other elements, each the total + d·x, and their sum.
-func (k *avx512) internalRounds(m52, t, minusOne operand.Mem) {
-	c := k.c
-	mask := k.broadcast(m52, 1<<52-1, 1<<52-1)
+func (k *avx512) internalRounds() {
+	mask := k.copied(k.numbers[1<<52-1])
 
 	// What goes round in registers.
 	carried := func(bounds element) element {
-		bounds.x0.at, bounds.x1.at = c.ZMM(), c.ZMM()
+		bounds.x0.at, bounds.x1.at = k.c.ZMM(), k.c.ZMM()
 		return bounds
 	}
 	x, all := carried(limits), carried(total)
@@ -292,17 +270,17 @@ func (k *avx512) internalRounds(m52, t, minusOne operand.Mem) {
 	box := func(x element) (s *stream, full, product element) {
 		one := *k
 		one.stream = &stream{}
-		y, full := one.normal(k.constants, one.sbox(k.constants, k.offset, x))
-		product = one.scale(one.start(operand.Mem{Base: internal}, 0, 1<<52-1, 0, 1<<12-1), y, k.factors(0))
+		y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
+		product = one.scale(constant(operand.Mem{Base: internal}), y, k.factors(0))
 		return one.stream, full, product
 	}
 	// join ends a round.
 	join := func(rest, y, product element) {
 		x0 := k.plus(rest.x0, y.x0)
-		x1 := k.plus(k.plus(k.plus(rest.x1, y.x1), vector{minusOne, -1, -1, true}), k.right(52, x0))
-		k.add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), t, mask.at, x0.at)) // x0 and mask, or t
+		x1 := k.plus(k.plus(k.plus(rest.x1, y.x1), k.numbers[-1]), k.right(52, x0))
+		k.add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, mask.at, x0.at)) // x0 and mask, or 2^52
 		x0.lo, x0.hi = total.x0.lo, total.x0.hi
-		next, _ := k.normal(k.constants, element{k.plus(product.x0, x0), k.plus(product.x1, x1)})
+		next, _ := k.normal(k.kept, element{k.plus(product.x0, x0), k.plus(product.x1, x1)})
 		carry(x0, all.x0)
 		carry(x1, all.x1)
 		carry(next.x0, x.x0)
@@ -325,16 +303,15 @@ func (k *avx512) internalRounds(m52, t, minusOne operand.Mem) {
 	}
 	join(rest, y, product)
 	k.add(x86.MOVL(operand.U32(poseidon2.InternalRounds-1), scratch.As32()))
-	k.emit(c)
-	k.stream = &stream{}
+	k.flush()
 
-	c.Label("internal")
+	k.c.Label("internal")
 	s, y, product = box(x)
 	others := *k
 	others.stream = &stream{}
 	for i := 1; i < width; i++ {
 		z := others.scale(all, others.other(i), k.factors(i))
-		normal, full := others.normal(k.constants, z)
+		normal, full := others.normal(k.kept, z)
 		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 		if i == 1 {
 			rest = full
@@ -344,24 +321,17 @@ func (k *avx512) internalRounds(m52, t, minusOne operand.Mem) {
 	}
 	k.stream = weave(others.stream, s)
 	join(rest, y, product)
-	k.emit(c)
-	k.stream = &stream{}
-	c.Instruction(must(x86.DECL(scratch.As32())))
-	c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
+	k.flush()
+	k.c.Instruction(must(x86.DECL(scratch.As32())))
+	k.c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
 
 	k.put(0, x)
 	for i := 1; i < width; i++ {
 		z := k.scale(all, k.other(i), k.factors(i))
-		constant := k.last
-		constant.Disp += 16 * i
-		z.x0 = k.plus(z.x0, vector{constant, 0, 1<<52 - 1, true})
-		constant.Disp += 8
-		z.x1 = k.plus(z.x1, vector{constant, 0, 1<<12 - 1, true})
-		normal, _ := k.normal(k.constants, z)
+		last := constant(plusBytes(k.last, 16*i))
+		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
-	k.emit(c)
-	k.stream = &stream{}
 }
 
 // other is an element of the state in registers.
@@ -372,7 +342,5 @@ func (k *avx512) other(i int) element {
 
 // factors is where the table of the diagonal has element i's, see scale.
 func (k *avx512) factors(i int) operand.Mem {
-	m := k.diagonal
-	m.Disp += 32 * i
-	return m
+	return plusBytes(k.diagonal, 32*i)
 }

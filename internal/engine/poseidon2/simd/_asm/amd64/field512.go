@@ -77,14 +77,9 @@ func (k code) load(v vector) vector {
 	return v
 }
 
-// broadcast loads a number to all lanes.
-func (k code) broadcast(m operand.Mem, lo, hi int64) vector {
-	return k.copied(vector{m, lo, hi, true})
-}
-
 func (k code) store(v vector, to operand.Mem) { k.add(x86.VMOVDQU64(v.at, to)) }
 
-// copied returns a copy in a register of its own, to be added to.
+// copied returns a copy in a register of its own, also of a number in memory.
 func (k code) copied(v vector) vector {
 	r := k.c.ZMM()
 	if v.number {
@@ -183,6 +178,9 @@ func product(x, y vector) (high, low int64) {
 // element is an element of the field, x0 + T·x1.
 type element struct{ x0, x1 vector }
 
+// part is one of the two.
+func (e element) part(i int) vector { return [...]vector{e.x0, e.x1}[i] }
+
 // constants are vectors that are kept in registers throughout.
 type constants struct {
 	m44 vector // 2^44 − 1
@@ -269,9 +267,7 @@ func (k code) sbox(c constants, start, x element) element {
 func (k code) scale(start, x element, d operand.Mem) element {
 	z := element{k.copied(start.x0), k.copied(start.x1)}
 	word := func(i int, hi int64) vector {
-		d := d
-		d.Disp += 8 * i
-		return k.broadcast(d, 0, hi)
+		return k.copied(vector{plusBytes(d, 8*i), 0, hi, true})
 	}
 	x0 := x.x0.low52()
 	high := k.zero()

@@ -22,7 +22,14 @@ func main() {
 	dir := flag.String("dir", ".", "write the files into this `directory`")
 	flag.Parse()
 	for name, kernel := range map[string]func(*build.Context){
-		"avx512": walkAVX512,
+		"avx2": func(c *build.Context) {
+			k := newAVX2(c)
+			walk(c, "walkAVX2", " is the kernel with four lanes for AVX2.", k, k.externals, k.internals)
+		},
+		"avx512": func(c *build.Context) {
+			k := newAVX512(c)
+			walk(c, "walkAVX512", " is the kernel with eight lanes for AVX-512.", k, k.externals, k.internals)
+		},
 	} {
 		if err := write(*dir, name, kernel); err != nil {
 			log.Fatalf("generating %s: %v", name, err)

@@ -7,10 +7,12 @@ import (
 
 // A stream is a straight piece of code. Streams that do not wait for each other's
 // results can be woven into one, in any proportion.
-type stream struct{ instructions []*ir.Instruction }
+type stream struct{ instructions []*instruction }
+
+type instruction = ir.Instruction
 
 // add appends what a constructor of package x86 returned.
-func (s *stream) add(i *ir.Instruction, err error) {
+func (s *stream) add(i *instruction, err error) {
 	if err != nil {
 		panic(err) // a mistake in this generator
 	}

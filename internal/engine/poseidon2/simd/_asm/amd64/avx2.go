@@ -1,0 +1,240 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/x86"
+
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+)
+
+// avx2 has the parts of the kernel for AVX2. Vectors are of four lanes, so that of
+// the places in the block half is free, for what there are no registers for.
+type avx2 struct {
+	code2
+	externals       operand.Mem // two halves for each number
+	internals, last operand.Mem
+
+	diagonal     operand.Mem // for each number a vector of it, one of its high half
+	numbers      func(i int) operand.Mem
+	swap4, swap8 operand.Mem
+}
+
+// element is the vector of the states' elements i.
+func (k *avx2) element(i int) operand.Mem { return limb(i, 0) }
+
+// spare are free places.
+func (k *avx2) spare(i int) operand.Mem { return limb(i, 1) }
+
+func newAVX2(c *build.Context) *avx2 {
+	k := &avx2{code2: code2{stream: &stream{}, c: c}}
+	t := newTables()
+	halves := func(name string, constants ...uint64) (m operand.Mem) {
+		table := global(c, name)
+		for _, x := range constants {
+			m = table(x&(1<<32-1), x>>32)
+		}
+		return m
+	}
+	var externals []uint64
+	for _, r := range t.external {
+		externals = append(externals, r[:]...)
+	}
+	k.externals = halves("avx2External", externals...)
+	k.last = global(c, "avx2Last")(t.last[:]...)
+	k.internals = global(c, "avx2Internal")(t.internal[:]...)
+	table := global(c, "avx2Diagonal")
+	for _, d := range t.diagonal {
+		k.diagonal = table(d, d, d, d, d>>32, d>>32, d>>32, d>>32)
+	}
+	const p = poseidon2.P
+	table = global(c, "avx2Numbers")
+	for _, x := range []uint64{1 << 63, 1<<32 - 1, 1<<33 - 1, p - 1 ^ 1<<63} {
+		numbers := table(x, x, x, x)
+		k.numbers = func(i int) operand.Mem { m := numbers; m.Disp += 32 * i; return m }
+	}
+	table = global(c, "avx2Swap4")
+	for i := range uint64(4) {
+		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
+	}
+	table = global(c, "avx2Swap8")
+	for i := range uint64(4) {
+		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
+	}
+	return k
+}
+
+func (k *avx2) store(x operand.Op, to operand.Mem) { k.add(x86.VMOVDQU(x, to)) }
+
+func (k *avx2) flush() {
+	k.emit(k.c)
+	k.stream = &stream{}
+}
+
+// constants loads what stays in registers.
+func (k *avx2) constants() {
+	k.sign, k.low33 = k.numbers(0), k.numbers(2)
+	k.low = k.load(k.numbers(1))
+}
+
+// absorb begins the states: base + column · element 7 of the third block.
+func (k *avx2) absorb() {
+	e := k.c.YMM()
+	k.add(x86.VMOVDQU(counters(), e))
+	k.add(x86.VPSHUFB(k.swap4, e, e))
+	times := map[uint64]operand.Op{1: e, 2: k.plus(e, e)}
+	times[3] = k.plus(times[2], e)
+	times[4] = k.plus(times[2], times[2])
+	times[6] = k.plus(times[3], times[3])
+	column := mixed([width]uint64{7: 1})
+	for i := range width {
+		x := k.plus(k.left(52, k.broadcast(base(i, 1))), k.broadcast(base(i, 0)))
+		k.store(k.sum(x, times[column[i]]), k.element(i))
+	}
+}
+
+// halves is a number of two halves in memory, for multiply.
+func (k *avx2) halves(m operand.Mem) func(half int) operand.Op {
+	return func(half int) operand.Op {
+		m := m
+		m.Disp += 8 * half
+		return k.broadcast(m)
+	}
+}
+
+// externalRound is a round: the S-boxes, with the next constants, and the layer.
+func (k *avx2) externalRound() {
+	for i := range width {
+		y := k.sbox(k.load(k.element(i)), k.halves(operand.Mem{Base: external, Disp: 16 * i}))
+		k.store(y, k.element(i))
+	}
+	k.externalLayer()
+}
+
+// externalLayer mixes the state: first the lower halves, then the upper ones, neither
+// of which goes beyond 28 · 2^32.
+func (k *avx2) externalLayer() {
+	for half := range 2 {
+		load := func(i int) operand.Op {
+			if half == 0 {
+				return k.and(k.low, k.element(i))
+			}
+			return k.right(32, k.load(k.element(i)))
+		}
+		// The products go to spare places; the lower halves' sums then to the rest of
+		// those, which the upper halves have no use for.
+		product := func(i int) operand.Mem { return k.spare(i) }
+		result := func(i int) operand.Mem {
+			m := k.spare(i)
+			m.Disp += 32
+			return m
+		}
+		var sums [4]operand.Op
+		for g := 0; g < width; g += 4 {
+			a, b, c, d := load(g), load(g+1), load(g+2), load(g+3)
+			ab, cd := k.plus(a, b), k.plus(c, d)
+			all := k.plus(ab, cd)
+			all1, all3 := k.plus(all, b), k.plus(all, d)
+			for i, m := range []operand.Op{k.plus(all1, ab), k.plus(all1, k.plus(c, c)), k.plus(all3, cd), k.plus(all3, k.plus(a, a))} {
+				k.store(m, product(g+i))
+				if g == 0 {
+					sums[i] = m
+				} else {
+					sums[i] = k.plus(sums[i], m)
+				}
+			}
+		}
+		for i := range width {
+			x := k.plus(sums[i%4], product(i))
+			if half == 0 {
+				k.store(x, result(i))
+			} else {
+				k.store(k.joined(k.load(result(i)), x), k.element(i))
+			}
+		}
+	}
+}
+
+// between is the layer that the second permutation begins with.
+func (k *avx2) between() { k.externalLayer() }
+
+// internalRounds generates the rounds inside, a loop as that of AVX-512.
+func (k *avx2) internalRounds() {
+	total := func(half int) operand.Op { return k.spare(half) }
+	// box is the S-box, in place.
+	box := func() *stream {
+		one := *k
+		one.stream = &stream{}
+		one.store(one.sbox(one.load(one.element(0)), nil), one.element(0))
+		return one.stream
+	}
+	// join ends a round, with the sums, modulo 2^64, of all elements but the first and
+	// of their upper halves. That of the lower halves is below 2^36.
+	join := func(all, upper operand.Op) {
+		y := k.load(k.element(0))
+		all, upper = k.plus(all, y), k.plus(upper, k.right(32, y))
+		sum := k.joined(k.minus(all, k.left(32, upper)), upper)
+		k.store(k.and(sum, k.low), k.spare(0))
+		k.store(k.right(32, sum), k.spare(1))
+		x := k.multiply(k.factor(y), k.diagonalFactor(0), total)
+		k.store(k.sum(x, k.broadcast(operand.Mem{Base: internal})), k.element(0))
+		k.add(x86.ADDQ(operand.U8(8), internal))
+	}
+
+	k.stream = then(k.stream, box())
+	var all, upper operand.Op
+	accumulate := func(k *avx2, i int, x operand.Op) {
+		if i == 1 {
+			all, upper = x, k.right(32, x)
+			return
+		}
+		all, upper = k.plus(all, x), k.plus(upper, k.right(32, x))
+	}
+	for i := 1; i < width; i++ {
+		accumulate(k, i, k.load(k.element(i)))
+	}
+	join(all, upper)
+	k.add(x86.MOVL(operand.U32(poseidon2.InternalRounds-1), scratch.As32()))
+	k.flush()
+
+	k.c.Label("internal")
+	others := *k
+	others.stream = &stream{}
+	for i := 1; i < width; i++ {
+		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), total)
+		others.store(x, k.element(i))
+		accumulate(&others, i, x)
+	}
+	k.stream = weave(others.stream, box())
+	join(all, upper)
+	k.flush()
+	k.c.Instruction(must(x86.DECL(scratch.As32())))
+	k.c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
+
+	for i := 1; i < width; i++ {
+		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), total)
+		k.store(k.sum(x, k.broadcast(plusBytes(k.last, 8*i))), k.element(i))
+	}
+}
+
+// diagonalFactor is element i of the diagonal, in memory.
+func (k *avx2) diagonalFactor(i int) factor2 {
+	return factor2{plusBytes(k.diagonal, 64*i), plusBytes(k.diagonal, 64*i+32)}
+}
+
+// end makes the first elements canonical, turns their bytes round, and compares.
+func (k *avx2) end() {
+	// An element is at most p − 1, or p is to be taken from it: 2^32 − 1 to be added.
+	x := k.load(k.element(0))
+	above := k.c.YMM()
+	k.add(x86.VPCMPGTQ(k.numbers(3), k.xor(x, k.sign), above))
+	x = k.plus(x, k.and(above, k.low))
+	first := k.c.YMM()
+	k.add(x86.VPSHUFB(k.swap8, x, first))
+	k.store(first, firsts())
+	greater := k.c.YMM()
+	k.add(x86.VPCMPGTQ(k.xor(k.broadcast(target()), k.sign), k.xor(first, k.sign), greater))
+	k.add(x86.VMOVMSKPD(greater, scratch.As32()))
+	k.add(x86.XORL(operand.U8(1<<4-1), scratch.As32()))
+	k.store(k.plus(k.load(counters()), k.broadcast(lanes())), counters())
+}
