@@ -93,6 +93,7 @@ func TestPermutations(t *testing.T) {
 var edges = []uint64{
 	0, 1, 2, 1<<32 - 2, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<44 - 1, 1 << 44, 1<<52 - 1, 1 << 52, 1<<63 - 1, 1 << 63,
 	poseidon2.P - 1<<32, poseidon2.P - 1<<32 - 1, poseidon2.P - 2, poseidon2.P - 1,
+	3 << 48, 0xdeadbeef << 32, 1<<64 - 1<<33, // whose squares have 64 low bits that are 0
 }
 
 // edge draws an element: any, or an edge.
@@ -159,20 +160,40 @@ func beforeSecond(s [poseidon2.Width]uint64, rounds int) [poseidon2.Width]uint64
 // allRounds is how many rounds a permutation has.
 const allRounds = 2*poseidon2.ExternalRounds + poseidon2.InternalRounds
 
-// sameEdges draws a state that is to be reached after so many rounds and gets, by
-// the inverse of the rounds, what they must begin with. Later rounds than the
-// second permutation's last are taken from the start.
+// sameEdges draws a state that is to be reached after so many rounds, or with which
+// the S-boxes of the next round are to begin, and gets, by the inverse of the rounds,
+// what the permutations must begin with.
 func sameEdges(t testing.TB, k kernel, r *rand.Rand, rounds int) {
 	t.Helper()
-	rounds %= 2*allRounds + 1
+	rounds %= 2 * allRounds
+	next := constantsOf(rounds % allRounds)
+	if r.IntN(2) == 0 {
+		next = nil
+	}
 	var s [poseidon2.Width]uint64
 	for i := range s {
 		s[i] = edge(r)
+		if i < len(next) {
+			s[i] = add(s[i], poseidon2.P-next[i])
+		}
 	}
 	if rounds > allRounds {
 		s, rounds = beforeSecond(s, rounds-allRounds), allRounds
 	}
 	permuted(t, k, unpermuted(s, rounds), 0)
+}
+
+// constantsOf returns what a round adds to the first elements, one or all.
+func constantsOf(round int) []uint64 {
+	c := poseidon2.NewConstants()
+	switch inner := round - poseidon2.ExternalRounds; {
+	case inner < 0:
+		return c.Initial[round][:]
+	case inner < poseidon2.InternalRounds:
+		return c.Internal[inner : inner+1]
+	default:
+		return c.Terminal[inner-poseidon2.InternalRounds][:]
+	}
 }
 
 // TestUnpermuted shows that the inverse is one.
@@ -187,23 +208,15 @@ func TestUnpermuted(t *testing.T) {
 
 // unpermuted returns the state that becomes s by the first layer and as many rounds.
 func unpermuted(s [poseidon2.Width]uint64, rounds int) [poseidon2.Width]uint64 {
-	c := poseidon2.NewConstants()
-	boxes := func(constants []uint64) {
+	for round := rounds - 1; round >= 0; round-- {
+		constants := constantsOf(round)
+		if len(constants) == 1 {
+			s = inverseInternal(s)
+		} else {
+			s = inverseLayer(s)
+		}
 		for i, constant := range constants {
 			s[i] = add(seventhRoot(s[i]), poseidon2.P-constant)
-		}
-	}
-	for i := rounds - 1; i >= 0; i-- {
-		switch inner := i - poseidon2.ExternalRounds; {
-		case inner < 0:
-			s = inverseLayer(s)
-			boxes(c.Initial[i][:])
-		case inner < poseidon2.InternalRounds:
-			s = inverseInternal(s, &c.Diagonal)
-			boxes(c.Internal[inner : inner+1])
-		default:
-			s = inverseLayer(s)
-			boxes(c.Terminal[inner-poseidon2.InternalRounds][:])
 		}
 	}
 	return inverseLayer(s)
@@ -251,10 +264,10 @@ func inverseLayer(s [poseidon2.Width]uint64) (out [poseidon2.Width]uint64) {
 
 // inverseInternal is the inverse of the internal layer, y = Σx + d·x: as
 // x = (y − Σx)/d, the sum of all x is Σ(y/d) / (1 + Σ(1/d)).
-func inverseInternal(s [poseidon2.Width]uint64, diagonal *[poseidon2.Width]uint64) [poseidon2.Width]uint64 {
+func inverseInternal(s [poseidon2.Width]uint64) [poseidon2.Width]uint64 {
 	numerator, denominator := uint64(0), uint64(1)
 	var reciprocals [poseidon2.Width]uint64
-	for i, d := range diagonal {
+	for i, d := range poseidon2.NewConstants().Diagonal {
 		reciprocals[i] = inverse(d)
 		numerator = add(numerator, mul(s[i], reciprocals[i]))
 		denominator = add(denominator, reciprocals[i])

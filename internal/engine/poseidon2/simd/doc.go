@@ -5,6 +5,7 @@
 // CPU's widest instructions:
 //
 //	avx512    8 lanes  amd64 with AVX-512F/BW/DQ and IFMA
+//	avx2      4 lanes  amd64 with AVX2
 //	portable  1 lane   everything else, all of it with the build tag purego
 //
 // Start with Search in simd.go: it cuts a range into blocks, has a [walker] go
@@ -12,7 +13,8 @@
 // and kernels_amd64.go.
 //
 // The files in assembly are generated, and the generator in _asm/amd64, a module of
-// its own, says how they work; field512.go has the arithmetic, and why nothing in it
+// its own, says how they work: walk.go has the frame of them all, avx512.go and avx2.go
+// the parts of each, field512.go and field2.go the arithmetic, and why nothing in it
 // overflows. go generate writes them anew, byte for byte the same.
 // docs/performance.md tells where the time goes.
 package simd
