@@ -8,8 +8,9 @@ import (
 // portable is the walker for every machine: one lane, in Go.
 type portable struct {
 	sponge
-	nonce u512.Uint
-	top   uint64 // of the target
+	window *poseidon2.Window
+	nonce  u512.Uint
+	top    uint64 // of the target
 }
 
 var portableKernel = kernel{"portable", 1, func(r poseidon2.Reference) walker {
@@ -17,13 +18,15 @@ var portableKernel = kernel{"portable", 1, func(r poseidon2.Reference) walker {
 }}
 
 func (p *portable) set(nonce u512.Uint) {
-	p.absorb(nonce)
+	if p.absorb(nonce) {
+		p.window = p.midstate.Window()
+	}
 	p.nonce = nonce
 }
 
 func (p *portable) walk(steps int) (done int, survivors uint64) {
 	for i := range steps {
-		first := p.midstate.First(p.nonce)
+		first := p.window.First(p.nonce)
 		p.nonce = p.nonce.AddWrap(u512.From64(1))
 		if first <= p.top {
 			return i + 1, 1
@@ -40,9 +43,12 @@ type sponge struct {
 	absorbed bool
 }
 
-// absorb sees to it that the midstate is a nonce's.
-func (s *sponge) absorb(nonce u512.Uint) {
-	if high := [u512.Words / 2]uint64(nonce[u512.Words/2:]); !s.absorbed || high != s.high {
-		s.midstate, s.high, s.absorbed = poseidon2.NewMidstate(s.header, nonce), high, true
+// absorb sees to it that the midstate is a nonce's. It reports whether it is a new one.
+func (s *sponge) absorb(nonce u512.Uint) bool {
+	high := [u512.Words / 2]uint64(nonce[u512.Words/2:])
+	if s.absorbed && high == s.high {
+		return false
 	}
+	s.midstate, s.high, s.absorbed = poseidon2.NewMidstate(s.header, nonce), high, true
+	return true
 }
