@@ -50,6 +50,11 @@ func TestSoak(t *testing.T) {
 	var before, after resources
 	atRest := func(r *resources) {
 		t.Helper()
+		defer func() {
+			if t.Failed() {
+				t.Logf("at first: %+v; now: %+v", idle, *r)
+			}
+		}()
 		eventually(t, "the miner is at rest, and has as many goroutines and files as at first", func() bool {
 			*r = footprint(t, m)
 			return r.goroutines == idle.goroutines && r.files == idle.files
@@ -116,10 +121,17 @@ type resources struct {
 	heap                       float64 // bytes
 }
 
-// footprint returns what a miner takes at the moment.
+// footprint returns what a miner takes at the moment. The metrics of the process
+// may be a second old, so it waits for others: each scrape allocates.
 func footprint(t *testing.T, m miner) resources {
 	t.Helper()
-	metrics := m.metrics(t)
+	const allocated = "go_memstats_alloc_bytes_total"
+	old := m.metrics(t)[allocated]
+	var metrics map[string]float64
+	eventually(t, "there are new figures of the process", func() bool {
+		metrics = m.metrics(t)
+		return metrics[allocated] != old
+	})
 	return resources{
 		goroutines: int(metrics["go_goroutines"]),
 		files:      int(metrics["process_open_fds"]),
