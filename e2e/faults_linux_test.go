@@ -94,7 +94,8 @@ func TestNodeDies(t *testing.T) {
 // TestSuspended stops the miner in the middle of a job, as a machine that is
 // suspended does: the job goes on, and who waits for an answer gets it.
 func TestSuspended(t *testing.T) {
-	m := startMiner(t, "--workers", "1", "--priority", "normal")
+	// For longer than it waits for somebody to ask, and as nobody can, it waits on.
+	m := startMiner(t, "--workers", "1", "--priority", "normal", "--abandon-after", "2s")
 	waiting, idle := m.dial(t), m.dial(t)
 	// One in 2,000,000 nonces is valid, and the first of them comes late. One worker
 	// finds that one, a second later or so.
@@ -111,7 +112,7 @@ func TestSuspended(t *testing.T) {
 	defer m.signal(t, syscall.SIGCONT) // whatever happens, so that it can end
 	eventually(t, "the miner is stopped", func() bool { return m.status(t, "State") == "T" })
 	must(t, waiting.send("GET", "/result/x", ""))
-	<-time.After(1500 * time.Millisecond)
+	<-time.After(4 * time.Second)
 	m.signal(t, syscall.SIGCONT)
 
 	a, err := waiting.read()

@@ -63,6 +63,7 @@ func (m *Miner) watchOrphans(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
+	due := time.Now().Add(m.Limits.AbandonAfter)
 	timer := time.NewTimer(m.Limits.AbandonAfter)
 	defer timer.Stop()
 	for {
@@ -70,19 +71,31 @@ func (m *Miner) watchOrphans(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			timer.Reset(m.abandon())
+			next := m.abandon(due)
+			due = time.Now().Add(next)
+			timer.Reset(next)
 		}
 	}
 }
 
+// stopped is how late a look at the running jobs is at least if the miner was
+// stopped, or its machine was. A machine that is merely busy is sooner there.
+const stopped = time.Second
+
 // abandon ends the running jobs that nobody has asked about for long enough, and
-// returns how long it is at least until there may be another.
-func (m *Miner) abandon() (next time.Duration) {
+// returns how long it is at least until there may be another. It was due at some
+// moment; if that is long ago nobody could ask in between, and all jobs are as
+// good as just asked about.
+func (m *Miner) abandon(due time.Time) (next time.Duration) {
 	m.mu.Lock()
 	now := time.Now()
+	wasStopped := now.Sub(due) >= stopped
 	next = m.Limits.AbandonAfter // for jobs that are still to come
 	var orphans []*Job
 	for _, job := range slices.Clone(m.running) {
+		if wasStopped {
+			job.asked = now
+		}
 		left := m.Limits.AbandonAfter - now.Sub(job.asked)
 		if left > 0 {
 			next = min(next, left)

@@ -170,6 +170,35 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// TestStopped has nobody look for orphans for a while, as if the process was stopped:
+// no job is abandoned because its owner could not ask in the meantime.
+func TestStopped(t *testing.T) {
+	const patience = 5 * time.Minute
+	for _, late := range []time.Duration{stopped - 1, stopped, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			m := New(fake{}, 1, slog.New(slog.DiscardHandler)) // which does not run
+			m.Limits.AbandonAfter = patience
+			job := submit(t, m, Request{ID: "job", Range: everything})
+			due := time.Now().Add(patience)
+			<-time.After(patience + late)
+			want := Running
+			if late < stopped {
+				want = Cancelled
+			}
+			next := m.abandon(due)
+			if s := job.Snapshot(); s.Status != want || next != patience {
+				t.Errorf("%s late: the job is %s and the next look in %s, want %s and %s", late, s.Status, next, want, patience)
+			}
+			due = time.Now().Add(next)
+			<-time.After(next)
+			m.abandon(due)
+			if s := job.Snapshot(); s.Status != Cancelled {
+				t.Errorf("the job is %s, and nobody has asked for a second time as long", s.Status)
+			}
+		})
+	}
+}
+
 // TestThrottle has workers search for a quarter of the time: not in the average
 // of minutes alone, but of every second, as the rest belongs to a lease's time.
 func TestThrottle(t *testing.T) {
