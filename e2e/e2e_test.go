@@ -329,23 +329,32 @@ func getJSON(t *testing.T, url string, data any) {
 // metrics returns the values of those of the miner's metrics that have no labels.
 func (m miner) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
-	response, err := http.Get(m.Monitor + "/metrics")
+	values, err := m.scrape()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return values
+}
+
+// scrape returns the same, unless the miner takes too long to answer.
+func (m miner) scrape() (values map[string]float64, err error) {
+	response, err := http.Get(m.Monitor + "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	values := make(map[string]float64)
+	values = make(map[string]float64)
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if x, err := strconv.ParseFloat(value, 64); err == nil && !strings.Contains(name, "{") {
 			values[name] = x
 		}
 	}
-	return values
+	return values, nil
 }
 
 // eventually asks again and again until the answer is yes.

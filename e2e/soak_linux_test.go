@@ -122,15 +122,22 @@ type resources struct {
 }
 
 // footprint returns what a miner takes at the moment. The metrics of the process
-// may be a second old, so it waits for others: each scrape allocates.
+// may be a second old, so it waits for others: each scrape allocates. That of far
+// more jobs than a miner knows by default, on a busy machine, may take too long at first.
 func footprint(t *testing.T, m miner) resources {
 	t.Helper()
 	const allocated = "go_memstats_alloc_bytes_total"
-	old := m.metrics(t)[allocated]
-	var metrics map[string]float64
+	var old, metrics map[string]float64
 	eventually(t, "there are new figures of the process", func() bool {
-		metrics = m.metrics(t)
-		return metrics[allocated] != old
+		var err error
+		if metrics, err = m.scrape(); err != nil {
+			t.Log(err)
+			return false
+		}
+		if old == nil {
+			old = metrics
+		}
+		return metrics[allocated] != old[allocated]
 	})
 	return resources{
 		goroutines: int(metrics["go_goroutines"]),
