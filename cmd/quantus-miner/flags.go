@@ -96,9 +96,9 @@ func (f *hostFlag) UnmarshalText(text []byte) error {
 		host = host[1 : len(host)-1]
 	}
 	_, err := netip.ParseAddr(host)
-	// The zone of an address may be anything to ParseAddr, but a bracket in it would
-	// end the address too early.
-	if err != nil && !hostName.MatchString(host) || strings.Contains(host, "]") {
+	// The zone of an address may be anything to ParseAddr, but the net
+	// package takes no bracket in it.
+	if err != nil && !hostName.MatchString(host) || strings.ContainsAny(host, "[]") {
 		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface), without a port")
 	}
 	*f = hostFlag(host)
