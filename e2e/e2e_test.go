@@ -210,6 +210,7 @@ func (p *process) logs(t *testing.T, what string, is func(entry) bool) (found en
 
 // entry is what a miner logs at a time, as far as a test cares.
 type entry struct {
+	Time                   time.Time
 	Level, Msg, Job, Error string
 	URL, Page              string // that it listens at
 }
@@ -247,6 +248,25 @@ func (j *journal) find(is func(entry) bool) (found entry, ok bool) {
 		}
 	}
 	return found, ok
+}
+
+// spread returns the time from the earliest entry, by the clock that it has, to the
+// latest.
+func (j *journal) spread() time.Duration {
+	var first, last time.Time
+	for line := range strings.Lines(j.String()) {
+		var e entry
+		if json.Unmarshal([]byte(line), &e) != nil {
+			continue
+		}
+		if first.IsZero() || e.Time.Before(first) {
+			first = e.Time
+		}
+		if e.Time.After(last) {
+			last = e.Time
+		}
+	}
+	return last.Sub(first)
 }
 
 // result is an answer of the API to GET /result.
@@ -329,32 +349,23 @@ func getJSON(t *testing.T, url string, data any) {
 // metrics returns the values of those of the miner's metrics that have no labels.
 func (m miner) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
-	values, err := m.scrape()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return values
-}
-
-// scrape returns the same, unless the miner takes too long to answer.
-func (m miner) scrape() (values map[string]float64, err error) {
 	response, err := http.Get(m.Monitor + "/metrics")
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	values = make(map[string]float64)
+	values := make(map[string]float64)
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if x, err := strconv.ParseFloat(value, 64); err == nil && !strings.Contains(name, "{") {
 			values[name] = x
 		}
 	}
-	return values, nil
+	return values
 }
 
 // eventually asks again and again until the answer is yes.

@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClockJumps runs a miner on a machine whose clock is set again and again, by an
+// hour ahead or back: no job is abandoned, forgotten or kept for that, and no time
+// that it tells is of that clock, but those in the log.
+func TestClockJumps(t *testing.T) {
+	command := minerCommand("--abandon-after", "2s")
+	command.Path = buildRestless(t)
+	m := serve(t, command)
+	c := m.dial(t)
+	asked, orphan, easy := newJob(endless, "asked-about", 0), newJob(endless, "orphan", 0), newJob(solved, "easy", 0)
+	for _, j := range []*job{asked, orphan, easy} {
+		must(t, c.submit(j))
+	}
+	began := time.Now()
+	var abandoned entry
+	eventually(t, "a job is abandoned", func() (ok bool) {
+		must(t, c.poll(asked))
+		must(t, c.poll(easy))
+		abandoned, ok = m.log.find(func(e entry) bool { return strings.HasPrefix(e.Msg, "job abandoned") })
+		return ok
+	})
+	if took := time.Since(began); abandoned.Job != orphan.id || took < 2*time.Second {
+		t.Errorf("%s was abandoned after %s, want %s after two seconds", abandoned.Job, took, orphan.id)
+	}
+	must(t, c.poll(asked))
+	if easy.status != "completed" || asked.status != "running" || asked.elapsed < 2 || asked.elapsed > time.Since(began).Seconds()+1 {
+		t.Errorf("one job is %s, and one %s for %g s", easy.status, asked.status, asked.elapsed)
+	}
+	must(t, c.cancel(asked))
+	eventually(t, "the clock has jumped while a node was served", func() bool {
+		m.serveNode(t)
+		return m.log.spread() > time.Hour-time.Minute
+	})
+}
+
+// buildRestless builds the miner with a clock as in TestClockJumps: one in which the
+// library reads the kernel's, and then adds an hour half of the time.
+func buildRestless(t *testing.T) string {
+	t.Helper()
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	must(t, err)
+	source := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
+	text, err := os.ReadFile(source)
+	must(t, err)
+	const read = "sec, nsec, mono := runtimeNow()\n"
+	if n := strings.Count(string(text), read); n != 1 {
+		t.Fatalf("%s reads the clock %d times", source, n)
+	}
+	dir := t.TempDir()
+	changed := filepath.Join(dir, "time.go")
+	must(t, os.WriteFile(changed, []byte(strings.Replace(string(text), read, read+"\tsec += 3600 * (mono / 370e6 % 2)\n", 1)), 0o600))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+
+	restless := filepath.Join(dir, "quantus-miner")
+	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", restless, "./cmd/quantus-miner")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the miner: %v\n%s", err, out)
+	}
+	return restless
+}
