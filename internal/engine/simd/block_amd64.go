@@ -15,6 +15,12 @@ const maxLanes = 8
 // block is what a kernel in assembly works on: the state of its lanes, the
 // constants of the job, and room. The generator in _asm/amd64 has its layout,
 // too; TestLayout compares the two.
+//
+// Its vectors must not straddle cache lines, let alone pages: with a state on the
+// border of two pages the kernel for AVX2 takes half as long again. So a block is
+// allocated by itself. Without pointers in it, it is laid at a multiple of 64 bytes;
+// within an object that has some, it came 8 bytes behind one. TestAligned watches over
+// that, as nothing but speed depends on it.
 type block struct {
 	// y holds the residues of the lanes' next nonces, unscaled.
 	y [maxLanes]u512.Uint
@@ -37,7 +43,7 @@ type block struct {
 	survivors, flagged uint64
 
 	quotient [4]uint64
-	_        [4]uint64     // puts the state on a boundary of 32 bytes
+	_        [4]uint64     // puts the state at a multiple of 64 bytes
 	state    [25][4]uint64 // of kernels that cannot keep it in registers
 }
 
@@ -46,10 +52,10 @@ type block struct {
 // so short an n.
 const maxShift = 20
 
-func newBlock(c *qpow.JobContext) block {
+func newBlock(c *qpow.JobContext) *block {
 	s := uint64(c.Step.Shift)
 	sieve := newSieve(c)
-	b := block{
+	b := &block{
 		mu:         c.Step.MU,
 		m:          c.Step.M,
 		shiftLeft:  1 + s,

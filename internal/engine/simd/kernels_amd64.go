@@ -14,7 +14,7 @@ import (
 // they are over, a nonce survives, or a lane is flagged, and returns how many are
 // left.
 type woven struct {
-	block
+	*block
 	shift  uint
 	kernel func(b *block, steps int) (left int)
 }
@@ -32,7 +32,7 @@ func (w *woven) residue(lane int) qpow.Residue { return qpow.Residue(w.y[lane].L
 
 func (w *woven) walk(steps int) (done int, survivors uint64) {
 	for done < steps && survivors == 0 {
-		left := w.kernel(&w.block, steps-done)
+		left := w.kernel(w.block, steps-done)
 		done = steps - left
 		w.settle()
 		survivors = w.survivors

@@ -36,6 +36,23 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestAligned holds blocks, and the vectors in them, to the borders of cache lines.
+func TestAligned(t *testing.T) {
+	ctx := qpow.NewJobContext([32]byte{1}, u512.Uint{})
+	for range 100 {
+		w := newWoven(ctx, walkAVX2).(*woven)
+		for name, at := range map[string]unsafe.Pointer{
+			"message":   unsafe.Pointer(&w.message),
+			"fractions": unsafe.Pointer(&w.fractions),
+			"state":     unsafe.Pointer(&w.state),
+		} {
+			if uintptr(at)%64 != 0 {
+				t.Fatalf("%s is at %p, want a multiple of 64", name, at)
+			}
+		}
+	}
+}
+
 // TestHash has the kernels hash any messages, and look for the hash of each
 // lane in turn, all 64 bits of it.
 func TestHash(t *testing.T) {
@@ -91,7 +108,7 @@ func TestFlagged(t *testing.T) {
 				for lane := range k.lanes {
 					w.set(lane, start(t, r, ctx))
 				}
-				w.kernel(&w.block, 1)
+				w.kernel(w.block, 1)
 				before := w.y
 				w.settle()
 				for lane := range k.lanes {
