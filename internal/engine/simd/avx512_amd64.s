@@ -32,1712 +32,1702 @@ step:
 	VPXORQ       Z3, Z8, Z28
 	VMOVDQA64    Z4, Z29
 	MOVQ         1096(DI), DX
-	VPROLQ       $0x01, Z26, Z30
+	VPROLQ       $0x01, Z28, Z30
 	XORL         CX, CX
-	VPXORQ       Z29, Z30, Z30
+	VPXORQ       Z26, Z30, Z30
+	VPROLQ       $0x01, Z26, Z26
+	MULXQ        48(DI)(SI*8), CX, AX
+	VPXORQ       Z29, Z26, Z26
+	ADOXQ        AX, R8
 	VPROLQ       $0x01, Z29, Z29
-	MULXQ        48(DI)(SI*8), CX, AX
-	VPXORQ       Z27, Z29, Z29
-	ADOXQ        AX, R8
-	VPROLQ       $0x01, Z27, Z27
-	VPXORQ       Z25, Z27, Z27
 	MULXQ        56(DI)(SI*8), CX, R9
-	VPROLQ       $0x01, Z25, Z25
+	VPXORQ       Z27, Z29, Z29
+	VPROLQ       $0x01, Z27, Z27
 	ADCXQ        CX, R8
-	VPXORQ       Z28, Z25, Z25
+	VPTERNLOGQ   $0x96, Z27, Z25, Z1
 	MOVL         $0x00000000, CX
-	VPROLQ       $0x01, Z28, Z28
-	VPXORQ       Z26, Z28, Z28
+	VPTERNLOGQ   $0x96, Z27, Z25, Z6
+	VPXORQ       Z25, Z27, Z27
 	ADCXQ        CX, R9
-	VMOVDQA64    Z30, Z26
+	VPROLQ       $0x01, Z25, Z25
 	ADOXQ        CX, R9
-	VPXORQ       Z26, Z0, Z0
-	VPXORQ       Z27, Z6, Z6
+	VPXORQ       Z28, Z25, Z25
+	VMOVDQA64    Z30, Z28
 	MOVQ         1104(DI), DX
-	VPROLQ       $0x2c, Z6, Z6
+	VPROLQ       $0x29, Z26, Z15
 	XORL         CX, CX
-	VPROLQ       $0x2b, Z28, Z12
-	VPROLQ       $0x15, Z29, Z18
+	VPXORQ       Z28, Z2, Z2
 	MULXQ        40(DI)(SI*8), CX, AX
-	VPROLQ       $0x0e, Z25, Z24
+	VPROLQ       $0x3e, Z2, Z2
+	VPXORQ       Z29, Z8, Z8
 	ADOXQ        AX, R8
-	VMOVDQA64    Z0, Z30
+	VPROLQ       $0x37, Z8, Z8
 	MULXQ        48(DI)(SI*8), CX, AX
+	VPROLQ       $0x02, Z27, Z21
+	VPROLQ       $0x27, Z25, Z14
+	ADCXQ        CX, R8
+	VPROLQ       $0x2c, Z6, Z6
+	ADOXQ        AX, R9
+	VPROLQ       $0x15, Z29, Z18
+	VPROLQ       $0x0e, Z25, Z24
+	MULXQ        56(DI)(SI*8), CX, R10
+	VPXORQ       Z26, Z0, Z0
+	ADCXQ        CX, R9
+	VPROLQ       $0x2b, Z28, Z12
+	MOVL         $0x00000000, CX
+	VMOVDQA64    Z15, Z30
+	VPTERNLOGQ   $0xa6, Z14, Z21, Z30
+	ADCXQ        CX, R10
+	VMOVDQA64    Z21, Z31
+	ADOXQ        CX, R10
+	VMOVDQA64    Z2, Z21
+	VPTERNLOGQ   $0xd2, Z14, Z8, Z21
+	MOVQ         1112(DI), DX
+	VPTERNLOGQ   $0xa6, Z8, Z15, Z14
+	XORL         CX, CX
+	VPTERNLOGQ   $0x9a, Z31, Z2, Z8
+	VPTERNLOGQ   $0xd2, Z2, Z31, Z15
+	MULXQ        32(DI)(SI*8), CX, AX
+	VMOVDQA64    Z30, Z2
+	ADOXQ        AX, R8
+	VPXORQ       Z29, Z3, Z3
+	MULXQ        40(DI)(SI*8), CX, AX
+	VPROLQ       $0x1c, Z3, Z3
+	VPROLQ       $0x14, Z25, Z9
+	ADCXQ        CX, R8
+	VPROLQ       $0x3d, Z28, Z22
+	ADOXQ        AX, R9
+	VPROLQ       $0x03, Z26, Z10
+	VPROLQ       $0x2d, Z27, Z16
+	MULXQ        48(DI)(SI*8), CX, AX
+	VMOVDQA64    Z0, Z30
+	ADCXQ        CX, R9
 	VPTERNLOGQ   $0xa6, Z24, Z6, Z30
 	VMOVDQA64    Z6, Z31
-	ADCXQ        CX, R8
+	ADOXQ        AX, R10
 	VMOVDQA64    Z12, Z6
-	ADOXQ        AX, R9
-	VPTERNLOGQ   $0xd2, Z24, Z18, Z6
-	VPTERNLOGQ   $0xa6, Z18, Z0, Z24
-	MULXQ        56(DI)(SI*8), CX, R10
-	VPTERNLOGQ   $0x9a, Z31, Z12, Z18
-	ADCXQ        CX, R9
-	VPTERNLOGQ   $0xd2, Z12, Z31, Z0
-	VMOVDQA64    Z30, Z12
-	MOVL         $0x00000000, CX
-	VPXORQ.BCST  (BX), Z0, Z0
-	ADCXQ        CX, R10
-	VPXORQ       Z29, Z3, Z3
-	VPROLQ       $0x1c, Z3, Z3
-	ADOXQ        CX, R10
-	VPROLQ       $0x14, Z25, Z9
-	MOVQ         1112(DI), DX
-	VPROLQ       $0x03, Z26, Z10
-	XORL         CX, CX
-	VPROLQ       $0x2d, Z27, Z16
-	VPROLQ       $0x3d, Z28, Z22
-	MULXQ        32(DI)(SI*8), CX, AX
-	VMOVDQA64    Z10, Z30
-	ADOXQ        AX, R8
-	VPTERNLOGQ   $0xa6, Z9, Z16, Z30
-	VMOVDQA64    Z16, Z31
-	MULXQ        40(DI)(SI*8), CX, AX
-	VMOVDQA64    Z22, Z16
-	ADCXQ        CX, R8
-	VPTERNLOGQ   $0xd2, Z9, Z3, Z16
-	VPTERNLOGQ   $0xa6, Z3, Z10, Z9
-	ADOXQ        AX, R9
-	VPTERNLOGQ   $0x9a, Z31, Z22, Z3
-	MULXQ        48(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0xd2, Z22, Z31, Z10
-	ADCXQ        CX, R9
-	VMOVDQA64    Z30, Z22
-	VPXORQ       Z27, Z1, Z1
-	ADOXQ        AX, R10
-	VPROLQ       $0x01, Z1, Z1
 	MULXQ        56(DI)(SI*8), CX, R11
-	VPXORQ       Z28, Z7, Z7
-	VPROLQ       $0x06, Z7, Z7
+	VPTERNLOGQ   $0xd2, Z24, Z18, Z6
 	ADCXQ        CX, R10
-	VPROLQ       $0x19, Z29, Z13
+	VPTERNLOGQ   $0xa6, Z18, Z0, Z24
+	VPTERNLOGQ   $0x9a, Z31, Z12, Z18
 	MOVL         $0x00000000, CX
-	VPROLQ       $0x08, Z25, Z19
-	VPROLQ       $0x12, Z26, Z20
+	VPTERNLOGQ   $0xd2, Z12, Z31, Z0
 	ADCXQ        CX, R11
-	VMOVDQA64    Z20, Z30
+	VMOVDQA64    Z30, Z12
+	VPXORQ.BCST  (BX), Z0, Z0
 	ADOXQ        CX, R11
-	VPTERNLOGQ   $0xa6, Z19, Z1, Z30
-	VMOVDQA64    Z1, Z31
+	VPXORQ       Z28, Z7, Z7
 	MOVQ         1120(DI), DX
-	VMOVDQA64    Z7, Z1
+	VPROLQ       $0x06, Z7, Z7
+	VPROLQ       $0x01, Z1, Z1
 	XORL         CX, CX
-	VPTERNLOGQ   $0xd2, Z19, Z13, Z1
+	VPROLQ       $0x19, Z29, Z13
 	MULXQ        24(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0xa6, Z13, Z20, Z19
-	VPTERNLOGQ   $0x9a, Z31, Z7, Z13
+	VPROLQ       $0x12, Z26, Z20
 	ADOXQ        AX, R8
-	VPTERNLOGQ   $0xd2, Z7, Z31, Z20
+	VPROLQ       $0x08, Z25, Z19
+	VMOVDQA64    Z10, Z30
 	MULXQ        32(DI)(SI*8), CX, AX
-	VMOVDQA64    Z30, Z7
-	VPXORQ       Z25, Z4, Z4
+	VPTERNLOGQ   $0xa6, Z9, Z16, Z30
 	ADCXQ        CX, R8
-	VPROLQ       $0x1b, Z4, Z4
+	VMOVDQA64    Z16, Z31
+	VMOVDQA64    Z22, Z16
 	ADOXQ        AX, R9
-	VPXORQ       Z26, Z5, Z5
-	VPROLQ       $0x24, Z5, Z5
+	VPTERNLOGQ   $0xd2, Z9, Z3, Z16
 	MULXQ        40(DI)(SI*8), CX, AX
-	VPROLQ       $0x0a, Z27, Z11
+	VPTERNLOGQ   $0xa6, Z3, Z10, Z9
+	VPTERNLOGQ   $0x9a, Z31, Z22, Z3
 	ADCXQ        CX, R9
-	VPROLQ       $0x0f, Z28, Z17
+	VPTERNLOGQ   $0xd2, Z22, Z31, Z10
 	ADOXQ        AX, R10
-	VPROLQ       $0x38, Z29, Z23
-	VMOVDQA64    Z5, Z30
+	VMOVDQA64    Z30, Z22
 	MULXQ        48(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0xa6, Z4, Z11, Z30
+	VPROLQ       $0x0a, Z27, Z11
+	VPROLQ       $0x38, Z29, Z23
 	ADCXQ        CX, R10
-	VMOVDQA64    Z11, Z31
-	VMOVDQA64    Z17, Z11
+	VPXORQ       Z25, Z4, Z4
 	ADOXQ        AX, R11
-	VPTERNLOGQ   $0xd2, Z4, Z23, Z11
+	VPROLQ       $0x1b, Z4, Z4
+	VPROLQ       $0x0f, Z28, Z17
 	MULXQ        56(DI)(SI*8), CX, R12
-	VPTERNLOGQ   $0xa6, Z23, Z5, Z4
-	VPTERNLOGQ   $0x9a, Z31, Z17, Z23
+	VPXORQ       Z26, Z5, Z5
 	ADCXQ        CX, R11
-	VPTERNLOGQ   $0xd2, Z17, Z31, Z5
+	VPROLQ       $0x24, Z5, Z5
+	VMOVDQA64    Z20, Z30
 	MOVL         $0x00000000, CX
-	VMOVDQA64    Z30, Z17
-	VPXORQ       Z28, Z2, Z2
+	VPTERNLOGQ   $0xa6, Z19, Z1, Z30
 	ADCXQ        CX, R12
-	VPROLQ       $0x3e, Z2, Z2
+	VMOVDQA64    Z1, Z31
 	ADOXQ        CX, R12
-	VPXORQ       Z29, Z8, Z8
+	VMOVDQA64    Z7, Z1
+	VPTERNLOGQ   $0xd2, Z19, Z13, Z1
 	MOVQ         1224(DI), AX
-	VPROLQ       $0x37, Z8, Z8
-	VPROLQ       $0x27, Z25, Z14
+	VPTERNLOGQ   $0xa6, Z13, Z20, Z19
 	MOVQ         1232(DI), CX
-	VPROLQ       $0x29, Z26, Z15
+	VPTERNLOGQ   $0x9a, Z31, Z7, Z13
+	VPTERNLOGQ   $0xd2, Z7, Z31, Z20
 	SHLXQ        AX, R12, R12
-	VPROLQ       $0x02, Z27, Z21
-	VMOVDQA64    Z0, Z25
+	VMOVDQA64    Z30, Z7
 	SHRXQ        CX, R11, DX
-	VPTERNLOGQ   $0x96, Z13, Z9, Z25
+	VMOVDQA64    Z15, Z28
+	VPTERNLOGQ   $0x96, Z24, Z3, Z28
 	ORQ          R12, DX
-	VMOVDQA64    Z18, Z26
-	VPTERNLOGQ   $0x96, Z1, Z22, Z26
+	VMOVDQA64    Z2, Z27
 	MOVQ         DX, 1304(DI)
-	VMOVDQA64    Z6, Z27
+	VPTERNLOGQ   $0x96, Z6, Z10, Z27
 	SHLXQ        AX, R11, R11
-	VPTERNLOGQ   $0x96, Z19, Z10, Z27
+	VMOVDQA64    Z14, Z26
+	VPTERNLOGQ   $0x96, Z18, Z22, Z26
 	SHRXQ        CX, R10, DX
-	VMOVDQA64    Z24, Z28
-	VPTERNLOGQ   $0x96, Z7, Z3, Z28
+	VMOVDQA64    Z8, Z29
 	ORQ          R11, DX
-	VMOVDQA64    Z12, Z29
+	VPTERNLOGQ   $0x96, Z12, Z16, Z29
+	VMOVDQA64    Z21, Z25
 	MOVQ         DX, 1296(DI)
-	VPTERNLOGQ   $0x96, Z20, Z16, Z29
-	VMOVDQA64    Z15, Z30
+	VPTERNLOGQ   $0x96, Z0, Z9, Z25
 	SHLXQ        AX, R10, R10
-	VPTERNLOGQ   $0xa6, Z14, Z21, Z30
+	VMOVDQA64    Z5, Z30
+	VPTERNLOGQ   $0xa6, Z4, Z11, Z30
 	SHRXQ        CX, R9, DX
-	VMOVDQA64    Z21, Z31
-	VMOVDQA64    Z2, Z21
+	VMOVDQA64    Z11, Z31
 	ORQ          R10, DX
-	VPTERNLOGQ   $0xd2, Z14, Z8, Z21
+	VMOVDQA64    Z17, Z11
 	MOVQ         DX, 1288(DI)
-	VPTERNLOGQ   $0xa6, Z8, Z15, Z14
-	VPTERNLOGQ   $0x9a, Z31, Z2, Z8
+	VPTERNLOGQ   $0xd2, Z4, Z23, Z11
+	VPTERNLOGQ   $0xa6, Z23, Z5, Z4
 	SHLXQ        AX, R9, R9
-	VPTERNLOGQ   $0xd2, Z2, Z31, Z15
+	VPTERNLOGQ   $0x9a, Z31, Z17, Z23
 	SHRXQ        CX, R8, DX
-	VMOVDQA64    Z30, Z2
+	VPTERNLOGQ   $0xd2, Z17, Z31, Z5
+	VMOVDQA64    Z30, Z17
 	ORQ          R9, DX
-	VPTERNLOGQ   $0x96, Z21, Z17, Z25
-	VPTERNLOGQ   $0x96, Z14, Z5, Z26
+	VPTERNLOGQ   $0x96, Z11, Z7, Z28
 	SHLXQ        AX, R8, R8
-	VPTERNLOGQ   $0x96, Z2, Z23, Z27
+	VPTERNLOGQ   $0x96, Z4, Z20, Z29
+	VPTERNLOGQ   $0x96, Z17, Z13, Z25
 	MOVQ         R8, 1024(DI)(SI*1)
-	VPTERNLOGQ   $0x96, Z15, Z11, Z28
-	VPTERNLOGQ   $0x96, Z8, Z4, Z29
+	VPTERNLOGQ   $0x96, Z23, Z19, Z27
 	MULXQ        1160(DI), R8, R9
-	VPROLQ       $0x01, Z26, Z30
+	VPTERNLOGQ   $0x96, Z5, Z1, Z26
 	MULXQ        1168(DI), CX, R10
-	VPXORQ       Z29, Z30, Z30
-	VPROLQ       $0x01, Z29, Z29
+	VPROLQ       $0x01, Z28, Z30
+	VPXORQ       Z26, Z30, Z30
 	ADDQ         CX, R9
-	VPXORQ       Z27, Z29, Z29
+	VPROLQ       $0x01, Z26, Z26
 	MULXQ        1176(DI), CX, R11
-	VPROLQ       $0x01, Z27, Z27
+	VPTERNLOGQ   $0x96, Z26, Z29, Z21
+	VPXORQ       Z29, Z26, Z26
 	ADCQ         CX, R10
-	VPXORQ       Z25, Z27, Z27
-	VPROLQ       $0x01, Z25, Z25
+	VPROLQ       $0x01, Z29, Z29
 	MULXQ        1184(DI), CX, R12
-	VPXORQ       Z28, Z25, Z25
+	VPXORQ       Z27, Z29, Z29
+	VPROLQ       $0x01, Z27, Z27
 	ADCQ         CX, R11
-	VPROLQ       $0x01, Z28, Z28
-	VPXORQ       Z26, Z28, Z28
+	VPTERNLOGQ   $0x96, Z27, Z25, Z14
 	MULXQ        1192(DI), CX, R13
-	VMOVDQA64    Z30, Z26
+	VPTERNLOGQ   $0x96, Z27, Z25, Z18
 	ADCQ         CX, R12
-	VPXORQ       Z26, Z0, Z0
-	VPXORQ       Z27, Z22, Z22
+	VPTERNLOGQ   $0x96, Z27, Z25, Z22
+	VPTERNLOGQ   $0x96, Z27, Z25, Z1
 	MULXQ        1200(DI), CX, R14
-	VPROLQ       $0x2c, Z22, Z22
+	VPTERNLOGQ   $0x96, Z27, Z25, Z5
 	ADCQ         CX, R13
-	VPXORQ       Z28, Z19, Z19
+	VPROLQ       $0x01, Z25, Z25
+	VPXORQ       Z28, Z25, Z25
 	MULXQ        1208(DI), CX, R15
-	VPROLQ       $0x2b, Z19, Z19
-	VPXORQ       Z29, Z11, Z11
+	VMOVDQA64    Z30, Z28
 	ADCQ         CX, R14
-	VPROLQ       $0x15, Z11, Z11
+	VPXORQ       Z26, Z17, Z17
+	VPROLQ       $0x29, Z17, Z17
 	MULXQ        1216(DI), CX, AX
-	VPXORQ       Z25, Z8, Z8
-	VPROLQ       $0x0e, Z8, Z8
+	VPXORQ       Z28, Z6, Z6
 	ADCQ         CX, R15
-	VMOVDQA64    Z0, Z30
+	VPROLQ       $0x3e, Z6, Z6
 	MOVQ         1288(DI), DX
-	VPTERNLOGQ   $0xa6, Z8, Z22, Z30
-	VMOVDQA64    Z22, Z31
+	VPXORQ       Z29, Z3, Z3
+	VPROLQ       $0x37, Z3, Z3
 	XORL         CX, CX
+	VPROLQ       $0x02, Z14, Z14
+	MULXQ        1160(DI), CX, AX
+	VPXORQ       Z25, Z20, Z20
+	VPROLQ       $0x27, Z20, Z20
+	ADCXQ        CX, R9
+	VPROLQ       $0x2c, Z22, Z22
+	ADOXQ        AX, R10
+	VPXORQ       Z29, Z11, Z11
+	VPROLQ       $0x15, Z11, Z11
+	MULXQ        1168(DI), CX, AX
+	VPXORQ       Z25, Z8, Z8
+	ADCXQ        CX, R10
+	VPROLQ       $0x0e, Z8, Z8
+	ADOXQ        AX, R11
+	VPXORQ       Z26, Z0, Z0
+	VPXORQ       Z28, Z19, Z19
+	MULXQ        1176(DI), CX, AX
+	VPROLQ       $0x2b, Z19, Z19
+	ADCXQ        CX, R11
+	VMOVDQA64    Z17, Z30
+	VPTERNLOGQ   $0xa6, Z20, Z14, Z30
+	ADOXQ        AX, R12
+	VMOVDQA64    Z14, Z31
+	MULXQ        1184(DI), CX, AX
+	VMOVDQA64    Z6, Z14
+	VPTERNLOGQ   $0xd2, Z20, Z3, Z14
+	ADCXQ        CX, R12
+	VPTERNLOGQ   $0xa6, Z3, Z17, Z20
+	ADOXQ        AX, R13
+	VPTERNLOGQ   $0x9a, Z31, Z6, Z3
+	MULXQ        1192(DI), CX, AX
+	VPTERNLOGQ   $0xd2, Z6, Z31, Z17
+	VMOVDQA64    Z30, Z6
+	ADCXQ        CX, R13
+	VPXORQ       Z29, Z24, Z24
+	ADOXQ        AX, R14
+	VPROLQ       $0x1c, Z24, Z24
+	VPXORQ       Z25, Z16, Z16
+	MULXQ        1200(DI), CX, AX
+	VPROLQ       $0x14, Z16, Z16
+	ADCXQ        CX, R14
+	VPXORQ       Z28, Z2, Z2
+	VPROLQ       $0x3d, Z2, Z2
+	ADOXQ        AX, R15
+	VPXORQ       Z26, Z13, Z13
+	MULXQ        1208(DI), CX, AX
+	VPROLQ       $0x03, Z13, Z13
+	ADCXQ        CX, R15
+	VPROLQ       $0x2d, Z5, Z5
+	VMOVDQA64    Z0, Z30
+	MOVQ         1296(DI), DX
+	VPTERNLOGQ   $0xa6, Z8, Z22, Z30
+	XORL         CX, CX
+	VMOVDQA64    Z22, Z31
 	VMOVDQA64    Z19, Z22
 	MULXQ        1160(DI), CX, AX
 	VPTERNLOGQ   $0xd2, Z8, Z11, Z22
+	ADCXQ        CX, R10
 	VPTERNLOGQ   $0xa6, Z11, Z0, Z8
-	ADCXQ        CX, R9
 	VPTERNLOGQ   $0x9a, Z31, Z19, Z11
-	ADOXQ        AX, R10
+	ADOXQ        AX, R11
 	VPTERNLOGQ   $0xd2, Z19, Z31, Z0
 	MULXQ        1168(DI), CX, AX
 	VMOVDQA64    Z30, Z19
-	VPXORQ.BCST  8(BX), Z0, Z0
-	ADCXQ        CX, R10
-	VPXORQ       Z29, Z24, Z24
-	ADOXQ        AX, R11
-	VPROLQ       $0x1c, Z24, Z24
-	VPXORQ       Z25, Z16, Z16
-	MULXQ        1176(DI), CX, AX
-	VPROLQ       $0x14, Z16, Z16
 	ADCXQ        CX, R11
-	VPXORQ       Z26, Z13, Z13
-	VPROLQ       $0x03, Z13, Z13
+	VPXORQ.BCST  8(BX), Z0, Z0
+	VPXORQ       Z28, Z10, Z10
 	ADOXQ        AX, R12
-	VPXORQ       Z27, Z5, Z5
-	MULXQ        1184(DI), CX, AX
-	VPROLQ       $0x2d, Z5, Z5
+	VPROLQ       $0x06, Z10, Z10
+	MULXQ        1176(DI), CX, AX
+	VPROLQ       $0x01, Z18, Z18
+	VPXORQ       Z29, Z7, Z7
 	ADCXQ        CX, R12
-	VPXORQ       Z28, Z2, Z2
-	VPROLQ       $0x3d, Z2, Z2
+	VPROLQ       $0x19, Z7, Z7
 	ADOXQ        AX, R13
+	VPROLQ       $0x12, Z21, Z21
+	VPXORQ       Z25, Z4, Z4
+	MULXQ        1184(DI), CX, AX
+	VPROLQ       $0x08, Z4, Z4
+	ADCXQ        CX, R13
 	VMOVDQA64    Z13, Z30
-	MULXQ        1192(DI), CX, AX
+	ADOXQ        AX, R14
 	VPTERNLOGQ   $0xa6, Z16, Z5, Z30
 	VMOVDQA64    Z5, Z31
-	ADCXQ        CX, R13
+	MULXQ        1192(DI), CX, AX
 	VMOVDQA64    Z2, Z5
-	ADOXQ        AX, R14
+	ADCXQ        CX, R14
 	VPTERNLOGQ   $0xd2, Z16, Z24, Z5
 	VPTERNLOGQ   $0xa6, Z24, Z13, Z16
-	MULXQ        1200(DI), CX, AX
+	ADOXQ        AX, R15
 	VPTERNLOGQ   $0x9a, Z31, Z2, Z24
-	ADCXQ        CX, R14
+	MULXQ        1200(DI), CX, AX
 	VPTERNLOGQ   $0xd2, Z2, Z31, Z13
 	VMOVDQA64    Z30, Z2
-	ADOXQ        AX, R15
-	VPXORQ       Z27, Z18, Z18
-	MULXQ        1208(DI), CX, AX
-	VPROLQ       $0x01, Z18, Z18
 	ADCXQ        CX, R15
-	VPXORQ       Z28, Z10, Z10
-	VPROLQ       $0x06, Z10, Z10
-	MOVQ         1296(DI), DX
-	VPXORQ       Z29, Z7, Z7
-	XORL         CX, CX
-	VPROLQ       $0x19, Z7, Z7
-	VPXORQ       Z25, Z4, Z4
-	MULXQ        1160(DI), CX, AX
-	VPROLQ       $0x08, Z4, Z4
-	ADCXQ        CX, R10
-	VPXORQ       Z26, Z21, Z21
-	VPROLQ       $0x12, Z21, Z21
-	ADOXQ        AX, R11
-	VMOVDQA64    Z21, Z30
-	MULXQ        1168(DI), CX, AX
-	VPTERNLOGQ   $0xa6, Z4, Z18, Z30
-	ADCXQ        CX, R11
-	VMOVDQA64    Z18, Z31
-	VMOVDQA64    Z10, Z18
-	ADOXQ        AX, R12
-	VPTERNLOGQ   $0xd2, Z4, Z7, Z18
-	MULXQ        1176(DI), CX, AX
-	VPTERNLOGQ   $0xa6, Z7, Z21, Z4
-	VPTERNLOGQ   $0x9a, Z31, Z10, Z7
-	ADCXQ        CX, R12
-	VPTERNLOGQ   $0xd2, Z10, Z31, Z21
-	ADOXQ        AX, R13
-	VMOVDQA64    Z30, Z10
-	VPXORQ       Z25, Z12, Z12
-	MULXQ        1184(DI), CX, AX
-	VPROLQ       $0x1b, Z12, Z12
-	ADCXQ        CX, R13
-	VPXORQ       Z26, Z9, Z9
-	VPROLQ       $0x24, Z9, Z9
-	ADOXQ        AX, R14
-	VPXORQ       Z27, Z1, Z1
-	MULXQ        1192(DI), CX, AX
 	VPROLQ       $0x0a, Z1, Z1
-	ADCXQ        CX, R14
+	MOVQ         1304(DI), DX
+	VPXORQ       Z29, Z15, Z15
+	XORL         CX, CX
+	VPROLQ       $0x38, Z15, Z15
+	VPXORQ       Z25, Z12, Z12
+	MULXQ        1160(DI), CX, AX
+	VPROLQ       $0x1b, Z12, Z12
+	ADCXQ        CX, R11
 	VPXORQ       Z28, Z23, Z23
 	VPROLQ       $0x0f, Z23, Z23
-	ADOXQ        AX, R15
-	VPXORQ       Z29, Z15, Z15
-	MULXQ        1200(DI), CX, AX
-	VPROLQ       $0x38, Z15, Z15
-	VMOVDQA64    Z9, Z30
-	ADCXQ        CX, R15
-	VPTERNLOGQ   $0xa6, Z12, Z1, Z30
-	MOVQ         1304(DI), DX
-	VMOVDQA64    Z1, Z31
-	VMOVDQA64    Z23, Z1
-	XORL         CX, CX
-	VPTERNLOGQ   $0xd2, Z12, Z15, Z1
-	MULXQ        1160(DI), CX, AX
-	VPTERNLOGQ   $0xa6, Z15, Z9, Z12
-	ADCXQ        CX, R11
-	VPTERNLOGQ   $0x9a, Z31, Z23, Z15
-	VPTERNLOGQ   $0xd2, Z23, Z31, Z9
 	ADOXQ        AX, R12
-	VMOVDQA64    Z30, Z23
+	VPXORQ       Z26, Z9, Z9
 	MULXQ        1168(DI), CX, AX
-	VPXORQ       Z28, Z6, Z6
-	VPROLQ       $0x3e, Z6, Z6
+	VPROLQ       $0x24, Z9, Z9
+	VMOVDQA64    Z21, Z30
 	ADCXQ        CX, R12
-	VPXORQ       Z29, Z3, Z3
+	VPTERNLOGQ   $0xa6, Z4, Z18, Z30
 	ADOXQ        AX, R13
-	VPROLQ       $0x37, Z3, Z3
-	VPXORQ       Z25, Z20, Z20
+	VMOVDQA64    Z18, Z31
 	MULXQ        1176(DI), CX, AX
-	VPROLQ       $0x27, Z20, Z20
+	VMOVDQA64    Z10, Z18
+	VPTERNLOGQ   $0xd2, Z4, Z7, Z18
 	ADCXQ        CX, R13
-	VPXORQ       Z26, Z17, Z17
-	VPROLQ       $0x29, Z17, Z17
+	VPTERNLOGQ   $0xa6, Z7, Z21, Z4
 	ADOXQ        AX, R14
-	VPXORQ       Z27, Z14, Z14
+	VPTERNLOGQ   $0x9a, Z31, Z10, Z7
+	VPTERNLOGQ   $0xd2, Z10, Z31, Z21
 	MULXQ        1184(DI), CX, AX
-	VPROLQ       $0x02, Z14, Z14
+	VMOVDQA64    Z30, Z10
 	ADCXQ        CX, R14
-	VMOVDQA64    Z0, Z25
-	VPTERNLOGQ   $0x96, Z7, Z16, Z25
+	VMOVDQA64    Z17, Z28
+	VPTERNLOGQ   $0x96, Z8, Z24, Z28
 	ADOXQ        AX, R15
-	VMOVDQA64    Z11, Z26
+	VMOVDQA64    Z6, Z27
 	MULXQ        1192(DI), CX, AX
-	VPTERNLOGQ   $0x96, Z18, Z2, Z26
-	VMOVDQA64    Z22, Z27
+	VPTERNLOGQ   $0x96, Z22, Z13, Z27
 	ADCXQ        CX, R15
-	VPTERNLOGQ   $0x96, Z4, Z13, Z27
+	VMOVDQA64    Z20, Z26
+	VPTERNLOGQ   $0x96, Z11, Z2, Z26
 	MOVQ         1128(DI), DX
-	VMOVDQA64    Z8, Z28
-	VPTERNLOGQ   $0x96, Z10, Z24, Z28
+	VMOVDQA64    Z3, Z29
 	XORL         CX, CX
-	VMOVDQA64    Z19, Z29
+	VPTERNLOGQ   $0x96, Z19, Z5, Z29
+	VMOVDQA64    Z14, Z25
 	MULXQ        (DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0x96, Z21, Z5, Z29
+	VPTERNLOGQ   $0x96, Z0, Z16, Z25
 	ADCXQ        CX, R8
-	VMOVDQA64    Z17, Z30
-	VPTERNLOGQ   $0xa6, Z20, Z14, Z30
+	VMOVDQA64    Z9, Z30
+	VPTERNLOGQ   $0xa6, Z12, Z1, Z30
 	ADOXQ        AX, R9
-	VMOVDQA64    Z14, Z31
+	VMOVDQA64    Z1, Z31
 	MULXQ        8(DI)(SI*8), CX, AX
-	VMOVDQA64    Z6, Z14
-	VPTERNLOGQ   $0xd2, Z20, Z3, Z14
+	VMOVDQA64    Z23, Z1
 	ADCXQ        CX, R9
-	VPTERNLOGQ   $0xa6, Z3, Z17, Z20
+	VPTERNLOGQ   $0xd2, Z12, Z15, Z1
+	VPTERNLOGQ   $0xa6, Z15, Z9, Z12
 	ADOXQ        AX, R10
-	VPTERNLOGQ   $0x9a, Z31, Z6, Z3
-	VPTERNLOGQ   $0xd2, Z6, Z31, Z17
+	VPTERNLOGQ   $0x9a, Z31, Z23, Z15
 	MULXQ        16(DI)(SI*8), CX, AX
-	VMOVDQA64    Z30, Z6
+	VPTERNLOGQ   $0xd2, Z23, Z31, Z9
+	VMOVDQA64    Z30, Z23
 	ADCXQ        CX, R10
-	VPTERNLOGQ   $0x96, Z14, Z23, Z25
-	VPTERNLOGQ   $0x96, Z20, Z9, Z26
+	VPTERNLOGQ   $0x96, Z1, Z10, Z28
 	ADOXQ        AX, R11
-	VPTERNLOGQ   $0x96, Z6, Z15, Z27
+	VPTERNLOGQ   $0x96, Z12, Z21, Z29
+	VPTERNLOGQ   $0x96, Z23, Z7, Z25
 	MULXQ        24(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0x96, Z17, Z1, Z28
+	VPTERNLOGQ   $0x96, Z15, Z4, Z27
 	ADCXQ        CX, R11
-	VPTERNLOGQ   $0x96, Z3, Z12, Z29
-	VPROLQ       $0x01, Z26, Z30
+	VPTERNLOGQ   $0x96, Z9, Z18, Z26
 	ADOXQ        AX, R12
-	VPXORQ       Z29, Z30, Z30
+	VPROLQ       $0x01, Z28, Z30
+	VPXORQ       Z26, Z30, Z30
 	MULXQ        32(DI)(SI*8), CX, AX
-	VPROLQ       $0x01, Z29, Z29
-	VPXORQ       Z27, Z29, Z29
+	VPROLQ       $0x01, Z26, Z26
 	ADCXQ        CX, R12
-	VPROLQ       $0x01, Z27, Z27
+	VPTERNLOGQ   $0x96, Z26, Z29, Z14
+	VPXORQ       Z29, Z26, Z26
 	ADOXQ        AX, R13
-	VPXORQ       Z25, Z27, Z27
-	VPROLQ       $0x01, Z25, Z25
+	VPROLQ       $0x01, Z29, Z29
 	MULXQ        40(DI)(SI*8), CX, AX
-	VPXORQ       Z28, Z25, Z25
+	VPXORQ       Z27, Z29, Z29
+	VPROLQ       $0x01, Z27, Z27
 	ADCXQ        CX, R13
-	VPROLQ       $0x01, Z28, Z28
+	VPTERNLOGQ   $0x96, Z27, Z25, Z20
 	ADOXQ        AX, R14
-	VPXORQ       Z26, Z28, Z28
-	VMOVDQA64    Z30, Z26
+	VPTERNLOGQ   $0x96, Z27, Z25, Z11
 	MULXQ        48(DI)(SI*8), CX, AX
-	VPXORQ       Z26, Z0, Z0
+	VPTERNLOGQ   $0x96, Z27, Z25, Z2
+	VPTERNLOGQ   $0x96, Z27, Z25, Z18
 	ADCXQ        CX, R14
-	VPXORQ       Z27, Z2, Z2
-	VPROLQ       $0x2c, Z2, Z2
+	VPTERNLOGQ   $0x96, Z27, Z25, Z9
 	ADOXQ        AX, R15
-	VPXORQ       Z28, Z4, Z4
+	VPROLQ       $0x01, Z25, Z25
+	VPXORQ       Z28, Z25, Z25
 	MULXQ        56(DI)(SI*8), CX, AX
-	VPROLQ       $0x2b, Z4, Z4
-	VPXORQ       Z29, Z1, Z1
+	VMOVDQA64    Z30, Z28
 	ADCXQ        CX, R15
-	VPROLQ       $0x15, Z1, Z1
+	VPXORQ       Z26, Z23, Z23
+	VPROLQ       $0x29, Z23, Z23
 	MOVQ         1136(DI), DX
-	VPXORQ       Z25, Z3, Z3
+	VPXORQ       Z28, Z22, Z22
 	XORL         CX, CX
+	VPROLQ       $0x3e, Z22, Z22
+	MULXQ        (DI)(SI*8), CX, AX
+	VPXORQ       Z29, Z24, Z24
+	VPROLQ       $0x37, Z24, Z24
+	ADCXQ        CX, R9
+	VPROLQ       $0x02, Z20, Z20
+	ADOXQ        AX, R10
+	VPXORQ       Z25, Z21, Z21
+	VPROLQ       $0x27, Z21, Z21
+	MULXQ        8(DI)(SI*8), CX, AX
+	VPROLQ       $0x2c, Z2, Z2
+	ADCXQ        CX, R10
+	VPXORQ       Z29, Z1, Z1
+	VPROLQ       $0x15, Z1, Z1
+	ADOXQ        AX, R11
+	VPXORQ       Z25, Z3, Z3
+	MULXQ        16(DI)(SI*8), CX, AX
 	VPROLQ       $0x0e, Z3, Z3
+	ADCXQ        CX, R11
+	VPXORQ       Z26, Z0, Z0
+	VPXORQ       Z28, Z4, Z4
+	ADOXQ        AX, R12
+	VPROLQ       $0x2b, Z4, Z4
+	MULXQ        24(DI)(SI*8), CX, AX
+	VMOVDQA64    Z23, Z30
+	VPTERNLOGQ   $0xa6, Z21, Z20, Z30
+	ADCXQ        CX, R12
+	VMOVDQA64    Z20, Z31
+	ADOXQ        AX, R13
+	VMOVDQA64    Z22, Z20
+	VPTERNLOGQ   $0xd2, Z21, Z24, Z20
+	MULXQ        32(DI)(SI*8), CX, AX
+	VPTERNLOGQ   $0xa6, Z24, Z23, Z21
+	ADCXQ        CX, R13
+	VPTERNLOGQ   $0x9a, Z31, Z22, Z24
+	ADOXQ        AX, R14
+	VPTERNLOGQ   $0xd2, Z22, Z31, Z23
+	VMOVDQA64    Z30, Z22
+	MULXQ        40(DI)(SI*8), CX, AX
+	VPXORQ       Z29, Z8, Z8
+	ADCXQ        CX, R14
+	VPROLQ       $0x1c, Z8, Z8
+	VPXORQ       Z25, Z5, Z5
+	ADOXQ        AX, R15
+	VPROLQ       $0x14, Z5, Z5
+	MULXQ        48(DI)(SI*8), CX, AX
+	VPXORQ       Z28, Z6, Z6
+	VPROLQ       $0x3d, Z6, Z6
+	ADCXQ        CX, R15
+	VPXORQ       Z26, Z7, Z7
+	MOVQ         1144(DI), DX
+	VPROLQ       $0x03, Z7, Z7
+	XORL         CX, CX
+	VPROLQ       $0x2d, Z9, Z9
 	VMOVDQA64    Z0, Z30
 	MULXQ        (DI)(SI*8), CX, AX
 	VPTERNLOGQ   $0xa6, Z3, Z2, Z30
-	ADCXQ        CX, R9
+	ADCXQ        CX, R10
 	VMOVDQA64    Z2, Z31
 	VMOVDQA64    Z4, Z2
-	ADOXQ        AX, R10
+	ADOXQ        AX, R11
 	VPTERNLOGQ   $0xd2, Z3, Z1, Z2
 	MULXQ        8(DI)(SI*8), CX, AX
 	VPTERNLOGQ   $0xa6, Z1, Z0, Z3
 	VPTERNLOGQ   $0x9a, Z31, Z4, Z1
-	ADCXQ        CX, R10
+	ADCXQ        CX, R11
 	VPTERNLOGQ   $0xd2, Z4, Z31, Z0
-	ADOXQ        AX, R11
+	ADOXQ        AX, R12
 	VMOVDQA64    Z30, Z4
+	MULXQ        16(DI)(SI*8), CX, AX
 	VPXORQ.BCST  16(BX), Z0, Z0
-	MULXQ        16(DI)(SI*8), CX, AX
-	VPXORQ       Z29, Z8, Z8
-	ADCXQ        CX, R11
-	VPROLQ       $0x1c, Z8, Z8
-	ADOXQ        AX, R12
-	VPXORQ       Z25, Z5, Z5
-	VPROLQ       $0x14, Z5, Z5
-	MULXQ        24(DI)(SI*8), CX, AX
-	VPXORQ       Z26, Z7, Z7
-	ADCXQ        CX, R12
-	VPROLQ       $0x03, Z7, Z7
-	VPXORQ       Z27, Z9, Z9
-	ADOXQ        AX, R13
-	VPROLQ       $0x2d, Z9, Z9
-	MULXQ        32(DI)(SI*8), CX, AX
-	VPXORQ       Z28, Z6, Z6
-	VPROLQ       $0x3d, Z6, Z6
-	ADCXQ        CX, R13
-	VMOVDQA64    Z7, Z30
-	ADOXQ        AX, R14
-	VPTERNLOGQ   $0xa6, Z5, Z9, Z30
-	MULXQ        40(DI)(SI*8), CX, AX
-	VMOVDQA64    Z9, Z31
-	VMOVDQA64    Z6, Z9
-	ADCXQ        CX, R14
-	VPTERNLOGQ   $0xd2, Z5, Z8, Z9
-	ADOXQ        AX, R15
-	VPTERNLOGQ   $0xa6, Z8, Z7, Z5
-	VPTERNLOGQ   $0x9a, Z31, Z6, Z8
-	MULXQ        48(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0xd2, Z6, Z31, Z7
-	ADCXQ        CX, R15
-	VMOVDQA64    Z30, Z6
-	VPXORQ       Z27, Z11, Z11
-	MOVQ         1144(DI), DX
-	VPROLQ       $0x01, Z11, Z11
-	XORL         CX, CX
 	VPXORQ       Z28, Z13, Z13
-	VPROLQ       $0x06, Z13, Z13
-	MULXQ        (DI)(SI*8), CX, AX
-	VPXORQ       Z29, Z10, Z10
-	ADCXQ        CX, R10
-	VPROLQ       $0x19, Z10, Z10
-	ADOXQ        AX, R11
-	VPXORQ       Z25, Z12, Z12
-	VPROLQ       $0x08, Z12, Z12
-	MULXQ        8(DI)(SI*8), CX, AX
-	VPXORQ       Z26, Z14, Z14
-	ADCXQ        CX, R11
-	VPROLQ       $0x12, Z14, Z14
-	VMOVDQA64    Z14, Z30
-	ADOXQ        AX, R12
-	VPTERNLOGQ   $0xa6, Z12, Z11, Z30
-	MULXQ        16(DI)(SI*8), CX, AX
-	VMOVDQA64    Z11, Z31
-	VMOVDQA64    Z13, Z11
 	ADCXQ        CX, R12
-	VPTERNLOGQ   $0xd2, Z12, Z10, Z11
+	VPROLQ       $0x06, Z13, Z13
 	ADOXQ        AX, R13
-	VPTERNLOGQ   $0xa6, Z10, Z14, Z12
+	VPROLQ       $0x01, Z11, Z11
+	VPXORQ       Z29, Z10, Z10
 	MULXQ        24(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0x9a, Z31, Z13, Z10
-	VPTERNLOGQ   $0xd2, Z13, Z31, Z14
+	VPROLQ       $0x19, Z10, Z10
 	ADCXQ        CX, R13
-	VMOVDQA64    Z30, Z13
+	VPROLQ       $0x12, Z14, Z14
+	VPXORQ       Z25, Z12, Z12
 	ADOXQ        AX, R14
-	VPXORQ       Z25, Z19, Z19
-	VPROLQ       $0x1b, Z19, Z19
+	VPROLQ       $0x08, Z12, Z12
 	MULXQ        32(DI)(SI*8), CX, AX
-	VPXORQ       Z26, Z16, Z16
+	VMOVDQA64    Z7, Z30
 	ADCXQ        CX, R14
-	VPROLQ       $0x24, Z16, Z16
-	VPXORQ       Z27, Z18, Z18
+	VPTERNLOGQ   $0xa6, Z5, Z9, Z30
+	VMOVDQA64    Z9, Z31
 	ADOXQ        AX, R15
-	VPROLQ       $0x0a, Z18, Z18
+	VMOVDQA64    Z6, Z9
 	MULXQ        40(DI)(SI*8), CX, AX
+	VPTERNLOGQ   $0xd2, Z5, Z8, Z9
+	VPTERNLOGQ   $0xa6, Z8, Z7, Z5
+	ADCXQ        CX, R15
+	VPTERNLOGQ   $0x9a, Z31, Z6, Z8
+	MOVQ         1152(DI), DX
+	VPTERNLOGQ   $0xd2, Z6, Z31, Z7
+	VMOVDQA64    Z30, Z6
+	XORL         CX, CX
+	VPROLQ       $0x0a, Z18, Z18
+	MULXQ        (DI)(SI*8), CX, AX
+	VPXORQ       Z29, Z17, Z17
+	ADCXQ        CX, R11
+	VPROLQ       $0x38, Z17, Z17
+	VPXORQ       Z25, Z19, Z19
+	ADOXQ        AX, R12
+	VPROLQ       $0x1b, Z19, Z19
+	MULXQ        8(DI)(SI*8), CX, AX
 	VPXORQ       Z28, Z15, Z15
 	VPROLQ       $0x0f, Z15, Z15
+	ADCXQ        CX, R12
+	VPXORQ       Z26, Z16, Z16
+	ADOXQ        AX, R13
+	VPROLQ       $0x24, Z16, Z16
+	VMOVDQA64    Z14, Z30
+	MULXQ        16(DI)(SI*8), CX, AX
+	VPTERNLOGQ   $0xa6, Z12, Z11, Z30
+	ADCXQ        CX, R13
+	VMOVDQA64    Z11, Z31
+	ADOXQ        AX, R14
+	VMOVDQA64    Z13, Z11
+	VPTERNLOGQ   $0xd2, Z12, Z10, Z11
+	MULXQ        24(DI)(SI*8), CX, AX
+	VPTERNLOGQ   $0xa6, Z10, Z14, Z12
+	ADCXQ        CX, R14
+	VPTERNLOGQ   $0x9a, Z31, Z13, Z10
+	VPTERNLOGQ   $0xd2, Z13, Z31, Z14
+	ADOXQ        AX, R15
+	VMOVDQA64    Z30, Z13
+	MULXQ        32(DI)(SI*8), CX, AX
+	VMOVDQA64    Z23, Z28
+	VPTERNLOGQ   $0x96, Z3, Z8, Z28
 	ADCXQ        CX, R15
-	VPXORQ       Z29, Z17, Z17
-	MOVQ         1152(DI), DX
-	VPROLQ       $0x38, Z17, Z17
-	XORL         CX, CX
+	VMOVDQA64    Z22, Z27
+	MOVQ         R8, (DI)(SI*8)
+	VPTERNLOGQ   $0x96, Z2, Z7, Z27
+	MOVBEQQ      R8, 960(DI)(SI*1)
+	VMOVDQA64    Z21, Z26
+	VPTERNLOGQ   $0x96, Z1, Z6, Z26
+	MOVQ         R9, 8(DI)(SI*8)
+	VMOVDQA64    Z24, Z29
+	MOVBEQQ      R9, 896(DI)(SI*1)
+	VPTERNLOGQ   $0x96, Z4, Z9, Z29
+	VMOVDQA64    Z20, Z25
+	MOVQ         R10, 16(DI)(SI*8)
+	VPTERNLOGQ   $0x96, Z0, Z5, Z25
+	MOVBEQQ      R10, 832(DI)(SI*1)
 	VMOVDQA64    Z16, Z30
 	VPTERNLOGQ   $0xa6, Z19, Z18, Z30
-	MULXQ        (DI)(SI*8), CX, AX
-	VMOVDQA64    Z18, Z31
-	ADCXQ        CX, R11
-	VMOVDQA64    Z15, Z18
-	VPTERNLOGQ   $0xd2, Z19, Z17, Z18
-	ADOXQ        AX, R12
-	VPTERNLOGQ   $0xa6, Z17, Z16, Z19
-	MULXQ        8(DI)(SI*8), CX, AX
-	VPTERNLOGQ   $0x9a, Z31, Z15, Z17
-	VPTERNLOGQ   $0xd2, Z15, Z31, Z16
-	ADCXQ        CX, R12
-	VMOVDQA64    Z30, Z15
-	ADOXQ        AX, R13
-	VPXORQ       Z28, Z22, Z22
-	MULXQ        16(DI)(SI*8), CX, AX
-	VPROLQ       $0x3e, Z22, Z22
-	VPXORQ       Z29, Z24, Z24
-	ADCXQ        CX, R13
-	VPROLQ       $0x37, Z24, Z24
-	ADOXQ        AX, R14
-	VPXORQ       Z25, Z21, Z21
-	VPROLQ       $0x27, Z21, Z21
-	MULXQ        24(DI)(SI*8), CX, AX
-	VPXORQ       Z26, Z23, Z23
-	ADCXQ        CX, R14
-	VPROLQ       $0x29, Z23, Z23
-	VPXORQ       Z27, Z20, Z20
-	ADOXQ        AX, R15
-	VPROLQ       $0x02, Z20, Z20
-	MULXQ        32(DI)(SI*8), CX, AX
-	VMOVDQA64    Z0, Z25
-	VPTERNLOGQ   $0x96, Z10, Z5, Z25
-	ADCXQ        CX, R15
-	VMOVDQA64    Z1, Z26
-	MOVQ         R8, (DI)(SI*8)
-	VPTERNLOGQ   $0x96, Z11, Z6, Z26
-	MOVBEQQ      R8, 960(DI)(SI*1)
-	VMOVDQA64    Z2, Z27
-	VPTERNLOGQ   $0x96, Z12, Z7, Z27
-	MOVQ         R9, 8(DI)(SI*8)
-	VMOVDQA64    Z3, Z28
-	MOVBEQQ      R9, 896(DI)(SI*1)
-	VPTERNLOGQ   $0x96, Z13, Z8, Z28
-	VMOVDQA64    Z4, Z29
-	MOVQ         R10, 16(DI)(SI*8)
-	VPTERNLOGQ   $0x96, Z14, Z9, Z29
-	MOVBEQQ      R10, 832(DI)(SI*1)
-	VMOVDQA64    Z23, Z30
-	VPTERNLOGQ   $0xa6, Z21, Z20, Z30
 	MOVQ         R11, 24(DI)(SI*8)
-	VMOVDQA64    Z20, Z31
+	VMOVDQA64    Z18, Z31
 	MOVBEQQ      R11, 768(DI)(SI*1)
-	VMOVDQA64    Z22, Z20
+	VMOVDQA64    Z15, Z18
 	MOVQ         R12, 32(DI)(SI*8)
-	VPTERNLOGQ   $0xd2, Z21, Z24, Z20
-	VPTERNLOGQ   $0xa6, Z24, Z23, Z21
+	VPTERNLOGQ   $0xd2, Z19, Z17, Z18
+	VPTERNLOGQ   $0xa6, Z17, Z16, Z19
 	MOVBEQQ      R12, 704(DI)(SI*1)
-	VPTERNLOGQ   $0x9a, Z31, Z22, Z24
+	VPTERNLOGQ   $0x9a, Z31, Z15, Z17
 	MOVQ         R13, 40(DI)(SI*8)
-	VPTERNLOGQ   $0xd2, Z22, Z31, Z23
-	VMOVDQA64    Z30, Z22
+	VPTERNLOGQ   $0xd2, Z15, Z31, Z16
+	VMOVDQA64    Z30, Z15
 	MOVBEQQ      R13, 640(DI)(SI*1)
-	VPTERNLOGQ   $0x96, Z20, Z15, Z25
+	VPTERNLOGQ   $0x96, Z18, Z13, Z28
 	MOVQ         R14, 48(DI)(SI*8)
-	VPTERNLOGQ   $0x96, Z21, Z16, Z26
-	VPTERNLOGQ   $0x96, Z22, Z17, Z27
+	VPTERNLOGQ   $0x96, Z19, Z14, Z29
+	VPTERNLOGQ   $0x96, Z15, Z10, Z25
 	MOVBEQQ      R14, 576(DI)(SI*1)
-	VPTERNLOGQ   $0x96, Z23, Z18, Z28
+	VPTERNLOGQ   $0x96, Z17, Z12, Z27
 	MOVQ         R15, 56(DI)(SI*8)
-	VPTERNLOGQ   $0x96, Z24, Z19, Z29
+	VPTERNLOGQ   $0x96, Z16, Z11, Z26
 	MOVBEQQ      R15, 512(DI)(SI*1)
 	ADDQ         $0x18, BX
 	ADDQ         $0x08, SI
 
 lane:
-	VPROLQ         $0x01, Z26, Z30
-	VPXORQ         Z29, Z30, Z30
+	VPROLQ         $0x01, Z28, Z30
+	VPXORQ         Z26, Z30, Z30
 	MOVQ           1088(DI), DX
-	VPROLQ         $0x01, Z29, Z29
+	VPROLQ         $0x01, Z26, Z26
 	MULXQ          56(DI)(SI*8), CX, R8
+	VPTERNLOGQ     $0x96, Z26, Z29, Z20
+	VPXORQ         Z29, Z26, Z26
+	MOVQ           1096(DI), DX
+	VPROLQ         $0x01, Z29, Z29
+	XORL           CX, CX
 	VPXORQ         Z27, Z29, Z29
 	VPROLQ         $0x01, Z27, Z27
-	MOVQ           1096(DI), DX
-	VPXORQ         Z25, Z27, Z27
-	XORL           CX, CX
-	VPROLQ         $0x01, Z25, Z25
-	VPXORQ         Z28, Z25, Z25
 	MULXQ          48(DI)(SI*8), CX, AX
-	VPROLQ         $0x01, Z28, Z28
+	VPTERNLOGQ     $0x96, Z27, Z25, Z21
 	ADOXQ          AX, R8
-	VPXORQ         Z26, Z28, Z28
-	VMOVDQA64      Z30, Z26
+	VPTERNLOGQ     $0x96, Z27, Z25, Z1
+	VPTERNLOGQ     $0x96, Z27, Z25, Z6
 	MULXQ          56(DI)(SI*8), CX, R9
-	VPXORQ         Z26, Z0, Z0
+	VPTERNLOGQ     $0x96, Z27, Z25, Z11
 	ADCXQ          CX, R8
-	VPXORQ         Z27, Z6, Z6
-	VPROLQ         $0x2c, Z6, Z6
+	VPTERNLOGQ     $0x96, Z27, Z25, Z16
+	VPROLQ         $0x01, Z25, Z25
 	MOVL           $0x00000000, CX
-	VPXORQ         Z28, Z12, Z12
+	VPXORQ         Z28, Z25, Z25
 	ADCXQ          CX, R9
-	VPROLQ         $0x2b, Z12, Z12
-	VPXORQ         Z29, Z18, Z18
+	VMOVDQA64      Z30, Z28
+	VPXORQ         Z26, Z15, Z15
 	ADOXQ          CX, R9
-	VPROLQ         $0x15, Z18, Z18
+	VPROLQ         $0x29, Z15, Z15
 	MOVQ           1104(DI), DX
+	VPXORQ         Z28, Z2, Z2
+	VPROLQ         $0x3e, Z2, Z2
+	XORL           CX, CX
+	VPXORQ         Z29, Z8, Z8
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPROLQ         $0x37, Z8, Z8
+	VPROLQ         $0x02, Z21, Z21
+	ADOXQ          AX, R8
+	VPXORQ         Z25, Z14, Z14
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPROLQ         $0x27, Z14, Z14
+	ADCXQ          CX, R8
+	VPROLQ         $0x2c, Z6, Z6
+	VPXORQ         Z29, Z18, Z18
+	ADOXQ          AX, R9
+	VPROLQ         $0x15, Z18, Z18
+	MULXQ          56(DI)(SI*8), CX, R10
 	VPXORQ         Z25, Z24, Z24
 	VPROLQ         $0x0e, Z24, Z24
-	XORL           CX, CX
-	VMOVDQA64      Z0, Z30
-	MULXQ          40(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z24, Z6, Z30
-	VMOVDQA64      Z6, Z31
-	ADOXQ          AX, R8
-	VMOVDQA64      Z12, Z6
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xd2, Z24, Z18, Z6
-	VPTERNLOGQ     $0xa6, Z18, Z0, Z24
-	ADCXQ          CX, R8
-	VPTERNLOGQ     $0x9a, Z31, Z12, Z18
-	ADOXQ          AX, R9
-	VPTERNLOGQ     $0xd2, Z12, Z31, Z0
-	VMOVDQA64      Z30, Z12
-	MULXQ          56(DI)(SI*8), CX, R10
-	VPXORQ.BCST    (BX), Z0, Z0
 	ADCXQ          CX, R9
-	VPXORQ         Z29, Z3, Z3
-	VPROLQ         $0x1c, Z3, Z3
+	VPXORQ         Z26, Z0, Z0
 	MOVL           $0x00000000, CX
-	VPXORQ         Z25, Z9, Z9
+	VPXORQ         Z28, Z12, Z12
+	VPROLQ         $0x2b, Z12, Z12
 	ADCXQ          CX, R10
-	VPROLQ         $0x14, Z9, Z9
-	VPXORQ         Z26, Z10, Z10
+	VMOVDQA64      Z15, Z30
 	ADOXQ          CX, R10
-	VPROLQ         $0x03, Z10, Z10
+	VPTERNLOGQ     $0xa6, Z14, Z21, Z30
+	VMOVDQA64      Z21, Z31
 	MOVQ           1112(DI), DX
-	VPXORQ         Z27, Z16, Z16
-	VPROLQ         $0x2d, Z16, Z16
+	VMOVDQA64      Z2, Z21
 	XORL           CX, CX
-	VPXORQ         Z28, Z22, Z22
+	VPTERNLOGQ     $0xd2, Z14, Z8, Z21
+	VPTERNLOGQ     $0xa6, Z8, Z15, Z14
 	MULXQ          32(DI)(SI*8), CX, AX
-	VPROLQ         $0x3d, Z22, Z22
-	VMOVDQA64      Z10, Z30
+	VPTERNLOGQ     $0x9a, Z31, Z2, Z8
 	ADOXQ          AX, R8
-	VPTERNLOGQ     $0xa6, Z9, Z16, Z30
+	VPTERNLOGQ     $0xd2, Z2, Z31, Z15
+	VMOVDQA64      Z30, Z2
 	MULXQ          40(DI)(SI*8), CX, AX
-	VMOVDQA64      Z16, Z31
+	VPXORQ         Z29, Z3, Z3
 	ADCXQ          CX, R8
+	VPROLQ         $0x1c, Z3, Z3
+	VPXORQ         Z25, Z9, Z9
+	ADOXQ          AX, R9
+	VPROLQ         $0x14, Z9, Z9
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPXORQ         Z28, Z22, Z22
+	VPROLQ         $0x3d, Z22, Z22
+	ADCXQ          CX, R9
+	VPXORQ         Z26, Z10, Z10
+	ADOXQ          AX, R10
+	VPROLQ         $0x03, Z10, Z10
+	MULXQ          56(DI)(SI*8), CX, R11
+	VPROLQ         $0x2d, Z16, Z16
+	VMOVDQA64      Z0, Z30
+	ADCXQ          CX, R10
+	VPTERNLOGQ     $0xa6, Z24, Z6, Z30
+	MOVL           $0x00000000, CX
+	VMOVDQA64      Z6, Z31
+	VMOVDQA64      Z12, Z6
+	ADCXQ          CX, R11
+	VPTERNLOGQ     $0xd2, Z24, Z18, Z6
+	ADOXQ          CX, R11
+	VPTERNLOGQ     $0xa6, Z18, Z0, Z24
+	VPTERNLOGQ     $0x9a, Z31, Z12, Z18
+	MOVQ           1120(DI), DX
+	VPTERNLOGQ     $0xd2, Z12, Z31, Z0
+	XORL           CX, CX
+	VMOVDQA64      Z30, Z12
+	VPXORQ.BCST    (BX), Z0, Z0
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPXORQ         Z28, Z7, Z7
+	ADOXQ          AX, R8
+	VPROLQ         $0x06, Z7, Z7
+	VPROLQ         $0x01, Z1, Z1
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPXORQ         Z29, Z13, Z13
+	ADCXQ          CX, R8
+	VPROLQ         $0x19, Z13, Z13
+	VPROLQ         $0x12, Z20, Z20
+	ADOXQ          AX, R9
+	VPXORQ         Z25, Z19, Z19
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPROLQ         $0x08, Z19, Z19
+	VMOVDQA64      Z10, Z30
+	ADCXQ          CX, R9
+	VPTERNLOGQ     $0xa6, Z9, Z16, Z30
+	ADOXQ          AX, R10
+	VMOVDQA64      Z16, Z31
+	MULXQ          48(DI)(SI*8), CX, AX
 	VMOVDQA64      Z22, Z16
 	VPTERNLOGQ     $0xd2, Z9, Z3, Z16
-	ADOXQ          AX, R9
+	ADCXQ          CX, R10
 	VPTERNLOGQ     $0xa6, Z3, Z10, Z9
-	MULXQ          48(DI)(SI*8), CX, AX
+	ADOXQ          AX, R11
 	VPTERNLOGQ     $0x9a, Z31, Z22, Z3
 	VPTERNLOGQ     $0xd2, Z22, Z31, Z10
-	ADCXQ          CX, R9
-	VMOVDQA64      Z30, Z22
-	ADOXQ          AX, R10
-	VPXORQ         Z27, Z1, Z1
-	VPROLQ         $0x01, Z1, Z1
-	MULXQ          56(DI)(SI*8), CX, R11
-	VPXORQ         Z28, Z7, Z7
-	ADCXQ          CX, R10
-	VPROLQ         $0x06, Z7, Z7
-	VPXORQ         Z29, Z13, Z13
-	MOVL           $0x00000000, CX
-	VPROLQ         $0x19, Z13, Z13
-	ADCXQ          CX, R11
-	VPXORQ         Z25, Z19, Z19
-	VPROLQ         $0x08, Z19, Z19
-	ADOXQ          CX, R11
-	VPXORQ         Z26, Z20, Z20
-	MOVQ           1120(DI), DX
-	VPROLQ         $0x12, Z20, Z20
-	VMOVDQA64      Z20, Z30
-	XORL           CX, CX
-	VPTERNLOGQ     $0xa6, Z19, Z1, Z30
-	MULXQ          24(DI)(SI*8), CX, AX
-	VMOVDQA64      Z1, Z31
-	VMOVDQA64      Z7, Z1
-	ADOXQ          AX, R8
-	VPTERNLOGQ     $0xd2, Z19, Z13, Z1
-	MULXQ          32(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z13, Z20, Z19
-	VPTERNLOGQ     $0x9a, Z31, Z7, Z13
-	ADCXQ          CX, R8
-	VPTERNLOGQ     $0xd2, Z7, Z31, Z20
-	ADOXQ          AX, R9
-	VMOVDQA64      Z30, Z7
-	VPXORQ         Z25, Z4, Z4
-	MULXQ          40(DI)(SI*8), CX, AX
-	VPROLQ         $0x1b, Z4, Z4
-	ADCXQ          CX, R9
-	VPXORQ         Z26, Z5, Z5
-	VPROLQ         $0x24, Z5, Z5
-	ADOXQ          AX, R10
-	VPXORQ         Z27, Z11, Z11
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPROLQ         $0x0a, Z11, Z11
-	VPXORQ         Z28, Z17, Z17
-	ADCXQ          CX, R10
-	VPROLQ         $0x0f, Z17, Z17
-	ADOXQ          AX, R11
-	VPXORQ         Z29, Z23, Z23
-	VPROLQ         $0x38, Z23, Z23
 	MULXQ          56(DI)(SI*8), CX, R12
-	VMOVDQA64      Z5, Z30
+	VMOVDQA64      Z30, Z22
 	ADCXQ          CX, R11
-	VPTERNLOGQ     $0xa6, Z4, Z11, Z30
-	VMOVDQA64      Z11, Z31
+	VPROLQ         $0x0a, Z11, Z11
+	VPXORQ         Z29, Z23, Z23
 	MOVL           $0x00000000, CX
-	VMOVDQA64      Z17, Z11
+	VPROLQ         $0x38, Z23, Z23
 	ADCXQ          CX, R12
-	VPTERNLOGQ     $0xd2, Z4, Z23, Z11
+	VPXORQ         Z25, Z4, Z4
+	VPROLQ         $0x1b, Z4, Z4
 	ADOXQ          CX, R12
-	VPTERNLOGQ     $0xa6, Z23, Z5, Z4
-	VPTERNLOGQ     $0x9a, Z31, Z17, Z23
+	VPXORQ         Z28, Z17, Z17
 	MOVQ           1224(DI), AX
-	VPTERNLOGQ     $0xd2, Z17, Z31, Z5
+	VPROLQ         $0x0f, Z17, Z17
+	VPXORQ         Z26, Z5, Z5
 	MOVQ           1232(DI), CX
-	VMOVDQA64      Z30, Z17
-	VPXORQ         Z28, Z2, Z2
+	VPROLQ         $0x24, Z5, Z5
 	SHLXQ          AX, R12, R12
-	VPROLQ         $0x3e, Z2, Z2
+	VMOVDQA64      Z20, Z30
+	VPTERNLOGQ     $0xa6, Z19, Z1, Z30
 	SHRXQ          CX, R11, DX
-	VPXORQ         Z29, Z8, Z8
-	VPROLQ         $0x37, Z8, Z8
+	VMOVDQA64      Z1, Z31
 	ORQ            R12, DX
-	VPXORQ         Z25, Z14, Z14
+	VMOVDQA64      Z7, Z1
+	VPTERNLOGQ     $0xd2, Z19, Z13, Z1
 	MOVQ           DX, 1304(DI)
-	VPROLQ         $0x27, Z14, Z14
-	VPXORQ         Z26, Z15, Z15
+	VPTERNLOGQ     $0xa6, Z13, Z20, Z19
 	SHLXQ          AX, R11, R11
-	VPROLQ         $0x29, Z15, Z15
+	VPTERNLOGQ     $0x9a, Z31, Z7, Z13
+	VPTERNLOGQ     $0xd2, Z7, Z31, Z20
 	SHRXQ          CX, R10, DX
-	VPXORQ         Z27, Z21, Z21
-	VPROLQ         $0x02, Z21, Z21
+	VMOVDQA64      Z30, Z7
 	ORQ            R11, DX
-	VMOVDQA64      Z0, Z25
+	VMOVDQA64      Z15, Z28
 	MOVQ           DX, 1296(DI)
-	VPTERNLOGQ     $0x96, Z13, Z9, Z25
-	VMOVDQA64      Z18, Z26
+	VPTERNLOGQ     $0x96, Z24, Z3, Z28
+	VMOVDQA64      Z2, Z27
 	SHLXQ          AX, R10, R10
-	VPTERNLOGQ     $0x96, Z1, Z22, Z26
+	VPTERNLOGQ     $0x96, Z6, Z10, Z27
 	SHRXQ          CX, R9, DX
-	VMOVDQA64      Z6, Z27
-	VPTERNLOGQ     $0x96, Z19, Z10, Z27
+	VMOVDQA64      Z14, Z26
+	VPTERNLOGQ     $0x96, Z18, Z22, Z26
 	ORQ            R10, DX
-	VMOVDQA64      Z24, Z28
+	VMOVDQA64      Z8, Z29
 	MOVQ           DX, 1288(DI)
-	VPTERNLOGQ     $0x96, Z7, Z3, Z28
-	VMOVDQA64      Z12, Z29
+	VPTERNLOGQ     $0x96, Z12, Z16, Z29
+	VMOVDQA64      Z21, Z25
 	SHLXQ          AX, R9, R9
-	VPTERNLOGQ     $0x96, Z20, Z16, Z29
+	VPTERNLOGQ     $0x96, Z0, Z9, Z25
 	SHRXQ          CX, R8, DX
-	VMOVDQA64      Z15, Z30
-	VPTERNLOGQ     $0xa6, Z14, Z21, Z30
+	VMOVDQA64      Z5, Z30
+	VPTERNLOGQ     $0xa6, Z4, Z11, Z30
 	ORQ            R9, DX
-	VMOVDQA64      Z21, Z31
+	VMOVDQA64      Z11, Z31
 	SHLXQ          AX, R8, R8
-	VMOVDQA64      Z2, Z21
-	VPTERNLOGQ     $0xd2, Z14, Z8, Z21
+	VMOVDQA64      Z17, Z11
+	VPTERNLOGQ     $0xd2, Z4, Z23, Z11
 	MOVQ           R8, 1024(DI)(SI*1)
-	VPTERNLOGQ     $0xa6, Z8, Z15, Z14
+	VPTERNLOGQ     $0xa6, Z23, Z5, Z4
 	MULXQ          1160(DI), R8, R9
-	VPTERNLOGQ     $0x9a, Z31, Z2, Z8
-	VPTERNLOGQ     $0xd2, Z2, Z31, Z15
+	VPTERNLOGQ     $0x9a, Z31, Z17, Z23
+	VPTERNLOGQ     $0xd2, Z17, Z31, Z5
 	MULXQ          1168(DI), CX, R10
-	VMOVDQA64      Z30, Z2
+	VMOVDQA64      Z30, Z17
 	ADDQ           CX, R9
-	VPTERNLOGQ     $0x96, Z21, Z17, Z25
-	VPTERNLOGQ     $0x96, Z14, Z5, Z26
+	VPTERNLOGQ     $0x96, Z11, Z7, Z28
+	VPTERNLOGQ     $0x96, Z4, Z20, Z29
 	MULXQ          1176(DI), CX, R11
-	VPTERNLOGQ     $0x96, Z2, Z23, Z27
+	VPTERNLOGQ     $0x96, Z17, Z13, Z25
 	ADCQ           CX, R10
-	VPTERNLOGQ     $0x96, Z15, Z11, Z28
-	VPTERNLOGQ     $0x96, Z8, Z4, Z29
+	VPTERNLOGQ     $0x96, Z23, Z19, Z27
+	VPTERNLOGQ     $0x96, Z5, Z1, Z26
 	MULXQ          1184(DI), CX, R12
-	VPROLQ         $0x01, Z26, Z30
+	VPROLQ         $0x01, Z28, Z30
 	ADCQ           CX, R11
-	VPXORQ         Z29, Z30, Z30
+	VPXORQ         Z26, Z30, Z30
 	MULXQ          1192(DI), CX, R13
+	VPROLQ         $0x01, Z26, Z26
+	VPTERNLOGQ     $0x96, Z26, Z29, Z21
+	ADCQ           CX, R12
+	VPXORQ         Z29, Z26, Z26
+	MULXQ          1200(DI), CX, R14
 	VPROLQ         $0x01, Z29, Z29
 	VPXORQ         Z27, Z29, Z29
-	ADCQ           CX, R12
-	VPROLQ         $0x01, Z27, Z27
-	MULXQ          1200(DI), CX, R14
-	VPXORQ         Z25, Z27, Z27
-	VPROLQ         $0x01, Z25, Z25
 	ADCQ           CX, R13
-	VPXORQ         Z28, Z25, Z25
+	VPROLQ         $0x01, Z27, Z27
 	MULXQ          1208(DI), CX, R15
-	VPROLQ         $0x01, Z28, Z28
-	VPXORQ         Z26, Z28, Z28
+	VPTERNLOGQ     $0x96, Z27, Z25, Z14
+	VPTERNLOGQ     $0x96, Z27, Z25, Z18
 	ADCQ           CX, R14
-	VMOVDQA64      Z30, Z26
+	VPTERNLOGQ     $0x96, Z27, Z25, Z22
 	MULXQ          1216(DI), CX, AX
-	VPXORQ         Z26, Z0, Z0
-	VPXORQ         Z27, Z22, Z22
+	VPTERNLOGQ     $0x96, Z27, Z25, Z1
+	VPTERNLOGQ     $0x96, Z27, Z25, Z5
 	ADCQ           CX, R15
-	VPROLQ         $0x2c, Z22, Z22
+	VPROLQ         $0x01, Z25, Z25
 	MOVQ           1288(DI), DX
-	VPXORQ         Z28, Z19, Z19
-	VPROLQ         $0x2b, Z19, Z19
+	VPXORQ         Z28, Z25, Z25
+	VMOVDQA64      Z30, Z28
 	XORL           CX, CX
-	VPXORQ         Z29, Z11, Z11
+	VPXORQ         Z26, Z17, Z17
 	MULXQ          1160(DI), CX, AX
+	VPROLQ         $0x29, Z17, Z17
+	VPXORQ         Z28, Z6, Z6
+	ADCXQ          CX, R9
+	VPROLQ         $0x3e, Z6, Z6
+	ADOXQ          AX, R10
+	VPXORQ         Z29, Z3, Z3
+	VPROLQ         $0x37, Z3, Z3
+	MULXQ          1168(DI), CX, AX
+	VPROLQ         $0x02, Z14, Z14
+	ADCXQ          CX, R10
+	VPXORQ         Z25, Z20, Z20
+	ADOXQ          AX, R11
+	VPROLQ         $0x27, Z20, Z20
+	VPROLQ         $0x2c, Z22, Z22
+	MULXQ          1176(DI), CX, AX
+	VPXORQ         Z29, Z11, Z11
+	ADCXQ          CX, R11
 	VPROLQ         $0x15, Z11, Z11
 	VPXORQ         Z25, Z8, Z8
-	ADCXQ          CX, R9
-	VPROLQ         $0x0e, Z8, Z8
-	ADOXQ          AX, R10
-	VMOVDQA64      Z0, Z30
-	VPTERNLOGQ     $0xa6, Z8, Z22, Z30
-	MULXQ          1168(DI), CX, AX
-	VMOVDQA64      Z22, Z31
-	ADCXQ          CX, R10
-	VMOVDQA64      Z19, Z22
-	VPTERNLOGQ     $0xd2, Z8, Z11, Z22
-	ADOXQ          AX, R11
-	VPTERNLOGQ     $0xa6, Z11, Z0, Z8
-	MULXQ          1176(DI), CX, AX
-	VPTERNLOGQ     $0x9a, Z31, Z19, Z11
-	VPTERNLOGQ     $0xd2, Z19, Z31, Z0
-	ADCXQ          CX, R11
-	VMOVDQA64      Z30, Z19
 	ADOXQ          AX, R12
-	VPXORQ.BCST    8(BX), Z0, Z0
-	VPXORQ         Z29, Z24, Z24
+	VPROLQ         $0x0e, Z8, Z8
 	MULXQ          1184(DI), CX, AX
-	VPROLQ         $0x1c, Z24, Z24
+	VPXORQ         Z26, Z0, Z0
+	VPXORQ         Z28, Z19, Z19
 	ADCXQ          CX, R12
-	VPXORQ         Z25, Z16, Z16
-	VPROLQ         $0x14, Z16, Z16
+	VPROLQ         $0x2b, Z19, Z19
 	ADOXQ          AX, R13
-	VPXORQ         Z26, Z13, Z13
+	VMOVDQA64      Z17, Z30
+	VPTERNLOGQ     $0xa6, Z20, Z14, Z30
 	MULXQ          1192(DI), CX, AX
-	VPROLQ         $0x03, Z13, Z13
-	VPXORQ         Z27, Z5, Z5
+	VMOVDQA64      Z14, Z31
 	ADCXQ          CX, R13
-	VPROLQ         $0x2d, Z5, Z5
+	VMOVDQA64      Z6, Z14
+	VPTERNLOGQ     $0xd2, Z20, Z3, Z14
 	ADOXQ          AX, R14
-	VPXORQ         Z28, Z2, Z2
-	VPROLQ         $0x3d, Z2, Z2
+	VPTERNLOGQ     $0xa6, Z3, Z17, Z20
 	MULXQ          1200(DI), CX, AX
-	VMOVDQA64      Z13, Z30
+	VPTERNLOGQ     $0x9a, Z31, Z6, Z3
+	VPTERNLOGQ     $0xd2, Z6, Z31, Z17
 	ADCXQ          CX, R14
-	VPTERNLOGQ     $0xa6, Z16, Z5, Z30
+	VMOVDQA64      Z30, Z6
 	ADOXQ          AX, R15
-	VMOVDQA64      Z5, Z31
-	VMOVDQA64      Z2, Z5
+	VPXORQ         Z29, Z24, Z24
+	VPROLQ         $0x1c, Z24, Z24
 	MULXQ          1208(DI), CX, AX
-	VPTERNLOGQ     $0xd2, Z16, Z24, Z5
+	VPXORQ         Z25, Z16, Z16
 	ADCXQ          CX, R15
-	VPTERNLOGQ     $0xa6, Z24, Z13, Z16
-	VPTERNLOGQ     $0x9a, Z31, Z2, Z24
+	VPROLQ         $0x14, Z16, Z16
+	VPXORQ         Z28, Z2, Z2
 	MOVQ           1296(DI), DX
-	VPTERNLOGQ     $0xd2, Z2, Z31, Z13
+	VPROLQ         $0x3d, Z2, Z2
 	XORL           CX, CX
-	VMOVDQA64      Z30, Z2
-	VPXORQ         Z27, Z18, Z18
+	VPXORQ         Z26, Z13, Z13
 	MULXQ          1160(DI), CX, AX
-	VPROLQ         $0x01, Z18, Z18
+	VPROLQ         $0x03, Z13, Z13
+	VPROLQ         $0x2d, Z5, Z5
 	ADCXQ          CX, R10
+	VMOVDQA64      Z0, Z30
+	ADOXQ          AX, R11
+	VPTERNLOGQ     $0xa6, Z8, Z22, Z30
+	VMOVDQA64      Z22, Z31
+	MULXQ          1168(DI), CX, AX
+	VMOVDQA64      Z19, Z22
+	ADCXQ          CX, R11
+	VPTERNLOGQ     $0xd2, Z8, Z11, Z22
+	VPTERNLOGQ     $0xa6, Z11, Z0, Z8
+	ADOXQ          AX, R12
+	VPTERNLOGQ     $0x9a, Z31, Z19, Z11
+	MULXQ          1176(DI), CX, AX
+	VPTERNLOGQ     $0xd2, Z19, Z31, Z0
+	VMOVDQA64      Z30, Z19
+	ADCXQ          CX, R12
+	VPXORQ.BCST    8(BX), Z0, Z0
+	ADOXQ          AX, R13
 	VPXORQ         Z28, Z10, Z10
 	VPROLQ         $0x06, Z10, Z10
-	ADOXQ          AX, R11
+	MULXQ          1184(DI), CX, AX
+	VPROLQ         $0x01, Z18, Z18
+	ADCXQ          CX, R13
 	VPXORQ         Z29, Z7, Z7
-	MULXQ          1168(DI), CX, AX
 	VPROLQ         $0x19, Z7, Z7
-	VPXORQ         Z25, Z4, Z4
-	ADCXQ          CX, R11
-	VPROLQ         $0x08, Z4, Z4
-	ADOXQ          AX, R12
-	VPXORQ         Z26, Z21, Z21
+	ADOXQ          AX, R14
 	VPROLQ         $0x12, Z21, Z21
-	MULXQ          1176(DI), CX, AX
-	VMOVDQA64      Z21, Z30
+	MULXQ          1192(DI), CX, AX
+	VPXORQ         Z25, Z4, Z4
+	VPROLQ         $0x08, Z4, Z4
+	ADCXQ          CX, R14
+	VMOVDQA64      Z13, Z30
+	ADOXQ          AX, R15
+	VPTERNLOGQ     $0xa6, Z16, Z5, Z30
+	VMOVDQA64      Z5, Z31
+	MULXQ          1200(DI), CX, AX
+	VMOVDQA64      Z2, Z5
+	ADCXQ          CX, R15
+	VPTERNLOGQ     $0xd2, Z16, Z24, Z5
+	MOVQ           1304(DI), DX
+	VPTERNLOGQ     $0xa6, Z24, Z13, Z16
+	VPTERNLOGQ     $0x9a, Z31, Z2, Z24
+	XORL           CX, CX
+	VPTERNLOGQ     $0xd2, Z2, Z31, Z13
+	MULXQ          1160(DI), CX, AX
+	VMOVDQA64      Z30, Z2
+	VPROLQ         $0x0a, Z1, Z1
+	ADCXQ          CX, R11
+	VPXORQ         Z29, Z15, Z15
+	ADOXQ          AX, R12
+	VPROLQ         $0x38, Z15, Z15
+	VPXORQ         Z25, Z12, Z12
+	MULXQ          1168(DI), CX, AX
+	VPROLQ         $0x1b, Z12, Z12
 	ADCXQ          CX, R12
-	VPTERNLOGQ     $0xa6, Z4, Z18, Z30
-	VMOVDQA64      Z18, Z31
+	VPXORQ         Z28, Z23, Z23
+	VPROLQ         $0x0f, Z23, Z23
 	ADOXQ          AX, R13
+	VPXORQ         Z26, Z9, Z9
+	MULXQ          1176(DI), CX, AX
+	VPROLQ         $0x24, Z9, Z9
+	VMOVDQA64      Z21, Z30
+	ADCXQ          CX, R13
+	VPTERNLOGQ     $0xa6, Z4, Z18, Z30
+	ADOXQ          AX, R14
+	VMOVDQA64      Z18, Z31
 	VMOVDQA64      Z10, Z18
 	MULXQ          1184(DI), CX, AX
 	VPTERNLOGQ     $0xd2, Z4, Z7, Z18
+	ADCXQ          CX, R14
 	VPTERNLOGQ     $0xa6, Z7, Z21, Z4
-	ADCXQ          CX, R13
 	VPTERNLOGQ     $0x9a, Z31, Z10, Z7
-	ADOXQ          AX, R14
+	ADOXQ          AX, R15
 	VPTERNLOGQ     $0xd2, Z10, Z31, Z21
+	MULXQ          1192(DI), CX, AX
 	VMOVDQA64      Z30, Z10
-	MULXQ          1192(DI), CX, AX
-	VPXORQ         Z25, Z12, Z12
-	ADCXQ          CX, R14
-	VPROLQ         $0x1b, Z12, Z12
-	VPXORQ         Z26, Z9, Z9
-	ADOXQ          AX, R15
-	VPROLQ         $0x24, Z9, Z9
-	MULXQ          1200(DI), CX, AX
-	VPXORQ         Z27, Z1, Z1
-	VPROLQ         $0x0a, Z1, Z1
 	ADCXQ          CX, R15
-	VPXORQ         Z28, Z23, Z23
-	MOVQ           1304(DI), DX
-	VPROLQ         $0x0f, Z23, Z23
-	VPXORQ         Z29, Z15, Z15
-	XORL           CX, CX
-	VPROLQ         $0x38, Z15, Z15
-	MULXQ          1160(DI), CX, AX
-	VMOVDQA64      Z9, Z30
-	VPTERNLOGQ     $0xa6, Z12, Z1, Z30
-	ADCXQ          CX, R11
-	VMOVDQA64      Z1, Z31
-	ADOXQ          AX, R12
-	VMOVDQA64      Z23, Z1
-	MULXQ          1168(DI), CX, AX
-	VPTERNLOGQ     $0xd2, Z12, Z15, Z1
-	VPTERNLOGQ     $0xa6, Z15, Z9, Z12
-	ADCXQ          CX, R12
-	VPTERNLOGQ     $0x9a, Z31, Z23, Z15
-	ADOXQ          AX, R13
-	VPTERNLOGQ     $0xd2, Z23, Z31, Z9
-	VMOVDQA64      Z30, Z23
-	MULXQ          1176(DI), CX, AX
-	VPXORQ         Z28, Z6, Z6
-	ADCXQ          CX, R13
-	VPROLQ         $0x3e, Z6, Z6
-	VPXORQ         Z29, Z3, Z3
-	ADOXQ          AX, R14
-	VPROLQ         $0x37, Z3, Z3
-	MULXQ          1184(DI), CX, AX
-	VPXORQ         Z25, Z20, Z20
-	VPROLQ         $0x27, Z20, Z20
-	ADCXQ          CX, R14
-	VPXORQ         Z26, Z17, Z17
-	ADOXQ          AX, R15
-	VPROLQ         $0x29, Z17, Z17
-	VPXORQ         Z27, Z14, Z14
-	MULXQ          1192(DI), CX, AX
-	VPROLQ         $0x02, Z14, Z14
-	ADCXQ          CX, R15
-	VMOVDQA64      Z0, Z25
-	VPTERNLOGQ     $0x96, Z7, Z16, Z25
+	VMOVDQA64      Z17, Z28
+	VPTERNLOGQ     $0x96, Z8, Z24, Z28
 	MOVQ           1128(DI), DX
-	VMOVDQA64      Z11, Z26
+	VMOVDQA64      Z6, Z27
 	XORL           CX, CX
-	VPTERNLOGQ     $0x96, Z18, Z2, Z26
-	VMOVDQA64      Z22, Z27
+	VPTERNLOGQ     $0x96, Z22, Z13, Z27
+	VMOVDQA64      Z20, Z26
 	MULXQ          (DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x96, Z4, Z13, Z27
+	VPTERNLOGQ     $0x96, Z11, Z2, Z26
 	ADCXQ          CX, R8
-	VMOVDQA64      Z8, Z28
-	VPTERNLOGQ     $0x96, Z10, Z24, Z28
+	VMOVDQA64      Z3, Z29
+	VPTERNLOGQ     $0x96, Z19, Z5, Z29
 	ADOXQ          AX, R9
-	VMOVDQA64      Z19, Z29
+	VMOVDQA64      Z14, Z25
 	MULXQ          8(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x96, Z21, Z5, Z29
-	VMOVDQA64      Z17, Z30
+	VPTERNLOGQ     $0x96, Z0, Z16, Z25
+	VMOVDQA64      Z9, Z30
 	ADCXQ          CX, R9
-	VPTERNLOGQ     $0xa6, Z20, Z14, Z30
+	VPTERNLOGQ     $0xa6, Z12, Z1, Z30
 	ADOXQ          AX, R10
-	VMOVDQA64      Z14, Z31
-	VMOVDQA64      Z6, Z14
+	VMOVDQA64      Z1, Z31
+	VMOVDQA64      Z23, Z1
 	MULXQ          16(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xd2, Z20, Z3, Z14
+	VPTERNLOGQ     $0xd2, Z12, Z15, Z1
 	ADCXQ          CX, R10
-	VPTERNLOGQ     $0xa6, Z3, Z17, Z20
-	VPTERNLOGQ     $0x9a, Z31, Z6, Z3
+	VPTERNLOGQ     $0xa6, Z15, Z9, Z12
+	VPTERNLOGQ     $0x9a, Z31, Z23, Z15
 	ADOXQ          AX, R11
-	VPTERNLOGQ     $0xd2, Z6, Z31, Z17
+	VPTERNLOGQ     $0xd2, Z23, Z31, Z9
 	MULXQ          24(DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z6
-	VPTERNLOGQ     $0x96, Z14, Z23, Z25
+	VMOVDQA64      Z30, Z23
+	VPTERNLOGQ     $0x96, Z1, Z10, Z28
 	ADCXQ          CX, R11
-	VPTERNLOGQ     $0x96, Z20, Z9, Z26
+	VPTERNLOGQ     $0x96, Z12, Z21, Z29
 	ADOXQ          AX, R12
-	VPTERNLOGQ     $0x96, Z6, Z15, Z27
-	VPTERNLOGQ     $0x96, Z17, Z1, Z28
+	VPTERNLOGQ     $0x96, Z23, Z7, Z25
+	VPTERNLOGQ     $0x96, Z15, Z4, Z27
 	MULXQ          32(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x96, Z3, Z12, Z29
+	VPTERNLOGQ     $0x96, Z9, Z18, Z26
 	ADCXQ          CX, R12
-	VPROLQ         $0x01, Z26, Z30
+	VPROLQ         $0x01, Z28, Z30
 	ADOXQ          AX, R13
-	VPXORQ         Z29, Z30, Z30
+	VPXORQ         Z26, Z30, Z30
+	VPROLQ         $0x01, Z26, Z26
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x96, Z26, Z29, Z14
+	ADCXQ          CX, R13
+	VPXORQ         Z29, Z26, Z26
 	VPROLQ         $0x01, Z29, Z29
-	MULXQ          40(DI)(SI*8), CX, AX
+	ADOXQ          AX, R14
 	VPXORQ         Z27, Z29, Z29
-	ADCXQ          CX, R13
+	MULXQ          48(DI)(SI*8), CX, AX
 	VPROLQ         $0x01, Z27, Z27
-	VPXORQ         Z25, Z27, Z27
-	ADOXQ          AX, R14
-	VPROLQ         $0x01, Z25, Z25
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPXORQ         Z28, Z25, Z25
-	VPROLQ         $0x01, Z28, Z28
+	VPTERNLOGQ     $0x96, Z27, Z25, Z20
 	ADCXQ          CX, R14
-	VPXORQ         Z26, Z28, Z28
+	VPTERNLOGQ     $0x96, Z27, Z25, Z11
 	ADOXQ          AX, R15
-	VMOVDQA64      Z30, Z26
-	VPXORQ         Z26, Z0, Z0
+	VPTERNLOGQ     $0x96, Z27, Z25, Z2
+	VPTERNLOGQ     $0x96, Z27, Z25, Z18
 	MULXQ          56(DI)(SI*8), CX, AX
-	VPXORQ         Z27, Z2, Z2
+	VPTERNLOGQ     $0x96, Z27, Z25, Z9
 	ADCXQ          CX, R15
-	VPROLQ         $0x2c, Z2, Z2
-	VPXORQ         Z28, Z4, Z4
+	VPROLQ         $0x01, Z25, Z25
+	VPXORQ         Z28, Z25, Z25
 	MOVQ           1136(DI), DX
-	VPROLQ         $0x2b, Z4, Z4
+	VMOVDQA64      Z30, Z28
 	XORL           CX, CX
-	VPXORQ         Z29, Z1, Z1
-	VPROLQ         $0x15, Z1, Z1
-	MULXQ          (DI)(SI*8), CX, AX
-	VPXORQ         Z25, Z3, Z3
-	ADCXQ          CX, R9
-	VPROLQ         $0x0e, Z3, Z3
-	VMOVDQA64      Z0, Z30
-	ADOXQ          AX, R10
-	VPTERNLOGQ     $0xa6, Z3, Z2, Z30
-	MULXQ          8(DI)(SI*8), CX, AX
-	VMOVDQA64      Z2, Z31
-	VMOVDQA64      Z4, Z2
-	ADCXQ          CX, R10
-	VPTERNLOGQ     $0xd2, Z3, Z1, Z2
-	ADOXQ          AX, R11
-	VPTERNLOGQ     $0xa6, Z1, Z0, Z3
-	VPTERNLOGQ     $0x9a, Z31, Z4, Z1
-	MULXQ          16(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xd2, Z4, Z31, Z0
-	ADCXQ          CX, R11
-	VMOVDQA64      Z30, Z4
-	VPXORQ.BCST    16(BX), Z0, Z0
-	ADOXQ          AX, R12
-	VPXORQ         Z29, Z8, Z8
-	MULXQ          24(DI)(SI*8), CX, AX
-	VPROLQ         $0x1c, Z8, Z8
-	VPXORQ         Z25, Z5, Z5
-	ADCXQ          CX, R12
-	VPROLQ         $0x14, Z5, Z5
-	ADOXQ          AX, R13
-	VPXORQ         Z26, Z7, Z7
-	VPROLQ         $0x03, Z7, Z7
-	MULXQ          32(DI)(SI*8), CX, AX
-	VPXORQ         Z27, Z9, Z9
-	ADCXQ          CX, R13
-	VPROLQ         $0x2d, Z9, Z9
-	VPXORQ         Z28, Z6, Z6
-	ADOXQ          AX, R14
-	VPROLQ         $0x3d, Z6, Z6
-	MULXQ          40(DI)(SI*8), CX, AX
-	VMOVDQA64      Z7, Z30
-	ADCXQ          CX, R14
-	VPTERNLOGQ     $0xa6, Z5, Z9, Z30
-	VMOVDQA64      Z9, Z31
-	ADOXQ          AX, R15
-	VMOVDQA64      Z6, Z9
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xd2, Z5, Z8, Z9
-	VPTERNLOGQ     $0xa6, Z8, Z7, Z5
-	ADCXQ          CX, R15
-	VPTERNLOGQ     $0x9a, Z31, Z6, Z8
-	MOVQ           1144(DI), DX
-	VPTERNLOGQ     $0xd2, Z6, Z31, Z7
-	VMOVDQA64      Z30, Z6
-	XORL           CX, CX
-	VPXORQ         Z27, Z11, Z11
-	MULXQ          (DI)(SI*8), CX, AX
-	VPROLQ         $0x01, Z11, Z11
-	VPXORQ         Z28, Z13, Z13
-	ADCXQ          CX, R10
-	VPROLQ         $0x06, Z13, Z13
-	ADOXQ          AX, R11
-	VPXORQ         Z29, Z10, Z10
-	VPROLQ         $0x19, Z10, Z10
-	MULXQ          8(DI)(SI*8), CX, AX
-	VPXORQ         Z25, Z12, Z12
-	ADCXQ          CX, R11
-	VPROLQ         $0x08, Z12, Z12
-	VPXORQ         Z26, Z14, Z14
-	ADOXQ          AX, R12
-	VPROLQ         $0x12, Z14, Z14
-	MULXQ          16(DI)(SI*8), CX, AX
-	VMOVDQA64      Z14, Z30
-	VPTERNLOGQ     $0xa6, Z12, Z11, Z30
-	ADCXQ          CX, R12
-	VMOVDQA64      Z11, Z31
-	ADOXQ          AX, R13
-	VMOVDQA64      Z13, Z11
-	VPTERNLOGQ     $0xd2, Z12, Z10, Z11
-	MULXQ          24(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z10, Z14, Z12
-	ADCXQ          CX, R13
-	VPTERNLOGQ     $0x9a, Z31, Z13, Z10
-	VPTERNLOGQ     $0xd2, Z13, Z31, Z14
-	ADOXQ          AX, R14
-	VMOVDQA64      Z30, Z13
-	MULXQ          32(DI)(SI*8), CX, AX
-	VPXORQ         Z25, Z19, Z19
-	VPROLQ         $0x1b, Z19, Z19
-	ADCXQ          CX, R14
-	VPXORQ         Z26, Z16, Z16
-	ADOXQ          AX, R15
-	VPROLQ         $0x24, Z16, Z16
-	VPXORQ         Z27, Z18, Z18
-	MULXQ          40(DI)(SI*8), CX, AX
-	VPROLQ         $0x0a, Z18, Z18
-	ADCXQ          CX, R15
-	VPXORQ         Z28, Z15, Z15
-	VPROLQ         $0x0f, Z15, Z15
-	MOVQ           1152(DI), DX
-	VPXORQ         Z29, Z17, Z17
-	XORL           CX, CX
-	VPROLQ         $0x38, Z17, Z17
-	VMOVDQA64      Z16, Z30
-	MULXQ          (DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z19, Z18, Z30
-	ADCXQ          CX, R11
-	VMOVDQA64      Z18, Z31
-	ADOXQ          AX, R12
-	VMOVDQA64      Z15, Z18
-	VPTERNLOGQ     $0xd2, Z19, Z17, Z18
-	MULXQ          8(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z17, Z16, Z19
-	ADCXQ          CX, R12
-	VPTERNLOGQ     $0x9a, Z31, Z15, Z17
-	VPTERNLOGQ     $0xd2, Z15, Z31, Z16
-	ADOXQ          AX, R13
-	VMOVDQA64      Z30, Z15
-	MULXQ          16(DI)(SI*8), CX, AX
-	VPXORQ         Z28, Z22, Z22
-	VPROLQ         $0x3e, Z22, Z22
-	ADCXQ          CX, R13
-	VPXORQ         Z29, Z24, Z24
-	ADOXQ          AX, R14
-	VPROLQ         $0x37, Z24, Z24
-	VPXORQ         Z25, Z21, Z21
-	MULXQ          24(DI)(SI*8), CX, AX
-	VPROLQ         $0x27, Z21, Z21
-	ADCXQ          CX, R14
 	VPXORQ         Z26, Z23, Z23
 	VPROLQ         $0x29, Z23, Z23
-	ADOXQ          AX, R15
-	VPXORQ         Z27, Z20, Z20
-	MULXQ          32(DI)(SI*8), CX, AX
+	MULXQ          (DI)(SI*8), CX, AX
+	VPXORQ         Z28, Z22, Z22
+	ADCXQ          CX, R9
+	VPROLQ         $0x3e, Z22, Z22
+	VPXORQ         Z29, Z24, Z24
+	ADOXQ          AX, R10
+	VPROLQ         $0x37, Z24, Z24
+	MULXQ          8(DI)(SI*8), CX, AX
 	VPROLQ         $0x02, Z20, Z20
-	VMOVDQA64      Z0, Z25
-	ADCXQ          CX, R15
-	VPTERNLOGQ     $0x96, Z10, Z5, Z25
-	MOVQ           R8, (DI)(SI*8)
-	VMOVDQA64      Z1, Z26
-	VPTERNLOGQ     $0x96, Z11, Z6, Z26
-	MOVBEQQ        R8, 960(DI)(SI*1)
-	VMOVDQA64      Z2, Z27
-	MOVQ           R9, 8(DI)(SI*8)
-	VPTERNLOGQ     $0x96, Z12, Z7, Z27
-	VMOVDQA64      Z3, Z28
-	MOVBEQQ        R9, 896(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z13, Z8, Z28
-	MOVQ           R10, 16(DI)(SI*8)
-	VMOVDQA64      Z4, Z29
-	VPTERNLOGQ     $0x96, Z14, Z9, Z29
-	MOVBEQQ        R10, 832(DI)(SI*1)
+	VPXORQ         Z25, Z21, Z21
+	ADCXQ          CX, R10
+	VPROLQ         $0x27, Z21, Z21
+	ADOXQ          AX, R11
+	VPROLQ         $0x2c, Z2, Z2
+	MULXQ          16(DI)(SI*8), CX, AX
+	VPXORQ         Z29, Z1, Z1
+	VPROLQ         $0x15, Z1, Z1
+	ADCXQ          CX, R11
+	VPXORQ         Z25, Z3, Z3
+	ADOXQ          AX, R12
+	VPROLQ         $0x0e, Z3, Z3
+	VPXORQ         Z26, Z0, Z0
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPXORQ         Z28, Z4, Z4
+	ADCXQ          CX, R12
+	VPROLQ         $0x2b, Z4, Z4
 	VMOVDQA64      Z23, Z30
-	MOVQ           R11, 24(DI)(SI*8)
+	ADOXQ          AX, R13
 	VPTERNLOGQ     $0xa6, Z21, Z20, Z30
+	MULXQ          32(DI)(SI*8), CX, AX
 	VMOVDQA64      Z20, Z31
-	MOVBEQQ        R11, 768(DI)(SI*1)
 	VMOVDQA64      Z22, Z20
-	MOVQ           R12, 32(DI)(SI*8)
+	ADCXQ          CX, R13
 	VPTERNLOGQ     $0xd2, Z21, Z24, Z20
+	ADOXQ          AX, R14
 	VPTERNLOGQ     $0xa6, Z24, Z23, Z21
-	MOVBEQQ        R12, 704(DI)(SI*1)
 	VPTERNLOGQ     $0x9a, Z31, Z22, Z24
-	MOVQ           R13, 40(DI)(SI*8)
+	MULXQ          40(DI)(SI*8), CX, AX
 	VPTERNLOGQ     $0xd2, Z22, Z31, Z23
+	ADCXQ          CX, R14
 	VMOVDQA64      Z30, Z22
+	VPXORQ         Z29, Z8, Z8
+	ADOXQ          AX, R15
+	VPROLQ         $0x1c, Z8, Z8
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPXORQ         Z25, Z5, Z5
+	VPROLQ         $0x14, Z5, Z5
+	ADCXQ          CX, R15
+	VPXORQ         Z28, Z6, Z6
+	MOVQ           1144(DI), DX
+	VPROLQ         $0x3d, Z6, Z6
+	XORL           CX, CX
+	VPXORQ         Z26, Z7, Z7
+	VPROLQ         $0x03, Z7, Z7
+	MULXQ          (DI)(SI*8), CX, AX
+	VPROLQ         $0x2d, Z9, Z9
+	ADCXQ          CX, R10
+	VMOVDQA64      Z0, Z30
+	VPTERNLOGQ     $0xa6, Z3, Z2, Z30
+	ADOXQ          AX, R11
+	VMOVDQA64      Z2, Z31
+	MULXQ          8(DI)(SI*8), CX, AX
+	VMOVDQA64      Z4, Z2
+	VPTERNLOGQ     $0xd2, Z3, Z1, Z2
+	ADCXQ          CX, R11
+	VPTERNLOGQ     $0xa6, Z1, Z0, Z3
+	ADOXQ          AX, R12
+	VPTERNLOGQ     $0x9a, Z31, Z4, Z1
+	VPTERNLOGQ     $0xd2, Z4, Z31, Z0
+	MULXQ          16(DI)(SI*8), CX, AX
+	VMOVDQA64      Z30, Z4
+	ADCXQ          CX, R12
+	VPXORQ.BCST    16(BX), Z0, Z0
+	VPXORQ         Z28, Z13, Z13
+	ADOXQ          AX, R13
+	VPROLQ         $0x06, Z13, Z13
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPROLQ         $0x01, Z11, Z11
+	VPXORQ         Z29, Z10, Z10
+	ADCXQ          CX, R13
+	VPROLQ         $0x19, Z10, Z10
+	ADOXQ          AX, R14
+	VPROLQ         $0x12, Z14, Z14
+	VPXORQ         Z25, Z12, Z12
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPROLQ         $0x08, Z12, Z12
+	ADCXQ          CX, R14
+	VMOVDQA64      Z7, Z30
+	VPTERNLOGQ     $0xa6, Z5, Z9, Z30
+	ADOXQ          AX, R15
+	VMOVDQA64      Z9, Z31
+	MULXQ          40(DI)(SI*8), CX, AX
+	VMOVDQA64      Z6, Z9
+	ADCXQ          CX, R15
+	VPTERNLOGQ     $0xd2, Z5, Z8, Z9
+	VPTERNLOGQ     $0xa6, Z8, Z7, Z5
+	MOVQ           1152(DI), DX
+	VPTERNLOGQ     $0x9a, Z31, Z6, Z8
+	XORL           CX, CX
+	VPTERNLOGQ     $0xd2, Z6, Z31, Z7
+	VMOVDQA64      Z30, Z6
+	MULXQ          (DI)(SI*8), CX, AX
+	VPROLQ         $0x0a, Z18, Z18
+	ADCXQ          CX, R11
+	VPXORQ         Z29, Z17, Z17
+	VPROLQ         $0x38, Z17, Z17
+	ADOXQ          AX, R12
+	VPXORQ         Z25, Z19, Z19
+	MULXQ          8(DI)(SI*8), CX, AX
+	VPROLQ         $0x1b, Z19, Z19
+	VPXORQ         Z28, Z15, Z15
+	ADCXQ          CX, R12
+	VPROLQ         $0x0f, Z15, Z15
+	ADOXQ          AX, R13
+	VPXORQ         Z26, Z16, Z16
+	VPROLQ         $0x24, Z16, Z16
+	MULXQ          16(DI)(SI*8), CX, AX
+	VMOVDQA64      Z14, Z30
+	ADCXQ          CX, R13
+	VPTERNLOGQ     $0xa6, Z12, Z11, Z30
+	VMOVDQA64      Z11, Z31
+	ADOXQ          AX, R14
+	VMOVDQA64      Z13, Z11
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0xd2, Z12, Z10, Z11
+	VPTERNLOGQ     $0xa6, Z10, Z14, Z12
+	ADCXQ          CX, R14
+	VPTERNLOGQ     $0x9a, Z31, Z13, Z10
+	ADOXQ          AX, R15
+	VPTERNLOGQ     $0xd2, Z13, Z31, Z14
+	VMOVDQA64      Z30, Z13
+	MULXQ          32(DI)(SI*8), CX, AX
+	VMOVDQA64      Z23, Z28
+	ADCXQ          CX, R15
+	VPTERNLOGQ     $0x96, Z3, Z8, Z28
+	MOVQ           R8, (DI)(SI*8)
+	VMOVDQA64      Z22, Z27
+	VPTERNLOGQ     $0x96, Z2, Z7, Z27
+	MOVBEQQ        R8, 960(DI)(SI*1)
+	VMOVDQA64      Z21, Z26
+	MOVQ           R9, 8(DI)(SI*8)
+	VPTERNLOGQ     $0x96, Z1, Z6, Z26
+	VMOVDQA64      Z24, Z29
+	MOVBEQQ        R9, 896(DI)(SI*1)
+	VPTERNLOGQ     $0x96, Z4, Z9, Z29
+	MOVQ           R10, 16(DI)(SI*8)
+	VMOVDQA64      Z20, Z25
+	VPTERNLOGQ     $0x96, Z0, Z5, Z25
+	MOVBEQQ        R10, 832(DI)(SI*1)
+	VMOVDQA64      Z16, Z30
+	MOVQ           R11, 24(DI)(SI*8)
+	VPTERNLOGQ     $0xa6, Z19, Z18, Z30
+	VMOVDQA64      Z18, Z31
+	MOVBEQQ        R11, 768(DI)(SI*1)
+	VMOVDQA64      Z15, Z18
+	MOVQ           R12, 32(DI)(SI*8)
+	VPTERNLOGQ     $0xd2, Z19, Z17, Z18
+	VPTERNLOGQ     $0xa6, Z17, Z16, Z19
+	MOVBEQQ        R12, 704(DI)(SI*1)
+	VPTERNLOGQ     $0x9a, Z31, Z15, Z17
+	MOVQ           R13, 40(DI)(SI*8)
+	VPTERNLOGQ     $0xd2, Z15, Z31, Z16
+	VMOVDQA64      Z30, Z15
 	MOVBEQQ        R13, 640(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z20, Z15, Z25
+	VPTERNLOGQ     $0x96, Z18, Z13, Z28
 	MOVQ           R14, 48(DI)(SI*8)
-	VPTERNLOGQ     $0x96, Z21, Z16, Z26
-	VPTERNLOGQ     $0x96, Z22, Z17, Z27
+	VPTERNLOGQ     $0x96, Z19, Z14, Z29
+	VPTERNLOGQ     $0x96, Z15, Z10, Z25
 	MOVBEQQ        R14, 576(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z23, Z18, Z28
+	VPTERNLOGQ     $0x96, Z17, Z12, Z27
 	MOVQ           R15, 56(DI)(SI*8)
-	VPTERNLOGQ     $0x96, Z24, Z19, Z29
+	VPTERNLOGQ     $0x96, Z16, Z11, Z26
 	MOVBEQQ        R15, 512(DI)(SI*1)
 	ADDQ           $0x18, BX
 	ADDQ           $0x08, SI
 	CMPQ           SI, $0x38
 	JNE            lane
-	VPROLQ         $0x01, Z26, Z30
+	VPROLQ         $0x01, Z28, Z30
 	MOVQ           1088(DI), DX
-	VPXORQ         Z29, Z30, Z30
+	VPXORQ         Z26, Z30, Z30
 	MULXQ          56(DI)(SI*8), CX, R8
-	VPROLQ         $0x01, Z29, Z29
+	VPROLQ         $0x01, Z26, Z26
 	MOVQ           1096(DI), DX
-	VPXORQ         Z27, Z29, Z29
+	VPTERNLOGQ     $0x96, Z26, Z29, Z20
 	XORL           CX, CX
-	VPROLQ         $0x01, Z27, Z27
 	MULXQ          48(DI)(SI*8), CX, AX
-	VPXORQ         Z25, Z27, Z27
+	VPXORQ         Z29, Z26, Z26
 	ADOXQ          AX, R8
-	VPROLQ         $0x01, Z25, Z25
+	VPROLQ         $0x01, Z29, Z29
 	MULXQ          56(DI)(SI*8), CX, R9
-	VPXORQ         Z28, Z25, Z25
+	VPXORQ         Z27, Z29, Z29
 	ADCXQ          CX, R8
-	VPROLQ         $0x01, Z28, Z28
+	VPROLQ         $0x01, Z27, Z27
 	MOVL           $0x00000000, CX
-	VPXORQ         Z26, Z28, Z28
 	ADCXQ          CX, R9
-	VMOVDQA64      Z30, Z26
+	VPTERNLOGQ     $0x96, Z27, Z25, Z21
 	ADOXQ          CX, R9
-	VPXORQ         Z26, Z0, Z0
+	VPTERNLOGQ     $0x96, Z27, Z25, Z1
 	MOVQ           1104(DI), DX
-	VPXORQ         Z27, Z6, Z6
+	VPTERNLOGQ     $0x96, Z27, Z25, Z6
 	XORL           CX, CX
-	VPROLQ         $0x2c, Z6, Z6
 	MULXQ          40(DI)(SI*8), CX, AX
-	VPXORQ         Z28, Z12, Z12
+	VPTERNLOGQ     $0x96, Z27, Z25, Z11
 	ADOXQ          AX, R8
-	VPROLQ         $0x2b, Z12, Z12
+	VPTERNLOGQ     $0x96, Z27, Z25, Z16
 	MULXQ          48(DI)(SI*8), CX, AX
-	VPXORQ         Z29, Z18, Z18
+	VPROLQ         $0x01, Z25, Z25
 	ADCXQ          CX, R8
-	VPROLQ         $0x15, Z18, Z18
+	VPXORQ         Z28, Z25, Z25
 	ADOXQ          AX, R9
-	VPXORQ         Z25, Z24, Z24
 	MULXQ          56(DI)(SI*8), CX, R10
-	VPROLQ         $0x0e, Z24, Z24
-	ADCXQ          CX, R9
-	VMOVDQA64      Z0, Z30
-	MOVL           $0x00000000, CX
-	VPTERNLOGQ     $0xa6, Z24, Z6, Z30
-	ADCXQ          CX, R10
-	VMOVDQA64      Z6, Z31
-	ADOXQ          CX, R10
-	VMOVDQA64      Z12, Z6
-	MOVQ           1112(DI), DX
-	VPTERNLOGQ     $0xd2, Z24, Z18, Z6
-	XORL           CX, CX
-	VPTERNLOGQ     $0xa6, Z18, Z0, Z24
-	MULXQ          32(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x9a, Z31, Z12, Z18
-	ADOXQ          AX, R8
-	VPTERNLOGQ     $0xd2, Z12, Z31, Z0
-	MULXQ          40(DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z12
-	ADCXQ          CX, R8
-	VPXORQ.BCST    (BX), Z0, Z0
-	ADOXQ          AX, R9
-	VPXORQ         Z29, Z3, Z3
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPROLQ         $0x1c, Z3, Z3
-	ADCXQ          CX, R9
-	VPXORQ         Z25, Z9, Z9
-	ADOXQ          AX, R10
-	VPROLQ         $0x14, Z9, Z9
-	MULXQ          56(DI)(SI*8), CX, R11
-	VPXORQ         Z26, Z10, Z10
-	ADCXQ          CX, R10
-	VPROLQ         $0x03, Z10, Z10
-	MOVL           $0x00000000, CX
-	VPXORQ         Z27, Z16, Z16
-	ADCXQ          CX, R11
-	VPROLQ         $0x2d, Z16, Z16
-	ADOXQ          CX, R11
-	VPXORQ         Z28, Z22, Z22
-	MOVQ           1120(DI), DX
-	VPROLQ         $0x3d, Z22, Z22
-	XORL           CX, CX
-	VMOVDQA64      Z10, Z30
-	MULXQ          24(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z9, Z16, Z30
-	ADOXQ          AX, R8
-	VMOVDQA64      Z16, Z31
-	MULXQ          32(DI)(SI*8), CX, AX
-	VMOVDQA64      Z22, Z16
-	ADCXQ          CX, R8
-	VPTERNLOGQ     $0xd2, Z9, Z3, Z16
-	ADOXQ          AX, R9
-	VPTERNLOGQ     $0xa6, Z3, Z10, Z9
-	MULXQ          40(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x9a, Z31, Z22, Z3
-	ADCXQ          CX, R9
-	VPTERNLOGQ     $0xd2, Z22, Z31, Z10
-	ADOXQ          AX, R10
-	VMOVDQA64      Z30, Z22
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPXORQ         Z27, Z1, Z1
-	ADCXQ          CX, R10
-	VPROLQ         $0x01, Z1, Z1
-	ADOXQ          AX, R11
-	VPXORQ         Z28, Z7, Z7
-	MULXQ          56(DI)(SI*8), CX, R12
-	VPROLQ         $0x06, Z7, Z7
-	ADCXQ          CX, R11
-	VPXORQ         Z29, Z13, Z13
-	MOVL           $0x00000000, CX
-	VPROLQ         $0x19, Z13, Z13
-	ADCXQ          CX, R12
-	VPXORQ         Z25, Z19, Z19
-	ADOXQ          CX, R12
-	VPROLQ         $0x08, Z19, Z19
-	MOVQ           1224(DI), AX
-	VPXORQ         Z26, Z20, Z20
-	MOVQ           1232(DI), CX
-	VPROLQ         $0x12, Z20, Z20
-	SHLXQ          AX, R12, R12
-	VMOVDQA64      Z20, Z30
-	SHRXQ          CX, R11, DX
-	VPTERNLOGQ     $0xa6, Z19, Z1, Z30
-	ORQ            R12, DX
-	VMOVDQA64      Z1, Z31
-	MOVQ           DX, 1304(DI)
-	VMOVDQA64      Z7, Z1
-	SHLXQ          AX, R11, R11
-	VPTERNLOGQ     $0xd2, Z19, Z13, Z1
-	SHRXQ          CX, R10, DX
-	VPTERNLOGQ     $0xa6, Z13, Z20, Z19
-	ORQ            R11, DX
-	VPTERNLOGQ     $0x9a, Z31, Z7, Z13
-	MOVQ           DX, 1296(DI)
-	VPTERNLOGQ     $0xd2, Z7, Z31, Z20
-	SHLXQ          AX, R10, R10
-	VMOVDQA64      Z30, Z7
-	SHRXQ          CX, R9, DX
-	VPXORQ         Z25, Z4, Z4
-	ORQ            R10, DX
-	VPROLQ         $0x1b, Z4, Z4
-	MOVQ           DX, 1288(DI)
-	VPXORQ         Z26, Z5, Z5
-	SHLXQ          AX, R9, R9
-	VPROLQ         $0x24, Z5, Z5
-	SHRXQ          CX, R8, DX
-	VPXORQ         Z27, Z11, Z11
-	ORQ            R9, DX
-	VPROLQ         $0x0a, Z11, Z11
-	SHLXQ          AX, R8, R8
-	VPXORQ         Z28, Z17, Z17
-	MOVQ           R8, 1024(DI)(SI*1)
-	VPROLQ         $0x0f, Z17, Z17
-	MULXQ          1160(DI), R8, R9
-	VPXORQ         Z29, Z23, Z23
-	MULXQ          1168(DI), CX, R10
-	VPROLQ         $0x38, Z23, Z23
-	ADDQ           CX, R9
-	VMOVDQA64      Z5, Z30
-	MULXQ          1176(DI), CX, R11
-	VPTERNLOGQ     $0xa6, Z4, Z11, Z30
-	ADCQ           CX, R10
-	VMOVDQA64      Z11, Z31
-	MULXQ          1184(DI), CX, R12
-	ADCQ           CX, R11
-	VMOVDQA64      Z17, Z11
-	MULXQ          1192(DI), CX, R13
-	VPTERNLOGQ     $0xd2, Z4, Z23, Z11
-	ADCQ           CX, R12
-	VPTERNLOGQ     $0xa6, Z23, Z5, Z4
-	MULXQ          1200(DI), CX, R14
-	VPTERNLOGQ     $0x9a, Z31, Z17, Z23
-	ADCQ           CX, R13
-	VPTERNLOGQ     $0xd2, Z17, Z31, Z5
-	MULXQ          1208(DI), CX, R15
-	VMOVDQA64      Z30, Z17
-	ADCQ           CX, R14
-	VPXORQ         Z28, Z2, Z2
-	MULXQ          1216(DI), CX, AX
-	VPROLQ         $0x3e, Z2, Z2
-	ADCQ           CX, R15
-	VPXORQ         Z29, Z8, Z8
-	MOVQ           1288(DI), DX
-	VPROLQ         $0x37, Z8, Z8
-	XORL           CX, CX
-	VPXORQ         Z25, Z14, Z14
-	MULXQ          1160(DI), CX, AX
-	VPROLQ         $0x27, Z14, Z14
+	VMOVDQA64      Z30, Z28
 	ADCXQ          CX, R9
 	VPXORQ         Z26, Z15, Z15
-	ADOXQ          AX, R10
+	MOVL           $0x00000000, CX
 	VPROLQ         $0x29, Z15, Z15
-	MULXQ          1168(DI), CX, AX
-	VPXORQ         Z27, Z21, Z21
 	ADCXQ          CX, R10
-	VPROLQ         $0x02, Z21, Z21
-	ADOXQ          AX, R11
-	VMOVDQA64      Z0, Z25
-	MULXQ          1176(DI), CX, AX
-	VPTERNLOGQ     $0x96, Z13, Z9, Z25
-	ADCXQ          CX, R11
-	VMOVDQA64      Z18, Z26
-	ADOXQ          AX, R12
-	VPTERNLOGQ     $0x96, Z1, Z22, Z26
-	MULXQ          1184(DI), CX, AX
-	VMOVDQA64      Z6, Z27
-	ADCXQ          CX, R12
-	VPTERNLOGQ     $0x96, Z19, Z10, Z27
-	ADOXQ          AX, R13
-	VMOVDQA64      Z24, Z28
-	MULXQ          1192(DI), CX, AX
-	VPTERNLOGQ     $0x96, Z7, Z3, Z28
-	ADCXQ          CX, R13
-	VMOVDQA64      Z12, Z29
-	ADOXQ          AX, R14
-	VPTERNLOGQ     $0x96, Z20, Z16, Z29
-	MULXQ          1200(DI), CX, AX
-	VMOVDQA64      Z15, Z30
-	ADCXQ          CX, R14
-	VPTERNLOGQ     $0xa6, Z14, Z21, Z30
-	ADOXQ          AX, R15
-	VMOVDQA64      Z21, Z31
-	MULXQ          1208(DI), CX, AX
-	VMOVDQA64      Z2, Z21
-	ADCXQ          CX, R15
-	VPTERNLOGQ     $0xd2, Z14, Z8, Z21
-	MOVQ           1296(DI), DX
-	VPTERNLOGQ     $0xa6, Z8, Z15, Z14
+	VPXORQ         Z28, Z2, Z2
+	ADOXQ          CX, R10
+	MOVQ           1112(DI), DX
+	VPROLQ         $0x3e, Z2, Z2
 	XORL           CX, CX
-	VPTERNLOGQ     $0x9a, Z31, Z2, Z8
-	MULXQ          1160(DI), CX, AX
-	VPTERNLOGQ     $0xd2, Z2, Z31, Z15
+	VPXORQ         Z29, Z8, Z8
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPROLQ         $0x37, Z8, Z8
+	ADOXQ          AX, R8
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPROLQ         $0x02, Z21, Z21
+	ADCXQ          CX, R8
+	VPXORQ         Z25, Z14, Z14
+	ADOXQ          AX, R9
+	VPROLQ         $0x27, Z14, Z14
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPROLQ         $0x2c, Z6, Z6
+	ADCXQ          CX, R9
+	ADOXQ          AX, R10
+	VPXORQ         Z29, Z18, Z18
+	MULXQ          56(DI)(SI*8), CX, R11
+	VPROLQ         $0x15, Z18, Z18
 	ADCXQ          CX, R10
-	VMOVDQA64      Z30, Z2
-	ADOXQ          AX, R11
-	VPTERNLOGQ     $0x96, Z21, Z17, Z25
-	MULXQ          1168(DI), CX, AX
-	VPTERNLOGQ     $0x96, Z14, Z5, Z26
+	VPXORQ         Z25, Z24, Z24
+	MOVL           $0x00000000, CX
 	ADCXQ          CX, R11
-	VPTERNLOGQ     $0x96, Z2, Z23, Z27
-	ADOXQ          AX, R12
-	VPTERNLOGQ     $0x96, Z15, Z11, Z28
-	MULXQ          1176(DI), CX, AX
-	VPTERNLOGQ     $0x96, Z8, Z4, Z29
+	VPROLQ         $0x0e, Z24, Z24
+	ADOXQ          CX, R11
+	VPXORQ         Z26, Z0, Z0
+	MOVQ           1120(DI), DX
+	VPXORQ         Z28, Z12, Z12
+	XORL           CX, CX
+	VPROLQ         $0x2b, Z12, Z12
+	MULXQ          24(DI)(SI*8), CX, AX
+	ADOXQ          AX, R8
+	VMOVDQA64      Z15, Z30
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0xa6, Z14, Z21, Z30
+	ADCXQ          CX, R8
+	VMOVDQA64      Z21, Z31
+	ADOXQ          AX, R9
+	VMOVDQA64      Z2, Z21
+	MULXQ          40(DI)(SI*8), CX, AX
+	ADCXQ          CX, R9
+	VPTERNLOGQ     $0xd2, Z14, Z8, Z21
+	ADOXQ          AX, R10
+	VPTERNLOGQ     $0xa6, Z8, Z15, Z14
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x9a, Z31, Z2, Z8
+	ADCXQ          CX, R10
+	ADOXQ          AX, R11
+	VPTERNLOGQ     $0xd2, Z2, Z31, Z15
+	MULXQ          56(DI)(SI*8), CX, R12
+	VMOVDQA64      Z30, Z2
+	ADCXQ          CX, R11
+	VPXORQ         Z29, Z3, Z3
+	MOVL           $0x00000000, CX
+	VPROLQ         $0x1c, Z3, Z3
 	ADCXQ          CX, R12
-	VPROLQ         $0x01, Z26, Z30
-	ADOXQ          AX, R13
-	VPXORQ         Z29, Z30, Z30
+	ADOXQ          CX, R12
+	VPXORQ         Z25, Z9, Z9
+	MOVQ           1224(DI), AX
+	VPROLQ         $0x14, Z9, Z9
+	MOVQ           1232(DI), CX
+	VPXORQ         Z28, Z22, Z22
+	SHLXQ          AX, R12, R12
+	VPROLQ         $0x3d, Z22, Z22
+	SHRXQ          CX, R11, DX
+	ORQ            R12, DX
+	VPXORQ         Z26, Z10, Z10
+	MOVQ           DX, 1304(DI)
+	VPROLQ         $0x03, Z10, Z10
+	SHLXQ          AX, R11, R11
+	VPROLQ         $0x2d, Z16, Z16
+	SHRXQ          CX, R10, DX
+	ORQ            R11, DX
+	VMOVDQA64      Z0, Z30
+	MOVQ           DX, 1296(DI)
+	VPTERNLOGQ     $0xa6, Z24, Z6, Z30
+	SHLXQ          AX, R10, R10
+	VMOVDQA64      Z6, Z31
+	SHRXQ          CX, R9, DX
+	VMOVDQA64      Z12, Z6
+	ORQ            R10, DX
+	MOVQ           DX, 1288(DI)
+	VPTERNLOGQ     $0xd2, Z24, Z18, Z6
+	SHLXQ          AX, R9, R9
+	VPTERNLOGQ     $0xa6, Z18, Z0, Z24
+	SHRXQ          CX, R8, DX
+	VPTERNLOGQ     $0x9a, Z31, Z12, Z18
+	ORQ            R9, DX
+	SHLXQ          AX, R8, R8
+	VPTERNLOGQ     $0xd2, Z12, Z31, Z0
+	MOVQ           R8, 1024(DI)(SI*1)
+	VMOVDQA64      Z30, Z12
+	MULXQ          1160(DI), R8, R9
+	VPXORQ.BCST    (BX), Z0, Z0
+	MULXQ          1168(DI), CX, R10
+	VPXORQ         Z28, Z7, Z7
+	ADDQ           CX, R9
+	MULXQ          1176(DI), CX, R11
+	VPROLQ         $0x06, Z7, Z7
+	ADCQ           CX, R10
+	VPROLQ         $0x01, Z1, Z1
+	MULXQ          1184(DI), CX, R12
+	VPXORQ         Z29, Z13, Z13
+	ADCQ           CX, R11
+	VPROLQ         $0x19, Z13, Z13
+	MULXQ          1192(DI), CX, R13
+	ADCQ           CX, R12
+	VPROLQ         $0x12, Z20, Z20
+	MULXQ          1200(DI), CX, R14
+	VPXORQ         Z25, Z19, Z19
+	ADCQ           CX, R13
+	VPROLQ         $0x08, Z19, Z19
+	MULXQ          1208(DI), CX, R15
+	ADCQ           CX, R14
+	VMOVDQA64      Z10, Z30
+	MULXQ          1216(DI), CX, AX
+	VPTERNLOGQ     $0xa6, Z9, Z16, Z30
+	ADCQ           CX, R15
+	VMOVDQA64      Z16, Z31
+	MOVQ           1288(DI), DX
+	VMOVDQA64      Z22, Z16
+	XORL           CX, CX
+	MULXQ          1160(DI), CX, AX
+	VPTERNLOGQ     $0xd2, Z9, Z3, Z16
+	ADCXQ          CX, R9
+	VPTERNLOGQ     $0xa6, Z3, Z10, Z9
+	ADOXQ          AX, R10
+	VPTERNLOGQ     $0x9a, Z31, Z22, Z3
+	MULXQ          1168(DI), CX, AX
+	VPTERNLOGQ     $0xd2, Z22, Z31, Z10
+	ADCXQ          CX, R10
+	ADOXQ          AX, R11
+	VMOVDQA64      Z30, Z22
+	MULXQ          1176(DI), CX, AX
+	VPROLQ         $0x0a, Z11, Z11
+	ADCXQ          CX, R11
+	VPXORQ         Z29, Z23, Z23
+	ADOXQ          AX, R12
 	MULXQ          1184(DI), CX, AX
-	VPROLQ         $0x01, Z29, Z29
-	ADCXQ          CX, R13
-	VPXORQ         Z27, Z29, Z29
-	ADOXQ          AX, R14
-	VPROLQ         $0x01, Z27, Z27
+	VPROLQ         $0x38, Z23, Z23
+	ADCXQ          CX, R12
+	VPXORQ         Z25, Z4, Z4
+	ADOXQ          AX, R13
+	VPROLQ         $0x1b, Z4, Z4
 	MULXQ          1192(DI), CX, AX
-	VPXORQ         Z25, Z27, Z27
+	VPXORQ         Z28, Z17, Z17
+	ADCXQ          CX, R13
+	ADOXQ          AX, R14
+	VPROLQ         $0x0f, Z17, Z17
+	MULXQ          1200(DI), CX, AX
+	VPXORQ         Z26, Z5, Z5
+	ADCXQ          CX, R14
+	VPROLQ         $0x24, Z5, Z5
+	ADOXQ          AX, R15
+	MULXQ          1208(DI), CX, AX
+	VMOVDQA64      Z20, Z30
+	ADCXQ          CX, R15
+	VPTERNLOGQ     $0xa6, Z19, Z1, Z30
+	MOVQ           1296(DI), DX
+	VMOVDQA64      Z1, Z31
+	XORL           CX, CX
+	VMOVDQA64      Z7, Z1
+	MULXQ          1160(DI), CX, AX
+	ADCXQ          CX, R10
+	VPTERNLOGQ     $0xd2, Z19, Z13, Z1
+	ADOXQ          AX, R11
+	VPTERNLOGQ     $0xa6, Z13, Z20, Z19
+	MULXQ          1168(DI), CX, AX
+	VPTERNLOGQ     $0x9a, Z31, Z7, Z13
+	ADCXQ          CX, R11
+	VPTERNLOGQ     $0xd2, Z7, Z31, Z20
+	ADOXQ          AX, R12
+	MULXQ          1176(DI), CX, AX
+	VMOVDQA64      Z30, Z7
+	ADCXQ          CX, R12
+	VMOVDQA64      Z15, Z28
+	ADOXQ          AX, R13
+	VPTERNLOGQ     $0x96, Z24, Z3, Z28
+	MULXQ          1184(DI), CX, AX
+	ADCXQ          CX, R13
+	VMOVDQA64      Z2, Z27
+	ADOXQ          AX, R14
+	VPTERNLOGQ     $0x96, Z6, Z10, Z27
+	MULXQ          1192(DI), CX, AX
+	VMOVDQA64      Z14, Z26
+	ADCXQ          CX, R14
+	VPTERNLOGQ     $0x96, Z18, Z22, Z26
+	ADOXQ          AX, R15
+	MULXQ          1200(DI), CX, AX
+	VMOVDQA64      Z8, Z29
+	ADCXQ          CX, R15
+	VPTERNLOGQ     $0x96, Z12, Z16, Z29
+	MOVQ           1304(DI), DX
+	VMOVDQA64      Z21, Z25
+	XORL           CX, CX
+	VPTERNLOGQ     $0x96, Z0, Z9, Z25
+	MULXQ          1160(DI), CX, AX
+	ADCXQ          CX, R11
+	VMOVDQA64      Z5, Z30
+	ADOXQ          AX, R12
+	VPTERNLOGQ     $0xa6, Z4, Z11, Z30
+	MULXQ          1168(DI), CX, AX
+	VMOVDQA64      Z11, Z31
+	ADCXQ          CX, R12
+	ADOXQ          AX, R13
+	VMOVDQA64      Z17, Z11
+	MULXQ          1176(DI), CX, AX
+	VPTERNLOGQ     $0xd2, Z4, Z23, Z11
+	ADCXQ          CX, R13
+	VPTERNLOGQ     $0xa6, Z23, Z5, Z4
+	ADOXQ          AX, R14
+	VPTERNLOGQ     $0x9a, Z31, Z17, Z23
+	MULXQ          1184(DI), CX, AX
+	ADCXQ          CX, R14
+	VPTERNLOGQ     $0xd2, Z17, Z31, Z5
+	ADOXQ          AX, R15
+	VMOVDQA64      Z30, Z17
+	MULXQ          1192(DI), CX, AX
+	VPTERNLOGQ     $0x96, Z11, Z7, Z28
+	ADCXQ          CX, R15
+	MOVQ           1128(DI), DX
+	VPTERNLOGQ     $0x96, Z4, Z20, Z29
+	XORL           CX, CX
+	VPTERNLOGQ     $0x96, Z17, Z13, Z25
+	MULXQ          (DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x96, Z23, Z19, Z27
+	ADCXQ          CX, R8
+	VPTERNLOGQ     $0x96, Z5, Z1, Z26
+	ADOXQ          AX, R9
+	MULXQ          8(DI)(SI*8), CX, AX
+	VPROLQ         $0x01, Z28, Z30
+	ADCXQ          CX, R9
+	VPXORQ         Z26, Z30, Z30
+	ADOXQ          AX, R10
+	VPROLQ         $0x01, Z26, Z26
+	MULXQ          16(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x96, Z26, Z29, Z21
+	ADCXQ          CX, R10
+	ADOXQ          AX, R11
+	VPXORQ         Z29, Z26, Z26
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPROLQ         $0x01, Z29, Z29
+	ADCXQ          CX, R11
+	VPXORQ         Z27, Z29, Z29
+	ADOXQ          AX, R12
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPROLQ         $0x01, Z27, Z27
+	ADCXQ          CX, R12
+	VPTERNLOGQ     $0x96, Z27, Z25, Z14
+	ADOXQ          AX, R13
+	VPTERNLOGQ     $0x96, Z27, Z25, Z18
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x96, Z27, Z25, Z22
+	ADCXQ          CX, R13
+	ADOXQ          AX, R14
+	VPTERNLOGQ     $0x96, Z27, Z25, Z1
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0x96, Z27, Z25, Z5
 	ADCXQ          CX, R14
 	VPROLQ         $0x01, Z25, Z25
 	ADOXQ          AX, R15
 	VPXORQ         Z28, Z25, Z25
-	MULXQ          1200(DI), CX, AX
-	VPROLQ         $0x01, Z28, Z28
+	MULXQ          56(DI)(SI*8), CX, AX
 	ADCXQ          CX, R15
-	VPXORQ         Z26, Z28, Z28
-	MOVQ           1304(DI), DX
-	VMOVDQA64      Z30, Z26
+	VMOVDQA64      Z30, Z28
+	MOVQ           1136(DI), DX
+	VPXORQ         Z26, Z17, Z17
 	XORL           CX, CX
-	VPXORQ         Z26, Z0, Z0
-	MULXQ          1160(DI), CX, AX
-	VPXORQ         Z27, Z22, Z22
-	ADCXQ          CX, R11
-	VPROLQ         $0x2c, Z22, Z22
-	ADOXQ          AX, R12
-	VPXORQ         Z28, Z19, Z19
-	MULXQ          1168(DI), CX, AX
-	VPROLQ         $0x2b, Z19, Z19
-	ADCXQ          CX, R12
-	VPXORQ         Z29, Z11, Z11
-	ADOXQ          AX, R13
-	VPROLQ         $0x15, Z11, Z11
-	MULXQ          1176(DI), CX, AX
-	VPXORQ         Z25, Z8, Z8
-	ADCXQ          CX, R13
-	VPROLQ         $0x0e, Z8, Z8
-	ADOXQ          AX, R14
-	VMOVDQA64      Z0, Z30
-	MULXQ          1184(DI), CX, AX
-	VPTERNLOGQ     $0xa6, Z8, Z22, Z30
-	ADCXQ          CX, R14
-	VMOVDQA64      Z22, Z31
-	ADOXQ          AX, R15
-	VMOVDQA64      Z19, Z22
-	MULXQ          1192(DI), CX, AX
-	VPTERNLOGQ     $0xd2, Z8, Z11, Z22
-	ADCXQ          CX, R15
-	VPTERNLOGQ     $0xa6, Z11, Z0, Z8
-	MOVQ           1128(DI), DX
-	VPTERNLOGQ     $0x9a, Z31, Z19, Z11
-	XORL           CX, CX
-	VPTERNLOGQ     $0xd2, Z19, Z31, Z0
+	VPROLQ         $0x29, Z17, Z17
 	MULXQ          (DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z19
-	ADCXQ          CX, R8
-	VPXORQ.BCST    8(BX), Z0, Z0
-	ADOXQ          AX, R9
-	VPXORQ         Z29, Z24, Z24
-	MULXQ          8(DI)(SI*8), CX, AX
-	VPROLQ         $0x1c, Z24, Z24
 	ADCXQ          CX, R9
-	VPXORQ         Z25, Z16, Z16
+	VPXORQ         Z28, Z6, Z6
 	ADOXQ          AX, R10
-	VPROLQ         $0x14, Z16, Z16
-	MULXQ          16(DI)(SI*8), CX, AX
-	VPXORQ         Z26, Z13, Z13
+	VPROLQ         $0x3e, Z6, Z6
+	MULXQ          8(DI)(SI*8), CX, AX
+	VPXORQ         Z29, Z3, Z3
 	ADCXQ          CX, R10
-	VPROLQ         $0x03, Z13, Z13
+	VPROLQ         $0x37, Z3, Z3
 	ADOXQ          AX, R11
-	VPXORQ         Z27, Z5, Z5
+	MULXQ          16(DI)(SI*8), CX, AX
+	VPROLQ         $0x02, Z14, Z14
+	ADCXQ          CX, R11
+	VPXORQ         Z25, Z20, Z20
+	ADOXQ          AX, R12
+	VPROLQ         $0x27, Z20, Z20
 	MULXQ          24(DI)(SI*8), CX, AX
+	ADCXQ          CX, R12
+	VPROLQ         $0x2c, Z22, Z22
+	ADOXQ          AX, R13
+	VPXORQ         Z29, Z11, Z11
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPROLQ         $0x15, Z11, Z11
+	ADCXQ          CX, R13
+	VPXORQ         Z25, Z8, Z8
+	ADOXQ          AX, R14
+	MULXQ          40(DI)(SI*8), CX, AX
+	VPROLQ         $0x0e, Z8, Z8
+	ADCXQ          CX, R14
+	VPXORQ         Z26, Z0, Z0
+	ADOXQ          AX, R15
+	VPXORQ         Z28, Z19, Z19
+	MULXQ          48(DI)(SI*8), CX, AX
+	VPROLQ         $0x2b, Z19, Z19
+	ADCXQ          CX, R15
+	MOVQ           1144(DI), DX
+	VMOVDQA64      Z17, Z30
+	XORL           CX, CX
+	VPTERNLOGQ     $0xa6, Z20, Z14, Z30
+	MULXQ          (DI)(SI*8), CX, AX
+	VMOVDQA64      Z14, Z31
+	ADCXQ          CX, R10
+	ADOXQ          AX, R11
+	VMOVDQA64      Z6, Z14
+	MULXQ          8(DI)(SI*8), CX, AX
+	VPTERNLOGQ     $0xd2, Z20, Z3, Z14
+	ADCXQ          CX, R11
+	VPTERNLOGQ     $0xa6, Z3, Z17, Z20
+	ADOXQ          AX, R12
+	VPTERNLOGQ     $0x9a, Z31, Z6, Z3
+	MULXQ          16(DI)(SI*8), CX, AX
+	ADCXQ          CX, R12
+	VPTERNLOGQ     $0xd2, Z6, Z31, Z17
+	ADOXQ          AX, R13
+	VMOVDQA64      Z30, Z6
+	MULXQ          24(DI)(SI*8), CX, AX
+	VPXORQ         Z29, Z24, Z24
+	ADCXQ          CX, R13
+	VPROLQ         $0x1c, Z24, Z24
+	ADOXQ          AX, R14
+	MULXQ          32(DI)(SI*8), CX, AX
+	VPXORQ         Z25, Z16, Z16
+	ADCXQ          CX, R14
+	VPROLQ         $0x14, Z16, Z16
+	ADOXQ          AX, R15
+	VPXORQ         Z28, Z2, Z2
+	MULXQ          40(DI)(SI*8), CX, AX
+	ADCXQ          CX, R15
+	VPROLQ         $0x3d, Z2, Z2
+	MOVQ           1152(DI), DX
+	VPXORQ         Z26, Z13, Z13
+	XORL           CX, CX
+	VPROLQ         $0x03, Z13, Z13
+	MULXQ          (DI)(SI*8), CX, AX
 	VPROLQ         $0x2d, Z5, Z5
 	ADCXQ          CX, R11
-	VPXORQ         Z28, Z2, Z2
 	ADOXQ          AX, R12
-	VPROLQ         $0x3d, Z2, Z2
-	MULXQ          32(DI)(SI*8), CX, AX
-	VMOVDQA64      Z13, Z30
-	ADCXQ          CX, R12
-	ADOXQ          AX, R13
-	VPTERNLOGQ     $0xa6, Z16, Z5, Z30
-	MULXQ          40(DI)(SI*8), CX, AX
-	VMOVDQA64      Z5, Z31
-	ADCXQ          CX, R13
-	VMOVDQA64      Z2, Z5
-	ADOXQ          AX, R14
-	VPTERNLOGQ     $0xd2, Z16, Z24, Z5
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z24, Z13, Z16
-	ADCXQ          CX, R14
-	VPTERNLOGQ     $0x9a, Z31, Z2, Z24
-	ADOXQ          AX, R15
-	VPTERNLOGQ     $0xd2, Z2, Z31, Z13
-	MULXQ          56(DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z2
-	ADCXQ          CX, R15
-	VPXORQ         Z27, Z18, Z18
-	MOVQ           1136(DI), DX
-	VPROLQ         $0x01, Z18, Z18
-	XORL           CX, CX
-	VPXORQ         Z28, Z10, Z10
-	MULXQ          (DI)(SI*8), CX, AX
-	VPROLQ         $0x06, Z10, Z10
-	ADCXQ          CX, R9
-	VPXORQ         Z29, Z7, Z7
-	ADOXQ          AX, R10
-	VPROLQ         $0x19, Z7, Z7
+	VMOVDQA64      Z0, Z30
 	MULXQ          8(DI)(SI*8), CX, AX
-	VPXORQ         Z25, Z4, Z4
-	ADCXQ          CX, R10
-	VPROLQ         $0x08, Z4, Z4
-	ADOXQ          AX, R11
-	VPXORQ         Z26, Z21, Z21
-	MULXQ          16(DI)(SI*8), CX, AX
-	VPROLQ         $0x12, Z21, Z21
-	ADCXQ          CX, R11
-	VMOVDQA64      Z21, Z30
-	ADOXQ          AX, R12
-	VPTERNLOGQ     $0xa6, Z4, Z18, Z30
-	MULXQ          24(DI)(SI*8), CX, AX
-	VMOVDQA64      Z18, Z31
+	VPTERNLOGQ     $0xa6, Z8, Z22, Z30
 	ADCXQ          CX, R12
-	VMOVDQA64      Z10, Z18
+	VMOVDQA64      Z22, Z31
 	ADOXQ          AX, R13
-	VPTERNLOGQ     $0xd2, Z4, Z7, Z18
-	MULXQ          32(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z7, Z21, Z4
-	ADCXQ          CX, R13
-	VPTERNLOGQ     $0x9a, Z31, Z10, Z7
-	ADOXQ          AX, R14
-	VPTERNLOGQ     $0xd2, Z10, Z31, Z21
-	MULXQ          40(DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z10
-	ADCXQ          CX, R14
-	VPXORQ         Z25, Z12, Z12
-	ADOXQ          AX, R15
-	VPROLQ         $0x1b, Z12, Z12
-	MULXQ          48(DI)(SI*8), CX, AX
-	VPXORQ         Z26, Z9, Z9
-	ADCXQ          CX, R15
-	VPROLQ         $0x24, Z9, Z9
-	MOVQ           1144(DI), DX
-	VPXORQ         Z27, Z1, Z1
-	XORL           CX, CX
-	VPROLQ         $0x0a, Z1, Z1
-	MULXQ          (DI)(SI*8), CX, AX
-	VPXORQ         Z28, Z23, Z23
-	ADCXQ          CX, R10
-	VPROLQ         $0x0f, Z23, Z23
-	ADOXQ          AX, R11
-	VPXORQ         Z29, Z15, Z15
-	MULXQ          8(DI)(SI*8), CX, AX
-	VPROLQ         $0x38, Z15, Z15
-	ADCXQ          CX, R11
-	VMOVDQA64      Z9, Z30
-	ADOXQ          AX, R12
-	VPTERNLOGQ     $0xa6, Z12, Z1, Z30
 	MULXQ          16(DI)(SI*8), CX, AX
-	VMOVDQA64      Z1, Z31
-	ADCXQ          CX, R12
-	VMOVDQA64      Z23, Z1
-	ADOXQ          AX, R13
-	VPTERNLOGQ     $0xd2, Z12, Z15, Z1
-	MULXQ          24(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0xa6, Z15, Z9, Z12
+	VMOVDQA64      Z19, Z22
 	ADCXQ          CX, R13
-	VPTERNLOGQ     $0x9a, Z31, Z23, Z15
+	VPTERNLOGQ     $0xd2, Z8, Z11, Z22
 	ADOXQ          AX, R14
-	VPTERNLOGQ     $0xd2, Z23, Z31, Z9
-	MULXQ          32(DI)(SI*8), CX, AX
-	VMOVDQA64      Z30, Z23
-	ADCXQ          CX, R14
-	VPXORQ         Z28, Z6, Z6
-	ADOXQ          AX, R15
-	VPROLQ         $0x3e, Z6, Z6
-	MULXQ          40(DI)(SI*8), CX, AX
-	VPXORQ         Z29, Z3, Z3
-	ADCXQ          CX, R15
-	VPROLQ         $0x37, Z3, Z3
-	MOVQ           1152(DI), DX
-	VPXORQ         Z25, Z20, Z20
-	XORL           CX, CX
-	VPROLQ         $0x27, Z20, Z20
-	MULXQ          (DI)(SI*8), CX, AX
-	VPXORQ         Z26, Z17, Z17
-	ADCXQ          CX, R11
-	VPROLQ         $0x29, Z17, Z17
-	ADOXQ          AX, R12
-	VPXORQ         Z27, Z14, Z14
-	MULXQ          8(DI)(SI*8), CX, AX
-	VPROLQ         $0x02, Z14, Z14
-	ADCXQ          CX, R12
-	VMOVDQA64      Z0, Z25
-	ADOXQ          AX, R13
-	VPTERNLOGQ     $0x96, Z7, Z16, Z25
-	MULXQ          16(DI)(SI*8), CX, AX
-	VMOVDQA64      Z11, Z26
-	ADCXQ          CX, R13
-	VPTERNLOGQ     $0x96, Z18, Z2, Z26
-	ADOXQ          AX, R14
-	VMOVDQA64      Z22, Z27
+	VPTERNLOGQ     $0xa6, Z11, Z0, Z8
 	MULXQ          24(DI)(SI*8), CX, AX
-	VPTERNLOGQ     $0x96, Z4, Z13, Z27
+	VPTERNLOGQ     $0x9a, Z31, Z19, Z11
 	ADCXQ          CX, R14
-	VMOVDQA64      Z8, Z28
 	ADOXQ          AX, R15
-	VPTERNLOGQ     $0x96, Z10, Z24, Z28
+	VPTERNLOGQ     $0xd2, Z19, Z31, Z0
 	MULXQ          32(DI)(SI*8), CX, AX
-	VMOVDQA64      Z19, Z29
+	VMOVDQA64      Z30, Z19
 	ADCXQ          CX, R15
-	VPTERNLOGQ     $0x96, Z21, Z5, Z29
+	VPXORQ.BCST    8(BX), Z0, Z0
 	MOVQ           R8, (DI)(SI*8)
-	VMOVDQA64      Z17, Z30
+	VPXORQ         Z28, Z10, Z10
 	MOVBEQQ        R8, 960(DI)(SI*1)
-	VPTERNLOGQ     $0xa6, Z20, Z14, Z30
 	MOVQ           R9, 8(DI)(SI*8)
-	VMOVDQA64      Z14, Z31
+	VPROLQ         $0x06, Z10, Z10
 	MOVBEQQ        R9, 896(DI)(SI*1)
-	VMOVDQA64      Z6, Z14
+	VPROLQ         $0x01, Z18, Z18
 	MOVQ           R10, 16(DI)(SI*8)
-	VPTERNLOGQ     $0xd2, Z20, Z3, Z14
+	VPXORQ         Z29, Z7, Z7
 	MOVBEQQ        R10, 832(DI)(SI*1)
-	VPTERNLOGQ     $0xa6, Z3, Z17, Z20
 	MOVQ           R11, 24(DI)(SI*8)
-	VPTERNLOGQ     $0x9a, Z31, Z6, Z3
+	VPROLQ         $0x19, Z7, Z7
 	MOVBEQQ        R11, 768(DI)(SI*1)
-	VPTERNLOGQ     $0xd2, Z6, Z31, Z17
+	VPROLQ         $0x12, Z21, Z21
 	MOVQ           R12, 32(DI)(SI*8)
-	VMOVDQA64      Z30, Z6
+	VPXORQ         Z25, Z4, Z4
 	MOVBEQQ        R12, 704(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z14, Z23, Z25
+	VPROLQ         $0x08, Z4, Z4
 	MOVQ           R13, 40(DI)(SI*8)
-	VPTERNLOGQ     $0x96, Z20, Z9, Z26
 	MOVBEQQ        R13, 640(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z6, Z15, Z27
+	VMOVDQA64      Z13, Z30
 	MOVQ           R14, 48(DI)(SI*8)
-	VPTERNLOGQ     $0x96, Z17, Z1, Z28
+	VPTERNLOGQ     $0xa6, Z16, Z5, Z30
 	MOVBEQQ        R14, 576(DI)(SI*1)
-	VPTERNLOGQ     $0x96, Z3, Z12, Z29
+	VMOVDQA64      Z5, Z31
 	MOVQ           R15, 56(DI)(SI*8)
 	MOVBEQQ        R15, 512(DI)(SI*1)
-	VPROLQ         $0x01, Z26, Z30
-	VPXORQ         Z29, Z30, Z30
+	VMOVDQA64      Z2, Z5
+	VPTERNLOGQ     $0xd2, Z16, Z24, Z5
+	VPTERNLOGQ     $0xa6, Z24, Z13, Z16
+	VPTERNLOGQ     $0x9a, Z31, Z2, Z24
+	VPTERNLOGQ     $0xd2, Z2, Z31, Z13
+	VMOVDQA64      Z30, Z2
+	VPROLQ         $0x0a, Z1, Z1
+	VPXORQ         Z29, Z15, Z15
+	VPROLQ         $0x38, Z15, Z15
+	VPXORQ         Z25, Z12, Z12
+	VPROLQ         $0x1b, Z12, Z12
+	VPXORQ         Z28, Z23, Z23
+	VPROLQ         $0x0f, Z23, Z23
+	VPXORQ         Z26, Z9, Z9
+	VPROLQ         $0x24, Z9, Z9
+	VMOVDQA64      Z21, Z30
+	VPTERNLOGQ     $0xa6, Z4, Z18, Z30
+	VMOVDQA64      Z18, Z31
+	VMOVDQA64      Z10, Z18
+	VPTERNLOGQ     $0xd2, Z4, Z7, Z18
+	VPTERNLOGQ     $0xa6, Z7, Z21, Z4
+	VPTERNLOGQ     $0x9a, Z31, Z10, Z7
+	VPTERNLOGQ     $0xd2, Z10, Z31, Z21
+	VMOVDQA64      Z30, Z10
+	VMOVDQA64      Z17, Z28
+	VPTERNLOGQ     $0x96, Z8, Z24, Z28
+	VMOVDQA64      Z6, Z27
+	VPTERNLOGQ     $0x96, Z22, Z13, Z27
+	VMOVDQA64      Z20, Z26
+	VPTERNLOGQ     $0x96, Z11, Z2, Z26
+	VMOVDQA64      Z3, Z29
+	VPTERNLOGQ     $0x96, Z19, Z5, Z29
+	VMOVDQA64      Z14, Z25
+	VPTERNLOGQ     $0x96, Z0, Z16, Z25
+	VMOVDQA64      Z9, Z30
+	VPTERNLOGQ     $0xa6, Z12, Z1, Z30
+	VMOVDQA64      Z1, Z31
+	VMOVDQA64      Z23, Z1
+	VPTERNLOGQ     $0xd2, Z12, Z15, Z1
+	VPTERNLOGQ     $0xa6, Z15, Z9, Z12
+	VPTERNLOGQ     $0x9a, Z31, Z23, Z15
+	VPTERNLOGQ     $0xd2, Z23, Z31, Z9
+	VMOVDQA64      Z30, Z23
+	VPTERNLOGQ     $0x96, Z1, Z10, Z28
+	VPTERNLOGQ     $0x96, Z12, Z21, Z29
+	VPTERNLOGQ     $0x96, Z23, Z7, Z25
+	VPTERNLOGQ     $0x96, Z15, Z4, Z27
+	VPTERNLOGQ     $0x96, Z9, Z18, Z26
+	VPROLQ         $0x01, Z28, Z30
+	VPXORQ         Z26, Z30, Z30
+	VPROLQ         $0x01, Z26, Z26
+	VPXORQ         Z29, Z26, Z26
 	VPROLQ         $0x01, Z29, Z29
-	VPXORQ         Z27, Z29, Z29
 	VPROLQ         $0x01, Z27, Z27
-	VPXORQ         Z25, Z27, Z27
+	VPTERNLOGQ     $0x96, Z27, Z25, Z2
 	VPROLQ         $0x01, Z25, Z25
-	VPXORQ         Z28, Z25, Z25
-	VPROLQ         $0x01, Z28, Z28
-	VPXORQ         Z26, Z28, Z28
-	VMOVDQA64      Z30, Z26
-	VPXORQ         Z26, Z0, Z0
-	VPXORQ         Z27, Z2, Z2
+	VMOVDQA64      Z30, Z28
 	VPROLQ         $0x2c, Z2, Z2
+	VPXORQ         Z26, Z0, Z0
 	VPXORQ         Z28, Z4, Z4
 	VPROLQ         $0x2b, Z4, Z4
 	VPTERNLOGQ     $0xd2, Z4, Z2, Z0
