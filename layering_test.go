@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/engine/all":                {"internal/engine", "internal/engine/baseline", "internal/engine/fast", "internal/engine/simd", "internal/u512"},
 	"internal/mining":                    {"internal/engine", "internal/u512"},
 	"internal/hashrate":                  {"internal/mining"},
-	"internal/metrics":                   {"internal/hashrate", "internal/mining"},
+	"internal/metrics":                   {"internal/hashrate", "internal/mining", "internal/nodelink"},
 	"internal/dashboard":                 {"internal/hashrate", "internal/mining"},
 	"internal/access":                    {},
 	"internal/priority":                  {},

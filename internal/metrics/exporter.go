@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
 )
 
 // Build says what program this is.
@@ -27,6 +28,9 @@ type Setup struct {
 	// AuthFailures returns how many requests were refused for want of credentials.
 	// It may be nil, for none.
 	AuthFailures func() uint64
+	// Node returns how the link to the node stands. It is nil for a miner that serves an
+	// API instead.
+	Node func() nodelink.Status
 }
 
 // Exporter holds the metrics of one miner, in a registry of its own.
@@ -36,6 +40,7 @@ type Exporter struct {
 	mine     *prometheus.CounterVec // by result
 	start    prometheus.Histogram
 	pickup   prometheus.Histogram
+	send     prometheus.Histogram
 }
 
 // answers are the status codes of each endpoint. Their series are there from the
@@ -80,6 +85,11 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 			Help:    "Time from finding a solution to the first answer that carried it. Nodes ask every half second.",
 			Buckets: []float64{.001, .01, .05, .1, .2, .3, .4, .5, .6, .8, 1, 2.5, 10, 60},
 		}),
+		send: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "miner_result_send_seconds",
+			Help:    "Time from finding a solution to its being written to the node.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1},
+		}),
 	}
 	for endpoint, codes := range answers {
 		for _, code := range codes {
@@ -106,8 +116,12 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 		}
 		return float64(setup.AuthFailures())
 	})
+	transport := together{e.requests, e.mine, e.pickup}
+	if setup.Node != nil {
+		transport = together{node(setup.Node), e.send}
+	}
 	e.registry.MustRegister(together{
-		authFailures, &collector{sampler: sampler, setup: setup}, e.requests, e.mine, e.start, e.pickup, buildInfo,
+		authFailures, &collector{sampler: sampler, setup: setup}, transport, e.start, buildInfo,
 		&seldom{Collector: together{
 			collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -132,6 +146,9 @@ func (e *Exporter) FirstNonce(after time.Duration) { e.start.Observe(after.Secon
 
 // Fetched takes the time from finding a solution to its first being handed out.
 func (e *Exporter) Fetched(waited time.Duration) { e.pickup.Observe(waited.Seconds()) }
+
+// Sent takes the time from finding a solution to its being written to the node.
+func (e *Exporter) Sent(after time.Duration) { e.send.Observe(after.Seconds()) }
 
 // Answered counts a request to the API.
 func (e *Exporter) Answered(endpoint string, code int) {

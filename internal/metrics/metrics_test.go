@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -33,6 +34,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -139,19 +141,7 @@ func TestPage(t *testing.T) {
 		got = regexp.MustCompile(`(?m)^(miner_(?:\w*hash\w*|\w+_seconds_sum)\b.*) [1-9.]\S*$`).ReplaceAllString(got, "$1 (more than 0)")
 		got = regexp.MustCompile(`(?m)^(miner_job_start_seconds_(?:sum|bucket)\b.*) \S+$`).ReplaceAllString(got, "$1 …")
 		got = regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(got, `goversion="…"`)
-		const golden = "testdata/metrics.txt"
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("the page (-want +got):\n%s", diff)
-		}
+		golden(t, "testdata/metrics.txt", got)
 		for _, family := range []string{"go_goroutines", "process_cpu_seconds_total", "go_build_info"} {
 			if !strings.Contains(page, "# TYPE "+family+" ") {
 				t.Errorf("there is no %s", family)
@@ -163,6 +153,60 @@ func TestPage(t *testing.T) {
 			t.Errorf("the linter finds %v, %v", problems, err)
 		}
 	})
+}
+
+// linked returns an exporter of a miner that works for a node, and has sent it a result.
+func linked(m *mining.Miner, status nodelink.Status) *Exporter {
+	e := New(hashrate.NewSampler(m), Build{}, Setup{Node: func() nodelink.Status { return status }})
+	e.Sent(300 * time.Microsecond)
+	return e
+}
+
+// TestNode holds what the page has of a link to a node to a golden file. Of an API, which
+// there is none of then, it has nothing.
+func TestNode(t *testing.T) {
+	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
+		e := linked(m, nodelink.Status{
+			State: nodelink.Waiting, Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
+		})
+		page, _ := scrape(t, e)
+		var got bytes.Buffer
+		for line := range strings.Lines(page) {
+			if regexp.MustCompile(`^(# (HELP|TYPE) )?miner_(node|http|mine|result)_`).MatchString(line) {
+				got.WriteString(line)
+			}
+		}
+		golden(t, "testdata/node.txt", got.String())
+		if problems, err := testutil.GatherAndLint(e.registry); err != nil || len(problems) > 0 {
+			t.Errorf("the linter finds %v, %v", problems, err)
+		}
+	})
+}
+
+// golden compares a page with the one in a file.
+func golden(t *testing.T, file, page string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), page); diff != "" {
+		t.Errorf("the page (-want +got):\n%s", diff)
+	}
+}
+
+// everything returns the metrics of both kinds of miners.
+func everything(t *testing.T, m *mining.Miner, e *Exporter) map[string]*dto.MetricFamily {
+	t.Helper()
+	_, families := scrape(t, e)
+	_, more := scrape(t, linked(m, nodelink.Status{}))
+	maps.Copy(families, more)
+	return families
 }
 
 // wrong is an engine that finds nonces that are not valid.
@@ -313,7 +357,7 @@ func TestDeployed(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
 		submit(t, m, "job", 1, 1_000_000)
 		<-time.After(time.Second)
-		_, families := scrape(t, e)
+		families := everything(t, m, e)
 		for _, file := range []string{"grafana/quantus-miner.json", "prometheus/prometheus.yml", "prometheus/rules.yml", "prometheus/rules_test.yml"} {
 			text, err := os.ReadFile("../../deploy/" + file)
 			if err != nil {
@@ -355,7 +399,7 @@ func TestDocumented(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
 		submit(t, m, "job", 1, 1_000_000)
 		<-time.After(time.Second)
-		_, families := scrape(t, e)
+		families := everything(t, m, e)
 		exported := make(map[string]string)
 		for name, family := range families {
 			if !strings.HasPrefix(name, "miner_") {
