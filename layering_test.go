@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"internal/bench":                     {"internal/engine", "internal/u512"},
 	"cmd/quantus-miner": {
 		"internal/access", "internal/bench", "internal/connlimit", "internal/dashboard", "internal/engine", "internal/engine/all", "internal/hashrate",
-		"internal/httpapi", "internal/metrics", "internal/mining", "internal/priority", "internal/qpow", "internal/simulate",
+		"internal/httpapi", "internal/metrics", "internal/mining", "internal/nodelink", "internal/nodequic", "internal/priority", "internal/qpow", "internal/simulate",
 		"internal/u512",
 	},
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -108,6 +109,17 @@ func FuzzFlags(f *testing.F) {
 			again := string(host)
 			split, _, err := net.SplitHostPort(net.JoinHostPort(again, "1"))
 			return again, err == nil && split == again && again != "" && (s == again || s == "["+again+"]")
+		})
+		var node nodeFlag
+		read(&node, func() (string, bool) {
+			again := string(node)
+			host, port, err := net.SplitHostPort(again)
+			return again, err == nil && host != "" && port != "" && port != "0"
+		})
+		var pin pinFlag
+		read(&pin, func() (string, bool) {
+			again := nodequic.Fingerprint(pin).String()
+			return again, len(again) == 64
 		})
 		var engine engineFlag
 		read(&engine, func() (string, bool) {

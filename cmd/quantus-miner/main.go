@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
 )
 
 // Exit codes. They are part of the command line's contract.
@@ -35,6 +36,7 @@ const (
 // cli is the command line: a field for each command.
 type cli struct {
 	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	Connect  connectCmd  `cmd:"" help:"Mine for a node of today's network, which this connects to."`
 	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
 	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
@@ -110,8 +112,9 @@ func run(ctx context.Context, args []string, s streams) int {
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{
-			"cpus":    strconv.Itoa(effectiveCPUs()),
-			"engines": strings.Join(all.Names(), ", "),
+			"cpus":      strconv.Itoa(effectiveCPUs()),
+			"node_port": strconv.Itoa(nodequic.DefaultPort),
+			"engines":   strings.Join(all.Names(), ", "),
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
@@ -124,7 +127,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitOK
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("%w\n%s", err, hint(err)))
+		return fail(exitUsage, fmt.Errorf("%s\n%s", withoutTokens(err.Error(), args), hint(err)))
 	}
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {

@@ -14,11 +14,13 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
 )
 
 // newMonitor returns the exporter of a sampler's miner, and a server of all that
 // shows how the miner does, to those whom the guard lets in, on so many connections.
-// Its health is for everyone. The miner is ready until ctx is done.
+// Its health is for everyone. The miner is ready until ctx is done, but not while it
+// has no node to work for if it needs one.
 func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, guard *access.Guard, connections int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
@@ -47,6 +49,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		case !miner.Working():
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
+		case setup.Node != nil && setup.Node().State != nodelink.Working:
+			http.Error(w, setup.Node().String(), http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}

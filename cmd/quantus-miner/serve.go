@@ -26,6 +26,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/priority"
 )
 
@@ -236,18 +237,20 @@ func isLoopback(listener net.Listener) bool {
 	return ok && address.IP.IsLoopback()
 }
 
-// service is a miner with its API, and with what shows how it does.
+// service is a miner with its API, or with the nodes that it connects to, and with
+// what shows how it does.
 type service struct {
 	engine      engine.Engine
 	workers     int
 	scheduling  schedulingFlags // the zero value is the default
 	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
 	cpus        int             // that this process may use
-	api         net.Listener
-	metrics     net.Listener  // nil for none
-	guard       *access.Guard // nil for everyone
-	tls         *tls.Config   // nil for plain HTTP
-	reportEvery time.Duration // 0 for never
+	api         net.Listener    // nil if there are nodes
+	nodes       []nodelink.Node // to mine for
+	metrics     net.Listener    // nil for none
+	guard       *access.Guard   // nil for everyone
+	tls         *tls.Config     // nil for plain HTTP
+	reportEvery time.Duration   // 0 for never
 	log         *slog.Logger
 }
 
@@ -265,51 +268,75 @@ func (s service) run(ctx context.Context) error {
 	}
 
 	miner := s.newMiner()
+	var link *nodelink.Link
+	if s.nodes != nil {
+		link = nodelink.New(miner, s.nodes, s.log)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	var observer httpapi.Observer
-	var monitor *http.Server
+	var servers []*http.Server
 	if s.metrics != nil {
 		sampler := hashrate.NewSampler(miner)
-		exporter, server := newMonitor(ctx, sampler, s.setup(), s.guard, int(s.limits.MaxConnections), s.log)
-		miner.FirstNonce, observer, monitor = exporter.FirstNonce, exporter, server
+		exporter, monitor := newMonitor(ctx, sampler, s.setup(link), s.guard, int(s.limits.MaxConnections), s.log)
+		miner.FirstNonce, observer = exporter.FirstNonce, exporter
+		if link != nil {
+			link.Sent = exporter.Sent
+		}
+		servers = append(servers, monitor)
 		g.Go(func() error {
 			sampler.Run(ctx)
 			return nil
 		})
 		g.Go(func() error { return s.serve(monitor, s.metrics, "metrics") })
 	}
-	requests := s.limits.requests()
-	api := httpapi.New(miner, s.log, observer, requests)
-	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
-		return access.RefusePages(s.guard.Wrap(next, refuse), refuse)
-	})
-	server := httpapi.NewServer(api, s.log, requests)
 	g.Go(func() error {
 		miner.Run(ctx)
 		return nil
 	})
-	g.Go(func() error { return s.serve(server, s.api, "the API") })
+	var more func() []any // to tell in each report
+	if link != nil {
+		g.Go(func() error { return link.Run(ctx) })
+		more = func() []any { return []any{"node", link.Status().String()} }
+	} else {
+		server := s.newAPI(miner, observer)
+		// First, as the monitor says until then that the miner is not ready.
+		servers = append([]*http.Server{server}, servers...)
+		g.Go(func() error { return s.serve(server, s.api, "the API") })
+	}
 	if s.reportEvery > 0 {
 		g.Go(func() error {
-			hashrate.Report(ctx, miner, s.reportEvery, s.log)
+			hashrate.Report(ctx, miner, s.reportEvery, s.log, more)
 			return nil
 		})
 	}
 	g.Go(func() error {
 		<-ctx.Done()
-		err := shutDown(server, s.log)
-		if monitor != nil { // which says until then that the miner is not ready
-			err = errors.Join(err, shutDown(monitor, s.log))
+		var err error
+		for _, server := range servers {
+			err = errors.Join(err, shutDown(server, s.log))
 		}
 		return err
 	})
 	return g.Wait()
 }
 
+// newAPI returns the server of a miner's API.
+func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Server {
+	requests := s.limits.requests()
+	api := httpapi.New(miner, s.log, observer, requests)
+	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
+		return access.RefusePages(s.guard.Wrap(next, refuse), refuse)
+	})
+	return httpapi.NewServer(api, s.log, requests)
+}
+
 // newMiner returns a miner whose workers are scheduled as they are to be.
 func (s service) newMiner() *mining.Miner {
 	miner := mining.New(s.engine, s.workers, s.log)
 	miner.Limits = s.limits.jobs()
+	if s.nodes != nil {
+		miner.Limits.Over = shownJobs
+	}
 	miner.Throttle = s.scheduling.Throttle.share()
 	miner.Replace = replace(s.log)
 	var refused sync.Once
@@ -321,15 +348,23 @@ func (s service) newMiner() *mining.Miner {
 	return miner
 }
 
-// setup returns what the metrics tell of how the miner is set up.
-func (s service) setup() metrics.Setup {
-	return metrics.Setup{
+// shownJobs is how many jobs of nodes the metrics and the page show when they are over.
+const shownJobs = 32
+
+// setup returns what the metrics tell of how the miner is set up, with its link to
+// nodes, if it has one.
+func (s service) setup(link *nodelink.Link) metrics.Setup {
+	setup := metrics.Setup{
 		CPUs:     s.cpus,
 		Priority: s.scheduling.Priority.String(),
 		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
 
 		AuthFailures: s.guard.Failures,
 	}
+	if link != nil {
+		setup.Node = link.Status
+	}
+	return setup
 }
 
 // url returns the URL that a listener is reached by.

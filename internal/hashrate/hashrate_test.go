@@ -52,7 +52,7 @@ func inBubble(t *testing.T, reportEvery time.Duration, log *slog.Logger, test fu
 		var running sync.WaitGroup
 		running.Go(func() { m.Run(ctx) })
 		running.Go(func() { s.Run(ctx) })
-		running.Go(func() { Report(ctx, m, reportEvery, log) })
+		running.Go(func() { Report(ctx, m, reportEvery, log, nil) })
 		<-time.After(50 * time.Millisecond)
 		test(m, s, &batch)
 		cancel()

@@ -11,8 +11,8 @@ import (
 
 // Report logs the hash rate of a miner at each interval, as its averages over
 // 10 s, 60 s and 15 min, until ctx is done. An average is null until the miner
-// has run for that long.
-func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, log *slog.Logger) {
+// has run for that long. What more returns, unless it is nil, is added to each line.
+func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, log *slog.Logger, more func() []any) {
 	windows := []struct {
 		name string
 		span time.Duration
@@ -47,6 +47,10 @@ func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, lo
 			}
 			attrs = append(attrs, w.name, value)
 		}
-		log.Info("hash rate", append(attrs, "jobs", o.Running)...)
+		attrs = append(attrs, "jobs", o.Running)
+		if more != nil {
+			attrs = append(attrs, more()...)
+		}
+		log.Info("hash rate", attrs...)
 	}
 }

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/quantus-network/quantus-miner/internal/access"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/nodequic"
+)
+
+// connectCmd mines for nodes that it connects to.
+type connectCmd struct {
+	Node              []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. More of them are fallbacks, in this order."`
+	AuthTokenFile     []string   `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by: its own file miner-auth-token."`
+	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
+	TLSCertSHA256File []string   `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256."`
+	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
+	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
+	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
+	dutyFlags
+}
+
+// Help is what --help says beyond the summary.
+func (c *connectCmd) Help() string {
+	return "A token and a SHA-256 are needed, each in a file or as it is. With several nodes give each of the two once, for all of them, or once for each, in their order. " +
+		"Files are read again before each connection.\n\n" +
+		"Exit code 0: ended by a signal. 1: a node refuses the token, has another certificate or speaks another protocol, or no engine is left. " +
+		"A node that is out of reach is tried again for as long as it takes."
+}
+
+// nodeFlag is a node's host:port.
+type nodeFlag string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *nodeFlag) UnmarshalText(text []byte) error {
+	host, port, err := net.SplitHostPort(string(text))
+	if err != nil { // as it has none
+		host, port = string(text), strconv.Itoa(nodequic.DefaultPort)
+		// An IPv6 address that ends with a port and misses its brackets is one as well.
+		if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+			host = "" // refused below
+		}
+	}
+	var name hostFlag
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 || name.UnmarshalText([]byte(host)) != nil {
+		return errors.New("must be a host name or an IP address with a port from 1 to 65535, such as 127.0.0.1:9833 or [::1]:9833")
+	}
+	*f = nodeFlag(net.JoinHostPort(string(name), port))
+	return nil
+}
+
+// pinFlag is a certificate's fingerprint.
+type pinFlag nodequic.Fingerprint
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *pinFlag) UnmarshalText(text []byte) error {
+	pin, err := nodequic.ParseFingerprint(string(text))
+	*f = pinFlag(pin)
+	return err
+}
+
+// Validate implements the parser's check of the command as a whole.
+func (c *connectCmd) Validate() error {
+	if c.MetricsHost != nil && c.MetricsPort == nil {
+		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
+	}
+	for _, secret := range []struct {
+		file, itself    string
+		files, themself int
+	}{
+		{"--auth-token-file", "--auth-token", len(c.AuthTokenFile), len(c.AuthToken)},
+		{"--tls-cert-sha256-file", "--tls-cert-sha256", len(c.TLSCertSHA256File), len(c.TLSCertSHA256)},
+	} {
+		switch n := secret.files + secret.themself; {
+		case n == 0:
+			return fmt.Errorf("%s: is needed, or %s", secret.file, secret.itself)
+		case secret.files > 0 && secret.themself > 0:
+			return fmt.Errorf("%s, %s: only one of them may be given", secret.file, secret.itself)
+		case n != 1 && n != len(c.Node):
+			return fmt.Errorf("%s, %s: must be given once, or once for each --node: there are %d, and %d nodes", secret.file, secret.itself, n, len(c.Node))
+		}
+	}
+	// Not as they are parsed: the parser quotes what is wrong.
+	for _, token := range c.AuthToken {
+		if _, err := nodequic.ParseToken(token); err != nil {
+			return fmt.Errorf("--auth-token: %w", err)
+		}
+	}
+	return c.check()
+}
+
+// withoutTokens returns a text without the tokens that a command line has: the parser
+// quotes what it cannot make sense of.
+func withoutTokens(text string, args []string) string {
+	for i, arg := range args {
+		token, found := strings.CutPrefix(arg, "--auth-token=")
+		if arg == "--auth-token" && i+1 < len(args) {
+			token, found = args[i+1], true
+		}
+		if found && len(token) > 3 { // or it would be anywhere
+			quoted := strconv.Quote(token)
+			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "…")
+			text = strings.ReplaceAll(text, token, "…")
+		}
+	}
+	return text
+}
+
+// monitorConnections is how many connections the port of the metrics takes: pages that
+// are open, and scrapers.
+const monitorConnections = 64
+
+// maxCredential is the largest size of a file with a token or a fingerprint.
+const maxCredential = 4 << 10
+
+// credentials returns what the node with that index and we know each other by. Files
+// are read anew each time.
+func (c *connectCmd) credentials(i int) (known nodelink.Credentials, err error) {
+	if len(c.AuthToken) > 0 {
+		if known.Token, err = nodequic.ParseToken(c.AuthToken[min(i, len(c.AuthToken)-1)]); err != nil {
+			return nodelink.Credentials{}, fmt.Errorf("--auth-token: %w", err)
+		}
+	} else {
+		text, err := access.Read(c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)], maxCredential, access.SecretMode)
+		if err == nil {
+			known.Token, err = nodequic.ParseToken(string(text))
+		}
+		if err != nil {
+			return nodelink.Credentials{}, fmt.Errorf("--auth-token-file: %w", err)
+		}
+	}
+	if len(c.TLSCertSHA256) > 0 {
+		known.Pin = nodequic.Fingerprint(c.TLSCertSHA256[min(i, len(c.TLSCertSHA256)-1)])
+	} else {
+		text, err := access.Read(c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)], maxCredential, 0) // which is public
+		if err == nil {
+			known.Pin, err = nodequic.ParseFingerprint(string(text))
+		}
+		if err != nil {
+			return nodelink.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)
+		}
+	}
+	return known, nil
+}
+
+// nodes returns the nodes to mine for, and an error if their files cannot be read.
+func (c *connectCmd) nodes() (nodes []nodelink.Node, err error) {
+	for i, node := range c.Node {
+		// Now, and not when a fallback is needed, is somebody there to set it right.
+		if _, err := c.credentials(i); err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, nodelink.Node{
+			Address:     string(node),
+			Credentials: func() (nodelink.Credentials, error) { return c.credentials(i) },
+		})
+	}
+	return nodes, nil
+}
+
+// Run mines until the context is done.
+func (c *connectCmd) Run(ctx context.Context, s streams) error {
+	svc, err := c.service(s)
+	if err != nil {
+		return err
+	}
+	svc.limits.MaxConnections = monitorConnections
+	if svc.nodes, err = c.nodes(); err != nil {
+		return err
+	}
+	if c.MetricsPort != nil {
+		host := hostFlag("127.0.0.1")
+		if c.MetricsHost != nil {
+			host = *c.MetricsHost
+		}
+		if svc.metrics, err = listen(ctx, host, *c.MetricsPort, "--metrics-port and --metrics-host"); err != nil {
+			return err
+		}
+		defer svc.metrics.Close() // again, if all goes well
+		svc.log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
+		if !isLoopback(svc.metrics) {
+			svc.log.Warn("anyone who reaches the port of the metrics can see what this miner does")
+		}
+	}
+	svc.log.Info("mining for nodes", "nodes", c.Node, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
+		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
+		"throttle", c.Throttle, "version", version())
+	if err := svc.run(ctx); err != nil {
+		return advise(err)
+	}
+	svc.log.Info("shut down")
+	return nil
+}
+
+// advise says what to do about an error that ends connect.
+func advise(err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, nodelink.ErrTokenRefused):
+		advice = "give the token in this node's own file miner-auth-token with --auth-token-file; another node, or another chain of the same node, has another one"
+	case errors.As(err, new(*nodequic.PinError)):
+		advice = "if this is the node that you mean, and it was set up anew, give its own file miner-tls-cert-sha256 with --tls-cert-sha256-file; if not, another one answers at its address, and the token must not get there"
+	case errors.Is(err, nodelink.ErrVersion):
+		advice = "node and miner must be of the same time: update whichever is older; a node that takes --external-miner-url wants quantus-miner serve instead"
+	case errors.Is(err, mining.ErrNoEngine):
+		advice = "see the log for what is wrong with them, and suspect the machine's memory or overclocking"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w\n%s", err, advice)
+}

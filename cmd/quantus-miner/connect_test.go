@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/simulate"
+)
+
+// playNode returns a node, and a command that knows it by its files.
+func playNode(t *testing.T) (*simulate.QUICNode, simulate.Identity, *connectCmd) {
+	t.Helper()
+	identity, err := simulate.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := simulate.ListenQUIC("127.0.0.1:0", identity, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.SwitchOff)
+	node.BlockTime, node.Patience = 50*time.Millisecond, time.Minute
+	token, pin, err := identity.WriteFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node, identity, &connectCmd{
+		Node:              []nodeFlag{nodeFlag(node.Address())},
+		AuthTokenFile:     []string{token},
+		TLSCertSHA256File: []string{pin},
+	}
+}
+
+// connectWith returns a service with an engine that connects as a command has it.
+func connectWith(t *testing.T, c *connectCmd, e engine.Engine, log io.Writer) service {
+	t.Helper()
+	nodes, err := c.nodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service{engine: e, workers: 2, nodes: nodes, log: slog.New(slog.NewJSONHandler(log, nil))}
+}
+
+// TestConnect has a node of today's network seal some blocks with a miner that
+// connects to it, and is looked at meanwhile.
+func TestConnect(t *testing.T) {
+	node, identity, c := playNode(t)
+	var log bytes.Buffer
+	s := connectWith(t, c, fast.Engine{}, &log)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.metrics, s.limits.MaxConnections, s.reportEvery = listener, monitorConnections, time.Second
+	page := "http://" + listener.Addr().String()
+
+	var stopped sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	stopped.Go(func() {
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	for got := ""; !strings.Contains(got, "waiting for the first job"); got = answer(http.Get(page + "/readyz")) {
+		if strings.Contains(got, "ok") {
+			t.Fatalf("ready: %s", got)
+		}
+	}
+	node.Blocks = 5
+	ready := ""
+	node.Report = func(simulate.Block) { ready = answer(http.Get(page + "/readyz")) }
+	if err := node.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !strings.HasPrefix(ready, "ok") {
+		t.Errorf("between two blocks it is ready: %s", ready)
+	}
+	for got := ""; !strings.Contains(got, "not connected to "+node.Address()); got = answer(http.Get(page + "/readyz")) {
+		if strings.Contains(got, "refused") && !strings.Contains(got, "next try") {
+			t.Fatal(got)
+		}
+	}
+	metrics := answer(http.Get(page + "/metrics"))
+	for _, line := range []string{
+		`miner_node_state{state="working"} 0`,
+		`miner_node_state{state="not_connected"} 1`,
+		`miner_node_info{fallback="false",node="` + node.Address() + `"} 1`,
+		"miner_node_connections_total 1",
+		"miner_node_results_total ",
+		"miner_result_send_seconds_count ",
+		"miner_job_start_seconds_count ",
+	} {
+		if !strings.Contains(metrics, line) || strings.Contains(metrics, line+"0\n") {
+			t.Errorf("the metrics lack %s:\n%s", line, metrics)
+		}
+	}
+	if strings.Contains(metrics, "miner_http_requests_total") {
+		t.Error("there are metrics of an API")
+	}
+	stop()
+	stopped.Wait()
+	for _, line := range []string{`"msg":"connected to the node"`, `"msg":"new job"`, `"msg":"result sent"`, `"msg":"connection lost"`} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("the log lacks %s:\n%s", line, &log)
+		}
+	}
+	if told := log.String() + metrics; strings.Contains(told, identity.Token) {
+		t.Error("the token is told")
+	}
+}
+
+// TestConnectReports looks at what each report of the hash rate says of the node.
+func TestConnectReports(t *testing.T) {
+	_, _, c := playNode(t)
+	c.Node[0] = "127.0.0.1:1" // where nobody listens
+	r, w := io.Pipe()
+	s := connectWith(t, c, fast.Engine{}, w)
+	s.reportEvery = time.Millisecond
+	during(t, func(ctx context.Context) {
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+		w.Close()
+	})
+	var line struct{ Msg, Node string }
+	for lines := json.NewDecoder(r); !strings.HasPrefix(line.Node, "not connected to 127.0.0.1:1: connecting: "); {
+		if err := lines.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if line.Msg != "hash rate" || !strings.Contains(line.Node, "; next try at ") {
+		t.Errorf("%+v", line)
+	}
+	go io.Copy(io.Discard, r)
+}
+
+// TestConnectGivesUp has nodes that nobody but the operator can help with, and looks at
+// what he is told.
+func TestConnectGivesUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		trouble simulate.Trouble
+		want    error
+		advice  string
+	}{
+		"token":   {simulate.Trouble{Token: "another token"}, nodelink.ErrTokenRefused, "--auth-token-file"},
+		"version": {simulate.Trouble{ALPN: "quantus-miner/3"}, nodelink.ErrVersion, "update whichever is older"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node, _, command := playNode(t)
+			node.Change(func(now *simulate.Trouble) { *now = c.trouble })
+			err := connectWith(t, command, fast.Engine{}, io.Discard).run(t.Context())
+			if told := advise(err); !errors.Is(err, c.want) || !errors.Is(told, c.want) || !strings.Contains(told.Error(), c.advice) {
+				t.Errorf("%v", told)
+			}
+		})
+	}
+	t.Run("certificate", func(t *testing.T) {
+		_, identity, command := playNode(t)
+		command.TLSCertSHA256File, command.TLSCertSHA256 = nil, []pinFlag{{1, 2, 3}}
+		err := connectWith(t, command, fast.Engine{}, io.Discard).run(t.Context())
+		told := advise(err).Error()
+		for _, text := range []string{"0102030000", identity.Pin().String(), "--tls-cert-sha256-file"} {
+			if !strings.Contains(told, text) {
+				t.Errorf("%s lacks %s", told, text)
+			}
+		}
+	})
+	if err := advise(mining.ErrNoEngine); !strings.Contains(err.Error(), "see the log") {
+		t.Errorf("%v", err)
+	}
+	if err := advise(io.EOF); err != io.EOF {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCredentials reads files, of which some are not what they should be.
+func TestCredentials(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	pin := file("pin", strings.Repeat("AA:", 32)+"\n", 0o644)
+	first, second := file("first", "first\n", 0o600), file("second", " second ", 0o600)
+	c := connectCmd{Node: []nodeFlag{"a:1", "b:1"}, AuthTokenFile: []string{first, second}, TLSCertSHA256File: []string{pin}}
+	for i, want := range []string{"first", "second"} {
+		got, err := c.credentials(i)
+		if err != nil || got.Token != want || got.Pin.String() != strings.Repeat("aa", 32) {
+			t.Errorf("node %d: %q, %s, %v", i, got.Token, got.Pin, err)
+		}
+	}
+	file("second", "renewed", 0o600)
+	if got, err := c.credentials(1); got.Token != "renewed" || err != nil {
+		t.Errorf("%q, %v", got.Token, err)
+	}
+	for _, wrong := range []struct {
+		c    connectCmd
+		want string
+	}{
+		{connectCmd{AuthTokenFile: []string{filepath.Join(dir, "none")}}, "--auth-token-file: "},
+		{connectCmd{AuthTokenFile: []string{dir}}, "must be a regular file"},
+		{connectCmd{AuthTokenFile: []string{file("empty", "\n", 0o600)}}, "--auth-token-file: the token must not be empty"},
+		{connectCmd{AuthTokenFile: []string{file("long", strings.Repeat("secret", 1000), 0o600)}}, "must not be larger than 4096 bytes"},
+		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, "--tls-cert-sha256-file: must be 64 hex digits"},
+		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
+	} {
+		got, err := wrong.c.credentials(0)
+		if got != (nodelink.Credentials{}) || err == nil || !strings.Contains(err.Error(), wrong.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want %s", err, wrong.want)
+		}
+	}
+}
+
+func TestNodeFlag(t *testing.T) {
+	for text, want := range map[string]nodeFlag{
+		"127.0.0.1":           "127.0.0.1:9833",
+		"node.example:1":      "node.example:1",
+		"[::1]":               "[::1]:9833",
+		"[2001:db8::1]:65535": "[2001:db8::1]:65535",
+		"[fe80::1%eth0]:9833": "[fe80::1%eth0]:9833",
+	} {
+		var f nodeFlag
+		if err := f.UnmarshalText([]byte(text)); f != want || err != nil {
+			t.Errorf("%s: %s, %v, want %s", text, f, err, want)
+		}
+	}
+	for _, text := range []string{"", ":9833", "a:", "a:0", "a:65536", "a:http", "::1", "2001:db8::1:9833", "[::1", "[]:1", "a b:1", "http://a:1", "a:1:2"} {
+		var f nodeFlag
+		if err := f.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%s: %s", text, f)
+		}
+	}
+}
+
+func TestWithoutTokens(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		args []string
+		want string
+	}{
+		{`got "-secret"`, []string{"connect", "--auth-token", "-secret"}, `got "…"`},
+		{`got "sec\"ret" and sec"ret`, []string{"--auth-token=sec\"ret"}, `got "…" and …`},
+		{"a token", []string{"--auth-token", "a"}, "a token"},
+		{"a token", []string{"--auth-token"}, "a token"},
+		{"a port", []string{"--port", "port"}, "a port"},
+	} {
+		if got := withoutTokens(c.text, c.args); got != c.want {
+			t.Errorf("%s: %s, want %s", c.text, got, c.want)
+		}
+	}
+}
