@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,13 +20,14 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
+	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
 // playNode returns a node, and a command that knows it by its files.
-func playNode(t *testing.T) (*simulate.QUICNode, simulate.Identity, *connectCmd) {
+func playNode(t testing.TB) (*simulate.QUICNode, simulate.Identity, *connectCmd) {
 	t.Helper()
 	identity, err := simulate.NewIdentity()
 	if err != nil {
@@ -267,4 +270,59 @@ func TestWithoutTokens(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.text, got, c.want)
 		}
 	}
+}
+
+// BenchmarkConnect has a node seal blocks with a miner on all CPUs that connects to it,
+// and reports how long it takes from the receipt of a job to its first nonces, and from
+// finding a winner to its frame being written; an operation is a block:
+//
+//	go test ./cmd/quantus-miner -run '^$' -bench Connect -benchtime 1000x
+//
+// Node and miner take turns on the same CPUs, as they do on one machine.
+func BenchmarkConnect(b *testing.B) {
+	// As serve has it.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+	node, _, c := playNode(b)
+	node.BlockTime = 20 * time.Millisecond
+	nodes, err := c.nodes()
+	if err != nil {
+		b.Fatal(err)
+	}
+	engines, err := simd.Engines("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	miner := service{engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
+	link := nodelink.New(miner, nodes, slog.New(slog.DiscardHandler))
+	var mu sync.Mutex
+	var started, sent []time.Duration
+	note := func(times *[]time.Duration) func(time.Duration) {
+		return func(after time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			*times = append(*times, after)
+		}
+	}
+	miner.FirstNonce, link.Sent = note(&started), note(&sent)
+	during(b, miner.Run)
+	during(b, func(ctx context.Context) {
+		if err := link.Run(ctx); err != nil {
+			b.Error(err)
+		}
+	})
+	node.Blocks = b.N
+	if err := node.Run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, r := range []struct {
+		what  string
+		times []time.Duration
+	}{{"start", started}, {"send", sent}} {
+		slices.Sort(r.times)
+		b.ReportMetric(quantile(r.times, 0.5), r.what+"-p50-ms")
+		b.ReportMetric(quantile(r.times, 0.99), r.what+"-p99-ms")
+	}
+	b.ReportMetric(0, "ns/op") // which says nothing here
 }

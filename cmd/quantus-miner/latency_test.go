@@ -126,10 +126,14 @@ func reportTimes(b *testing.B, times []time.Duration) {
 		quantile float64
 		unit     string
 	}{{0.5, "p50-ms"}, {0.99, "p99-ms"}, {1, "max-ms"}} {
-		i := int(r.quantile * float64(len(times)-1))
-		b.ReportMetric(float64(times[i])/float64(time.Millisecond), r.unit)
+		b.ReportMetric(quantile(times, r.quantile), r.unit)
 	}
 	b.ReportMetric(0, "ns/op") // which says nothing here
+}
+
+// quantile returns a quantile of times that are in order, in milliseconds.
+func quantile(times []time.Duration, q float64) float64 {
+	return float64(times[int(q*float64(len(times)-1))]) / float64(time.Millisecond)
 }
 
 // serveElsewhere starts a miner in a process of its own, as [TestMain] makes it
