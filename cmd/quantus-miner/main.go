@@ -1,7 +1,7 @@
 // Command quantus-miner is a proof-of-work miner for the Quantus network.
 //
-// Without a command it serves the HTTP API that a node mines with. The other
-// commands search and verify by hand, measure, and play the node. There is a
+// Without a command it serves the HTTP API that a node mines with; connect mines for
+// nodes of today's network. The other commands search and verify by hand, measure, and play the node. There is a
 // file for each of them here, and nothing else but wiring: the work is done in
 // the packages under internal.
 package main
@@ -46,7 +46,11 @@ type cli struct {
 
 const description = `A proof-of-work miner for the Quantus network.
 
-Mine with a node on this machine, started with the node's own flags and one more:
+Mine for a node of today's network, started with --miner-listen-port 9833, with the two files that it has written:
+
+  quantus-miner connect --node 127.0.0.1:9833 --auth-token-file FILE --tls-cert-sha256-file FILE
+
+Mine with a node of the network before, which calls its miner:
 
   quantus-miner
   quantus-node --external-miner-url http://127.0.0.1:9833 ...
