@@ -25,6 +25,10 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
 
+	var node func() string
+	if setup.Node != nil {
+		node = func() string { return setup.Node().String() }
+	}
 	refuse := func(w http.ResponseWriter, _ *http.Request, code int, message string) { http.Error(w, message, code) }
 	guarded := func(h http.Handler) http.Handler { return access.RefuseOtherSites(guard.Wrap(h, refuse), refuse) }
 	mux := http.NewServeMux()
@@ -39,7 +43,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		Workers:  miner.Workers(),
 		CPUs:     setup.CPUs,
 		Started:  float64(time.Now().Unix()),
-	})))
+	}, node)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -49,8 +53,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		case !miner.Working():
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
-		case setup.Node != nil && setup.Node().State != nodelink.Working:
-			http.Error(w, setup.Node().String(), http.StatusServiceUnavailable)
+		case node != nil && setup.Node().State != nodelink.Working:
+			http.Error(w, node(), http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}

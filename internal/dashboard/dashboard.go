@@ -31,8 +31,10 @@ type Facts struct {
 	Started float64 `json:"started"`
 }
 
-// New returns the page and its events, for the miner of a running sampler.
-func New(sampler *hashrate.Sampler, facts Facts) http.Handler {
+// New returns the page and its events, for the miner of a running sampler. What node
+// returns is shown as it changes: how the miner stands with the node that it works for.
+// It may be nil.
+func New(sampler *hashrate.Sampler, facts Facts, node func() string) http.Handler {
 	mux := http.NewServeMux()
 	policy := securityPolicy(page)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +46,7 @@ func New(sampler *hashrate.Sampler, facts Facts) http.Handler {
 		header.Set("Cache-Control", "no-cache") // a new version has a new page
 		_, _ = w.Write([]byte(page))            // fails if the reader is gone
 	})
-	mux.Handle("GET /events", &events{sampler: sampler, facts: facts})
+	mux.Handle("GET /events", &events{sampler: sampler, facts: facts, node: node})
 	return mux
 }
 

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // script and style, and it asks for nothing from elsewhere.
 func TestPage(t *testing.T) {
 	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
-	service := New(hashrate.NewSampler(miner), Facts{})
+	service := New(hashrate.NewSampler(miner), Facts{}, nil)
 	w := httptest.NewRecorder()
 	service.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	body := w.Body.String()
@@ -151,6 +151,27 @@ func submit(t *testing.T, m *mining.Miner, id string, first, last u512.Uint) *mi
 		t.Fatal(err)
 	}
 	return job
+}
+
+// TestNode has a page follow how the miner stands with its node.
+func TestNode(t *testing.T) {
+	inBubble(t, enginetest.Paced{}, func(_ *mining.Miner, service *events, open func() (net.Conn, *bufio.Reader)) {
+		stands := make(chan string, 2)
+		stands <- "not connected to <b>: gone"
+		stands <- "working for a"
+		service.node = func() string { return <-stands }
+		client, r := open()
+		defer client.Close()
+		stream := body(t, r, http.StatusOK)
+		next(t, stream, "facts", new(Facts))
+		next(t, stream, "history", new(history))
+		for _, want := range []string{"not connected to <b>: gone", "working for a"} {
+			var s state
+			if next(t, stream, "state", &s); s.Node != want {
+				t.Errorf("%q, want %q", s.Node, want)
+			}
+		}
+	})
 }
 
 // TestEvents reads what a page is told over a minute, while jobs come and go.
@@ -275,7 +296,7 @@ func TestHead(t *testing.T) {
 	w := deadlines{httptest.NewRecorder()}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	New(hashrate.NewSampler(m), Facts{Workers: 1}).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
+	New(hashrate.NewSampler(m), Facts{Workers: 1}, nil).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
 	if ctx.Err() != nil || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || w.Body.Len() != 0 {
 		t.Errorf("%d %s %q", w.Code, w.Header().Get("Content-Type"), w.Body)
 	}

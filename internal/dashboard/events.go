@@ -28,6 +28,7 @@ const (
 type events struct {
 	sampler *hashrate.Sampler
 	facts   Facts
+	node    func() string // or nil
 	readers atomic.Int32
 }
 
@@ -50,6 +51,7 @@ type state struct {
 	Threads []float64 `json:"threads"` // the rate of each
 	Jobs    []job     `json:"jobs"`    // the newest first
 	Omitted int       `json:"omitted"` // jobs that are known, and not among Jobs
+	Node    string    `json:"node"`    // how the miner stands with its node; empty if it has none
 }
 
 type ended struct {
@@ -161,6 +163,9 @@ func (e *events) state(curve []hashrate.Point) state {
 		Threads: make([]float64, e.facts.Workers),
 		Jobs:    make([]job, 0, maxJobs),
 		Omitted: max(0, len(sample.Jobs)-maxJobs),
+	}
+	if e.node != nil {
+		s.Node = e.node()
 	}
 	if n := len(curve); n > 0 {
 		s.Time, s.Second = unix(curve[n-1].Time), curve[n-1].Rate

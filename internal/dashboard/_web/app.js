@@ -348,6 +348,8 @@ function draw() {
   setText($("rate-10s"), formatRate(state.rate_10s));
   setText($("rate-60s"), formatRate(state.rate_60s));
   setText($("rate-15m"), formatRate(state.rate_15m));
+  $("node").hidden = !state.node;
+  setText($("node"), state.node);
 
   setText($("hashes"), formatCount(state.hashes));
   setTitle($("hashes"), exact.format(state.hashes));
