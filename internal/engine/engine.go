@@ -31,10 +31,19 @@ type Engine interface {
 	// such as "generic" for portable Go. Operators read it beside the name.
 	Backend() string
 	// Prepare does what is done once per header and threshold. It takes well
-	// under a millisecond. A threshold that the proof of work has no meaning for is
-	// an error.
+	// under a millisecond. A threshold that makes no sense to the proof of work is a
+	// [ThresholdError].
 	Prepare(header [32]byte, threshold u512.Uint) (Job, error)
 }
+
+// ThresholdError says why a threshold makes no sense to a proof of work.
+type ThresholdError struct{ Err error }
+
+// Error implements error.
+func (e *ThresholdError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *ThresholdError) Unwrap() error { return e.Err }
 
 // Job is a header and a threshold, ready to be searched. Its methods may be
 // called concurrently.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	poseidon2fast "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -387,6 +388,14 @@ func TestContract(t *testing.T) {
 		got := ask(t, New(startMiner(t, broken{}), slog.New(slog.DiscardHandler), nil, Limits{}), "POST", "/mine", "", mineBody("a"))
 		if c.check(t, "/mine", got); got.code != 500 || got.body["job_id"] != "a" {
 			t.Errorf("%d %v", got.code, got.body)
+		}
+	})
+	t.Run("a threshold that makes no sense", func(t *testing.T) {
+		for e, want := range map[engine.Engine]int{fast.Engine{}: 200, poseidon2fast.Engine{}: 400} {
+			got := ask(t, New(startMiner(t, e), slog.New(slog.DiscardHandler), nil, Limits{}), "POST", "/mine", "", mineBody("a", "distance_threshold", `"0"`))
+			if c.check(t, "/mine", got); got.code != want || got.body["job_id"] != "a" {
+				t.Errorf("%d %v, want %d", got.code, got.body, want)
+			}
 		}
 	})
 	t.Run("shutting down", func(t *testing.T) {

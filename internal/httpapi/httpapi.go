@@ -187,6 +187,9 @@ func (a *API) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
 		w.Header().Set("Retry-After", retryAfter(busy.RetryAfter))
 		return refuse(http.StatusTooManyRequests, request.ID, busy.Error())
 	}
+	if threshold, ok := errors.AsType[*mining.ThresholdError](err); ok {
+		return refuse(http.StatusBadRequest, request.ID, "distance_threshold: "+threshold.Error())
+	}
 	switch {
 	case err == nil:
 		return http.StatusOK, reply{Status: statusAccepted, JobID: request.ID}

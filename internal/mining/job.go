@@ -45,7 +45,8 @@ type Request struct {
 	ID string
 	// Header is the mining hash to search for.
 	Header [32]byte
-	// Threshold is the largest distance of a valid nonce.
+	// Threshold is what makes a nonce valid, to the engine's proof of work: the largest
+	// distance, or the difficulty.
 	Threshold u512.Uint
 	// Range holds the nonces to search. It must not be empty.
 	Range engine.Range

@@ -42,6 +42,9 @@ var (
 	ErrAbandoned = errors.New("nobody asks about it any more")
 )
 
+// ThresholdError says why the engine's proof of work refuses a job's threshold.
+type ThresholdError = engine.ThresholdError
+
 // Miner searches jobs on a fixed number of workers, which all running jobs share.
 type Miner struct {
 	// FirstNonce, if not nil, is told how long a job took from being asked for to
@@ -156,7 +159,7 @@ func (m *Miner) close() {
 }
 
 // Submit starts a job. Its errors are ErrExists, ErrClosed, ErrNoEngine, a
-// [BusyError], an empty range, or the engine's.
+// [BusyError], an empty range, or the engine's, such as a [ThresholdError].
 func (m *Miner) Submit(r Request) (*Job, error) {
 	if r.Received.IsZero() {
 		r.Received = time.Now()

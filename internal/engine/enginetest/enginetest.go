@@ -12,6 +12,7 @@
 package enginetest
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"runtime"
@@ -260,8 +261,9 @@ func verify(t *testing.T, e subject) {
 // refused has the engine prepare thresholds that the rule has no meaning for.
 func refused(t *testing.T, e subject) {
 	for _, threshold := range e.Senseless() {
-		if job, err := e.Prepare([32]byte{1}, threshold); err == nil {
-			t.Errorf("threshold %s: got %v, want an error", threshold, job)
+		job, err := e.Prepare([32]byte{1}, threshold)
+		if _, ok := errors.AsType[*engine.ThresholdError](err); !ok || job != nil {
+			t.Errorf("threshold %s: got %v, %v, want a ThresholdError", threshold, job, err)
 		}
 	}
 }

@@ -24,12 +24,12 @@ func (Engine) Name() string { return "cpu-fast" }
 // Backend implements [engine.Engine].
 func (Engine) Backend() string { return "generic" }
 
-// Prepare implements [engine.Engine]. The threshold is the difficulty; it returns
-// an error for 0.
+// Prepare implements [engine.Engine]. The threshold is the difficulty; 0 is an
+// [engine.ThresholdError].
 func (Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, error) {
 	ref, err := poseidon2.NewReference(header, difficulty)
 	if err != nil {
-		return nil, err
+		return nil, &engine.ThresholdError{Err: err}
 	}
 	return job{ref}, nil
 }

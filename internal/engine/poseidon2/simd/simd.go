@@ -17,12 +17,12 @@ func (Engine) Name() string { return "cpu-simd" }
 // Backend implements [engine.Engine]: it is the kernel's name.
 func (e Engine) Backend() string { return e.kernel.name }
 
-// Prepare implements [engine.Engine]. The threshold is the difficulty; it returns
-// an error for 0.
+// Prepare implements [engine.Engine]. The threshold is the difficulty; 0 is an
+// [engine.ThresholdError].
 func (e Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, error) {
 	ref, err := poseidon2.NewReference(header, difficulty)
 	if err != nil {
-		return nil, err
+		return nil, &engine.ThresholdError{Err: err}
 	}
 	return job{ref, e.kernel}, nil
 }
