@@ -38,6 +38,7 @@ var (
 	scheduling     = desc("miner_worker_scheduling_info", "How the worker threads are scheduled: their priority, and the CPUs that they may use; always 1.", "priority", "affinity")
 	throttle       = desc("miner_throttle_ratio", "Share of its time that a worker may search for; 1 is no throttle.")
 	engineInfo     = desc("miner_engine_info", "The engine in use, and the code that does its arithmetic; always 1.", "engine", "backend")
+	powInfo        = desc("miner_pow_info", "The proof of work that is searched for; always 1.", "pow")
 	jobStatus      = desc("miner_job_status", "1 for the status that a job has, 0 for the others.", "engine", "job_id", "status")
 	jobHashes      = desc("miner_job_hashes_total", "Nonces evaluated in a job.", "engine", "job_id")
 	jobHashRate    = desc("miner_job_hash_rate", "Nonces evaluated per second by a running job, smoothed.", "engine", "job_id")
@@ -45,7 +46,7 @@ var (
 	threadHashRate = desc("miner_thread_hash_rate", "Nonces evaluated per second in a running job by one thread, smoothed.", "engine", "job_id", "thread_id")
 	exported       = []*prometheus.Desc{
 		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
-		engineInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
+		engineInfo, powInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
 	}
 )
 
@@ -72,6 +73,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(workers, float64(c.sampler.Miner().Workers()))
 	gauge(effectiveCPUs, float64(c.setup.CPUs))
 	gauge(scheduling, 1, c.setup.Priority, c.setup.Affinity)
+	gauge(powInfo, 1, c.setup.PoW)
 	gauge(throttle, cmp.Or(c.sampler.Miner().Throttle, 1))
 
 	c.mu.Lock()

@@ -22,6 +22,8 @@ type Build struct{ Version, Revision string }
 type Setup struct {
 	// CPUs is the number of CPUs that the process may use.
 	CPUs int
+	// PoW is the proof of work, as operators know it.
+	PoW string
 	// Priority is the class of the workers' threads, and Affinity the CPUs that they
 	// may use, as operators know them.
 	Priority, Affinity string

@@ -47,7 +47,7 @@ func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)
 	synctest.Test(t, func(t *testing.T) {
 		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
 		s := hashrate.NewSampler(m)
-		exporter := New(s, Build{"v1.2.3", "abcdef"}, Setup{CPUs: 4, Priority: "low", Affinity: "0-3"})
+		exporter := New(s, Build{"v1.2.3", "abcdef"}, Setup{CPUs: 4, PoW: "sha3-rsa", Priority: "low", Affinity: "0-3"})
 		m.FirstNonce = exporter.FirstNonce
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
