@@ -12,6 +12,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/bench"
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 )
 
 // benchCmd measures engines.
@@ -19,7 +20,18 @@ type benchCmd struct {
 	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}; or all, the default."`
 	Duration durationFlag `default:"5s" help:"How long to measure each engine, and the yardstick."`
 	JSON     bool         `name:"json" help:"Print one JSON object."`
+	powFlags
 	workersFlags
+}
+
+// Validate implements the parser's check of the command as a whole.
+func (c *benchCmd) Validate() error {
+	for _, e := range c.Engine {
+		if err := e.check(c.PoW); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Help is what --help says beyond the summary.
@@ -33,6 +45,7 @@ type benchResult struct {
 	CPU       string         `json:"cpu"`
 	Yardstick benchYardstick `json:"yardstick"`
 	Results   []engineResult `json:"results"`
+	PoW       all.PoW        `json:"pow"`
 }
 
 type benchYardstick struct {
@@ -56,20 +69,21 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	engines := make([]engine.Engine, len(c.Engine))
 	for i := range engines {
 		var err error
-		if engines[i], err = c.Engine[i].choose(log); err != nil {
+		if engines[i], err = c.Engine[i].choose(c.PoW, log); err != nil {
 			return err
 		}
 	}
 	if s.terminal {
 		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(c.Engine)+1))
 	}
-	report, err := bench.Run(ctx, engines, int(c.Workers), duration)
+	report, err := bench.Run(ctx, engines, c.PoW.Hardest(), int(c.Workers), duration)
 	if err != nil {
 		return err
 	}
 	result := benchResult{
 		CPU:       cpuName(),
 		Yardstick: benchYardstick{bench.Yardstick, report.YardstickRate},
+		PoW:       c.PoW,
 	}
 	for _, r := range report.Results {
 		result.Results = append(result.Results, engineResult{r.Engine, r.Backend, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
@@ -77,7 +91,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	if c.JSON {
 		return printJSON(s.out, result)
 	}
-	fmt.Fprintf(s.out, "cpu        %s\nyardstick  %s (%s)\n\n", result.CPU, hashRate(result.Yardstick.PerSecond), result.Yardstick.Name)
+	fmt.Fprintf(s.out, "cpu        %s\npow        %s\nyardstick  %s (%s)\n\n", result.CPU, result.PoW, hashRate(result.Yardstick.PerSecond), result.Yardstick.Name)
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "engine\tkernel\tworkers\tall\ta worker\tratio\t")
 	for _, r := range result.Results {

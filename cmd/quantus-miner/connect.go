@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/quantus-network/quantus-miner/internal/access"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
@@ -25,6 +26,7 @@ type connectCmd struct {
 	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
 	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
+	PoW               all.PoW    `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, or sha3-rsa, which no network has whose nodes are connected to."`
 	dutyFlags
 }
 
@@ -95,7 +97,7 @@ func (c *connectCmd) Validate() error {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
-	return c.check()
+	return c.check(c.PoW)
 }
 
 // withoutTokens returns a text without the tokens that a command line has: the parser
@@ -169,7 +171,7 @@ func (c *connectCmd) nodes() (nodes []nodelink.Node, err error) {
 
 // Run mines until the context is done.
 func (c *connectCmd) Run(ctx context.Context, s streams) error {
-	svc, err := c.service(s)
+	svc, err := c.service(c.PoW, s)
 	if err != nil {
 		return err
 	}
@@ -191,7 +193,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 			svc.log.Warn("anyone who reaches the port of the metrics can see what this miner does")
 		}
 	}
-	svc.log.Info("mining for nodes", "nodes", c.Node, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
+	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.pow, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle, "version", version())
 	if err := svc.run(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/mining"
@@ -57,7 +58,7 @@ func connectWith(t *testing.T, c *connectCmd, e engine.Engine, log io.Writer) se
 	if err != nil {
 		t.Fatal(err)
 	}
-	return service{engine: e, workers: 2, nodes: nodes, log: slog.New(slog.NewJSONHandler(log, nil))}
+	return service{pow: all.Poseidon2, engine: e, workers: 2, nodes: nodes, log: slog.New(slog.NewJSONHandler(log, nil))}
 }
 
 // TestConnect has a node of today's network seal some blocks with a miner that
@@ -292,7 +293,7 @@ func BenchmarkConnect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	miner := service{engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
+	miner := service{pow: all.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
 	link := nodelink.New(miner, nodes, slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var started, sent []time.Duration

@@ -21,6 +21,11 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
+// powFlags choose what to mine.
+type powFlags struct {
+	PoW all.PoW `name:"pow" env:"MINER_POW" enum:"${pows}" default:"sha3-rsa" placeholder:"NAME" help:"Proof of work: sha3-rsa, the default, or poseidon2, which is that of today's network."`
+}
+
 // minerFlags choose how to mine.
 type minerFlags struct {
 	workersFlags
@@ -59,7 +64,7 @@ func (f *nonceFlag) UnmarshalText(text []byte) error {
 	return err
 }
 
-// thresholdFlag is a distance threshold in decimal.
+// thresholdFlag is a distance threshold, or a difficulty, in decimal.
 type thresholdFlag u512.Uint
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
@@ -67,6 +72,27 @@ func (f *thresholdFlag) UnmarshalText(text []byte) error {
 	x, err := u512.ParseDecimal(string(text))
 	*f = thresholdFlag(x)
 	return err
+}
+
+// threshold returns what --threshold and --difficulty come to, at most one of which is
+// given, or 0 for none. A difficulty by its own name is Poseidon2's alone: taken for a
+// distance it would mean the opposite.
+func (f powFlags) threshold(threshold, difficulty *thresholdFlag) (u512.Uint, error) {
+	name := "--threshold"
+	if difficulty != nil {
+		if f.PoW != all.Poseidon2 {
+			return u512.Uint{}, fmt.Errorf("--difficulty: is for --pow poseidon2; with %s, say --threshold", f.PoW)
+		}
+		name, threshold = "--difficulty", difficulty
+	}
+	if threshold == nil {
+		return u512.Uint{}, nil
+	}
+	x := u512.Uint(*threshold)
+	if f.PoW == all.Poseidon2 && x.IsZero() {
+		return x, fmt.Errorf("%s: must not be 0, as it is the difficulty with --pow poseidon2", name)
+	}
+	return x, nil
 }
 
 // portFlag is a TCP port; 0 is any that is free.
@@ -139,28 +165,38 @@ func effectiveCPUs() int {
 // engineFlag is an engine by its name. It is picked when it is needed, as that
 // takes a self-test.
 type engineFlag struct {
-	pick func() (e engine.Engine, refused []error, err error)
+	name string
+	pick func(all.PoW) (e engine.Engine, refused []error, err error)
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *engineFlag) UnmarshalText(text []byte) error {
-	name := string(text)
-	f.pick = func() (engine.Engine, []error, error) { return all.Pick(name) }
-	return all.Check(name)
+	f.name = string(text)
+	f.pick = func(pow all.PoW) (engine.Engine, []error, error) { return all.Pick(pow, f.name) }
+	return all.CheckName(f.name)
+}
+
+// check returns an error if this machine cannot have the engine for a proof of work:
+// for a command's check of its flags.
+func (f engineFlag) check(pow all.PoW) error {
+	if err := all.Check(pow, f.name); err != nil {
+		return fmt.Errorf("--engine: %w", err)
+	}
+	return nil
 }
 
 // choose picks the engine. What is wrong with a faster one, the log is told.
-func (f engineFlag) choose(log *slog.Logger) (engine.Engine, error) {
-	e, refused, err := f.pick()
+func (f engineFlag) choose(pow all.PoW, log *slog.Logger) (engine.Engine, error) {
+	e, refused, err := f.pick(pow)
 	logRefused(log, refused)
 	return e, err
 }
 
-// replace returns what a miner asks for another engine when the one that it has
-// turns out to be wrong.
-func replace(log *slog.Logger) func(wrong engine.Engine) (engine.Engine, error) {
+// replace returns what a miner asks for another engine of its proof of work when the
+// one that it has turns out to be wrong.
+func replace(pow all.PoW, log *slog.Logger) func(wrong engine.Engine) (engine.Engine, error) {
 	return func(wrong engine.Engine) (engine.Engine, error) {
-		e, refused, err := all.After(wrong)
+		e, refused, err := all.After(pow, wrong)
 		logRefused(log, refused)
 		return e, err
 	}

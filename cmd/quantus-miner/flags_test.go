@@ -123,7 +123,7 @@ func FuzzFlags(f *testing.F) {
 		})
 		var engine engineFlag
 		read(&engine, func() (string, bool) {
-			return s, engine.pick != nil && (s == all.Auto || slices.Contains(all.Names(), s))
+			return s, engine.name == s && (s == all.Auto || slices.Contains(all.Names(), s))
 		})
 		var engines enginesFlag
 		read(&engines, func() (string, bool) {

@@ -119,6 +119,7 @@ func run(ctx context.Context, args []string, s streams) int {
 			"cpus":      strconv.Itoa(effectiveCPUs()),
 			"node_port": strconv.Itoa(nodequic.DefaultPort),
 			"engines":   strings.Join(all.Names(), ", "),
+			"pows":      strings.Join(all.PoWs(), ","),
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),

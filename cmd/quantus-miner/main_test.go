@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"get":    get,
 			"logs":   logs,
 			"port":   port,
+			"post":   post,
 			"watch":  watchPage,
 			"serve":  serveInBackground,
 			"signal": signalMiner,
@@ -82,11 +83,26 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	response, err := http.Get(args[1])
 	ts.Check(err)
-	defer response.Body.Close()
-	_, err = io.Copy(ts.Stdout(), response.Body)
+	show(ts, response, args[0])
+}
+
+// post sends JSON, prints the answer, and wants a certain status code: post 200 url body
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: post status url body")
+	}
+	response, err := http.Post(args[1], "application/json", strings.NewReader(args[2]))
 	ts.Check(err)
-	if fmt.Sprint(response.StatusCode) != args[0] {
-		ts.Fatalf("status %s, want %s", response.Status, args[0])
+	show(ts, response, args[0])
+}
+
+// show prints an answer, which must have a certain status code.
+func show(ts *testscript.TestScript, response *http.Response, code string) {
+	defer response.Body.Close()
+	_, err := io.Copy(ts.Stdout(), response.Body)
+	ts.Check(err)
+	if fmt.Sprint(response.StatusCode) != code {
+		ts.Fatalf("status %s, want %s", response.Status, code)
 	}
 }
 

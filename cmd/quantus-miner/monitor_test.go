@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
@@ -110,7 +111,7 @@ func TestGarbage(t *testing.T) {
 	}{{"", gcPercent}, {"50", 50}} {
 		t.Setenv("GOGC", c.env)
 		before := debug.SetGCPercent(50)
-		s := service{engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
+		s := service{pow: all.SHA3RSA, engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
 		if err := s.run(ctx); err != nil {
 			t.Error(err)
 		}

@@ -10,17 +10,21 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // searchCmd searches a range by hand.
 type searchCmd struct {
-	Header    headerFlag    `required:"" placeholder:"HEX" help:"Mining hash: 64 hex digits."`
-	Threshold thresholdFlag `required:"" placeholder:"DECIMAL" help:"Largest distance of a valid nonce, in decimal, below 2^512."`
-	Start     nonceFlag     `required:"" placeholder:"HEX" help:"First nonce of the range: 1 to 128 hex digits."`
-	End       nonceFlag     `required:"" placeholder:"HEX" help:"Last nonce of the range: 1 to 128 hex digits."`
-	JSON      bool          `name:"json" help:"Print one JSON object."`
+	Header     headerFlag     `required:"" placeholder:"HEX" help:"Mining hash: 64 hex digits."`
+	Threshold  *thresholdFlag `required:"" xor:"threshold" placeholder:"DECIMAL" help:"Largest distance of a valid nonce, in decimal, below 2^512; with --pow poseidon2 the difficulty, and not 0."`
+	Difficulty *thresholdFlag `required:"" xor:"threshold" placeholder:"DECIMAL" help:"The same, with --pow poseidon2."`
+	Start      nonceFlag      `required:"" placeholder:"HEX" help:"First nonce of the range: 1 to 128 hex digits."`
+	End        nonceFlag      `required:"" placeholder:"HEX" help:"Last nonce of the range: 1 to 128 hex digits."`
+	JSON       bool           `name:"json" help:"Print one JSON object."`
+	powFlags
 	minerFlags
 }
 
@@ -28,10 +32,12 @@ type searchCmd struct {
 func (c *searchCmd) Help() string {
 	return "With --workers 1 the lowest valid nonce of the range is found, with more workers any.\n\n" +
 		"Exit code 0: found. 1: exhausted. 3: the search failed.\n\n" +
-		"Example, which takes a moment:\n\n" +
+		"Examples, which take a moment:\n\n" +
 		"  quantus-miner search --workers 1 --start 1 --end ffffff \\\n" +
 		"    --header " + strings.Repeat("0", 64) + " \\\n" +
-		"    --threshold " + u512.Max().Div64(100_000).String() + "\n"
+		"    --threshold " + u512.Max().Div64(100_000).String() + "\n\n" +
+		"  quantus-miner search --pow poseidon2 --difficulty 100000 --start 0 --end ffffff \\\n" +
+		"    --header " + strings.Repeat("0", 64) + "\n"
 }
 
 // Validate implements the parser's check of the command as a whole.
@@ -39,7 +45,10 @@ func (c *searchCmd) Validate() error {
 	if u512.Uint(c.Start).Cmp(u512.Uint(c.End)) > 0 {
 		return errors.New("--start: must not exceed --end")
 	}
-	return nil
+	if _, err := c.threshold(c.Threshold, c.Difficulty); err != nil {
+		return err
+	}
+	return c.Engine.check(c.PoW)
 }
 
 // searchResult is the result in JSON.
@@ -48,7 +57,8 @@ type searchResult struct {
 	Engine         string  `json:"engine"`
 	Nonce          *string `json:"nonce"`
 	Work           *string `json:"work"`
-	Distance       *string `json:"distance"`
+	Distance       *string `json:"distance"`             // with Poseidon2 the hash
+	Difficulty     *string `json:"difficulty,omitempty"` // that the hash achieves, in decimal
 	HashCount      uint64  `json:"hash_count"`
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 }
@@ -57,7 +67,7 @@ type searchResult struct {
 func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	// Of the miner's log only what is wrong is of interest here.
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	e, err := c.Engine.choose(log)
+	e, err := c.Engine.choose(c.PoW, log)
 	if err != nil {
 		return exitError{exitNoAnswer, err}
 	}
@@ -75,6 +85,10 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	case snapshot.Status == mining.Completed:
 		nonce, work, distance := snapshot.Nonce.Hex(), snapshot.Nonce.PaddedHex(), snapshot.Distance.PaddedHex()
 		result.Status, result.Nonce, result.Work, result.Distance = "found", &nonce, &work, &distance
+		if c.PoW == all.Poseidon2 {
+			difficulty := poseidon2.Achieved(snapshot.Distance).String()
+			result.Difficulty = &difficulty
+		}
 	case snapshot.Status == mining.Cancelled:
 		result.Status, code = "interrupted", exitInterrupted
 	case errors.Is(snapshot.Err, mining.ErrExhausted):
@@ -99,6 +113,9 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 	if r.Nonce != nil {
 		fmt.Fprintf(s.out, "nonce     %s\nwork      %s\ndistance  %s\n", *r.Nonce, *r.Work, *r.Distance)
 	}
+	if r.Difficulty != nil {
+		fmt.Fprintf(s.out, "achieved  difficulty %s\n", *r.Difficulty)
+	}
 	_, err := fmt.Fprintf(s.out, "%s after %s nonces in %.3f s (%s, %s)\n",
 		r.Status, count(r.HashCount), r.ElapsedSeconds, rate(r.HashCount, r.ElapsedSeconds), r.Engine)
 	if err != nil {
@@ -110,12 +127,16 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 // search runs the search as the only job of a miner. It also returns the engine
 // that came to its end, which is another one if the given one was wrong.
 func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log *slog.Logger) (mining.Snapshot, engine.Engine, error) {
+	threshold, err := c.threshold(c.Threshold, c.Difficulty)
+	if err != nil {
+		return mining.Snapshot{}, e, err
+	}
 	miner := mining.New(e, int(c.Workers), log)
-	miner.Replace = replace(log)
+	miner.Replace = replace(c.PoW, log)
 	job, err := miner.Submit(mining.Request{
 		ID:        "search",
 		Header:    c.Header,
-		Threshold: u512.Uint(c.Threshold),
+		Threshold: threshold,
 		Range:     engine.Range{Start: u512.Uint(c.Start), End: u512.Uint(c.End)},
 	})
 	if err != nil {

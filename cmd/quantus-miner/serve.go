@@ -22,6 +22,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/access"
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
@@ -36,6 +37,7 @@ type serveCmd struct {
 	Host        hostFlag  `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
 	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	powFlags
 	dutyFlags
 	accessFlags
 	limitFlags
@@ -115,7 +117,7 @@ func (c *serveCmd) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
-	if err := c.check(); err != nil {
+	if err := c.check(c.PoW); err != nil {
 		return err
 	}
 	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.
@@ -125,8 +127,11 @@ func (c *serveCmd) Validate() error {
 	return nil
 }
 
-// check says what is wrong with the flags together.
-func (f dutyFlags) check() error {
+// check says what is wrong with the flags together, for a proof of work.
+func (f dutyFlags) check(pow all.PoW) error {
+	if err := f.Engine.check(pow); err != nil {
+		return err
+	}
 	if err := f.Affinity.Check(); err != nil {
 		return fmt.Errorf("--affinity: %w", err)
 	}
@@ -141,18 +146,19 @@ func (f dutyFlags) workers() int {
 	return int(f.Workers)
 }
 
-// service returns a service as the flags have it, and its log. Where its jobs come from
-// is yet to be said.
-func (f dutyFlags) service(s streams) (service, error) {
+// service returns a service as the flags have it, for a proof of work, and its log. Where
+// its jobs come from is yet to be said.
+func (f dutyFlags) service(pow all.PoW, s streams) (service, error) {
 	// Go ends a program that writes to standard error when nobody reads it any more.
 	// A miner whose log's reader has died goes on without.
 	signal.Ignore(syscall.SIGPIPE)
 	log := newLog(s, f.LogFormat)
-	e, err := f.Engine.choose(log)
+	e, err := f.Engine.choose(pow, log)
 	if err != nil {
 		return service{}, err
 	}
 	return service{
+		pow:         pow,
 		engine:      e,
 		workers:     f.workers(),
 		scheduling:  f.schedulingFlags,
@@ -178,7 +184,7 @@ const shutdownTime = time.Second
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
-	svc, err := c.service(s)
+	svc, err := c.service(c.PoW, s)
 	if err != nil {
 		return err
 	}
@@ -202,7 +208,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		defer svc.metrics.Close()
 		log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
 	}
-	log.Info("serving the node's API", "url", svc.url(svc.api), "engine", svc.engine.Name(),
+	log.Info("serving the node's API", "url", svc.url(svc.api), "pow", svc.pow, "engine", svc.engine.Name(),
 		"kernel", svc.engine.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version())
 	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
@@ -240,7 +246,8 @@ func isLoopback(listener net.Listener) bool {
 // service is a miner with its API, or with the nodes that it connects to, and with
 // what shows how it does.
 type service struct {
-	engine      engine.Engine
+	pow         all.PoW
+	engine      engine.Engine // of this proof of work
 	workers     int
 	scheduling  schedulingFlags // the zero value is the default
 	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
@@ -338,7 +345,7 @@ func (s service) newMiner() *mining.Miner {
 		miner.Limits.Over = shownJobs
 	}
 	miner.Throttle = s.scheduling.Throttle.share()
-	miner.Replace = replace(s.log)
+	miner.Replace = replace(s.pow, s.log)
 	var refused sync.Once
 	miner.Enter = func() {
 		if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
@@ -356,6 +363,7 @@ const shownJobs = 32
 func (s service) setup(link *nodelink.Link) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
+		PoW:      string(s.pow),
 		Priority: s.scheduling.Priority.String(),
 		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
 

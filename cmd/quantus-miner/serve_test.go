@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -74,7 +75,7 @@ func TestEngineFaults(t *testing.T) {
 	t.Run("serving", func(t *testing.T) {
 		during(t, func(ctx context.Context) {
 			defer close(stopped)
-			s := service{engine: breaker{liar{fast.Engine{}}}, workers: 2, api: listener, log: slog.New(slog.NewTextHandler(&log, nil))}
+			s := service{pow: all.SHA3RSA, engine: breaker{liar{fast.Engine{}}}, workers: 2, api: listener, log: slog.New(slog.NewTextHandler(&log, nil))}
 			if err := s.run(ctx); err != nil {
 				t.Error(err)
 			}

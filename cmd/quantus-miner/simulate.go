@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
@@ -35,7 +36,7 @@ func (c *simulateCmd) Help() string {
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
 	if c.Miner == nil {
-		return nil
+		return c.Engine.check(all.SHA3RSA)
 	}
 	u, err := url.Parse(*c.Miner)
 	if err == nil && u.Port() != "" {
@@ -81,12 +82,12 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		miner = "http://" + listener.Addr().String()
 		// Of this miner's log only what is wrong is of interest here.
 		log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		e, err := c.Engine.choose(log)
+		e, err := c.Engine.choose(all.SHA3RSA, log)
 		if err != nil {
 			return err
 		}
 		g.Go(func() error {
-			return service{engine: e, workers: int(c.Workers), api: listener, log: log}.run(ctx)
+			return service{pow: all.SHA3RSA, engine: e, workers: int(c.Workers), api: listener, log: log}.run(ctx)
 		})
 		if !c.JSON {
 			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", e.Name(), c.Workers)

@@ -49,9 +49,10 @@ type Result struct {
 // PerWorker returns the rate of one worker.
 func (r Result) PerWorker() float64 { return r.Rate / float64(r.Workers) }
 
-// Run measures engines on the given number of workers, each engine for the given
-// time, and the yardstick for as long.
-func Run(ctx context.Context, engines []engine.Engine, workers int, duration time.Duration) (Report, error) {
+// Run measures engines of a proof of work on the given number of workers, each engine
+// for the given time, and the yardstick for as long. The threshold is one that no
+// nonce meets.
+func Run(ctx context.Context, engines []engine.Engine, threshold u512.Uint, workers int, duration time.Duration) (Report, error) {
 	var yardsticks []float64
 	rates := make([][]float64, len(engines))
 	ratios := make([][]float64, len(engines))
@@ -59,7 +60,7 @@ func Run(ctx context.Context, engines []engine.Engine, workers int, duration tim
 		yardstick := measureYardstick(ctx, duration/rounds)
 		yardsticks = append(yardsticks, yardstick)
 		for i, e := range engines {
-			rate, err := measure(ctx, e, workers, duration/rounds)
+			rate, err := measure(ctx, e, threshold, workers, duration/rounds)
 			if err != nil {
 				return Report{}, err
 			}
@@ -101,8 +102,8 @@ func measureYardstick(ctx context.Context, d time.Duration) float64 {
 
 // measure returns the nonces per second of an engine whose workers search for
 // what is not there.
-func measure(ctx context.Context, e engine.Engine, workers int, d time.Duration) (float64, error) {
-	job, err := e.Prepare([32]byte{1}, u512.Uint{})
+func measure(ctx context.Context, e engine.Engine, threshold u512.Uint, workers int, d time.Duration) (float64, error) {
+	job, err := e.Prepare([32]byte{1}, threshold)
 	if err != nil {
 		return 0, fmt.Errorf("preparing %s: %w", e.Name(), err)
 	}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
 	engines := listed(t)
-	report, err := Run(t.Context(), engines, 2, 50*time.Millisecond)
+	report, err := Run(t.Context(), engines, u512.Uint{}, 2, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func (metronome) Search(_ engine.Range, p *engine.Progress) engine.Outcome {
 
 func TestMeasure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rate, err := measure(t.Context(), metronome{}, 3, 10*time.Second)
+		rate, err := measure(t.Context(), metronome{}, u512.Uint{}, 3, 10*time.Second)
 		if err != nil || rate < 299 || rate > 301 {
 			t.Errorf("%g nonces/s, %v, want 300", rate, err)
 		}
@@ -58,7 +58,7 @@ func TestMeasure(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, listed(t), 1, time.Hour); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, listed(t), u512.Uint{}, 1, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -71,7 +71,7 @@ func TestMedian(t *testing.T) {
 
 // listed returns every engine.
 func listed(t *testing.T) []engine.Engine {
-	engines, err := all.Engines()
+	engines, err := all.Engines(all.SHA3RSA)
 	if err != nil {
 		t.Fatal(err)
 	}

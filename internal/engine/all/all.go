@@ -1,4 +1,4 @@
-// Package all is the list of engines, and the choice from it.
+// Package all is the list of engines of each proof of work, and the choice from it.
 package all
 
 import (
@@ -11,8 +11,35 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/baseline"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	poseidon2baseline "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/baseline"
+	poseidon2fast "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
+	poseidon2simd "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/engine/simd"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 )
+
+// PoW is a proof of work, by the name that operators know it by.
+type PoW string
+
+// The proofs of work.
+const (
+	// SHA3RSA is that of package qpow. Its threshold is the largest distance of a valid
+	// nonce.
+	SHA3RSA PoW = "sha3-rsa"
+	// Poseidon2 is that of package poseidon2. Its threshold is the difficulty.
+	Poseidon2 PoW = "poseidon2"
+)
+
+// PoWs returns the names of the proofs of work, the older one first.
+func PoWs() []string { return []string{string(SHA3RSA), string(Poseidon2)} }
+
+// Hardest returns the threshold that is the hardest to meet.
+func (pow PoW) Hardest() u512.Uint {
+	if pow == Poseidon2 {
+		return u512.Max()
+	}
+	return u512.Uint{}
+}
 
 // Auto is the name that stands for the fastest engine.
 const Auto = "auto"
@@ -21,54 +48,75 @@ const Auto = "auto"
 // cpu-simd may take: for tests, and to see whether a kernel is to blame.
 const KernelVariable = "MINER_SIMD_KERNEL"
 
-// Engines returns every engine that this machine can run, fastest first. There
-// is one cpu-simd for each of its kernels.
-func Engines() ([]engine.Engine, error) {
-	kernels, err := simd.Engines(os.Getenv(KernelVariable))
+// Engines returns every engine of a proof of work that this machine can run, fastest
+// first. There is one cpu-simd for each of its kernels.
+func Engines(pow PoW) ([]engine.Engine, error) {
+	switch fastest := os.Getenv(KernelVariable); pow {
+	case SHA3RSA:
+		kernels, err := simd.Engines(fastest)
+		return list(kernels, err, fast.Engine{}, baseline.Engine{})
+	case Poseidon2:
+		kernels, err := poseidon2simd.Engines(fastest)
+		return list(kernels, err, poseidon2fast.Engine{}, poseidon2baseline.Engine{})
+	default:
+		return nil, fmt.Errorf("the proof of work must be one of %s", strings.Join(PoWs(), ", "))
+	}
+}
+
+// list puts the engines of the kernels, if there was no error, in front of others.
+func list[E engine.Engine](kernels []E, err error, others ...engine.Engine) (engines []engine.Engine, _ error) {
 	if err != nil {
 		return nil, fmt.Errorf("the variable %s %w", KernelVariable, err)
 	}
-	var engines []engine.Engine
 	for _, e := range kernels {
 		engines = append(engines, e)
 	}
-	return append(engines, fast.Engine{}, baseline.Engine{}), nil
+	return append(engines, others...), nil
 }
 
-// Names returns the engines' names, slowest first.
+// Names returns the engines' names, slowest first. They are the same for every proof
+// of work.
 func Names() []string { return []string{"cpu-baseline", "cpu-fast", "cpu-simd"} }
 
-// Check returns an error unless [Pick] knows the name.
-func Check(name string) error {
+// CheckName returns an error unless there is an engine of the name, or it is [Auto].
+func CheckName(name string) error {
 	if names := append([]string{Auto}, Names()...); !slices.Contains(names, name) {
 		return fmt.Errorf("must be one of %s", strings.Join(names, ", "))
 	}
-	_, err := Engines()
+	return nil
+}
+
+// Check returns an error unless [Pick] can choose by the name.
+func Check(pow PoW, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	_, err := Engines(pow)
 	return err
 }
 
 // Pick returns the fastest engine of that name, or of any name for [Auto], that
 // passes its self-test on this machine. It also returns what those were refused
 // for that did not pass, which should be told loudly.
-func Pick(name string) (e engine.Engine, refused []error, err error) {
-	if err := Check(name); err != nil {
+func Pick(pow PoW, name string) (e engine.Engine, refused []error, err error) {
+	if err := CheckName(name); err != nil {
 		return nil, nil, err
 	}
-	engines, err := Engines()
+	engines, err := Engines(pow)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pick(engines, name)
+	return pick(pow, engines, name)
 }
 
 // After returns the fastest engine that passes its self-test, of those that come
 // after the given one: what to go on with when that one turns out to be wrong.
-func After(wrong engine.Engine) (e engine.Engine, refused []error, err error) {
-	engines, err := Engines()
+func After(pow PoW, wrong engine.Engine) (e engine.Engine, refused []error, err error) {
+	engines, err := Engines(pow)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pick(after(engines, wrong), Auto)
+	return pick(pow, after(engines, wrong), Auto)
 }
 
 // after returns the engines behind one, which is known by its names.
@@ -77,12 +125,12 @@ func after(engines []engine.Engine, one engine.Engine) []engine.Engine {
 	return engines[slices.IndexFunc(engines, is)+1:]
 }
 
-func pick(engines []engine.Engine, name string) (e engine.Engine, refused []error, err error) {
+func pick(pow PoW, engines []engine.Engine, name string) (e engine.Engine, refused []error, err error) {
 	for _, e := range engines {
 		if name != Auto && name != e.Name() {
 			continue
 		}
-		if err := selfTest(e); err != nil {
+		if err := selfTest(pow, e); err != nil {
 			refused = append(refused, fmt.Errorf("refusing %s (%s) on this machine: %w", e.Name(), e.Backend(), err))
 			continue
 		}

@@ -1,92 +1,120 @@
 package all
 
 import (
+	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	poseidon2fast "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/kat"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
+// baselines has each proof of work's slowest engine.
+var baselines = map[PoW]string{SHA3RSA: "cpu-baseline math/big", Poseidon2: "cpu-baseline generic"}
+
 func TestPick(t *testing.T) {
 	t.Setenv(KernelVariable, "portable")
-	for name, want := range map[string]string{
-		"cpu-baseline": "cpu-baseline math/big",
-		"cpu-fast":     "cpu-fast generic",
-		"cpu-simd":     "cpu-simd portable",
-		"auto":         "cpu-simd portable",
-	} {
-		e, refused, err := Pick(name)
-		if err != nil || len(refused) != 0 || e.Name()+" "+e.Backend() != want {
-			t.Errorf("Pick(%q) = %v, %v, %v, want %s", name, e, refused, err, want)
+	for pow, baseline := range baselines {
+		for name, want := range map[string]string{
+			"cpu-baseline": baseline,
+			"cpu-fast":     "cpu-fast generic",
+			"cpu-simd":     "cpu-simd portable",
+			"auto":         "cpu-simd portable",
+		} {
+			e, refused, err := Pick(pow, name)
+			if err != nil || len(refused) != 0 || e.Name()+" "+e.Backend() != want {
+				t.Errorf("Pick(%s, %q) = %v, %v, %v, want %s", pow, name, e, refused, err, want)
+			}
 		}
 	}
 	for _, name := range []string{"", "CPU-FAST", "gpu"} {
-		if e, _, err := Pick(name); err == nil || !strings.Contains(err.Error(), "auto, cpu-baseline, cpu-fast, cpu-simd") {
+		if e, _, err := Pick(Poseidon2, name); err == nil || !strings.Contains(err.Error(), "auto, cpu-baseline, cpu-fast, cpu-simd") {
 			t.Errorf("Pick(%q) = %v, %v, want an error that lists the engines", name, e, err)
 		}
 	}
+	if e, _, err := Pick("sha2", Auto); err == nil || !strings.Contains(err.Error(), "sha3-rsa, poseidon2") {
+		t.Errorf("got %v, %v, want an error that lists the proofs of work", e, err)
+	}
 	t.Setenv(KernelVariable, "mmx")
-	if e, _, err := Pick("auto"); err == nil || !strings.Contains(err.Error(), KernelVariable) || !strings.Contains(err.Error(), "portable") {
-		t.Errorf("Pick with kernel mmx = %v, %v, want an error that lists the kernels", e, err)
+	for pow := range baselines {
+		if e, _, err := Pick(pow, "auto"); err == nil || !strings.Contains(err.Error(), KernelVariable) || !strings.Contains(err.Error(), "portable") {
+			t.Errorf("Pick with kernel mmx = %v, %v, want an error that lists the kernels", e, err)
+		}
 	}
 }
 
 // TestNames holds the names to the engines.
 func TestNames(t *testing.T) {
-	engines, err := Engines()
-	if err != nil {
-		t.Fatal(err)
-	}
 	listed := map[string]bool{}
 	for _, name := range Names() {
 		listed[name] = true
 	}
-	found := map[string]bool{}
-	for _, e := range engines {
-		found[e.Name()] = true
-		if !listed[e.Name()] {
-			t.Errorf("%s is not in Names", e.Name())
+	for _, pow := range PoWs() {
+		engines, err := Engines(PoW(pow))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(found) != len(listed) {
-		t.Errorf("engines %v, names %v", found, listed)
+		found := map[string]bool{}
+		for _, e := range engines {
+			found[e.Name()] = true
+			if !listed[e.Name()] {
+				t.Errorf("%s is not in Names", e.Name())
+			}
+			// Of the hardest threshold every engine can make a job, and finds nothing.
+			job, err := e.Prepare([32]byte{1}, PoW(pow).Hardest())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := job.Search(engine.Range{Start: u512.From64(1), End: u512.From64(20)}, new(engine.Progress)); got.Status != engine.Exhausted {
+				t.Errorf("%s %s finds %v at the hardest threshold", pow, e.Name(), got)
+			}
+		}
+		if len(found) != len(listed) {
+			t.Errorf("%s: engines %v, names %v", pow, found, listed)
+		}
 	}
 }
 
 // TestSelfTestAnswer holds the self-test to the known answers.
 func TestSelfTestAnswer(t *testing.T) {
-	for _, s := range kat.Searches(t) {
-		if s.Found && s.Start.Hex() == testStart && s.End.Hex() == testEnd && s.Nonce.Hex() == testWinner && s.Threshold.String() == testThreshold {
-			return
+	answers := map[PoW][]kat.Search{SHA3RSA: kat.Searches(t), Poseidon2: kat.ReadPoseidon2(t).Searches}
+	for pow, test := range tests {
+		for _, k := range test.known {
+			if !slices.ContainsFunc(answers[pow], func(s kat.Search) bool {
+				return s.Found && k == known{hex.EncodeToString(s.Header[:]), s.Threshold.String(), s.Start.Hex(), s.End.Hex(), s.Nonce.Hex()}
+			}) {
+				t.Errorf("%s: %v is not among them", pow, k)
+			}
 		}
 	}
-	t.Error("it is not among them")
 }
 
-// broken is cpu-fast, but that it misses the nonces that are n modulo 64.
+// broken is an engine of a kernel that misses the nonces of a lane.
 type broken struct {
-	fast.Engine
-	n uint64
+	engine.Engine
+	test
+	lane uint64
 }
 
 func (broken) Name() string { return "broken" }
 
 func (e broken) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
 	job, err := e.Engine.Prepare(header, threshold)
-	return brokenJob{job, e.n}, err
+	return brokenJob{job, e}, err
 }
 
 type brokenJob struct {
 	engine.Job
-	n uint64
+	broken
 }
 
 func (j brokenJob) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	outcome := j.Job.Search(r, p)
-	if outcome.Status == engine.Found && outcome.Nonce.SubWrap(r.Start)[0]/16%8 == j.n {
+	if outcome.Status == engine.Found && outcome.Nonce.SubWrap(r.Start)[0]/j.stretch%j.lanes == j.lane {
 		return engine.Outcome{Status: engine.Exhausted}
 	}
 	return outcome
@@ -95,33 +123,38 @@ func (j brokenJob) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 // TestRefused has engines that miss what is on one lane: each is refused, and
 // the next one is taken.
 func TestRefused(t *testing.T) {
-	var engines []engine.Engine
-	for lane := range uint64(8) {
-		engines = append(engines, broken{n: lane})
-	}
-	e, refused, err := pick(append(engines, fast.Engine{}), Auto)
-	if err != nil || e != (fast.Engine{}) || len(refused) != 8 {
-		t.Fatalf("got %v, %v, %v, want cpu-fast and eight that were refused", e, refused, err)
-	}
-	if text := refused[0].Error(); !strings.Contains(text, "refusing broken (generic)") || !strings.Contains(text, "self-test") {
-		t.Errorf("refused with %q", text)
-	}
-	if e, _, err := pick(engines, "broken"); err == nil || !strings.Contains(err.Error(), "self-test") {
-		t.Errorf("got %v, %v from broken engines alone", e, err)
+	for pow, right := range map[PoW]engine.Engine{SHA3RSA: fast.Engine{}, Poseidon2: poseidon2fast.Engine{}} {
+		test := tests[pow]
+		var engines []engine.Engine
+		for lane := range test.lanes {
+			engines = append(engines, broken{right, test, lane})
+		}
+		e, refused, err := pick(pow, append(engines, right), Auto)
+		if err != nil || e != right || len(refused) != len(engines) {
+			t.Fatalf("%s: got %v, %v, %v, want cpu-fast and %d that were refused", pow, e, refused, err, len(engines))
+		}
+		if text := refused[0].Error(); !strings.Contains(text, "refusing broken (generic)") || !strings.Contains(text, "self-test") {
+			t.Errorf("refused with %q", text)
+		}
+		if e, _, err := pick(pow, engines, "broken"); err == nil || !strings.Contains(err.Error(), "self-test") {
+			t.Errorf("%s: got %v, %v from broken engines alone", pow, e, err)
+		}
 	}
 }
 
 // TestAfter goes down the list, engine by engine, to its end.
 func TestAfter(t *testing.T) {
 	t.Setenv(KernelVariable, "portable")
-	e, _, err := Pick(Auto)
-	for _, want := range []string{"cpu-simd portable", "cpu-fast generic", "cpu-baseline math/big"} {
-		if err != nil || e.Name()+" "+e.Backend() != want {
-			t.Fatalf("%v, %v, want %s", e, err, want)
+	for pow, baseline := range baselines {
+		e, _, err := Pick(pow, Auto)
+		for _, want := range []string{"cpu-simd portable", "cpu-fast generic", baseline} {
+			if err != nil || e.Name()+" "+e.Backend() != want {
+				t.Fatalf("%s: %v, %v, want %s", pow, e, err, want)
+			}
+			e, _, err = After(pow, e)
 		}
-		e, _, err = After(e)
-	}
-	if err == nil || !strings.Contains(err.Error(), "no slower engine") {
-		t.Errorf("after the last there is %v, %v", e, err)
+		if err == nil || !strings.Contains(err.Error(), "no slower engine") {
+			t.Errorf("%s: after the last there is %v, %v", pow, e, err)
+		}
 	}
 }
