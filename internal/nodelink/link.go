@@ -179,9 +179,9 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 // begin has the miner search a peer's job in place of whatever it searches now. Nodes
 // that come after that one are let go.
 func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error {
-	replaced := r.search.name
+	before, replaced := r.source, r.search.name
 	r.stop()
-	if r.source != p {
+	if before != p {
 		r.log.Info("working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
 	}
 	p.job, r.source = &job, p

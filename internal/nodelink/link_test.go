@@ -351,6 +351,9 @@ func TestJobs(t *testing.T) {
 		r.runs("3#7")
 		c.job("4", 3, never)
 		r.runs("4#8")
+		if n := strings.Count(r.log.String(), "working for the node"); n != 1 {
+			t.Errorf("the log says %d times which node is worked for", n)
+		}
 		if s := r.link.Status(); s.Connections != 1 || s.Failures != 0 || s.Jobs != 6 || s.Results != 2 {
 			t.Errorf("status %+v", s)
 		}
