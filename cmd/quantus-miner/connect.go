@@ -26,7 +26,7 @@ type connectCmd struct {
 	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
 	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
-	PoW               all.PoW    `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, or sha3-rsa, which no network has whose nodes are connected to."`
+	PoW               all.PoW    `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
 	dutyFlags
 }
 

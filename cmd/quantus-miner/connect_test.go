@@ -129,6 +129,49 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// TestConnectCommand runs the command line: until the node has its blocks, and with a
+// token that is not the node's.
+func TestConnectCommand(t *testing.T) {
+	node, identity, c := playNode(t)
+	node.Blocks = 3
+	args := []string{
+		"connect", "--node", node.Address(), "--tls-cert-sha256-file", c.TLSCertSHA256File[0],
+		"--workers", "1", "--metrics-port", "0", "--log-format", "json",
+	}
+	var out, log bytes.Buffer
+	ctx, stop := context.WithCancel(t.Context())
+	var g sync.WaitGroup
+	g.Go(func() {
+		if code := run(ctx, append(args, "--auth-token-file", c.AuthTokenFile[0]), streams{out: &out, err: &log}); code != exitOK {
+			t.Errorf("exit code %d:\n%s", code, &log)
+		}
+	})
+	if err := node.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stop()
+	g.Wait()
+	for _, line := range []string{`"msg":"mining for nodes","nodes":["` + node.Address() + `"]`, `"msg":"result sent"`, `"msg":"shut down"`} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("the log lacks %s:\n%s", line, &log)
+		}
+	}
+
+	if err := node.SwitchOn(); err != nil {
+		t.Fatal(err)
+	}
+	code := run(t.Context(), append(args, "--auth-token", "a wrong token"), streams{out: &out, err: &log})
+	if told := log.String(); code != exitNo || !strings.Contains(told, "the node refuses the token\ngive the token in this node's own file") {
+		t.Errorf("exit code %d:\n%s", code, told)
+	}
+	if told := log.String() + out.String(); strings.Contains(told, identity.Token) || strings.Contains(told, "a wrong token") {
+		t.Error("a token is told")
+	}
+	if out.Len() > 0 {
+		t.Errorf("standard output has %s", &out)
+	}
+}
+
 // TestConnectReports looks at what each report of the hash rate says of the node.
 func TestConnectReports(t *testing.T) {
 	_, _, c := playNode(t)
