@@ -706,1277 +706,1289 @@ step:
 
 external:
 	VMOVDQU      (DI), Y1
+	VMOVDQU      128(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ (SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 8(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    (DI), Y3
+	VMOVSHDUP    128(DI), Y9
+	VPMULUDQ     (DI), Y1, Y4
+	VPMULUDQ     128(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     (DI), Y2, Y6
+	VPMULUDQ     128(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ (SI), Y7
+	VPBROADCASTQ 16(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 8(SI), Y7
+	VPBROADCASTQ 24(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, (DI)
-	VMOVDQU      128(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 16(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 24(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 128(DI)
+	VMOVDQU      Y2, 128(DI)
 	VMOVDQU      256(DI), Y1
+	VMOVDQU      384(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 32(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 40(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    256(DI), Y3
+	VMOVSHDUP    384(DI), Y9
+	VPMULUDQ     256(DI), Y1, Y4
+	VPMULUDQ     384(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     256(DI), Y2, Y6
+	VPMULUDQ     384(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ 32(SI), Y7
+	VPBROADCASTQ 48(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 40(SI), Y7
+	VPBROADCASTQ 56(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, 256(DI)
-	VMOVDQU      384(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 48(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 56(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 384(DI)
+	VMOVDQU      Y2, 384(DI)
 	VMOVDQU      512(DI), Y1
+	VMOVDQU      640(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 64(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 72(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    512(DI), Y3
+	VMOVSHDUP    640(DI), Y9
+	VPMULUDQ     512(DI), Y1, Y4
+	VPMULUDQ     640(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     512(DI), Y2, Y6
+	VPMULUDQ     640(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ 64(SI), Y7
+	VPBROADCASTQ 80(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 72(SI), Y7
+	VPBROADCASTQ 88(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, 512(DI)
-	VMOVDQU      640(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 80(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 88(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 640(DI)
+	VMOVDQU      Y2, 640(DI)
 	VMOVDQU      768(DI), Y1
+	VMOVDQU      896(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 96(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 104(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    768(DI), Y3
+	VMOVSHDUP    896(DI), Y9
+	VPMULUDQ     768(DI), Y1, Y4
+	VPMULUDQ     896(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     768(DI), Y2, Y6
+	VPMULUDQ     896(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ 96(SI), Y7
+	VPBROADCASTQ 112(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 104(SI), Y7
+	VPBROADCASTQ 120(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, 768(DI)
-	VMOVDQU      896(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 112(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 120(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 896(DI)
+	VMOVDQU      Y2, 896(DI)
 	VMOVDQU      1024(DI), Y1
+	VMOVDQU      1152(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 128(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 136(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    1024(DI), Y3
+	VMOVSHDUP    1152(DI), Y9
+	VPMULUDQ     1024(DI), Y1, Y4
+	VPMULUDQ     1152(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     1024(DI), Y2, Y6
+	VPMULUDQ     1152(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ 128(SI), Y7
+	VPBROADCASTQ 144(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 136(SI), Y7
+	VPBROADCASTQ 152(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, 1024(DI)
-	VMOVDQU      1152(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 144(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 152(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1152(DI)
+	VMOVDQU      Y2, 1152(DI)
 	VMOVDQU      1280(DI), Y1
+	VMOVDQU      1408(DI), Y4
 	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	VPSRLQ       $0x1f, Y1, Y5
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 160(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 168(SI), Y6
-	VPADDQ       Y6, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ       $0x20, Y2, Y3
 	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
+	VPSUBQ       Y3, Y1, Y3
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	VPSUBQ       Y4, Y6, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    1280(DI), Y3
+	VMOVSHDUP    1408(DI), Y9
+	VPMULUDQ     1280(DI), Y1, Y4
+	VPMULUDQ     1408(DI), Y7, Y10
+	VPMULUDQ     Y3, Y1, Y5
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     1280(DI), Y2, Y6
+	VPMULUDQ     1408(DI), Y8, Y13
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	VPADDQ       Y11, Y6, Y6
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y10
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	VPSUBQ       Y4, Y6, Y4
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	VPSRLQ       $0x21, Y4, Y7
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	VPSRLQ       $0x1f, Y7, Y10
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y1, Y4, Y1
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ       $0x20, Y2, Y4
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	VPSUBQ       Y7, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y1, Y4, Y1
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	VPCMPGTD     Y6, Y4, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y9, Y7, Y11
+	VPBROADCASTQ 160(SI), Y7
+	VPBROADCASTQ 176(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 168(SI), Y7
+	VPBROADCASTQ 184(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y11, Y5
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y2
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	VPCMPGTD     Y3, Y4, Y3
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y2, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y1, 1280(DI)
-	VMOVDQU      1408(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y4, Y1, Y1
-	VPBROADCASTQ 176(SI), Y6
-	VPADDQ       Y6, Y5, Y5
-	VPBROADCASTQ 184(SI), Y6
-	VPADDQ       Y6, Y1, Y1
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y1, Y1
-	VPMULUDQ     Y3, Y2, Y3
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y3, Y2
-	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y3, Y2
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1408(DI)
+	VMOVDQU      Y2, 1408(DI)
 	VPAND        (DI), Y0, Y1
 	VPAND        128(DI), Y0, Y2
 	VPAND        256(DI), Y0, Y3
@@ -2636,48 +2648,21 @@ inside:
 	VMOVDQU      (DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y2, Y1, Y4
-	VPSRLQ       $0x21, Y3, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     Y2, Y2, Y5
-	VPSRLQ       $0x1f, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     Y2, Y1, Y1
+	VPSRLQ       $0x21, Y3, Y4
+	VPADDQ       Y4, Y1, Y1
+	VPMULUDQ     Y2, Y2, Y2
+	VPSRLQ       $0x1f, Y1, Y4
+	VPADDQ       Y4, Y2, Y2
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y4
-	VPSUBQ       Y4, Y3, Y4
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y4, Y3
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y1, Y3, Y5
-	VPMULUDQ     Y2, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y7, Y6, Y6
-	VPMULUDQ     Y1, Y4, Y1
-	VPAND        Y0, Y6, Y7
-	VPADDQ       Y7, Y1, Y1
-	VPMULUDQ     Y2, Y4, Y2
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y2, Y2
-	VPSRLQ       $0x20, Y1, Y6
-	VPADDQ       Y6, Y2, Y2
-	VMOVSLDUP    Y1, Y1
-	VPBLENDD     $0xaa, Y1, Y5, Y1
+	VPSLLQ       $0x21, Y1, Y1
+	VPADDQ       Y1, Y3, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x20, Y2, Y5
-	VPSUBQ       Y5, Y1, Y5
-	VPCMPGTD     Y1, Y5, Y1
+	VPSRLQ       $0x20, Y2, Y3
+	VPSUBQ       Y3, Y1, Y3
+	VPCMPGTD     Y1, Y3, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y5, Y1
+	VPSUBQ       Y1, Y3, Y1
 	VPMULUDQ     Y0, Y2, Y2
 	VPADDQ       Y2, Y1, Y2
 	VPCMPGTD     Y2, Y1, Y1
@@ -2685,28 +2670,56 @@ inside:
 	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     Y3, Y3, Y5
-	VPMULUDQ     Y4, Y3, Y3
-	VPSRLQ       $0x21, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPMULUDQ     Y4, Y4, Y4
-	VPSRLQ       $0x1f, Y3, Y6
-	VPADDQ       Y6, Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y5, Y5
-	VPSLLQ       $0x21, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPSUBQ       Y5, Y3, Y5
-	VPCMPGTD     Y3, Y5, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y3, Y5, Y3
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y3, Y3
+	VMOVSHDUP    (DI), Y3
+	VPMULUDQ     (DI), Y1, Y4
+	VPMULUDQ     Y3, Y1, Y5
+	VPSRLQ       $0x20, Y4, Y6
+	VPADDQ       Y6, Y5, Y5
+	VPMULUDQ     (DI), Y2, Y6
+	VPAND        Y0, Y5, Y7
+	VPADDQ       Y7, Y6, Y6
+	VPMULUDQ     Y3, Y2, Y3
+	VPSRLQ       $0x20, Y5, Y5
+	VPADDQ       Y5, Y3, Y3
+	VPSRLQ       $0x20, Y6, Y5
+	VPADDQ       Y5, Y3, Y3
+	VMOVSLDUP    Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y3, Y5
+	VPSUBQ       Y5, Y4, Y5
+	VPCMPGTD     Y4, Y5, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y4, Y5, Y4
+	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
+	VPCMPGTD     Y3, Y4, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y2, Y1, Y1
+	VPSRLQ       $0x21, Y4, Y5
+	VPADDQ       Y5, Y1, Y1
+	VPMULUDQ     Y2, Y2, Y2
+	VPSRLQ       $0x1f, Y1, Y5
+	VPADDQ       Y5, Y2, Y2
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPSLLQ       $0x21, Y1, Y1
+	VPADDQ       Y1, Y4, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPSRLQ       $0x20, Y2, Y4
+	VPSUBQ       Y4, Y1, Y4
+	VPCMPGTD     Y1, Y4, Y1
+	VPSRLQ       $0x20, Y1, Y1
+	VPSUBQ       Y1, Y4, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y2, Y1, Y2
+	VPCMPGTD     Y2, Y1, Y1
+	VPSRLQ       $0x20, Y1, Y1
+	VPADDQ       Y1, Y2, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VMOVSHDUP    Y1, Y2
 	VMOVSHDUP    Y3, Y4
 	VPMULUDQ     Y3, Y1, Y5
 	VPMULUDQ     Y4, Y1, Y1
@@ -2856,7 +2869,7 @@ internal:
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
 	VPSRLQ       $0x20, Y5, Y2
-	VPMULUDQ     Y7, Y4, Y8
+	VPMULUDQ     Y7, Y4, Y4
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y5, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
@@ -2865,7 +2878,7 @@ internal:
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	VPADDQ       Y5, Y8, Y5
+	VPADDQ       Y5, Y4, Y4
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
@@ -2874,426 +2887,427 @@ internal:
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
 	VPADDQ       Y2, Y1, Y1
+	VPSRLQ       $0x1f, Y4, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPSRLQ       $0x1f, Y5, Y9
 	VMOVDQU      Y1, 128(DI)
-	VPSRLQ       $0x20, Y1, Y2
-	VMOVDQU      256(DI), Y8
-	VPADDQ       Y9, Y3, Y10
-	VMOVSHDUP    Y8, Y3
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y8, Y9
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y8, Y8
-	VPADDQ       64(DI), Y9, Y9
+	VPSRLQ       $0x20, Y1, Y5
+	VMOVDQU      256(DI), Y7
+	VPADDQ       Y2, Y3, Y8
+	VMOVSHDUP    Y7, Y2
+	VPMULUDQ     avx2Diagonal<>+128(SB), Y7, Y3
+	VPMULUDQ     avx2Diagonal<>+160(SB), Y7, Y7
+	VPADDQ       64(DI), Y3, Y3
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPADDQ       192(DI), Y8, Y8
-	VPSRLQ       $0x20, Y9, Y11
-	VPADDQ       Y11, Y8, Y8
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y3, Y11
-	VPSLLQ       $0x21, Y5, Y12
-	VPAND        Y0, Y8, Y5
-	VPADDQ       Y5, Y11, Y5
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y3, Y3
-	VPADDQ       Y12, Y6, Y6
-	VPSRLQ       $0x20, Y8, Y8
-	VPADDQ       Y8, Y3, Y3
-	VPSRLQ       $0x20, Y5, Y8
-	VPADDQ       Y8, Y3, Y3
+	VPADDQ       192(DI), Y7, Y7
+	VPSRLQ       $0x20, Y3, Y9
+	VPADDQ       Y9, Y7, Y7
+	VPSLLQ       $0x21, Y4, Y10
+	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
+	VPAND        Y0, Y7, Y9
+	VPADDQ       Y9, Y4, Y4
+	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
+	VPADDQ       Y10, Y6, Y6
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y7, Y2, Y2
+	VPSRLQ       $0x20, Y4, Y7
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	VMOVSLDUP    Y5, Y5
-	VPBLENDD     $0xaa, Y5, Y9, Y5
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y8
-	VPSRLQ       $0x20, Y10, Y9
-	VPSUBQ       Y8, Y5, Y8
-	VPCMPGTD     Y5, Y8, Y5
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y9, Y6, Y9
-	VPSUBQ       Y5, Y8, Y5
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPCMPGTD     Y3, Y5, Y5
-	VPCMPGTD     Y6, Y9, Y6
-	VPSRLQ       $0x20, Y5, Y5
-	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y7, Y2, Y2
+	VMOVSLDUP    Y4, Y4
+	VPBLENDD     $0xaa, Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPSRLQ       $0x20, Y6, Y5
-	VMOVDQU      Y3, 256(DI)
-	VPADDQ       Y3, Y1, Y1
+	VPSRLQ       $0x20, Y8, Y7
+	VPSRLQ       $0x20, Y2, Y4
+	VPSUBQ       Y4, Y3, Y4
+	VPCMPGTD     Y3, Y4, Y3
+	VPSRLQ       $0x20, Y3, Y3
+	VPSUBQ       Y7, Y6, Y7
+	VPSUBQ       Y3, Y4, Y3
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y2, Y3, Y2
+	VPCMPGTD     Y6, Y7, Y4
+	VPCMPGTD     Y2, Y3, Y3
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
-	VPSUBQ       Y5, Y9, Y8
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	VPSRLQ       $0x20, Y4, Y3
+	VMOVDQU      Y2, 256(DI)
+	VPADDQ       Y2, Y1, Y1
+	VPSRLQ       $0x20, Y2, Y2
+	VPADDQ       Y2, Y5, Y2
+	VPSUBQ       Y3, Y7, Y6
 	VMOVDQU      384(DI), Y3
-	VMOVSHDUP    Y3, Y5
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y6
+	VMOVSHDUP    Y3, Y4
+	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y5
+	VPMULUDQ     Y0, Y8, Y7
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
-	VPMULUDQ     Y0, Y10, Y9
-	VPADDQ       64(DI), Y6, Y6
+	VPADDQ       64(DI), Y5, Y5
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y6, Y10
-	VPADDQ       Y9, Y8, Y9
-	VPADDQ       Y10, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y5, Y10
-	VPAND        Y0, Y3, Y11
-	VPADDQ       Y11, Y10, Y10
-	VPCMPGTD     Y9, Y8, Y8
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y5, Y5
+	VPSRLQ       $0x20, Y5, Y8
+	VPADDQ       Y7, Y6, Y7
+	VPADDQ       Y8, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+192(SB), Y4, Y8
+	VPAND        Y0, Y3, Y9
+	VPCMPGTD     Y7, Y6, Y6
+	VPADDQ       Y9, Y8, Y8
+	VPMULUDQ     avx2Diagonal<>+224(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPSRLQ       $0x20, Y10, Y5
-	VPSRLQ       $0x20, Y8, Y8
-	VPADDQ       Y5, Y3, Y3
-	VMOVSLDUP    Y10, Y5
-	VPBLENDD     $0xaa, Y5, Y6, Y5
-	VPADDQ       Y8, Y9, Y6
+	VPADDQ       Y3, Y4, Y3
+	VPSRLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y8, Y4
+	VPADDQ       Y4, Y3, Y3
+	VMOVSLDUP    Y8, Y4
+	VPBLENDD     $0xaa, Y4, Y5, Y4
+	VPADDQ       Y6, Y7, Y5
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y3, Y6
+	VPSUBQ       Y6, Y4, Y6
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y8
-	VPSUBQ       Y8, Y5, Y8
-	VPCMPGTD     Y5, Y8, Y5
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y5, Y8, Y5
+	VPCMPGTD     Y4, Y6, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y4, Y6, Y4
 	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VMOVSHDUP    Y6, Y8
-	VPCMPGTD     Y3, Y5, Y5
-	VPSRLQ       $0x20, Y5, Y5
-	VPADDQ       Y5, Y3, Y3
-	VPMULUDQ     Y4, Y6, Y5
+	VMOVSHDUP    Y5, Y6
+	VPADDQ       Y3, Y4, Y3
+	VPCMPGTD     Y3, Y4, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VMOVSHDUP    (DI), Y7
+	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 384(DI)
 	VPADDQ       Y3, Y1, Y1
+	VPMULUDQ     (DI), Y5, Y4
 	VPSRLQ       $0x20, Y3, Y3
-	VPMULUDQ     Y7, Y6, Y9
 	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      512(DI), Y3
-	VMOVSHDUP    Y3, Y10
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y11
-	VPSRLQ       $0x20, Y5, Y12
+	VMOVSHDUP    Y3, Y8
+	VPMULUDQ     Y7, Y5, Y10
+	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y9
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
-	VPADDQ       64(DI), Y11, Y11
+	VPADDQ       64(DI), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y11
 	VPADDQ       192(DI), Y3, Y3
-	VPADDQ       Y12, Y9, Y12
-	VPSRLQ       $0x20, Y11, Y9
-	VPADDQ       Y9, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y10, Y9
-	VPAND        Y0, Y3, Y13
-	VPMULUDQ     Y4, Y8, Y4
-	VPADDQ       Y13, Y9, Y9
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y10, Y10
+	VPSRLQ       $0x20, Y9, Y12
+	VPADDQ       Y12, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+256(SB), Y8, Y12
+	VPADDQ       Y11, Y10, Y11
+	VPAND        Y0, Y3, Y10
+	VPADDQ       Y10, Y12, Y10
+	VPMULUDQ     avx2Diagonal<>+288(SB), Y8, Y8
+	VPMULUDQ     (DI), Y6, Y12
 	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y10, Y3
-	VPAND        Y0, Y12, Y13
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDQ       Y10, Y3, Y3
-	VMOVSLDUP    Y9, Y9
-	VPADDQ       Y13, Y4, Y4
-	VPBLENDD     $0xaa, Y9, Y11, Y9
+	VPADDQ       Y3, Y8, Y3
+	VPSRLQ       $0x20, Y10, Y8
+	VPADDQ       Y8, Y3, Y3
+	VPAND        Y0, Y11, Y8
+	VMOVSLDUP    Y10, Y10
+	VPBLENDD     $0xaa, Y10, Y9, Y9
 	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y3, Y10
+	VPADDQ       Y8, Y12, Y8
 	VPSUBQ       Y10, Y9, Y10
-	VPMULUDQ     Y7, Y8, Y7
 	VPCMPGTD     Y9, Y10, Y9
 	VPSRLQ       $0x20, Y9, Y9
+	VPMULUDQ     Y7, Y6, Y7
 	VPSUBQ       Y9, Y10, Y9
-	VPSRLQ       $0x20, Y12, Y10
 	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y9, Y3
 	VPCMPGTD     Y3, Y9, Y9
+	VPSRLQ       $0x20, Y11, Y10
 	VPSRLQ       $0x20, Y9, Y9
-	VPADDQ       Y10, Y7, Y7
 	VPADDQ       Y9, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 512(DI)
+	VPADDQ       Y10, Y7, Y7
 	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y9
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
+	VPSRLQ       $0x20, Y8, Y11
 	VMOVDQU      640(DI), Y3
-	VPADDQ       Y9, Y7, Y10
-	VMOVSHDUP    Y3, Y7
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y9
+	VMOVSHDUP    Y3, Y9
+	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y10
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
-	VPADDQ       64(DI), Y9, Y9
-	VMOVSLDUP    Y4, Y4
+	VPADDQ       Y11, Y7, Y7
+	VPADDQ       64(DI), Y10, Y10
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y9, Y11
+	VPSRLQ       $0x20, Y10, Y11
+	VMOVSLDUP    Y8, Y8
 	VPADDQ       Y11, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y7, Y11
-	VPBLENDD     $0xaa, Y4, Y5, Y5
-	VPAND        Y0, Y3, Y4
-	VPADDQ       Y4, Y11, Y4
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y7, Y7
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+320(SB), Y9, Y11
+	VPAND        Y0, Y3, Y12
+	VPADDQ       Y12, Y11, Y11
+	VPBLENDD     $0xaa, Y8, Y4, Y4
+	VPMULUDQ     avx2Diagonal<>+352(SB), Y9, Y8
 	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y7, Y3
-	VPSRLQ       $0x20, Y4, Y7
-	VPADDQ       Y7, Y3, Y3
-	VPSRLQ       $0x20, Y10, Y7
-	VMOVSLDUP    Y4, Y4
-	VPBLENDD     $0xaa, Y4, Y9, Y4
+	VPADDQ       Y3, Y8, Y3
+	VPSRLQ       $0x20, Y11, Y8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPSRLQ       $0x20, Y3, Y9
-	VPSUBQ       Y7, Y5, Y7
+	VPADDQ       Y8, Y3, Y3
+	VMOVSLDUP    Y11, Y8
+	VPBLENDD     $0xaa, Y8, Y10, Y8
+	VPSRLQ       $0x20, Y7, Y9
+	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
+	VPSRLQ       $0x20, Y3, Y10
+	VPSUBQ       Y10, Y8, Y10
+	VPCMPGTD     Y8, Y10, Y8
 	VPSUBQ       Y9, Y4, Y9
-	VPCMPGTD     Y4, Y9, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	VPCMPGTD     Y5, Y7, Y5
-	VPSUBQ       Y4, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y8
+	VPSUBQ       Y8, Y10, Y8
 	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
-	VPSRLQ       $0x20, Y5, Y5
+	VPCMPGTD     Y4, Y9, Y4
+	VPADDQ       Y3, Y8, Y3
+	VPCMPGTD     Y3, Y8, Y8
+	VPSRLQ       $0x20, Y8, Y8
+	VPADDQ       Y8, Y3, Y3
 	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 640(DI)
-	VPSUBQ       Y5, Y7, Y4
 	VPADDQ       Y3, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
+	VPSUBQ       Y4, Y9, Y4
 	VPADDQ       Y3, Y2, Y2
-	VPMULUDQ     Y0, Y10, Y9
 	VMOVDQU      768(DI), Y3
-	VMOVSHDUP    Y3, Y5
+	VMOVSHDUP    Y3, Y8
+	VPMULUDQ     Y0, Y7, Y9
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y7
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
-	VPADDQ       Y9, Y4, Y9
 	VPADDQ       64(DI), Y7, Y7
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y7, Y10
-	VPADDQ       Y10, Y3, Y3
-	VPCMPGTD     Y9, Y4, Y11
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y5, Y4
-	VPAND        Y0, Y3, Y10
-	VPADDQ       Y10, Y4, Y4
-	VPSRLQ       $0x20, Y11, Y10
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y5, Y5
+	VPADDQ       Y9, Y4, Y10
+	VPSRLQ       $0x20, Y7, Y9
+	VPADDQ       Y9, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y9
+	VPCMPGTD     Y10, Y4, Y11
+	VPAND        Y0, Y3, Y4
+	VPADDQ       Y4, Y9, Y4
+	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
 	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	VPSRLQ       $0x20, Y4, Y5
-	VPADDQ       Y10, Y9, Y9
-	VPADDQ       Y5, Y3, Y3
+	VPSRLQ       $0x20, Y11, Y9
+	VPADDQ       Y3, Y8, Y3
+	VPSRLQ       $0x20, Y4, Y8
+	VPADDQ       Y8, Y3, Y3
 	VMOVSLDUP    Y4, Y4
+	VPADDQ       Y9, Y10, Y8
 	VPBLENDD     $0xaa, Y4, Y7, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y9, Y5
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y7
+	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
 	VPSUBQ       Y7, Y4, Y7
 	VPCMPGTD     Y4, Y7, Y4
-	VMOVSHDUP    Y5, Y9
 	VPSRLQ       $0x20, Y4, Y4
 	VPSUBQ       Y4, Y7, Y4
+	VPMULUDQ     Y5, Y5, Y7
 	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
-	VPMULUDQ     Y6, Y6, Y7
 	VPCMPGTD     Y3, Y4, Y4
 	VPSRLQ       $0x20, Y4, Y4
+	VPMULUDQ     Y6, Y5, Y5
 	VPADDQ       Y4, Y3, Y3
-	VPMULUDQ     Y8, Y6, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 768(DI)
+	VPSRLQ       $0x21, Y7, Y4
 	VPADDQ       Y3, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x21, Y7, Y6
 	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      896(DI), Y3
-	VMOVSHDUP    Y3, Y10
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y11
-	VPADDQ       Y6, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
-	VPADDQ       64(DI), Y11, Y6
-	VPADDQ       192(DI), Y3, Y3
-	VPMULUDQ     Y8, Y8, Y11
-	VPSRLQ       $0x20, Y6, Y8
-	VPADDQ       Y8, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y10, Y8
-	VPAND        Y0, Y3, Y12
-	VPSRLQ       $0x1f, Y4, Y13
-	VPADDQ       Y12, Y8, Y8
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y10, Y10
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y10, Y3
-	VPADDQ       Y13, Y11, Y11
-	VPSRLQ       $0x20, Y8, Y10
-	VPADDQ       Y10, Y3, Y3
-	VMOVSLDUP    Y8, Y8
-	VPAND        avx2Numbers<>+64(SB), Y7, Y7
-	VPBLENDD     $0xaa, Y8, Y6, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	VPSRLQ       $0x20, Y3, Y8
-	VPSUBQ       Y8, Y6, Y8
-	VPSLLQ       $0x21, Y4, Y4
-	VPCMPGTD     Y6, Y8, Y6
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y6, Y8, Y6
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y4, Y7, Y4
-	VPADDQ       Y3, Y6, Y3
-	VPCMPGTD     Y3, Y6, Y6
-	VPSRLQ       $0x20, Y6, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPADDQ       Y6, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 896(DI)
-	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y11, Y6
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	VMOVDQU      1024(DI), Y3
-	VMOVSHDUP    Y3, Y7
-	VPSUBQ       Y6, Y4, Y8
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y6
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
-	VPADDQ       64(DI), Y6, Y6
-	VPCMPGTD     Y4, Y8, Y4
-	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y6, Y10
-	VPADDQ       Y10, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y7, Y10
-	VPSRLQ       $0x20, Y4, Y12
-	VPAND        Y0, Y3, Y4
-	VPADDQ       Y4, Y10, Y4
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y7, Y7
-	VPSUBQ       Y12, Y8, Y8
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y7, Y3
-	VPSRLQ       $0x20, Y4, Y7
-	VPADDQ       Y7, Y3, Y3
-	VPMULUDQ     Y0, Y11, Y7
-	VMOVSLDUP    Y4, Y4
-	VPBLENDD     $0xaa, Y4, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPSRLQ       $0x20, Y3, Y6
-	VPADDQ       Y7, Y8, Y7
-	VPSUBQ       Y6, Y4, Y6
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	VPCMPGTD     Y7, Y8, Y8
-	VPSUBQ       Y4, Y6, Y4
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
-	VPSRLQ       $0x20, Y8, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 1024(DI)
-	VPADDQ       Y6, Y7, Y4
-	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y7
-	VMOVDQU      1152(DI), Y3
+	VPADDQ       Y4, Y5, Y9
 	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
-	VMOVSHDUP    Y7, Y8
-	VPADDQ       64(DI), Y6, Y6
+	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y5
+	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
+	VPMULUDQ     Y6, Y6, Y6
+	VPADDQ       64(DI), Y5, Y5
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y5, Y10
 	VPADDQ       Y10, Y3, Y3
-	VPMULUDQ     Y7, Y5, Y12
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y4, Y10
+	VPSRLQ       $0x1f, Y9, Y12
+	VPMULUDQ     avx2Diagonal<>+448(SB), Y4, Y10
 	VPAND        Y0, Y3, Y11
 	VPADDQ       Y11, Y10, Y10
-	VPMULUDQ     Y8, Y5, Y5
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y4, Y4
+	VPMULUDQ     avx2Diagonal<>+480(SB), Y4, Y4
+	VPADDQ       Y12, Y6, Y6
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
 	VPSRLQ       $0x20, Y10, Y4
-	VPSRLQ       $0x20, Y12, Y11
+	VPAND        avx2Numbers<>+64(SB), Y7, Y7
 	VPADDQ       Y4, Y3, Y3
 	VMOVSLDUP    Y10, Y4
-	VPBLENDD     $0xaa, Y4, Y6, Y4
+	VPBLENDD     $0xaa, Y4, Y5, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPADDQ       Y11, Y5, Y6
+	VPSLLQ       $0x21, Y9, Y9
 	VPSRLQ       $0x20, Y3, Y5
 	VPSUBQ       Y5, Y4, Y5
 	VPCMPGTD     Y4, Y5, Y4
-	VPMULUDQ     Y7, Y9, Y7
+	VPADDQ       Y9, Y7, Y7
 	VPSRLQ       $0x20, Y4, Y4
 	VPSUBQ       Y4, Y5, Y4
 	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
-	VPAND        Y0, Y6, Y5
+	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
 	VPCMPGTD     Y3, Y4, Y4
 	VPSRLQ       $0x20, Y4, Y4
 	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPADDQ       Y5, Y7, Y4
-	VMOVDQU      Y3, 1152(DI)
+	VPSRLQ       $0x20, Y6, Y4
+	VMOVDQU      Y3, 896(DI)
 	VPADDQ       Y3, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
-	VPMULUDQ     Y8, Y9, Y5
+	VPSUBQ       Y4, Y5, Y4
 	VPADDQ       Y3, Y2, Y2
-	VMOVDQU      1280(DI), Y3
+	VMOVDQU      1024(DI), Y3
 	VMOVSHDUP    Y3, Y7
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y8
-	VPSRLQ       $0x20, Y6, Y6
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
-	VPADDQ       64(DI), Y8, Y8
+	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y9
+	VPCMPGTD     Y5, Y4, Y5
+	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
+	VPADDQ       64(DI), Y9, Y9
 	VPADDQ       192(DI), Y3, Y3
-	VPADDQ       Y6, Y5, Y6
-	VPSRLQ       $0x20, Y8, Y5
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y9, Y5
 	VPADDQ       Y5, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y7, Y5
-	VPAND        Y0, Y3, Y9
-	VPSRLQ       $0x20, Y4, Y10
-	VPADDQ       Y9, Y5, Y5
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y7, Y7
+	VPMULUDQ     avx2Diagonal<>+512(SB), Y7, Y5
+	VPAND        Y0, Y3, Y11
+	VPSUBQ       Y10, Y4, Y4
+	VPADDQ       Y11, Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+544(SB), Y7, Y7
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y7, Y3
-	VPADDQ       Y10, Y6, Y7
+	VPMULUDQ     Y0, Y6, Y7
 	VPSRLQ       $0x20, Y5, Y6
 	VPADDQ       Y6, Y3, Y3
 	VMOVSLDUP    Y5, Y5
-	VMOVSLDUP    Y4, Y4
-	VPBLENDD     $0xaa, Y5, Y8, Y5
+	VPADDQ       Y7, Y4, Y6
+	VPBLENDD     $0xaa, Y5, Y9, Y5
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y6
-	VPSUBQ       Y6, Y5, Y6
-	VPBLENDD     $0xaa, Y4, Y12, Y4
-	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y7
+	VPSUBQ       Y7, Y5, Y7
+	VPCMPGTD     Y6, Y4, Y4
+	VPCMPGTD     Y5, Y7, Y5
 	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y5, Y6, Y5
+	VPSUBQ       Y5, Y7, Y5
+	VPMULUDQ     Y0, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y5, Y3
+	VPCMPGTD     Y3, Y5, Y5
+	VPSRLQ       $0x20, Y5, Y5
+	VPADDQ       Y4, Y6, Y4
+	VPADDQ       Y5, Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1024(DI)
+	VPADDQ       Y3, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y2, Y2
+	VMOVDQU      1152(DI), Y3
+	VMOVSHDUP    Y4, Y7
+	VMOVSHDUP    Y3, Y5
+	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
+	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
+	VPADDQ       64(DI), Y6, Y6
+	VMOVSHDUP    Y8, Y9
+	VPADDQ       192(DI), Y3, Y3
+	VPSRLQ       $0x20, Y6, Y10
+	VPADDQ       Y10, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+576(SB), Y5, Y10
+	VPMULUDQ     Y8, Y4, Y12
+	VPAND        Y0, Y3, Y11
+	VPADDQ       Y11, Y10, Y10
+	VPMULUDQ     avx2Diagonal<>+608(SB), Y5, Y5
+	VPMULUDQ     Y9, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y5, Y3
+	VPSRLQ       $0x20, Y10, Y5
+	VPADDQ       Y5, Y3, Y3
+	VPSRLQ       $0x20, Y12, Y5
+	VMOVSLDUP    Y10, Y10
+	VPBLENDD     $0xaa, Y10, Y6, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	VPADDQ       Y5, Y4, Y5
+	VPSRLQ       $0x20, Y3, Y4
+	VPSUBQ       Y4, Y6, Y4
+	VPCMPGTD     Y6, Y4, Y6
+	VPSRLQ       $0x20, Y6, Y6
+	VPMULUDQ     Y8, Y7, Y8
+	VPSUBQ       Y6, Y4, Y4
+	VPMULUDQ     Y0, Y3, Y3
+	VPADDQ       Y3, Y4, Y3
+	VPCMPGTD     Y3, Y4, Y4
+	VPAND        Y0, Y5, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y4, Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPADDQ       Y6, Y8, Y4
+	VMOVDQU      Y3, 1152(DI)
+	VPADDQ       Y3, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y2, Y2
+	VPMULUDQ     Y9, Y7, Y8
+	VMOVDQU      1280(DI), Y3
+	VMOVSHDUP    Y3, Y6
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y7
+	VPSRLQ       $0x20, Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
+	VPADDQ       64(DI), Y7, Y7
+	VPADDQ       192(DI), Y3, Y3
+	VPSRLQ       $0x20, Y7, Y9
+	VPADDQ       Y5, Y8, Y5
+	VPADDQ       Y9, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
+	VPAND        Y0, Y3, Y9
+	VPADDQ       Y9, Y8, Y8
+	VPSRLQ       $0x20, Y4, Y9
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y6, Y3
+	VPADDQ       Y9, Y5, Y6
+	VPSRLQ       $0x20, Y8, Y5
+	VPADDQ       Y5, Y3, Y3
+	VMOVSLDUP    Y8, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y5
+	VMOVSLDUP    Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	VPSRLQ       $0x20, Y3, Y7
+	VPSUBQ       Y7, Y5, Y7
+	VPCMPGTD     Y5, Y7, Y5
+	VPBLENDD     $0xaa, Y4, Y12, Y4
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y5, Y7, Y5
 	VPMULUDQ     Y0, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VPADDQ       Y3, Y5, Y3
 	VPCMPGTD     Y3, Y5, Y5
 	VPSRLQ       $0x20, Y5, Y5
-	VPSRLQ       $0x20, Y7, Y6
 	VPADDQ       Y5, Y3, Y3
+	VPSRLQ       $0x20, Y6, Y5
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 1280(DI)
 	VPADDQ       Y3, Y1, Y1
-	VPSUBQ       Y6, Y4, Y5
+	VPSUBQ       Y5, Y4, Y5
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      1408(DI), Y3
-	VMOVSHDUP    Y3, Y6
+	VMOVSHDUP    Y3, Y7
 	VPCMPGTD     Y4, Y5, Y8
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y4
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
 	VPADDQ       64(DI), Y4, Y4
-	VPSRLQ       $0x20, Y8, Y8
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y4, Y9
-	VPADDQ       Y9, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y6, Y9
-	VPSUBQ       Y8, Y5, Y8
+	VPSRLQ       $0x20, Y8, Y9
+	VPSRLQ       $0x20, Y4, Y8
+	VPADDQ       Y8, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+704(SB), Y7, Y8
+	VPSUBQ       Y9, Y5, Y9
 	VPAND        Y0, Y3, Y5
-	VPADDQ       Y5, Y9, Y5
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y6, Y6
+	VPADDQ       Y5, Y8, Y5
+	VPMULUDQ     avx2Diagonal<>+736(SB), Y7, Y7
 	VPSRLQ       $0x20, Y3, Y3
-	VPMULUDQ     Y0, Y7, Y7
-	VPADDQ       Y3, Y6, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	VPADDQ       Y6, Y3, Y3
-	VPADDQ       Y7, Y8, Y6
+	VPMULUDQ     Y0, Y6, Y6
+	VPADDQ       Y3, Y7, Y3
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y7, Y3, Y3
+	VPADDQ       Y6, Y9, Y6
 	VMOVSLDUP    Y5, Y5
 	VPBLENDD     $0xaa, Y5, Y4, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y5
-	VPCMPGTD     Y6, Y8, Y7
+	VPCMPGTD     Y6, Y9, Y7
 	VPSUBQ       Y5, Y4, Y5
 	VPCMPGTD     Y4, Y5, Y4
 	VPSRLQ       $0x20, Y4, Y4

@@ -94,19 +94,26 @@ func (k *avx2) absorb() {
 }
 
 // halves is a number of two halves in memory, for multiply.
-func (k *avx2) halves(m operand.Mem) func(half int) operand.Op {
+func (one *avx2) halves(m operand.Mem) func(half int) operand.Op {
 	return func(half int) operand.Op {
 		m := m
 		m.Disp += 8 * half
-		return k.broadcast(m)
+		return one.broadcast(m)
 	}
+}
+
+// externalBox is the S-box of element i, in place, with the next constant.
+func (k *avx2) externalBox(i int) *stream {
+	one := *k
+	one.stream = &stream{}
+	one.store(one.sbox(k.element(i), one.halves(operand.Mem{Base: external, Disp: 16 * i})), k.element(i))
+	return one.stream
 }
 
 // externalRound is a round: the S-boxes, with the next constants, and the layer.
 func (k *avx2) externalRound() {
-	for i := range width {
-		y := k.sbox(k.load(k.element(i)), k.halves(operand.Mem{Base: external, Disp: 16 * i}))
-		k.store(y, k.element(i))
+	for i := 0; i < width; i += 2 {
+		k.stream = then(k.stream, weave(k.externalBox(i), k.externalBox(i+1)))
 	}
 	k.externalLayer()
 }
@@ -165,7 +172,7 @@ func (k *avx2) internalRounds() {
 	box := func() *stream {
 		one := *k
 		one.stream = &stream{}
-		one.store(one.sbox(one.load(one.element(0)), nil), one.element(0))
+		one.store(one.sbox(k.element(0), nil), k.element(0))
 		return one.stream
 	}
 	// join ends a round, with the sums, modulo 2^64, of all elements but the first and

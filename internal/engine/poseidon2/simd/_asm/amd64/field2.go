@@ -154,13 +154,12 @@ func (k code2) square(x factor2) operand.Op {
 	return k.reduce(lo, v)
 }
 
-// sbox returns x^7 + start.
-func (k code2) sbox(x operand.Op, start func(half int) operand.Op) operand.Op {
-	fx := k.factor(x)
-	f2 := k.factor(k.square(fx))
-	f3 := k.factor(k.multiply(f2, fx, nil))
+// sbox returns x^7 + start. As x is in memory it takes no register for long.
+func (k code2) sbox(x operand.Mem, start func(half int) operand.Op) operand.Op {
+	f2 := k.factor(k.square(k.factor(k.load(x))))
+	x3 := k.multiply(f2, k.factor(x), nil)
 	f4 := k.factor(k.square(f2))
-	return k.multiply(f3, f4, start)
+	return k.multiply(f4, k.factor(x3), start)
 }
 
 // joined returns low + 2^32·high, where both are below 2^38.
