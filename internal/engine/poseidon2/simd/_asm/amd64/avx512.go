@@ -247,16 +247,34 @@ func (k *avx512) absorb() {
 	}
 }
 
-// total is the sum of all elements, as what the internal rounds add to each: with
-// bit 52 of x0 set, which keeps what is subtracted in scale from making it negative,
-// and one less in x1 for it.
-var total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
+// What goes round in the internal rounds, beside element 0.
+var (
+	// total is the sum of all elements, as what is added to each: with bit 52 of x0 set,
+	// which keeps what is subtracted in scale from making it negative, and one less in
+	// x1 for it.
+	total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
+	// scaled are the products d·x of the other elements, which lie in the state.
+	scaled = element{vector{lo: -1 << 22, hi: 1 << 54}, vector{lo: 0, hi: 1 << 55}}
+)
 
-// internalRounds generates the rounds inside: the first S-box of element 0, and a
-// loop. An iteration is the next S-box, a long chain, and beside it what the round
-// before has left to do: the other elements, each the total + d·x, and their sum.
+// internalRounds generates the rounds inside, a loop.
+//
+// An element is the total + d·x of the round before. The products do not wait for
+// the total, which waits for the S-box of element 0, a long chain, and for the sum of
+// the others. So an iteration, from a total on, is
+//
+//	beside each other: the S-box; the other elements and their sum, then their products
+//	when both are there: the next total and element 0
+//
+// and the products that are not done by then fill the time until the next S-box is
+// under way.
 func (k *avx512) internalRounds() {
 	mask := k.copied(k.numbers[1<<52-1])
+	part := func() *avx512 {
+		one := *k
+		one.stream = &stream{}
+		return &one
+	}
 
 	// What goes round in registers.
 	carried := func(bounds element) element {
@@ -264,79 +282,90 @@ func (k *avx512) internalRounds() {
 		return bounds
 	}
 	x, all := carried(limits), carried(total)
-	carry := func(v, to vector) { k.add(x86.VMOVDQA64(v.within(to).at, to.at)) }
 
 	// box is the S-box, and d·y for the next element 0, with its round constant.
 	box := func(x element) (s *stream, full, product element) {
-		one := *k
-		one.stream = &stream{}
+		one := part()
 		y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
 		product = one.scale(constant(operand.Mem{Base: internal}), y, k.factors(0))
 		return one.stream, full, product
 	}
-	// join ends a round.
-	join := func(rest, y, product element) {
+	// scale leaves an element's product in the state.
+	scale := func(k *avx512, i int) {
+		z := k.scale(element{k.zero(), k.zero()}, k.other(i, limits), k.factors(i))
+		k.put(i, element{z.x0.within(scaled.x0), z.x1.within(scaled.x1)})
+	}
+	// join is the next total and the next element 0.
+	join := func(rest, y, product element) *stream {
+		k := part()
 		x0 := k.plus(rest.x0, y.x0)
 		x1 := k.plus(k.plus(k.plus(rest.x1, y.x1), k.numbers[-1]), k.right(52, x0))
 		k.add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, mask.at, x0.at)) // x0 and mask, or 2^52
 		x0.lo, x0.hi = total.x0.lo, total.x0.hi
 		next, _ := k.normal(k.kept, element{k.plus(product.x0, x0), k.plus(product.x1, x1)})
+		carry := func(v, to vector) { k.add(x86.VMOVDQA64(v.within(to).at, to.at)) }
 		carry(x0, all.x0)
 		carry(x1, all.x1)
 		carry(next.x0, x.x0)
 		carry(next.x1, x.x1)
 		k.add(x86.ADDQ(operand.U8(16), internal))
+		return k.stream
 	}
 
-	first := k.state(0, limits)
-	s, y, product := box(element{k.load(first.x0), k.load(first.x1)})
-	k.instructions = append(k.instructions, s.instructions...)
+	s, y, product := box(k.other(0, limits))
+	others := part()
 	var rest element
 	for i := 1; i < width; i++ {
-		other := k.state(i, limits)
-		x0 := k.and(k.load(other.x0), mask)
+		x := others.other(i, limits)
+		x.x0 = others.and(x.x0, mask)
 		if i == 1 {
-			rest = element{x0, k.load(other.x1)}
-			continue
+			rest = x
+		} else {
+			rest = element{others.plus(rest.x0, x.x0), others.plus(rest.x1, x.x1)}
 		}
-		rest = element{k.plus(rest.x0, x0), k.plus(rest.x1, other.x1)}
+		scale(others, i)
 	}
-	join(rest, y, product)
+	k.stream = then(k.stream, weave(others.stream, s), join(rest, y, product))
 	k.add(x86.MOVL(operand.U32(poseidon2.InternalRounds-1), scratch.As32()))
 	k.flush()
 
 	k.c.Label("internal")
 	s, y, product = box(x)
-	others := *k
-	others.stream = &stream{}
+	others = part()
 	for i := 1; i < width; i++ {
-		z := others.scale(all, others.other(i), k.factors(i))
-		normal, full := others.normal(k.kept, z)
+		z := k.state(i, scaled)
+		normal, full := others.normal(k.kept, element{others.plus(all.x0, z.x0), others.plus(all.x1, z.x1)})
 		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 		if i == 1 {
 			rest = full
-			continue
+		} else {
+			rest = element{others.plus(rest.x0, full.x0), others.plus(rest.x1, full.x1)}
 		}
-		rest = element{others.plus(rest.x0, full.x0), others.plus(rest.x1, full.x1)}
 	}
-	k.stream = weave(others.stream, s)
-	join(rest, y, product)
+	products := part()
+	for i := 1; i < width; i++ {
+		scale(products, i)
+	}
+	ahead, abreast := others.stream.cut(30)
+	along, behind := products.stream.cut(70)
+	first, second := then(ahead, weave(abreast, along), behind).cut(80)
+	k.stream = then(weave(first, s), weave(second, join(rest, y, product)))
 	k.flush()
 	k.c.Instruction(must(x86.DECL(scratch.As32())))
 	k.c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
 
 	k.put(0, x)
 	for i := 1; i < width; i++ {
-		z := k.scale(all, k.other(i), k.factors(i))
-		last := constant(plusBytes(k.last, 16*i))
+		z, last := k.state(i, scaled), constant(plusBytes(k.last, 16*i))
+		z = element{k.plus(all.x0, z.x0), k.plus(all.x1, z.x1)}
 		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
 }
 
 // other is an element of the state in registers.
-func (k *avx512) other(i int) element {
-	x := k.state(i, limits)
+func (k *avx512) other(i int, bounds element) element {
+	x := k.state(i, bounds)
 	return element{k.load(x.x0), k.load(x.x1)}
 }
 

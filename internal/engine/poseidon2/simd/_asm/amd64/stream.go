@@ -50,3 +50,9 @@ func then(streams ...*stream) *stream {
 	}
 	return all
 }
+
+// cut returns the first instructions, so many percent, and the others.
+func (s *stream) cut(percent int) (first, second *stream) {
+	n := len(s.instructions) * percent / 100
+	return &stream{s.instructions[:n]}, &stream{s.instructions[n:]}
+}
