@@ -4,391 +4,651 @@
 
 #include "textflag.h"
 
-DATA avx2External<>+0(SB)/8, $0x00000000f252cbab
-DATA avx2External<>+8(SB)/8, $0x000000003b6c0020
-DATA avx2External<>+16(SB)/8, $0x00000000fe008e71
-DATA avx2External<>+24(SB)/8, $0x00000000366afdc7
-DATA avx2External<>+32(SB)/8, $0x0000000088e98c4c
-DATA avx2External<>+40(SB)/8, $0x00000000f519e8e2
-DATA avx2External<>+48(SB)/8, $0x00000000328c06fa
-DATA avx2External<>+56(SB)/8, $0x0000000077c5992e
-DATA avx2External<>+64(SB)/8, $0x00000000e7155ac8
-DATA avx2External<>+72(SB)/8, $0x000000001ca358a3
-DATA avx2External<>+80(SB)/8, $0x000000002e5edc9c
-DATA avx2External<>+88(SB)/8, $0x00000000deac9d46
-DATA avx2External<>+96(SB)/8, $0x00000000ffcfcc1b
-DATA avx2External<>+104(SB)/8, $0x0000000008615ea0
-DATA avx2External<>+112(SB)/8, $0x000000005ccac66a
-DATA avx2External<>+120(SB)/8, $0x000000001b233867
-DATA avx2External<>+128(SB)/8, $0x00000000f9567669
-DATA avx2External<>+136(SB)/8, $0x00000000a1e68f6b
-DATA avx2External<>+144(SB)/8, $0x0000000079350429
-DATA avx2External<>+152(SB)/8, $0x0000000055dd09e1
-DATA avx2External<>+160(SB)/8, $0x0000000091f9c25e
-DATA avx2External<>+168(SB)/8, $0x00000000b5836df4
-DATA avx2External<>+176(SB)/8, $0x000000009c15a7be
-DATA avx2External<>+184(SB)/8, $0x00000000abf836e8
-DATA avx2External<>+192(SB)/8, $0x00000000ad0896f9
-DATA avx2External<>+200(SB)/8, $0x00000000d9cb9652
-DATA avx2External<>+208(SB)/8, $0x00000000fe06683a
-DATA avx2External<>+216(SB)/8, $0x00000000e03aea4b
-DATA avx2External<>+224(SB)/8, $0x00000000fa155d54
-DATA avx2External<>+232(SB)/8, $0x00000000bfbca2d6
-DATA avx2External<>+240(SB)/8, $0x000000007d3e7c9f
-DATA avx2External<>+248(SB)/8, $0x0000000070419e80
-DATA avx2External<>+256(SB)/8, $0x0000000052fbdcc6
-DATA avx2External<>+264(SB)/8, $0x0000000015670e2e
-DATA avx2External<>+272(SB)/8, $0x0000000054b2b9f1
-DATA avx2External<>+280(SB)/8, $0x000000001b11410b
-DATA avx2External<>+288(SB)/8, $0x00000000a5ea40bb
-DATA avx2External<>+296(SB)/8, $0x00000000cb7d71f3
-DATA avx2External<>+304(SB)/8, $0x000000006000518b
-DATA avx2External<>+312(SB)/8, $0x00000000385b16e6
-DATA avx2External<>+320(SB)/8, $0x000000007130f3b1
-DATA avx2External<>+328(SB)/8, $0x00000000076fe013
-DATA avx2External<>+336(SB)/8, $0x000000004472375e
-DATA avx2External<>+344(SB)/8, $0x00000000f042a5b0
-DATA avx2External<>+352(SB)/8, $0x000000009a16b308
-DATA avx2External<>+360(SB)/8, $0x00000000094e7352
-DATA avx2External<>+368(SB)/8, $0x000000006b4ea842
-DATA avx2External<>+376(SB)/8, $0x000000000bff223b
-DATA avx2External<>+384(SB)/8, $0x00000000ac2e8ad8
-DATA avx2External<>+392(SB)/8, $0x00000000f4f8023b
-DATA avx2External<>+400(SB)/8, $0x000000008c3e11d6
-DATA avx2External<>+408(SB)/8, $0x00000000f3bef555
-DATA avx2External<>+416(SB)/8, $0x00000000a6006470
-DATA avx2External<>+424(SB)/8, $0x00000000586d5d08
-DATA avx2External<>+432(SB)/8, $0x000000003c723db2
-DATA avx2External<>+440(SB)/8, $0x0000000076d6acf5
-DATA avx2External<>+448(SB)/8, $0x00000000741b23ab
-DATA avx2External<>+456(SB)/8, $0x0000000059159ee9
-DATA avx2External<>+464(SB)/8, $0x00000000c3475abf
-DATA avx2External<>+472(SB)/8, $0x00000000a47bff31
-DATA avx2External<>+480(SB)/8, $0x00000000583e5d92
-DATA avx2External<>+488(SB)/8, $0x00000000351ba3bc
-DATA avx2External<>+496(SB)/8, $0x00000000bf9fc996
-DATA avx2External<>+504(SB)/8, $0x00000000dcfd6cc6
-DATA avx2External<>+512(SB)/8, $0x000000004aaa4467
-DATA avx2External<>+520(SB)/8, $0x0000000047e13c69
-DATA avx2External<>+528(SB)/8, $0x000000005282d685
-DATA avx2External<>+536(SB)/8, $0x0000000058272e27
-DATA avx2External<>+544(SB)/8, $0x00000000cad90821
-DATA avx2External<>+552(SB)/8, $0x00000000f370b9bf
-DATA avx2External<>+560(SB)/8, $0x00000000002eb6a8
-DATA avx2External<>+568(SB)/8, $0x00000000b81b4566
-DATA avx2External<>+576(SB)/8, $0x0000000037848e5e
-DATA avx2External<>+584(SB)/8, $0x0000000008eac9b2
-DATA avx2External<>+592(SB)/8, $0x00000000140ca2f1
-DATA avx2External<>+600(SB)/8, $0x000000005a1a26ca
-DATA avx2External<>+608(SB)/8, $0x0000000098ac8783
-DATA avx2External<>+616(SB)/8, $0x000000009885aaa9
-DATA avx2External<>+624(SB)/8, $0x00000000d65c953a
-DATA avx2External<>+632(SB)/8, $0x00000000794fe8b9
-DATA avx2External<>+640(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+648(SB)/8, $0x00000000fd071218
-DATA avx2External<>+656(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+664(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+672(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+680(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+688(SB)/8, $0x000000000de12398
-DATA avx2External<>+696(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+704(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+712(SB)/8, $0x00000000fd071218
-DATA avx2External<>+720(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+728(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+736(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+744(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+752(SB)/8, $0x000000000de12398
-DATA avx2External<>+760(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+768(SB)/8, $0x00000000e9d0f302
-DATA avx2External<>+776(SB)/8, $0x000000001e9114c6
-DATA avx2External<>+784(SB)/8, $0x00000000e3d32c63
-DATA avx2External<>+792(SB)/8, $0x000000003c753565
-DATA avx2External<>+800(SB)/8, $0x00000000c43a0661
-DATA avx2External<>+808(SB)/8, $0x0000000010c7da6c
-DATA avx2External<>+816(SB)/8, $0x00000000a3a08a47
-DATA avx2External<>+824(SB)/8, $0x00000000c25dc6c0
-DATA avx2External<>+832(SB)/8, $0x00000000d1953083
-DATA avx2External<>+840(SB)/8, $0x000000001692bfd5
-DATA avx2External<>+848(SB)/8, $0x000000004ddfde09
-DATA avx2External<>+856(SB)/8, $0x000000003d65954e
-DATA avx2External<>+864(SB)/8, $0x000000006dca7c85
-DATA avx2External<>+872(SB)/8, $0x00000000da7955db
-DATA avx2External<>+880(SB)/8, $0x000000006432a6b7
-DATA avx2External<>+888(SB)/8, $0x0000000099118809
-DATA avx2External<>+896(SB)/8, $0x00000000c4dd07be
-DATA avx2External<>+904(SB)/8, $0x00000000f3710509
-DATA avx2External<>+912(SB)/8, $0x00000000812934ae
-DATA avx2External<>+920(SB)/8, $0x00000000badd7f9e
-DATA avx2External<>+928(SB)/8, $0x00000000312aa3c1
-DATA avx2External<>+936(SB)/8, $0x000000004fdbda13
-DATA avx2External<>+944(SB)/8, $0x00000000c573c6bd
-DATA avx2External<>+952(SB)/8, $0x0000000014d939c6
-DATA avx2External<>+960(SB)/8, $0x00000000f1d26805
-DATA avx2External<>+968(SB)/8, $0x000000006fb52c46
-DATA avx2External<>+976(SB)/8, $0x00000000a17cd93e
-DATA avx2External<>+984(SB)/8, $0x00000000b5d796fc
-DATA avx2External<>+992(SB)/8, $0x00000000f4068af9
-DATA avx2External<>+1000(SB)/8, $0x00000000bb2d848c
-DATA avx2External<>+1008(SB)/8, $0x0000000042a99ff2
-DATA avx2External<>+1016(SB)/8, $0x00000000e405770d
-DATA avx2External<>+1024(SB)/8, $0x000000002aaec45f
-DATA avx2External<>+1032(SB)/8, $0x0000000058106cf4
-DATA avx2External<>+1040(SB)/8, $0x000000001ff815a1
-DATA avx2External<>+1048(SB)/8, $0x000000002d0a48ca
-DATA avx2External<>+1056(SB)/8, $0x000000009f1ecd29
-DATA avx2External<>+1064(SB)/8, $0x0000000064e32ed1
-DATA avx2External<>+1072(SB)/8, $0x00000000643bd086
-DATA avx2External<>+1080(SB)/8, $0x000000002dac2203
-DATA avx2External<>+1088(SB)/8, $0x0000000079aa1fd2
-DATA avx2External<>+1096(SB)/8, $0x000000004e5dee31
-DATA avx2External<>+1104(SB)/8, $0x00000000ca6f5a95
-DATA avx2External<>+1112(SB)/8, $0x00000000d030cb3d
-DATA avx2External<>+1120(SB)/8, $0x00000000e857fc69
-DATA avx2External<>+1128(SB)/8, $0x00000000e4f4b14b
-DATA avx2External<>+1136(SB)/8, $0x0000000088a772a4
-DATA avx2External<>+1144(SB)/8, $0x00000000e83e4247
-DATA avx2External<>+1152(SB)/8, $0x00000000987a4643
-DATA avx2External<>+1160(SB)/8, $0x00000000ac1e2cd5
-DATA avx2External<>+1168(SB)/8, $0x000000008346ec31
-DATA avx2External<>+1176(SB)/8, $0x00000000c184c94e
-DATA avx2External<>+1184(SB)/8, $0x000000009b541ffc
-DATA avx2External<>+1192(SB)/8, $0x000000003c27fd98
-DATA avx2External<>+1200(SB)/8, $0x00000000a16b75b2
-DATA avx2External<>+1208(SB)/8, $0x0000000052d8ee95
-DATA avx2External<>+1216(SB)/8, $0x0000000053a60e34
-DATA avx2External<>+1224(SB)/8, $0x0000000086d84c83
-DATA avx2External<>+1232(SB)/8, $0x00000000fcc55acc
-DATA avx2External<>+1240(SB)/8, $0x0000000023fcc37d
-DATA avx2External<>+1248(SB)/8, $0x00000000a113b523
-DATA avx2External<>+1256(SB)/8, $0x000000003ae65dc1
-DATA avx2External<>+1264(SB)/8, $0x000000003443c167
-DATA avx2External<>+1272(SB)/8, $0x0000000071749dcb
-DATA avx2External<>+1280(SB)/8, $0x00000000402e3ab9
-DATA avx2External<>+1288(SB)/8, $0x00000000c3989173
-DATA avx2External<>+1296(SB)/8, $0x000000008fee0e80
-DATA avx2External<>+1304(SB)/8, $0x00000000fa355a17
-DATA avx2External<>+1312(SB)/8, $0x00000000aff8b060
-DATA avx2External<>+1320(SB)/8, $0x0000000028e80b41
-DATA avx2External<>+1328(SB)/8, $0x000000004e794204
-DATA avx2External<>+1336(SB)/8, $0x00000000e1b1a60a
-DATA avx2External<>+1344(SB)/8, $0x00000000879b08e2
-DATA avx2External<>+1352(SB)/8, $0x000000003bd748ff
-DATA avx2External<>+1360(SB)/8, $0x00000000c413e904
-DATA avx2External<>+1368(SB)/8, $0x0000000049445bfa
-DATA avx2External<>+1376(SB)/8, $0x00000000ee6b7dc4
-DATA avx2External<>+1384(SB)/8, $0x000000009ddbd88d
-DATA avx2External<>+1392(SB)/8, $0x000000003719796a
-DATA avx2External<>+1400(SB)/8, $0x0000000058647b06
-DATA avx2External<>+1408(SB)/8, $0x000000007ada8b0e
-DATA avx2External<>+1416(SB)/8, $0x00000000d07ba720
-DATA avx2External<>+1424(SB)/8, $0x00000000fd93aee5
-DATA avx2External<>+1432(SB)/8, $0x00000000e4382d20
-DATA avx2External<>+1440(SB)/8, $0x0000000053701e15
-DATA avx2External<>+1448(SB)/8, $0x00000000f8f73083
-DATA avx2External<>+1456(SB)/8, $0x00000000ad47162f
-DATA avx2External<>+1464(SB)/8, $0x000000007830a232
-DATA avx2External<>+1472(SB)/8, $0x00000000ab6e991c
-DATA avx2External<>+1480(SB)/8, $0x000000000b67aa03
-DATA avx2External<>+1488(SB)/8, $0x0000000022f50b98
-DATA avx2External<>+1496(SB)/8, $0x000000004ec6dea5
-DATA avx2External<>+1504(SB)/8, $0x00000000980a5af3
-DATA avx2External<>+1512(SB)/8, $0x000000003ec404b9
-DATA avx2External<>+1520(SB)/8, $0x00000000ea7677f7
-DATA avx2External<>+1528(SB)/8, $0x000000008eaeb8ec
-DATA avx2External<>+1536(SB)/8, $0x00000000f252cbab
-DATA avx2External<>+1544(SB)/8, $0x000000003b6c0020
-DATA avx2External<>+1552(SB)/8, $0x00000000fe008e71
-DATA avx2External<>+1560(SB)/8, $0x00000000366afdc7
-DATA avx2External<>+1568(SB)/8, $0x0000000088e98c4c
-DATA avx2External<>+1576(SB)/8, $0x00000000f519e8e2
-DATA avx2External<>+1584(SB)/8, $0x00000000328c06fa
-DATA avx2External<>+1592(SB)/8, $0x0000000077c5992e
-DATA avx2External<>+1600(SB)/8, $0x00000000e7155ac8
-DATA avx2External<>+1608(SB)/8, $0x000000001ca358a3
-DATA avx2External<>+1616(SB)/8, $0x000000002e5edc9c
-DATA avx2External<>+1624(SB)/8, $0x00000000deac9d46
-DATA avx2External<>+1632(SB)/8, $0x00000000ffcfcc1b
-DATA avx2External<>+1640(SB)/8, $0x0000000008615ea0
-DATA avx2External<>+1648(SB)/8, $0x000000005ccac66a
-DATA avx2External<>+1656(SB)/8, $0x000000001b233867
-DATA avx2External<>+1664(SB)/8, $0x00000000f9567669
-DATA avx2External<>+1672(SB)/8, $0x00000000a1e68f6b
-DATA avx2External<>+1680(SB)/8, $0x0000000079350429
-DATA avx2External<>+1688(SB)/8, $0x0000000055dd09e1
-DATA avx2External<>+1696(SB)/8, $0x0000000091f9c25e
-DATA avx2External<>+1704(SB)/8, $0x00000000b5836df4
-DATA avx2External<>+1712(SB)/8, $0x000000009c15a7be
-DATA avx2External<>+1720(SB)/8, $0x00000000abf836e8
-DATA avx2External<>+1728(SB)/8, $0x00000000ad0896f9
-DATA avx2External<>+1736(SB)/8, $0x00000000d9cb9652
-DATA avx2External<>+1744(SB)/8, $0x00000000fe06683a
-DATA avx2External<>+1752(SB)/8, $0x00000000e03aea4b
-DATA avx2External<>+1760(SB)/8, $0x00000000fa155d54
-DATA avx2External<>+1768(SB)/8, $0x00000000bfbca2d6
-DATA avx2External<>+1776(SB)/8, $0x000000007d3e7c9f
-DATA avx2External<>+1784(SB)/8, $0x0000000070419e80
-DATA avx2External<>+1792(SB)/8, $0x0000000052fbdcc6
-DATA avx2External<>+1800(SB)/8, $0x0000000015670e2e
-DATA avx2External<>+1808(SB)/8, $0x0000000054b2b9f1
-DATA avx2External<>+1816(SB)/8, $0x000000001b11410b
-DATA avx2External<>+1824(SB)/8, $0x00000000a5ea40bb
-DATA avx2External<>+1832(SB)/8, $0x00000000cb7d71f3
-DATA avx2External<>+1840(SB)/8, $0x000000006000518b
-DATA avx2External<>+1848(SB)/8, $0x00000000385b16e6
-DATA avx2External<>+1856(SB)/8, $0x000000007130f3b1
-DATA avx2External<>+1864(SB)/8, $0x00000000076fe013
-DATA avx2External<>+1872(SB)/8, $0x000000004472375e
-DATA avx2External<>+1880(SB)/8, $0x00000000f042a5b0
-DATA avx2External<>+1888(SB)/8, $0x000000009a16b308
-DATA avx2External<>+1896(SB)/8, $0x00000000094e7352
-DATA avx2External<>+1904(SB)/8, $0x000000006b4ea842
-DATA avx2External<>+1912(SB)/8, $0x000000000bff223b
-DATA avx2External<>+1920(SB)/8, $0x00000000ac2e8ad8
-DATA avx2External<>+1928(SB)/8, $0x00000000f4f8023b
-DATA avx2External<>+1936(SB)/8, $0x000000008c3e11d6
-DATA avx2External<>+1944(SB)/8, $0x00000000f3bef555
-DATA avx2External<>+1952(SB)/8, $0x00000000a6006470
-DATA avx2External<>+1960(SB)/8, $0x00000000586d5d08
-DATA avx2External<>+1968(SB)/8, $0x000000003c723db2
-DATA avx2External<>+1976(SB)/8, $0x0000000076d6acf5
-DATA avx2External<>+1984(SB)/8, $0x00000000741b23ab
-DATA avx2External<>+1992(SB)/8, $0x0000000059159ee9
-DATA avx2External<>+2000(SB)/8, $0x00000000c3475abf
-DATA avx2External<>+2008(SB)/8, $0x00000000a47bff31
-DATA avx2External<>+2016(SB)/8, $0x00000000583e5d92
-DATA avx2External<>+2024(SB)/8, $0x00000000351ba3bc
-DATA avx2External<>+2032(SB)/8, $0x00000000bf9fc996
-DATA avx2External<>+2040(SB)/8, $0x00000000dcfd6cc6
-DATA avx2External<>+2048(SB)/8, $0x000000004aaa4467
-DATA avx2External<>+2056(SB)/8, $0x0000000047e13c69
-DATA avx2External<>+2064(SB)/8, $0x000000005282d685
-DATA avx2External<>+2072(SB)/8, $0x0000000058272e27
-DATA avx2External<>+2080(SB)/8, $0x00000000cad90821
-DATA avx2External<>+2088(SB)/8, $0x00000000f370b9bf
-DATA avx2External<>+2096(SB)/8, $0x00000000002eb6a8
-DATA avx2External<>+2104(SB)/8, $0x00000000b81b4566
-DATA avx2External<>+2112(SB)/8, $0x0000000037848e5e
-DATA avx2External<>+2120(SB)/8, $0x0000000008eac9b2
-DATA avx2External<>+2128(SB)/8, $0x00000000140ca2f1
-DATA avx2External<>+2136(SB)/8, $0x000000005a1a26ca
-DATA avx2External<>+2144(SB)/8, $0x0000000098ac8783
-DATA avx2External<>+2152(SB)/8, $0x000000009885aaa9
-DATA avx2External<>+2160(SB)/8, $0x00000000d65c953a
-DATA avx2External<>+2168(SB)/8, $0x00000000794fe8b9
-DATA avx2External<>+2176(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+2184(SB)/8, $0x00000000fd071218
-DATA avx2External<>+2192(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+2200(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+2208(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+2216(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+2224(SB)/8, $0x000000000de12398
-DATA avx2External<>+2232(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+2240(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+2248(SB)/8, $0x00000000fd071218
-DATA avx2External<>+2256(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+2264(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+2272(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+2280(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+2288(SB)/8, $0x000000000de12398
-DATA avx2External<>+2296(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+2304(SB)/8, $0x00000000e9d0f302
-DATA avx2External<>+2312(SB)/8, $0x000000001e9114c6
-DATA avx2External<>+2320(SB)/8, $0x00000000e3d32c63
-DATA avx2External<>+2328(SB)/8, $0x000000003c753565
-DATA avx2External<>+2336(SB)/8, $0x00000000c43a0661
-DATA avx2External<>+2344(SB)/8, $0x0000000010c7da6c
-DATA avx2External<>+2352(SB)/8, $0x00000000a3a08a47
-DATA avx2External<>+2360(SB)/8, $0x00000000c25dc6c0
-DATA avx2External<>+2368(SB)/8, $0x00000000d1953083
-DATA avx2External<>+2376(SB)/8, $0x000000001692bfd5
-DATA avx2External<>+2384(SB)/8, $0x000000004ddfde09
-DATA avx2External<>+2392(SB)/8, $0x000000003d65954e
-DATA avx2External<>+2400(SB)/8, $0x000000006dca7c85
-DATA avx2External<>+2408(SB)/8, $0x00000000da7955db
-DATA avx2External<>+2416(SB)/8, $0x000000006432a6b7
-DATA avx2External<>+2424(SB)/8, $0x0000000099118809
-DATA avx2External<>+2432(SB)/8, $0x00000000c4dd07be
-DATA avx2External<>+2440(SB)/8, $0x00000000f3710509
-DATA avx2External<>+2448(SB)/8, $0x00000000812934ae
-DATA avx2External<>+2456(SB)/8, $0x00000000badd7f9e
-DATA avx2External<>+2464(SB)/8, $0x00000000312aa3c1
-DATA avx2External<>+2472(SB)/8, $0x000000004fdbda13
-DATA avx2External<>+2480(SB)/8, $0x00000000c573c6bd
-DATA avx2External<>+2488(SB)/8, $0x0000000014d939c6
-DATA avx2External<>+2496(SB)/8, $0x00000000f1d26805
-DATA avx2External<>+2504(SB)/8, $0x000000006fb52c46
-DATA avx2External<>+2512(SB)/8, $0x00000000a17cd93e
-DATA avx2External<>+2520(SB)/8, $0x00000000b5d796fc
-DATA avx2External<>+2528(SB)/8, $0x00000000f4068af9
-DATA avx2External<>+2536(SB)/8, $0x00000000bb2d848c
-DATA avx2External<>+2544(SB)/8, $0x0000000042a99ff2
-DATA avx2External<>+2552(SB)/8, $0x00000000e405770d
-DATA avx2External<>+2560(SB)/8, $0x000000002aaec45f
-DATA avx2External<>+2568(SB)/8, $0x0000000058106cf4
-DATA avx2External<>+2576(SB)/8, $0x000000001ff815a1
-DATA avx2External<>+2584(SB)/8, $0x000000002d0a48ca
-DATA avx2External<>+2592(SB)/8, $0x000000009f1ecd29
-DATA avx2External<>+2600(SB)/8, $0x0000000064e32ed1
-DATA avx2External<>+2608(SB)/8, $0x00000000643bd086
-DATA avx2External<>+2616(SB)/8, $0x000000002dac2203
-DATA avx2External<>+2624(SB)/8, $0x0000000079aa1fd2
-DATA avx2External<>+2632(SB)/8, $0x000000004e5dee31
-DATA avx2External<>+2640(SB)/8, $0x00000000ca6f5a95
-DATA avx2External<>+2648(SB)/8, $0x00000000d030cb3d
-DATA avx2External<>+2656(SB)/8, $0x00000000e857fc69
-DATA avx2External<>+2664(SB)/8, $0x00000000e4f4b14b
-DATA avx2External<>+2672(SB)/8, $0x0000000088a772a4
-DATA avx2External<>+2680(SB)/8, $0x00000000e83e4247
-DATA avx2External<>+2688(SB)/8, $0x00000000987a4643
-DATA avx2External<>+2696(SB)/8, $0x00000000ac1e2cd5
-DATA avx2External<>+2704(SB)/8, $0x000000008346ec31
-DATA avx2External<>+2712(SB)/8, $0x00000000c184c94e
-DATA avx2External<>+2720(SB)/8, $0x000000009b541ffc
-DATA avx2External<>+2728(SB)/8, $0x000000003c27fd98
-DATA avx2External<>+2736(SB)/8, $0x00000000a16b75b2
-DATA avx2External<>+2744(SB)/8, $0x0000000052d8ee95
-DATA avx2External<>+2752(SB)/8, $0x0000000053a60e34
-DATA avx2External<>+2760(SB)/8, $0x0000000086d84c83
-DATA avx2External<>+2768(SB)/8, $0x00000000fcc55acc
-DATA avx2External<>+2776(SB)/8, $0x0000000023fcc37d
-DATA avx2External<>+2784(SB)/8, $0x00000000a113b523
-DATA avx2External<>+2792(SB)/8, $0x000000003ae65dc1
-DATA avx2External<>+2800(SB)/8, $0x000000003443c167
-DATA avx2External<>+2808(SB)/8, $0x0000000071749dcb
-DATA avx2External<>+2816(SB)/8, $0x00000000402e3ab9
-DATA avx2External<>+2824(SB)/8, $0x00000000c3989173
-DATA avx2External<>+2832(SB)/8, $0x000000008fee0e80
-DATA avx2External<>+2840(SB)/8, $0x00000000fa355a17
-DATA avx2External<>+2848(SB)/8, $0x00000000aff8b060
-DATA avx2External<>+2856(SB)/8, $0x0000000028e80b41
-DATA avx2External<>+2864(SB)/8, $0x000000004e794204
-DATA avx2External<>+2872(SB)/8, $0x00000000e1b1a60a
-DATA avx2External<>+2880(SB)/8, $0x0000000000000000
-DATA avx2External<>+2888(SB)/8, $0x0000000000000000
-DATA avx2External<>+2896(SB)/8, $0x0000000000000000
-DATA avx2External<>+2904(SB)/8, $0x0000000000000000
-DATA avx2External<>+2912(SB)/8, $0x0000000000000000
-DATA avx2External<>+2920(SB)/8, $0x0000000000000000
-DATA avx2External<>+2928(SB)/8, $0x0000000000000000
-DATA avx2External<>+2936(SB)/8, $0x0000000000000000
-DATA avx2External<>+2944(SB)/8, $0x0000000000000000
-DATA avx2External<>+2952(SB)/8, $0x0000000000000000
-DATA avx2External<>+2960(SB)/8, $0x0000000000000000
-DATA avx2External<>+2968(SB)/8, $0x0000000000000000
-DATA avx2External<>+2976(SB)/8, $0x0000000000000000
-DATA avx2External<>+2984(SB)/8, $0x0000000000000000
-DATA avx2External<>+2992(SB)/8, $0x0000000000000000
-DATA avx2External<>+3000(SB)/8, $0x0000000000000000
-DATA avx2External<>+3008(SB)/8, $0x0000000000000000
-DATA avx2External<>+3016(SB)/8, $0x0000000000000000
-DATA avx2External<>+3024(SB)/8, $0x0000000000000000
-DATA avx2External<>+3032(SB)/8, $0x0000000000000000
-DATA avx2External<>+3040(SB)/8, $0x0000000000000000
-DATA avx2External<>+3048(SB)/8, $0x0000000000000000
-DATA avx2External<>+3056(SB)/8, $0x0000000000000000
-DATA avx2External<>+3064(SB)/8, $0x0000000000000000
-GLOBL avx2External<>(SB), RODATA|NOPTR, $3072
+DATA avx2External<>+0(SB)/8, $0x7676ed23dbe719ff
+DATA avx2External<>+8(SB)/8, $0x5509d51583e4805f
+DATA avx2External<>+16(SB)/8, $0xc9c92895eb502a99
+DATA avx2External<>+24(SB)/8, $0x5256d67956bdec1b
+DATA avx2External<>+32(SB)/8, $0x923bf51d4e496d8d
+DATA avx2External<>+40(SB)/8, $0x397a7f6790853e1b
+DATA avx2External<>+48(SB)/8, $0x5b72c3cebf85ce39
+DATA avx2External<>+56(SB)/8, $0x2c6090abd6c9d4b2
+DATA avx2External<>+64(SB)/8, $0x68b57a9cc9c126d6
+DATA avx2External<>+72(SB)/8, $0xd730ae3ce6efd2c9
+DATA avx2External<>+80(SB)/8, $0x9abe977b77033cfb
+DATA avx2External<>+88(SB)/8, $0xbeb9c4036eaa840e
+DATA avx2External<>+96(SB)/8, $0x00000000f252cbab
+DATA avx2External<>+104(SB)/8, $0x000000003b6c0020
+DATA avx2External<>+112(SB)/8, $0x00000000fe008e71
+DATA avx2External<>+120(SB)/8, $0x00000000366afdc7
+DATA avx2External<>+128(SB)/8, $0x0000000088e98c4c
+DATA avx2External<>+136(SB)/8, $0x00000000f519e8e2
+DATA avx2External<>+144(SB)/8, $0x00000000328c06fa
+DATA avx2External<>+152(SB)/8, $0x0000000077c5992e
+DATA avx2External<>+160(SB)/8, $0x00000000e7155ac8
+DATA avx2External<>+168(SB)/8, $0x000000001ca358a3
+DATA avx2External<>+176(SB)/8, $0x000000002e5edc9c
+DATA avx2External<>+184(SB)/8, $0x00000000deac9d46
+DATA avx2External<>+192(SB)/8, $0x00000000ffcfcc1b
+DATA avx2External<>+200(SB)/8, $0x0000000008615ea0
+DATA avx2External<>+208(SB)/8, $0x000000005ccac66a
+DATA avx2External<>+216(SB)/8, $0x000000001b233867
+DATA avx2External<>+224(SB)/8, $0x00000000f9567669
+DATA avx2External<>+232(SB)/8, $0x00000000a1e68f6b
+DATA avx2External<>+240(SB)/8, $0x0000000079350429
+DATA avx2External<>+248(SB)/8, $0x0000000055dd09e1
+DATA avx2External<>+256(SB)/8, $0x0000000091f9c25e
+DATA avx2External<>+264(SB)/8, $0x00000000b5836df4
+DATA avx2External<>+272(SB)/8, $0x000000009c15a7be
+DATA avx2External<>+280(SB)/8, $0x00000000abf836e8
+DATA avx2External<>+288(SB)/8, $0xf608e3808c9b1390
+DATA avx2External<>+296(SB)/8, $0xaaf0802acb60f738
+DATA avx2External<>+304(SB)/8, $0x6d2af615df7a7b52
+DATA avx2External<>+312(SB)/8, $0xafaf5171753c8b3f
+DATA avx2External<>+320(SB)/8, $0xd48b1c96b2849f06
+DATA avx2External<>+328(SB)/8, $0xe47ce888f53083c6
+DATA avx2External<>+336(SB)/8, $0x69b9d32dfcabc836
+DATA avx2External<>+344(SB)/8, $0x698e01d231c15ca7
+DATA avx2External<>+352(SB)/8, $0xdfae8bb632465178
+DATA avx2External<>+360(SB)/8, $0xca04a7ece62619c2
+DATA avx2External<>+368(SB)/8, $0x81f2504626aaefd8
+DATA avx2External<>+376(SB)/8, $0xbeb5e3bb4c348861
+DATA avx2External<>+384(SB)/8, $0x00000000ad0896f9
+DATA avx2External<>+392(SB)/8, $0x00000000d9cb9652
+DATA avx2External<>+400(SB)/8, $0x00000000fe06683a
+DATA avx2External<>+408(SB)/8, $0x00000000e03aea4b
+DATA avx2External<>+416(SB)/8, $0x00000000fa155d54
+DATA avx2External<>+424(SB)/8, $0x00000000bfbca2d6
+DATA avx2External<>+432(SB)/8, $0x000000007d3e7c9f
+DATA avx2External<>+440(SB)/8, $0x0000000070419e80
+DATA avx2External<>+448(SB)/8, $0x0000000052fbdcc6
+DATA avx2External<>+456(SB)/8, $0x0000000015670e2e
+DATA avx2External<>+464(SB)/8, $0x0000000054b2b9f1
+DATA avx2External<>+472(SB)/8, $0x000000001b11410b
+DATA avx2External<>+480(SB)/8, $0x00000000a5ea40bb
+DATA avx2External<>+488(SB)/8, $0x00000000cb7d71f3
+DATA avx2External<>+496(SB)/8, $0x000000006000518b
+DATA avx2External<>+504(SB)/8, $0x00000000385b16e6
+DATA avx2External<>+512(SB)/8, $0x000000007130f3b1
+DATA avx2External<>+520(SB)/8, $0x00000000076fe013
+DATA avx2External<>+528(SB)/8, $0x000000004472375e
+DATA avx2External<>+536(SB)/8, $0x00000000f042a5b0
+DATA avx2External<>+544(SB)/8, $0x000000009a16b308
+DATA avx2External<>+552(SB)/8, $0x00000000094e7352
+DATA avx2External<>+560(SB)/8, $0x000000006b4ea842
+DATA avx2External<>+568(SB)/8, $0x000000000bff223b
+DATA avx2External<>+576(SB)/8, $0x60e3247680beb032
+DATA avx2External<>+584(SB)/8, $0xf9aaaeeba430ee72
+DATA avx2External<>+592(SB)/8, $0xcdb222ac88259214
+DATA avx2External<>+600(SB)/8, $0x542bf3fb480b24d5
+DATA avx2External<>+608(SB)/8, $0xcb43b5def916c156
+DATA avx2External<>+616(SB)/8, $0xc99150dc12810830
+DATA avx2External<>+624(SB)/8, $0xbaac9a589a7fa702
+DATA avx2External<>+632(SB)/8, $0x9b9418487a915a4d
+DATA avx2External<>+640(SB)/8, $0xd93e024a5910be68
+DATA avx2External<>+648(SB)/8, $0x56f655e218dced14
+DATA avx2External<>+656(SB)/8, $0xc759532ddd586bd2
+DATA avx2External<>+664(SB)/8, $0xa2357af57f5128e9
+DATA avx2External<>+672(SB)/8, $0x00000000ac2e8ad8
+DATA avx2External<>+680(SB)/8, $0x00000000f4f8023b
+DATA avx2External<>+688(SB)/8, $0x000000008c3e11d6
+DATA avx2External<>+696(SB)/8, $0x00000000f3bef555
+DATA avx2External<>+704(SB)/8, $0x00000000a6006470
+DATA avx2External<>+712(SB)/8, $0x00000000586d5d08
+DATA avx2External<>+720(SB)/8, $0x000000003c723db2
+DATA avx2External<>+728(SB)/8, $0x0000000076d6acf5
+DATA avx2External<>+736(SB)/8, $0x00000000741b23ab
+DATA avx2External<>+744(SB)/8, $0x0000000059159ee9
+DATA avx2External<>+752(SB)/8, $0x00000000c3475abf
+DATA avx2External<>+760(SB)/8, $0x00000000a47bff31
+DATA avx2External<>+768(SB)/8, $0x00000000583e5d92
+DATA avx2External<>+776(SB)/8, $0x00000000351ba3bc
+DATA avx2External<>+784(SB)/8, $0x00000000bf9fc996
+DATA avx2External<>+792(SB)/8, $0x00000000dcfd6cc6
+DATA avx2External<>+800(SB)/8, $0x000000004aaa4467
+DATA avx2External<>+808(SB)/8, $0x0000000047e13c69
+DATA avx2External<>+816(SB)/8, $0x000000005282d685
+DATA avx2External<>+824(SB)/8, $0x0000000058272e27
+DATA avx2External<>+832(SB)/8, $0x00000000cad90821
+DATA avx2External<>+840(SB)/8, $0x00000000f370b9bf
+DATA avx2External<>+848(SB)/8, $0x00000000002eb6a8
+DATA avx2External<>+856(SB)/8, $0x00000000b81b4566
+DATA avx2External<>+864(SB)/8, $0x784ad861efbdae13
+DATA avx2External<>+872(SB)/8, $0x0000000000000000
+DATA avx2External<>+880(SB)/8, $0x0000000000000000
+DATA avx2External<>+888(SB)/8, $0x0000000000000000
+DATA avx2External<>+896(SB)/8, $0x0000000000000000
+DATA avx2External<>+904(SB)/8, $0x0000000000000000
+DATA avx2External<>+912(SB)/8, $0x0000000000000000
+DATA avx2External<>+920(SB)/8, $0x0000000000000000
+DATA avx2External<>+928(SB)/8, $0x0000000000000000
+DATA avx2External<>+936(SB)/8, $0x0000000000000000
+DATA avx2External<>+944(SB)/8, $0x0000000000000000
+DATA avx2External<>+952(SB)/8, $0x0000000000000000
+DATA avx2External<>+960(SB)/8, $0x0000000037848e5e
+DATA avx2External<>+968(SB)/8, $0x0000000008eac9b2
+DATA avx2External<>+976(SB)/8, $0x00000000140ca2f1
+DATA avx2External<>+984(SB)/8, $0x000000005a1a26ca
+DATA avx2External<>+992(SB)/8, $0x0000000098ac8783
+DATA avx2External<>+1000(SB)/8, $0x000000009885aaa9
+DATA avx2External<>+1008(SB)/8, $0x00000000d65c953a
+DATA avx2External<>+1016(SB)/8, $0x00000000794fe8b9
+DATA avx2External<>+1024(SB)/8, $0x00000000ed7e7b37
+DATA avx2External<>+1032(SB)/8, $0x00000000fd071218
+DATA avx2External<>+1040(SB)/8, $0x000000004ea6745b
+DATA avx2External<>+1048(SB)/8, $0x000000008ca1f311
+DATA avx2External<>+1056(SB)/8, $0x00000000cd1bd2d5
+DATA avx2External<>+1064(SB)/8, $0x0000000077d371c6
+DATA avx2External<>+1072(SB)/8, $0x000000000de12398
+DATA avx2External<>+1080(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+1088(SB)/8, $0x00000000ed7e7b37
+DATA avx2External<>+1096(SB)/8, $0x00000000fd071218
+DATA avx2External<>+1104(SB)/8, $0x000000004ea6745b
+DATA avx2External<>+1112(SB)/8, $0x000000008ca1f311
+DATA avx2External<>+1120(SB)/8, $0x00000000cd1bd2d5
+DATA avx2External<>+1128(SB)/8, $0x0000000077d371c6
+DATA avx2External<>+1136(SB)/8, $0x000000000de12398
+DATA avx2External<>+1144(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+1152(SB)/8, $0x30872e006f1941d7
+DATA avx2External<>+1160(SB)/8, $0x7e95fe4e4194161f
+DATA avx2External<>+1168(SB)/8, $0xa24c69cb75a3707e
+DATA avx2External<>+1176(SB)/8, $0xde23f74c2a0b3a3d
+DATA avx2External<>+1184(SB)/8, $0xa8585087640e6cc1
+DATA avx2External<>+1192(SB)/8, $0xf7b71df49ac85802
+DATA avx2External<>+1200(SB)/8, $0x88f49a897e8afa10
+DATA avx2External<>+1208(SB)/8, $0x2a3210797deec1fa
+DATA avx2External<>+1216(SB)/8, $0x4d654a2c9bb2f3cc
+DATA avx2External<>+1224(SB)/8, $0xfcf33833e1cee58a
+DATA avx2External<>+1232(SB)/8, $0x5a0976f4f503d07a
+DATA avx2External<>+1240(SB)/8, $0xbd35541569e6dcbe
+DATA avx2External<>+1248(SB)/8, $0x00000000e9d0f302
+DATA avx2External<>+1256(SB)/8, $0x000000001e9114c6
+DATA avx2External<>+1264(SB)/8, $0x00000000e3d32c63
+DATA avx2External<>+1272(SB)/8, $0x000000003c753565
+DATA avx2External<>+1280(SB)/8, $0x00000000c43a0661
+DATA avx2External<>+1288(SB)/8, $0x0000000010c7da6c
+DATA avx2External<>+1296(SB)/8, $0x00000000a3a08a47
+DATA avx2External<>+1304(SB)/8, $0x00000000c25dc6c0
+DATA avx2External<>+1312(SB)/8, $0x00000000d1953083
+DATA avx2External<>+1320(SB)/8, $0x000000001692bfd5
+DATA avx2External<>+1328(SB)/8, $0x000000004ddfde09
+DATA avx2External<>+1336(SB)/8, $0x000000003d65954e
+DATA avx2External<>+1344(SB)/8, $0x000000006dca7c85
+DATA avx2External<>+1352(SB)/8, $0x00000000da7955db
+DATA avx2External<>+1360(SB)/8, $0x000000006432a6b7
+DATA avx2External<>+1368(SB)/8, $0x0000000099118809
+DATA avx2External<>+1376(SB)/8, $0x00000000c4dd07be
+DATA avx2External<>+1384(SB)/8, $0x00000000f3710509
+DATA avx2External<>+1392(SB)/8, $0x00000000812934ae
+DATA avx2External<>+1400(SB)/8, $0x00000000badd7f9e
+DATA avx2External<>+1408(SB)/8, $0x00000000312aa3c1
+DATA avx2External<>+1416(SB)/8, $0x000000004fdbda13
+DATA avx2External<>+1424(SB)/8, $0x00000000c573c6bd
+DATA avx2External<>+1432(SB)/8, $0x0000000014d939c6
+DATA avx2External<>+1440(SB)/8, $0x79d9330da18e63db
+DATA avx2External<>+1448(SB)/8, $0xa3821b26e6429f06
+DATA avx2External<>+1456(SB)/8, $0xeb0a1f0c0bed218e
+DATA avx2External<>+1464(SB)/8, $0x194b24f37022efdf
+DATA avx2External<>+1472(SB)/8, $0x33ae13b1be0e973c
+DATA avx2External<>+1480(SB)/8, $0xfc2fe76d700c84b6
+DATA avx2External<>+1488(SB)/8, $0x5d48cde909c12ace
+DATA avx2External<>+1496(SB)/8, $0x309819beeb8e8710
+DATA avx2External<>+1504(SB)/8, $0x3eaf6acea25b1388
+DATA avx2External<>+1512(SB)/8, $0xa030fca354aa41a5
+DATA avx2External<>+1520(SB)/8, $0x5670b326474bdc1b
+DATA avx2External<>+1528(SB)/8, $0x5a11e48546cff319
+DATA avx2External<>+1536(SB)/8, $0x00000000f1d26805
+DATA avx2External<>+1544(SB)/8, $0x000000006fb52c46
+DATA avx2External<>+1552(SB)/8, $0x00000000a17cd93e
+DATA avx2External<>+1560(SB)/8, $0x00000000b5d796fc
+DATA avx2External<>+1568(SB)/8, $0x00000000f4068af9
+DATA avx2External<>+1576(SB)/8, $0x00000000bb2d848c
+DATA avx2External<>+1584(SB)/8, $0x0000000042a99ff2
+DATA avx2External<>+1592(SB)/8, $0x00000000e405770d
+DATA avx2External<>+1600(SB)/8, $0x000000002aaec45f
+DATA avx2External<>+1608(SB)/8, $0x0000000058106cf4
+DATA avx2External<>+1616(SB)/8, $0x000000001ff815a1
+DATA avx2External<>+1624(SB)/8, $0x000000002d0a48ca
+DATA avx2External<>+1632(SB)/8, $0x000000009f1ecd29
+DATA avx2External<>+1640(SB)/8, $0x0000000064e32ed1
+DATA avx2External<>+1648(SB)/8, $0x00000000643bd086
+DATA avx2External<>+1656(SB)/8, $0x000000002dac2203
+DATA avx2External<>+1664(SB)/8, $0x0000000079aa1fd2
+DATA avx2External<>+1672(SB)/8, $0x000000004e5dee31
+DATA avx2External<>+1680(SB)/8, $0x00000000ca6f5a95
+DATA avx2External<>+1688(SB)/8, $0x00000000d030cb3d
+DATA avx2External<>+1696(SB)/8, $0x00000000e857fc69
+DATA avx2External<>+1704(SB)/8, $0x00000000e4f4b14b
+DATA avx2External<>+1712(SB)/8, $0x0000000088a772a4
+DATA avx2External<>+1720(SB)/8, $0x00000000e83e4247
+DATA avx2External<>+1728(SB)/8, $0x909e0429715df6b6
+DATA avx2External<>+1736(SB)/8, $0x47fd380245aae24c
+DATA avx2External<>+1744(SB)/8, $0xb82f2e766122be3d
+DATA avx2External<>+1752(SB)/8, $0xf478450fb475bd93
+DATA avx2External<>+1760(SB)/8, $0x0c08c0bafbbcfcde
+DATA avx2External<>+1768(SB)/8, $0x9a3ce85438ea4e3e
+DATA avx2External<>+1776(SB)/8, $0xb0e1726fd1ee9274
+DATA avx2External<>+1784(SB)/8, $0xcaea380faf67b2c7
+DATA avx2External<>+1792(SB)/8, $0xc7adb0b6e5af0973
+DATA avx2External<>+1800(SB)/8, $0xf3faee92bbb8c51b
+DATA avx2External<>+1808(SB)/8, $0x9cfccaf7a61feaa3
+DATA avx2External<>+1816(SB)/8, $0x66fb6dc7b86159a5
+DATA avx2External<>+1824(SB)/8, $0x00000000987a4643
+DATA avx2External<>+1832(SB)/8, $0x00000000ac1e2cd5
+DATA avx2External<>+1840(SB)/8, $0x000000008346ec31
+DATA avx2External<>+1848(SB)/8, $0x00000000c184c94e
+DATA avx2External<>+1856(SB)/8, $0x000000009b541ffc
+DATA avx2External<>+1864(SB)/8, $0x000000003c27fd98
+DATA avx2External<>+1872(SB)/8, $0x00000000a16b75b2
+DATA avx2External<>+1880(SB)/8, $0x0000000052d8ee95
+DATA avx2External<>+1888(SB)/8, $0x0000000053a60e34
+DATA avx2External<>+1896(SB)/8, $0x0000000086d84c83
+DATA avx2External<>+1904(SB)/8, $0x00000000fcc55acc
+DATA avx2External<>+1912(SB)/8, $0x0000000023fcc37d
+DATA avx2External<>+1920(SB)/8, $0x00000000a113b523
+DATA avx2External<>+1928(SB)/8, $0x000000003ae65dc1
+DATA avx2External<>+1936(SB)/8, $0x000000003443c167
+DATA avx2External<>+1944(SB)/8, $0x0000000071749dcb
+DATA avx2External<>+1952(SB)/8, $0x00000000402e3ab9
+DATA avx2External<>+1960(SB)/8, $0x00000000c3989173
+DATA avx2External<>+1968(SB)/8, $0x000000008fee0e80
+DATA avx2External<>+1976(SB)/8, $0x00000000fa355a17
+DATA avx2External<>+1984(SB)/8, $0x00000000aff8b060
+DATA avx2External<>+1992(SB)/8, $0x0000000028e80b41
+DATA avx2External<>+2000(SB)/8, $0x000000004e794204
+DATA avx2External<>+2008(SB)/8, $0x00000000e1b1a60a
+DATA avx2External<>+2016(SB)/8, $0x00000000ffffffff
+DATA avx2External<>+2024(SB)/8, $0x00000000ffffffff
+DATA avx2External<>+2032(SB)/8, $0x0000000000000000
+DATA avx2External<>+2040(SB)/8, $0x0000000000000000
+DATA avx2External<>+2048(SB)/8, $0x0000000000000000
+DATA avx2External<>+2056(SB)/8, $0x0000000000000000
+DATA avx2External<>+2064(SB)/8, $0x0000000000000000
+DATA avx2External<>+2072(SB)/8, $0x0000000000000000
+DATA avx2External<>+2080(SB)/8, $0x0000000000000000
+DATA avx2External<>+2088(SB)/8, $0x0000000000000000
+DATA avx2External<>+2096(SB)/8, $0x0000000000000000
+DATA avx2External<>+2104(SB)/8, $0x0000000000000000
+DATA avx2External<>+2112(SB)/8, $0x00000000879b08e2
+DATA avx2External<>+2120(SB)/8, $0x000000003bd748ff
+DATA avx2External<>+2128(SB)/8, $0x00000000c413e904
+DATA avx2External<>+2136(SB)/8, $0x0000000049445bfa
+DATA avx2External<>+2144(SB)/8, $0x00000000ee6b7dc4
+DATA avx2External<>+2152(SB)/8, $0x000000009ddbd88d
+DATA avx2External<>+2160(SB)/8, $0x000000003719796a
+DATA avx2External<>+2168(SB)/8, $0x0000000058647b06
+DATA avx2External<>+2176(SB)/8, $0x000000007ada8b0e
+DATA avx2External<>+2184(SB)/8, $0x00000000d07ba720
+DATA avx2External<>+2192(SB)/8, $0x00000000fd93aee5
+DATA avx2External<>+2200(SB)/8, $0x00000000e4382d20
+DATA avx2External<>+2208(SB)/8, $0x0000000053701e15
+DATA avx2External<>+2216(SB)/8, $0x00000000f8f73083
+DATA avx2External<>+2224(SB)/8, $0x00000000ad47162f
+DATA avx2External<>+2232(SB)/8, $0x000000007830a232
+DATA avx2External<>+2240(SB)/8, $0x00000000ab6e991c
+DATA avx2External<>+2248(SB)/8, $0x000000000b67aa03
+DATA avx2External<>+2256(SB)/8, $0x0000000022f50b98
+DATA avx2External<>+2264(SB)/8, $0x000000004ec6dea5
+DATA avx2External<>+2272(SB)/8, $0x00000000980a5af3
+DATA avx2External<>+2280(SB)/8, $0x000000003ec404b9
+DATA avx2External<>+2288(SB)/8, $0x00000000ea7677f7
+DATA avx2External<>+2296(SB)/8, $0x000000008eaeb8ec
+DATA avx2External<>+2304(SB)/8, $0x7676ed23dbe719ff
+DATA avx2External<>+2312(SB)/8, $0x5509d51583e4805f
+DATA avx2External<>+2320(SB)/8, $0xc9c92895eb502a99
+DATA avx2External<>+2328(SB)/8, $0x5256d67956bdec1b
+DATA avx2External<>+2336(SB)/8, $0x923bf51d4e496d8d
+DATA avx2External<>+2344(SB)/8, $0x397a7f6790853e1b
+DATA avx2External<>+2352(SB)/8, $0x5b72c3cebf85ce39
+DATA avx2External<>+2360(SB)/8, $0x2c6090abd6c9d4b2
+DATA avx2External<>+2368(SB)/8, $0x68b57a9cc9c126d6
+DATA avx2External<>+2376(SB)/8, $0xd730ae3ce6efd2c9
+DATA avx2External<>+2384(SB)/8, $0x9abe977b77033cfb
+DATA avx2External<>+2392(SB)/8, $0xbeb9c4036eaa840e
+DATA avx2External<>+2400(SB)/8, $0x00000000f252cbab
+DATA avx2External<>+2408(SB)/8, $0x000000003b6c0020
+DATA avx2External<>+2416(SB)/8, $0x00000000fe008e71
+DATA avx2External<>+2424(SB)/8, $0x00000000366afdc7
+DATA avx2External<>+2432(SB)/8, $0x0000000088e98c4c
+DATA avx2External<>+2440(SB)/8, $0x00000000f519e8e2
+DATA avx2External<>+2448(SB)/8, $0x00000000328c06fa
+DATA avx2External<>+2456(SB)/8, $0x0000000077c5992e
+DATA avx2External<>+2464(SB)/8, $0x00000000e7155ac8
+DATA avx2External<>+2472(SB)/8, $0x000000001ca358a3
+DATA avx2External<>+2480(SB)/8, $0x000000002e5edc9c
+DATA avx2External<>+2488(SB)/8, $0x00000000deac9d46
+DATA avx2External<>+2496(SB)/8, $0x00000000ffcfcc1b
+DATA avx2External<>+2504(SB)/8, $0x0000000008615ea0
+DATA avx2External<>+2512(SB)/8, $0x000000005ccac66a
+DATA avx2External<>+2520(SB)/8, $0x000000001b233867
+DATA avx2External<>+2528(SB)/8, $0x00000000f9567669
+DATA avx2External<>+2536(SB)/8, $0x00000000a1e68f6b
+DATA avx2External<>+2544(SB)/8, $0x0000000079350429
+DATA avx2External<>+2552(SB)/8, $0x0000000055dd09e1
+DATA avx2External<>+2560(SB)/8, $0x0000000091f9c25e
+DATA avx2External<>+2568(SB)/8, $0x00000000b5836df4
+DATA avx2External<>+2576(SB)/8, $0x000000009c15a7be
+DATA avx2External<>+2584(SB)/8, $0x00000000abf836e8
+DATA avx2External<>+2592(SB)/8, $0xf608e3808c9b1390
+DATA avx2External<>+2600(SB)/8, $0xaaf0802acb60f738
+DATA avx2External<>+2608(SB)/8, $0x6d2af615df7a7b52
+DATA avx2External<>+2616(SB)/8, $0xafaf5171753c8b3f
+DATA avx2External<>+2624(SB)/8, $0xd48b1c96b2849f06
+DATA avx2External<>+2632(SB)/8, $0xe47ce888f53083c6
+DATA avx2External<>+2640(SB)/8, $0x69b9d32dfcabc836
+DATA avx2External<>+2648(SB)/8, $0x698e01d231c15ca7
+DATA avx2External<>+2656(SB)/8, $0xdfae8bb632465178
+DATA avx2External<>+2664(SB)/8, $0xca04a7ece62619c2
+DATA avx2External<>+2672(SB)/8, $0x81f2504626aaefd8
+DATA avx2External<>+2680(SB)/8, $0xbeb5e3bb4c348861
+DATA avx2External<>+2688(SB)/8, $0x00000000ad0896f9
+DATA avx2External<>+2696(SB)/8, $0x00000000d9cb9652
+DATA avx2External<>+2704(SB)/8, $0x00000000fe06683a
+DATA avx2External<>+2712(SB)/8, $0x00000000e03aea4b
+DATA avx2External<>+2720(SB)/8, $0x00000000fa155d54
+DATA avx2External<>+2728(SB)/8, $0x00000000bfbca2d6
+DATA avx2External<>+2736(SB)/8, $0x000000007d3e7c9f
+DATA avx2External<>+2744(SB)/8, $0x0000000070419e80
+DATA avx2External<>+2752(SB)/8, $0x0000000052fbdcc6
+DATA avx2External<>+2760(SB)/8, $0x0000000015670e2e
+DATA avx2External<>+2768(SB)/8, $0x0000000054b2b9f1
+DATA avx2External<>+2776(SB)/8, $0x000000001b11410b
+DATA avx2External<>+2784(SB)/8, $0x00000000a5ea40bb
+DATA avx2External<>+2792(SB)/8, $0x00000000cb7d71f3
+DATA avx2External<>+2800(SB)/8, $0x000000006000518b
+DATA avx2External<>+2808(SB)/8, $0x00000000385b16e6
+DATA avx2External<>+2816(SB)/8, $0x000000007130f3b1
+DATA avx2External<>+2824(SB)/8, $0x00000000076fe013
+DATA avx2External<>+2832(SB)/8, $0x000000004472375e
+DATA avx2External<>+2840(SB)/8, $0x00000000f042a5b0
+DATA avx2External<>+2848(SB)/8, $0x000000009a16b308
+DATA avx2External<>+2856(SB)/8, $0x00000000094e7352
+DATA avx2External<>+2864(SB)/8, $0x000000006b4ea842
+DATA avx2External<>+2872(SB)/8, $0x000000000bff223b
+DATA avx2External<>+2880(SB)/8, $0x60e3247680beb032
+DATA avx2External<>+2888(SB)/8, $0xf9aaaeeba430ee72
+DATA avx2External<>+2896(SB)/8, $0xcdb222ac88259214
+DATA avx2External<>+2904(SB)/8, $0x542bf3fb480b24d5
+DATA avx2External<>+2912(SB)/8, $0xcb43b5def916c156
+DATA avx2External<>+2920(SB)/8, $0xc99150dc12810830
+DATA avx2External<>+2928(SB)/8, $0xbaac9a589a7fa702
+DATA avx2External<>+2936(SB)/8, $0x9b9418487a915a4d
+DATA avx2External<>+2944(SB)/8, $0xd93e024a5910be68
+DATA avx2External<>+2952(SB)/8, $0x56f655e218dced14
+DATA avx2External<>+2960(SB)/8, $0xc759532ddd586bd2
+DATA avx2External<>+2968(SB)/8, $0xa2357af57f5128e9
+DATA avx2External<>+2976(SB)/8, $0x00000000ac2e8ad8
+DATA avx2External<>+2984(SB)/8, $0x00000000f4f8023b
+DATA avx2External<>+2992(SB)/8, $0x000000008c3e11d6
+DATA avx2External<>+3000(SB)/8, $0x00000000f3bef555
+DATA avx2External<>+3008(SB)/8, $0x00000000a6006470
+DATA avx2External<>+3016(SB)/8, $0x00000000586d5d08
+DATA avx2External<>+3024(SB)/8, $0x000000003c723db2
+DATA avx2External<>+3032(SB)/8, $0x0000000076d6acf5
+DATA avx2External<>+3040(SB)/8, $0x00000000741b23ab
+DATA avx2External<>+3048(SB)/8, $0x0000000059159ee9
+DATA avx2External<>+3056(SB)/8, $0x00000000c3475abf
+DATA avx2External<>+3064(SB)/8, $0x00000000a47bff31
+DATA avx2External<>+3072(SB)/8, $0x00000000583e5d92
+DATA avx2External<>+3080(SB)/8, $0x00000000351ba3bc
+DATA avx2External<>+3088(SB)/8, $0x00000000bf9fc996
+DATA avx2External<>+3096(SB)/8, $0x00000000dcfd6cc6
+DATA avx2External<>+3104(SB)/8, $0x000000004aaa4467
+DATA avx2External<>+3112(SB)/8, $0x0000000047e13c69
+DATA avx2External<>+3120(SB)/8, $0x000000005282d685
+DATA avx2External<>+3128(SB)/8, $0x0000000058272e27
+DATA avx2External<>+3136(SB)/8, $0x00000000cad90821
+DATA avx2External<>+3144(SB)/8, $0x00000000f370b9bf
+DATA avx2External<>+3152(SB)/8, $0x00000000002eb6a8
+DATA avx2External<>+3160(SB)/8, $0x00000000b81b4566
+DATA avx2External<>+3168(SB)/8, $0x784ad861efbdae13
+DATA avx2External<>+3176(SB)/8, $0x0000000000000000
+DATA avx2External<>+3184(SB)/8, $0x0000000000000000
+DATA avx2External<>+3192(SB)/8, $0x0000000000000000
+DATA avx2External<>+3200(SB)/8, $0x0000000000000000
+DATA avx2External<>+3208(SB)/8, $0x0000000000000000
+DATA avx2External<>+3216(SB)/8, $0x0000000000000000
+DATA avx2External<>+3224(SB)/8, $0x0000000000000000
+DATA avx2External<>+3232(SB)/8, $0x0000000000000000
+DATA avx2External<>+3240(SB)/8, $0x0000000000000000
+DATA avx2External<>+3248(SB)/8, $0x0000000000000000
+DATA avx2External<>+3256(SB)/8, $0x0000000000000000
+DATA avx2External<>+3264(SB)/8, $0x0000000037848e5e
+DATA avx2External<>+3272(SB)/8, $0x0000000008eac9b2
+DATA avx2External<>+3280(SB)/8, $0x00000000140ca2f1
+DATA avx2External<>+3288(SB)/8, $0x000000005a1a26ca
+DATA avx2External<>+3296(SB)/8, $0x0000000098ac8783
+DATA avx2External<>+3304(SB)/8, $0x000000009885aaa9
+DATA avx2External<>+3312(SB)/8, $0x00000000d65c953a
+DATA avx2External<>+3320(SB)/8, $0x00000000794fe8b9
+DATA avx2External<>+3328(SB)/8, $0x00000000ed7e7b37
+DATA avx2External<>+3336(SB)/8, $0x00000000fd071218
+DATA avx2External<>+3344(SB)/8, $0x000000004ea6745b
+DATA avx2External<>+3352(SB)/8, $0x000000008ca1f311
+DATA avx2External<>+3360(SB)/8, $0x00000000cd1bd2d5
+DATA avx2External<>+3368(SB)/8, $0x0000000077d371c6
+DATA avx2External<>+3376(SB)/8, $0x000000000de12398
+DATA avx2External<>+3384(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+3392(SB)/8, $0x00000000ed7e7b37
+DATA avx2External<>+3400(SB)/8, $0x00000000fd071218
+DATA avx2External<>+3408(SB)/8, $0x000000004ea6745b
+DATA avx2External<>+3416(SB)/8, $0x000000008ca1f311
+DATA avx2External<>+3424(SB)/8, $0x00000000cd1bd2d5
+DATA avx2External<>+3432(SB)/8, $0x0000000077d371c6
+DATA avx2External<>+3440(SB)/8, $0x000000000de12398
+DATA avx2External<>+3448(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+3456(SB)/8, $0x30872e006f1941d7
+DATA avx2External<>+3464(SB)/8, $0x7e95fe4e4194161f
+DATA avx2External<>+3472(SB)/8, $0xa24c69cb75a3707e
+DATA avx2External<>+3480(SB)/8, $0xde23f74c2a0b3a3d
+DATA avx2External<>+3488(SB)/8, $0xa8585087640e6cc1
+DATA avx2External<>+3496(SB)/8, $0xf7b71df49ac85802
+DATA avx2External<>+3504(SB)/8, $0x88f49a897e8afa10
+DATA avx2External<>+3512(SB)/8, $0x2a3210797deec1fa
+DATA avx2External<>+3520(SB)/8, $0x4d654a2c9bb2f3cc
+DATA avx2External<>+3528(SB)/8, $0xfcf33833e1cee58a
+DATA avx2External<>+3536(SB)/8, $0x5a0976f4f503d07a
+DATA avx2External<>+3544(SB)/8, $0xbd35541569e6dcbe
+DATA avx2External<>+3552(SB)/8, $0x00000000e9d0f302
+DATA avx2External<>+3560(SB)/8, $0x000000001e9114c6
+DATA avx2External<>+3568(SB)/8, $0x00000000e3d32c63
+DATA avx2External<>+3576(SB)/8, $0x000000003c753565
+DATA avx2External<>+3584(SB)/8, $0x00000000c43a0661
+DATA avx2External<>+3592(SB)/8, $0x0000000010c7da6c
+DATA avx2External<>+3600(SB)/8, $0x00000000a3a08a47
+DATA avx2External<>+3608(SB)/8, $0x00000000c25dc6c0
+DATA avx2External<>+3616(SB)/8, $0x00000000d1953083
+DATA avx2External<>+3624(SB)/8, $0x000000001692bfd5
+DATA avx2External<>+3632(SB)/8, $0x000000004ddfde09
+DATA avx2External<>+3640(SB)/8, $0x000000003d65954e
+DATA avx2External<>+3648(SB)/8, $0x000000006dca7c85
+DATA avx2External<>+3656(SB)/8, $0x00000000da7955db
+DATA avx2External<>+3664(SB)/8, $0x000000006432a6b7
+DATA avx2External<>+3672(SB)/8, $0x0000000099118809
+DATA avx2External<>+3680(SB)/8, $0x00000000c4dd07be
+DATA avx2External<>+3688(SB)/8, $0x00000000f3710509
+DATA avx2External<>+3696(SB)/8, $0x00000000812934ae
+DATA avx2External<>+3704(SB)/8, $0x00000000badd7f9e
+DATA avx2External<>+3712(SB)/8, $0x00000000312aa3c1
+DATA avx2External<>+3720(SB)/8, $0x000000004fdbda13
+DATA avx2External<>+3728(SB)/8, $0x00000000c573c6bd
+DATA avx2External<>+3736(SB)/8, $0x0000000014d939c6
+DATA avx2External<>+3744(SB)/8, $0x79d9330da18e63db
+DATA avx2External<>+3752(SB)/8, $0xa3821b26e6429f06
+DATA avx2External<>+3760(SB)/8, $0xeb0a1f0c0bed218e
+DATA avx2External<>+3768(SB)/8, $0x194b24f37022efdf
+DATA avx2External<>+3776(SB)/8, $0x33ae13b1be0e973c
+DATA avx2External<>+3784(SB)/8, $0xfc2fe76d700c84b6
+DATA avx2External<>+3792(SB)/8, $0x5d48cde909c12ace
+DATA avx2External<>+3800(SB)/8, $0x309819beeb8e8710
+DATA avx2External<>+3808(SB)/8, $0x3eaf6acea25b1388
+DATA avx2External<>+3816(SB)/8, $0xa030fca354aa41a5
+DATA avx2External<>+3824(SB)/8, $0x5670b326474bdc1b
+DATA avx2External<>+3832(SB)/8, $0x5a11e48546cff319
+DATA avx2External<>+3840(SB)/8, $0x00000000f1d26805
+DATA avx2External<>+3848(SB)/8, $0x000000006fb52c46
+DATA avx2External<>+3856(SB)/8, $0x00000000a17cd93e
+DATA avx2External<>+3864(SB)/8, $0x00000000b5d796fc
+DATA avx2External<>+3872(SB)/8, $0x00000000f4068af9
+DATA avx2External<>+3880(SB)/8, $0x00000000bb2d848c
+DATA avx2External<>+3888(SB)/8, $0x0000000042a99ff2
+DATA avx2External<>+3896(SB)/8, $0x00000000e405770d
+DATA avx2External<>+3904(SB)/8, $0x000000002aaec45f
+DATA avx2External<>+3912(SB)/8, $0x0000000058106cf4
+DATA avx2External<>+3920(SB)/8, $0x000000001ff815a1
+DATA avx2External<>+3928(SB)/8, $0x000000002d0a48ca
+DATA avx2External<>+3936(SB)/8, $0x000000009f1ecd29
+DATA avx2External<>+3944(SB)/8, $0x0000000064e32ed1
+DATA avx2External<>+3952(SB)/8, $0x00000000643bd086
+DATA avx2External<>+3960(SB)/8, $0x000000002dac2203
+DATA avx2External<>+3968(SB)/8, $0x0000000079aa1fd2
+DATA avx2External<>+3976(SB)/8, $0x000000004e5dee31
+DATA avx2External<>+3984(SB)/8, $0x00000000ca6f5a95
+DATA avx2External<>+3992(SB)/8, $0x00000000d030cb3d
+DATA avx2External<>+4000(SB)/8, $0x00000000e857fc69
+DATA avx2External<>+4008(SB)/8, $0x00000000e4f4b14b
+DATA avx2External<>+4016(SB)/8, $0x0000000088a772a4
+DATA avx2External<>+4024(SB)/8, $0x00000000e83e4247
+DATA avx2External<>+4032(SB)/8, $0x909e0429715df6b6
+DATA avx2External<>+4040(SB)/8, $0x47fd380245aae24c
+DATA avx2External<>+4048(SB)/8, $0xb82f2e766122be3d
+DATA avx2External<>+4056(SB)/8, $0xf478450fb475bd93
+DATA avx2External<>+4064(SB)/8, $0x0c08c0bafbbcfcde
+DATA avx2External<>+4072(SB)/8, $0x9a3ce85438ea4e3e
+DATA avx2External<>+4080(SB)/8, $0xb0e1726fd1ee9274
+DATA avx2External<>+4088(SB)/8, $0xcaea380faf67b2c7
+DATA avx2External<>+4096(SB)/8, $0xc7adb0b6e5af0973
+DATA avx2External<>+4104(SB)/8, $0xf3faee92bbb8c51b
+DATA avx2External<>+4112(SB)/8, $0x9cfccaf7a61feaa3
+DATA avx2External<>+4120(SB)/8, $0x66fb6dc7b86159a5
+DATA avx2External<>+4128(SB)/8, $0x00000000987a4643
+DATA avx2External<>+4136(SB)/8, $0x00000000ac1e2cd5
+DATA avx2External<>+4144(SB)/8, $0x000000008346ec31
+DATA avx2External<>+4152(SB)/8, $0x00000000c184c94e
+DATA avx2External<>+4160(SB)/8, $0x000000009b541ffc
+DATA avx2External<>+4168(SB)/8, $0x000000003c27fd98
+DATA avx2External<>+4176(SB)/8, $0x00000000a16b75b2
+DATA avx2External<>+4184(SB)/8, $0x0000000052d8ee95
+DATA avx2External<>+4192(SB)/8, $0x0000000053a60e34
+DATA avx2External<>+4200(SB)/8, $0x0000000086d84c83
+DATA avx2External<>+4208(SB)/8, $0x00000000fcc55acc
+DATA avx2External<>+4216(SB)/8, $0x0000000023fcc37d
+DATA avx2External<>+4224(SB)/8, $0x00000000a113b523
+DATA avx2External<>+4232(SB)/8, $0x000000003ae65dc1
+DATA avx2External<>+4240(SB)/8, $0x000000003443c167
+DATA avx2External<>+4248(SB)/8, $0x0000000071749dcb
+DATA avx2External<>+4256(SB)/8, $0x00000000402e3ab9
+DATA avx2External<>+4264(SB)/8, $0x00000000c3989173
+DATA avx2External<>+4272(SB)/8, $0x000000008fee0e80
+DATA avx2External<>+4280(SB)/8, $0x00000000fa355a17
+DATA avx2External<>+4288(SB)/8, $0x00000000aff8b060
+DATA avx2External<>+4296(SB)/8, $0x0000000028e80b41
+DATA avx2External<>+4304(SB)/8, $0x000000004e794204
+DATA avx2External<>+4312(SB)/8, $0x00000000e1b1a60a
+DATA avx2External<>+4320(SB)/8, $0x0000000000000000
+DATA avx2External<>+4328(SB)/8, $0x0000000000000000
+DATA avx2External<>+4336(SB)/8, $0x0000000000000000
+DATA avx2External<>+4344(SB)/8, $0x0000000000000000
+DATA avx2External<>+4352(SB)/8, $0x0000000000000000
+DATA avx2External<>+4360(SB)/8, $0x0000000000000000
+DATA avx2External<>+4368(SB)/8, $0x0000000000000000
+DATA avx2External<>+4376(SB)/8, $0x0000000000000000
+DATA avx2External<>+4384(SB)/8, $0x0000000000000000
+DATA avx2External<>+4392(SB)/8, $0x0000000000000000
+DATA avx2External<>+4400(SB)/8, $0x0000000000000000
+DATA avx2External<>+4408(SB)/8, $0x0000000000000000
+DATA avx2External<>+4416(SB)/8, $0x0000000000000000
+DATA avx2External<>+4424(SB)/8, $0x0000000000000000
+DATA avx2External<>+4432(SB)/8, $0x0000000000000000
+DATA avx2External<>+4440(SB)/8, $0x0000000000000000
+DATA avx2External<>+4448(SB)/8, $0x0000000000000000
+DATA avx2External<>+4456(SB)/8, $0x0000000000000000
+DATA avx2External<>+4464(SB)/8, $0x0000000000000000
+DATA avx2External<>+4472(SB)/8, $0x0000000000000000
+DATA avx2External<>+4480(SB)/8, $0x0000000000000000
+DATA avx2External<>+4488(SB)/8, $0x0000000000000000
+DATA avx2External<>+4496(SB)/8, $0x0000000000000000
+DATA avx2External<>+4504(SB)/8, $0x0000000000000000
+DATA avx2External<>+4512(SB)/8, $0x0000000000000000
+DATA avx2External<>+4520(SB)/8, $0x0000000000000000
+DATA avx2External<>+4528(SB)/8, $0x0000000000000000
+DATA avx2External<>+4536(SB)/8, $0x0000000000000000
+DATA avx2External<>+4544(SB)/8, $0x0000000000000000
+DATA avx2External<>+4552(SB)/8, $0x0000000000000000
+DATA avx2External<>+4560(SB)/8, $0x0000000000000000
+DATA avx2External<>+4568(SB)/8, $0x0000000000000000
+DATA avx2External<>+4576(SB)/8, $0x0000000000000000
+DATA avx2External<>+4584(SB)/8, $0x0000000000000000
+DATA avx2External<>+4592(SB)/8, $0x0000000000000000
+DATA avx2External<>+4600(SB)/8, $0x0000000000000000
+GLOBL avx2External<>(SB), RODATA|NOPTR, $4608
+
+DATA avx2Internal<>+0(SB)/8, $0x2f60d4eefecc6c08
+DATA avx2Internal<>+8(SB)/8, $0x000000002f60d4f0
+DATA avx2Internal<>+16(SB)/8, $0x00000000d1d2bf08
+DATA avx2Internal<>+24(SB)/8, $0x9f9ad204f6c1b653
+DATA avx2Internal<>+32(SB)/8, $0x000000009f9ad206
+DATA avx2Internal<>+40(SB)/8, $0x0000000069a377a7
+DATA avx2Internal<>+48(SB)/8, $0xa3858e22b2aa08d6
+DATA avx2Internal<>+56(SB)/8, $0x00000000a3858e24
+DATA avx2Internal<>+64(SB)/8, $0x00000000a9d06906
+DATA avx2Internal<>+72(SB)/8, $0x1eede5b4b7bfa54b
+DATA avx2Internal<>+80(SB)/8, $0x000000001eede5b5
+DATA avx2Internal<>+88(SB)/8, $0x0000000029527500
+DATA avx2Internal<>+96(SB)/8, $0x117bd745960f4479
+DATA avx2Internal<>+104(SB)/8, $0x00000000117bd746
+DATA avx2Internal<>+112(SB)/8, $0x000000005874e441
+DATA avx2Internal<>+120(SB)/8, $0xa8ed86cacd0a2d79
+DATA avx2Internal<>+128(SB)/8, $0x00000000a8ed86cc
+DATA avx2Internal<>+136(SB)/8, $0x000000008a084bbb
+DATA avx2Internal<>+144(SB)/8, $0x5cde64246531c477
+DATA avx2Internal<>+152(SB)/8, $0x000000005cde6425
+DATA avx2Internal<>+160(SB)/8, $0x000000003defd764
+DATA avx2Internal<>+168(SB)/8, $0x871cc1363f4a6ee3
+DATA avx2Internal<>+176(SB)/8, $0x00000000871cc137
+DATA avx2Internal<>+184(SB)/8, $0x000000003998cfe6
+DATA avx2Internal<>+192(SB)/8, $0xca483148f764df2b
+DATA avx2Internal<>+200(SB)/8, $0x00000000ca48314a
+DATA avx2Internal<>+208(SB)/8, $0x000000003e52ef8b
+DATA avx2Internal<>+216(SB)/8, $0x85dc9ecae3d94095
+DATA avx2Internal<>+224(SB)/8, $0x0000000085dc9ecc
+DATA avx2Internal<>+232(SB)/8, $0x00000000964a209f
+DATA avx2Internal<>+240(SB)/8, $0x2cc4577d936f099a
+DATA avx2Internal<>+248(SB)/8, $0x000000002cc4577e
+DATA avx2Internal<>+256(SB)/8, $0x000000003fcc9ee8
+DATA avx2Internal<>+264(SB)/8, $0xd0096d6ba17cddee
+DATA avx2Internal<>+272(SB)/8, $0x00000000d0096d6d
+DATA avx2Internal<>+280(SB)/8, $0x000000008e79b4a5
+DATA avx2Internal<>+288(SB)/8, $0xd2392554a934a480
+DATA avx2Internal<>+296(SB)/8, $0x00000000d2392556
+DATA avx2Internal<>+304(SB)/8, $0x000000008492362a
+DATA avx2Internal<>+312(SB)/8, $0x262574d4eb6796ba
+DATA avx2Internal<>+320(SB)/8, $0x00000000262574d6
+DATA avx2Internal<>+328(SB)/8, $0x00000000ee72f470
+DATA avx2Internal<>+336(SB)/8, $0x6da24449744fa36d
+DATA avx2Internal<>+344(SB)/8, $0x000000006da2444a
+DATA avx2Internal<>+352(SB)/8, $0x000000001e0e1849
+DATA avx2Internal<>+360(SB)/8, $0x215eaac5cf66e07b
+DATA avx2Internal<>+368(SB)/8, $0x00000000215eaac6
+DATA avx2Internal<>+376(SB)/8, $0x000000000f3a74bf
+DATA avx2Internal<>+384(SB)/8, $0xa1c0ded2433905b7
+DATA avx2Internal<>+392(SB)/8, $0x00000000a1c0ded3
+DATA avx2Internal<>+400(SB)/8, $0x000000001b061b76
+DATA avx2Internal<>+408(SB)/8, $0x6803d7a57ecfe582
+DATA avx2Internal<>+416(SB)/8, $0x000000006803d7a6
+DATA avx2Internal<>+424(SB)/8, $0x00000000192c42d8
+DATA avx2Internal<>+432(SB)/8, $0x97ae025e717d5da7
+DATA avx2Internal<>+440(SB)/8, $0x0000000097ae0260
+DATA avx2Internal<>+448(SB)/8, $0x00000000f6d49ff9
+DATA avx2Internal<>+456(SB)/8, $0xa0fa378520425593
+DATA avx2Internal<>+464(SB)/8, $0x00000000a0fa3786
+DATA avx2Internal<>+472(SB)/8, $0x000000003ec372e7
+DATA avx2Internal<>+480(SB)/8, $0xf23445d1b892ec39
+DATA avx2Internal<>+488(SB)/8, $0x00000000f23445d3
+DATA avx2Internal<>+496(SB)/8, $0x000000005538cdf4
+DATA avx2Internal<>+504(SB)/8, $0xe0ea4c6ca3a2ee59
+DATA avx2Internal<>+512(SB)/8, $0x00000000e0ea4c6e
+DATA avx2Internal<>+520(SB)/8, $0x000000007b72c539
+GLOBL avx2Internal<>(SB), RODATA|NOPTR, $528
 
 DATA avx2Last<>+0(SB)/8, $0x7b72c539e0ea4c6e
 DATA avx2Last<>+8(SB)/8, $0x144573dae2ce9976
@@ -403,30 +663,6 @@ DATA avx2Last<>+72(SB)/8, $0x0ed0d75c27975d97
 DATA avx2Last<>+80(SB)/8, $0x1cbb36f11127338b
 DATA avx2Last<>+88(SB)/8, $0x6673e505cfd0b6ba
 GLOBL avx2Last<>(SB), RODATA|NOPTR, $96
-
-DATA avx2Internal<>+0(SB)/8, $0xd1d2bf082f60d4f0
-DATA avx2Internal<>+8(SB)/8, $0x69a377a79f9ad206
-DATA avx2Internal<>+16(SB)/8, $0xa9d06906a3858e24
-DATA avx2Internal<>+24(SB)/8, $0x295275001eede5b5
-DATA avx2Internal<>+32(SB)/8, $0x5874e441117bd746
-DATA avx2Internal<>+40(SB)/8, $0x8a084bbba8ed86cc
-DATA avx2Internal<>+48(SB)/8, $0x3defd7645cde6425
-DATA avx2Internal<>+56(SB)/8, $0x3998cfe6871cc137
-DATA avx2Internal<>+64(SB)/8, $0x3e52ef8bca48314a
-DATA avx2Internal<>+72(SB)/8, $0x964a209f85dc9ecc
-DATA avx2Internal<>+80(SB)/8, $0x3fcc9ee82cc4577e
-DATA avx2Internal<>+88(SB)/8, $0x8e79b4a5d0096d6d
-DATA avx2Internal<>+96(SB)/8, $0x8492362ad2392556
-DATA avx2Internal<>+104(SB)/8, $0xee72f470262574d6
-DATA avx2Internal<>+112(SB)/8, $0x1e0e18496da2444a
-DATA avx2Internal<>+120(SB)/8, $0x0f3a74bf215eaac6
-DATA avx2Internal<>+128(SB)/8, $0x1b061b76a1c0ded3
-DATA avx2Internal<>+136(SB)/8, $0x192c42d86803d7a6
-DATA avx2Internal<>+144(SB)/8, $0xf6d49ff997ae0260
-DATA avx2Internal<>+152(SB)/8, $0x3ec372e7a0fa3786
-DATA avx2Internal<>+160(SB)/8, $0x5538cdf4f23445d3
-DATA avx2Internal<>+168(SB)/8, $0x7b72c539e0ea4c6e
-GLOBL avx2Internal<>(SB), RODATA|NOPTR, $176
 
 DATA avx2Diagonal<>+0(SB)/8, $0xc3b6c08e23ba9300
 DATA avx2Diagonal<>+8(SB)/8, $0xc3b6c08e23ba9300
@@ -556,3254 +792,6526 @@ DATA avx2Swap8<>+16(SB)/8, $0x0001020304050607
 DATA avx2Swap8<>+24(SB)/8, $0x08090a0b0c0d0e0f
 GLOBL avx2Swap8<>(SB), RODATA|NOPTR, $32
 
+DATA scalarEpsilon<>+0(SB)/8, $0x00000000ffffffff
+GLOBL scalarEpsilon<>(SB), RODATA|NOPTR, $8
+
+DATA scalarDiagonal<>+0(SB)/8, $0x23ba9300188eac71
+DATA scalarDiagonal<>+8(SB)/8, $0x4a324fb4dd825261
+DATA scalarDiagonal<>+16(SB)/8, $0x5b35b84e97be1095
+DATA scalarDiagonal<>+24(SB)/8, $0xe71880359f828a59
+DATA scalarDiagonal<>+32(SB)/8, $0xd9966049c8ba86fa
+DATA scalarDiagonal<>+40(SB)/8, $0xb9595255df62f162
+DATA scalarDiagonal<>+48(SB)/8, $0x2c59bb6f7e7d8b5a
+DATA scalarDiagonal<>+56(SB)/8, $0x7127b689e292671a
+DATA scalarDiagonal<>+64(SB)/8, $0xfbb606b362427bce
+DATA scalarDiagonal<>+72(SB)/8, $0xaee378ac5d21dae3
+DATA scalarDiagonal<>+80(SB)/8, $0x1545e882de568ec8
+DATA scalarDiagonal<>+88(SB)/8, $0x44917b5ee8f0c937
+GLOBL scalarDiagonal<>(SB), RODATA|NOPTR, $96
+
+DATA scalarLast<>+0(SB)/8, $0x0000000000000000
+DATA scalarLast<>+8(SB)/8, $0xe2ce997508ebf2b0
+DATA scalarLast<>+16(SB)/8, $0x8f35fc86f0a9dac2
+DATA scalarLast<>+24(SB)/8, $0x2c4fe7c16679533c
+DATA scalarLast<>+32(SB)/8, $0xa9b9def1b440500e
+DATA scalarLast<>+40(SB)/8, $0x1ea6ba2dea716246
+DATA scalarLast<>+48(SB)/8, $0xe5258d62e5e2e202
+DATA scalarLast<>+56(SB)/8, $0x77b97fc8d8003299
+DATA scalarLast<>+64(SB)/8, $0xde7e00a4bca44585
+DATA scalarLast<>+72(SB)/8, $0x27975d96c997cb0d
+DATA scalarLast<>+80(SB)/8, $0x1127338ad21d9584
+DATA scalarLast<>+88(SB)/8, $0xcfd0b6b8c9bb6441
+GLOBL scalarLast<>(SB), RODATA|NOPTR, $96
+
+DATA scalarSecond<>+0(SB)/8, $0x975b1605a8a20289
+DATA scalarSecond<>+8(SB)/8, $0xfe14593845468c39
+DATA scalarSecond<>+16(SB)/8, $0xe774f7f7a5f77a0c
+DATA scalarSecond<>+24(SB)/8, $0xe03234aa3adacd2b
+DATA scalarSecond<>+32(SB)/8, $0x541b6447d603e188
+DATA scalarSecond<>+40(SB)/8, $0xf3cc46bf200000d7
+DATA scalarSecond<>+48(SB)/8, $0x419d475975f4ed51
+DATA scalarSecond<>+56(SB)/8, $0x58cc24f03b17286c
+DATA scalarSecond<>+64(SB)/8, $0x9a1436b981f8bbf5
+DATA scalarSecond<>+72(SB)/8, $0x8dca7c27988f34d1
+DATA scalarSecond<>+80(SB)/8, $0xaabba1ac6fa91efb
+DATA scalarSecond<>+88(SB)/8, $0x5b478fdb7a7a9bd4
+GLOBL scalarSecond<>(SB), RODATA|NOPTR, $96
+
 // func walkAVX2(b *block, steps int) (left int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, BMI2
 TEXT ·walkAVX2(SB), $0-24
 	MOVQ    b+0(FP), DI
 	VMOVDQU avx2Numbers<>+32(SB), Y0
+	MOVL    $0x00000020, CX
 
 step:
 	VMOVDQU      1728(DI), Y1
+	MOVL         1728(DI), AX
+	ADDL         $0x04, AX
 	VPSHUFB      avx2Swap4<>+0(SB), Y1, Y1
+	BSWAPL       AX
+	MOVQ         AX, DX
 	VPADDQ       Y1, Y1, Y2
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y1, Y2, Y3
+	ADDQ         1912(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y2, Y2, Y4
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPADDQ       Y3, Y3, Y5
+	ADDQ         SI, DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1544(DI), Y6
+	MOVQ         DX, 2008(DI)
+	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1536(DI), Y7
+	ADDQ         1920(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y7, Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y1, Y6, Y7
+	MOVQ         DX, 2016(DI)
+	MOVQ         AX, DX
 	VPCMPGTD     Y7, Y6, Y6
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y6, Y7, Y6
+	ADDQ         1928(DI), DX
+	ADCQ         $0x00, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VMOVDQU      Y6, (DI)
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1560(DI), Y6
+	MOVQ         DX, 2024(DI)
+	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y6, Y6
+	ADDQ         AX, DX
 	VPBROADCASTQ 1552(DI), Y7
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1936(DI), DX
 	VPADDQ       Y7, Y6, Y6
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	SUBQ         BX, SI
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y1, Y6, Y7
+	ADDQ         SI, DX
+	MOVQ         DX, 2032(DI)
 	VPCMPGTD     Y7, Y6, Y6
+	MOVQ         AX, DX
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y6, Y7, Y6
+	ADDQ         1944(DI), DX
+	ADCQ         $0x00, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VMOVDQU      Y6, 128(DI)
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1576(DI), Y6
+	MOVQ         DX, 2040(DI)
+	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y6, Y6
+	ADDQ         AX, DX
 	VPBROADCASTQ 1568(DI), Y7
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1952(DI), DX
 	VPADDQ       Y7, Y6, Y6
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y3, Y6, Y7
+	ADDQ         SI, DX
+	MOVQ         DX, 2048(DI)
 	VPCMPGTD     Y7, Y6, Y6
+	MOVQ         AX, DX
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPADDQ       Y6, Y7, Y6
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1960(DI), DX
 	VMOVDQU      Y6, 256(DI)
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
 	VPBROADCASTQ 1592(DI), Y6
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VPSLLQ       $0x34, Y6, Y6
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1584(DI), Y7
+	MOVQ         DX, 2056(DI)
+	MOVQ         AX, DX
 	VPADDQ       Y7, Y6, Y6
+	ADDQ         AX, DX
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y2, Y6, Y7
+	ADDQ         1968(DI), DX
+	ADCQ         $0x00, BX
 	VPCMPGTD     Y7, Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y6, Y7, Y6
+	ADDQ         SI, DX
+	MOVQ         DX, 2064(DI)
+	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VMOVDQU      Y6, 384(DI)
+	ADDQ         1976(DI), DX
+	ADCQ         $0x00, BX
 	VPBROADCASTQ 1608(DI), Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPSLLQ       $0x34, Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPBROADCASTQ 1600(DI), Y7
+	ADDQ         SI, DX
+	MOVQ         DX, 2072(DI)
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         AX, DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	ADDQ         1984(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y2, Y6, Y7
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPCMPGTD     Y7, Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         SI, DX
+	MOVQ         DX, 2080(DI)
 	VPADDQ       Y6, Y7, Y6
+	MOVQ         AX, DX
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VMOVDQU      Y6, 512(DI)
+	ADDQ         1992(DI), DX
+	ADCQ         $0x00, BX
 	VPBROADCASTQ 1624(DI), Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPSLLQ       $0x34, Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPBROADCASTQ 1616(DI), Y7
+	ADDQ         SI, DX
+	MOVQ         DX, 2088(DI)
+	MOVQ         AX, DX
 	VPADDQ       Y7, Y6, Y6
+	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
+	ADDQ         2000(DI), AX
 	VPADDQ       Y2, Y6, Y7
+	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, BX
 	VPCMPGTD     Y7, Y6, Y6
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VPSRLQ       $0x20, Y6, Y6
+	SBBL         BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, 2096(DI)
 	VPADDQ       Y6, Y7, Y6
+	MOVL         1728(DI), AX
+	ADDL         $0x05, AX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	BSWAPL       AX
+	MOVQ         AX, DX
 	VMOVDQU      Y6, 640(DI)
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1640(DI), Y6
+	ADDQ         1912(DI), DX
+	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPBROADCASTQ 1632(DI), Y7
+	ADDQ         SI, DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         DX, 2104(DI)
+	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y5, Y6, Y5
+	ADDQ         1920(DI), DX
+	ADCQ         $0x00, BX
 	VPCMPGTD     Y5, Y6, Y6
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         SI, DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y6, Y5, Y5
+	MOVQ         DX, 2112(DI)
+	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VMOVDQU      Y5, 768(DI)
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1656(DI), Y5
+	ADDQ         1928(DI), DX
+	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y5, Y5
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1648(DI), Y6
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y6, Y5, Y5
+	MOVQ         DX, 2120(DI)
+	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	ADDQ         AX, DX
 	VPADDQ       Y4, Y5, Y4
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1936(DI), DX
 	VPCMPGTD     Y4, Y5, Y5
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
 	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         BX, SI
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         SI, DX
+	MOVQ         DX, 2128(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         AX, DX
+	ADDQ         AX, DX
 	VMOVDQU      Y4, 896(DI)
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1672(DI), Y4
+	ADDQ         1944(DI), DX
+	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y4, Y4
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1664(DI), Y5
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y5, Y4, Y4
+	MOVQ         DX, 2136(DI)
+	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         AX, DX
 	VPADDQ       Y1, Y4, Y5
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1952(DI), DX
 	VPCMPGTD     Y5, Y4, Y4
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y4, Y5, Y4
+	ADDQ         SI, DX
+	MOVQ         DX, 2144(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         AX, DX
+	ADDQ         AX, DX
 	VMOVDQU      Y4, 1024(DI)
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPBROADCASTQ 1688(DI), Y4
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPSLLQ       $0x34, Y4, Y4
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         1960(DI), DX
 	VPBROADCASTQ 1680(DI), Y5
+	ADCQ         $0x00, BX
+	SHLXQ        CX, BX, SI
 	VPADDQ       Y5, Y4, Y4
+	SUBQ         BX, SI
+	ADDQ         SI, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y1, Y4, Y1
+	MOVQ         DX, 2152(DI)
+	MOVQ         AX, DX
 	VPCMPGTD     Y1, Y4, Y4
+	ADDQ         AX, DX
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y4, Y4
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         1968(DI), DX
+	ADCQ         $0x00, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VMOVDQU      Y1, 1152(DI)
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPBROADCASTQ 1704(DI), Y1
+	ADDQ         SI, DX
+	MOVQ         DX, 2160(DI)
+	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1696(DI), Y4
+	ADDQ         1976(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y4, Y1, Y1
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y3, Y1, Y3
+	ADDQ         SI, DX
+	MOVQ         DX, 2168(DI)
 	VPCMPGTD     Y3, Y1, Y1
+	MOVQ         AX, DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         1984(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y1, Y3, Y1
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VMOVDQU      Y1, 1280(DI)
+	ADDQ         SI, DX
+	MOVQ         DX, 2176(DI)
 	VPBROADCASTQ 1720(DI), Y1
+	MOVQ         AX, DX
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPSLLQ       $0x34, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPBROADCASTQ 1712(DI), Y3
+	ADDQ         1992(DI), DX
+	ADCQ         $0x00, BX
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, BX, SI
+	SUBQ         BX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         SI, DX
+	SBBL         SI, SI
 	VPADDQ       Y2, Y1, Y2
+	ADDQ         SI, DX
+	MOVQ         DX, 2184(DI)
+	MOVQ         AX, DX
 	VPCMPGTD     Y2, Y1, Y1
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
+	ADDQ         2000(DI), AX
 	VPADDQ       Y1, Y2, Y1
+	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VMOVDQU      Y1, 1408(DI)
+	SBBL         BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, 2192(DI)
 	LEAQ         avx2External<>+0(SB), SI
-	XORL         CX, CX
+	MOVQ         $0x00000000, 1896(DI)
 
 external:
 	VMOVDQU      (DI), Y1
 	VMOVDQU      128(DI), Y4
+	MOVQ         2008(DI), DX
 	VMOVSHDUP    Y1, Y2
+	MULXQ        DX, AX, BX
 	VMOVSHDUP    Y4, Y5
+	SHLXQ        CX, AX, R8
 	VPMULUDQ     Y1, Y1, Y3
+	ADDQ         AX, R8
 	VPMULUDQ     Y4, Y4, Y6
+	SHRXQ        CX, R8, AX
 	VPMULUDQ     Y2, Y1, Y1
+	SBBQ         AX, R8
 	VPMULUDQ     Y5, Y4, Y7
 	VPSRLQ       $0x21, Y3, Y4
+	SUBQ         R8, BX
 	VPSRLQ       $0x21, Y6, Y8
+	SBBL         R8, R8
 	VPADDQ       Y4, Y1, Y1
+	SUBQ         R8, BX
 	VPADDQ       Y8, Y7, Y4
+	MULXQ        BX, DX, AX
 	VPMULUDQ     Y2, Y2, Y2
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y5, Y5, Y7
+	ADDQ         DX, R8
 	VPSRLQ       $0x1f, Y1, Y5
 	VPSRLQ       $0x1f, Y4, Y8
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y5, Y2, Y2
+	SBBQ         DX, R8
 	VPADDQ       Y8, Y7, Y5
+	SUBQ         R8, AX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	SBBL         R8, R8
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ         R8, AX
 	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         BX, DX
 	VPSLLQ       $0x21, Y4, Y4
 	VPADDQ       Y1, Y3, Y1
+	MULXQ        DX, DX, BX
 	VPADDQ       Y4, Y6, Y3
+	SHLXQ        CX, DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y2, Y3
+	SBBQ         DX, R8
 	VPSRLQ       $0x20, Y5, Y6
+	SUBQ         R8, BX
 	VPSUBQ       Y3, Y1, Y3
 	VPSUBQ       Y6, Y4, Y6
+	SBBL         R8, R8
 	VPCMPGTD     Y1, Y3, Y1
+	SUBQ         R8, BX
 	VPCMPGTD     Y4, Y6, Y4
+	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        BX, AX, DX
 	VPSRLQ       $0x20, Y4, Y4
+	SHLXQ        CX, AX, BX
 	VPSUBQ       Y1, Y3, Y1
+	ADDQ         AX, BX
 	VPSUBQ       Y4, Y6, Y3
+	SHRXQ        CX, BX, AX
 	VPMULUDQ     Y0, Y2, Y2
 	VPMULUDQ     Y0, Y5, Y4
+	SBBQ         AX, BX
 	VPADDQ       Y2, Y1, Y2
+	SUBQ         BX, DX
 	VPADDQ       Y4, Y3, Y4
+	SBBL         BX, BX
 	VPCMPGTD     Y2, Y1, Y1
+	SUBQ         BX, DX
 	VPCMPGTD     Y4, Y3, Y3
+	MOVQ         DX, 2008(DI)
 	VPSRLQ       $0x20, Y1, Y1
+	MOVQ         2016(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        DX, AX, BX
 	VPADDQ       Y3, Y4, Y2
+	SHLXQ        CX, AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SHRXQ        CX, R8, AX
 	VMOVSHDUP    Y1, Y2
+	SBBQ         AX, R8
 	VMOVSHDUP    Y7, Y8
+	SUBQ         R8, BX
 	VMOVSHDUP    (DI), Y3
 	VMOVSHDUP    128(DI), Y9
+	SBBL         R8, R8
 	VPMULUDQ     (DI), Y1, Y4
+	SUBQ         R8, BX
 	VPMULUDQ     128(DI), Y7, Y10
+	MULXQ        BX, DX, AX
 	VPMULUDQ     Y3, Y1, Y5
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y6
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y10, Y12
 	VPADDQ       Y6, Y5, Y5
+	SBBQ         DX, R8
 	VPADDQ       Y12, Y11, Y12
+	SUBQ         R8, AX
 	VPMULUDQ     (DI), Y2, Y6
+	SBBL         R8, R8
 	VPMULUDQ     128(DI), Y8, Y13
+	SUBQ         R8, AX
 	VPAND        Y0, Y5, Y11
+	MOVQ         BX, DX
 	VPAND        Y0, Y12, Y14
+	MULXQ        DX, DX, BX
 	VPADDQ       Y11, Y6, Y6
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y14, Y13, Y11
 	VPMULUDQ     Y3, Y2, Y3
+	ADDQ         DX, R8
 	VPMULUDQ     Y9, Y8, Y9
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y5, Y5
+	SBBQ         DX, R8
 	VPSRLQ       $0x20, Y12, Y12
+	SUBQ         R8, BX
 	VPADDQ       Y5, Y3, Y3
+	SBBL         R8, R8
 	VPADDQ       Y12, Y9, Y9
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y6, Y5
 	VPSRLQ       $0x20, Y11, Y12
+	MOVQ         AX, DX
 	VPADDQ       Y5, Y3, Y3
+	MULXQ        BX, AX, DX
 	VPADDQ       Y12, Y9, Y5
+	SHLXQ        CX, AX, BX
 	VMOVSLDUP    Y6, Y6
+	ADDQ         AX, BX
 	VMOVSLDUP    Y11, Y9
+	SHRXQ        CX, BX, AX
 	VPBLENDD     $0xaa, Y6, Y4, Y4
+	SBBQ         AX, BX
 	VPBLENDD     $0xaa, Y9, Y10, Y6
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         BX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	SBBL         BX, BX
 	VPSRLQ       $0x20, Y3, Y6
+	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y5, Y10
+	MOVQ         DX, 2016(DI)
 	VPSUBQ       Y6, Y4, Y6
+	MOVQ         2024(DI), DX
 	VPSUBQ       Y10, Y9, Y10
+	MULXQ        DX, AX, BX
 	VPCMPGTD     Y4, Y6, Y4
 	VPCMPGTD     Y9, Y10, Y9
+	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y9, Y9
+	SHRXQ        CX, R8, AX
 	VPSUBQ       Y4, Y6, Y4
+	SBBQ         AX, R8
 	VPSUBQ       Y9, Y10, Y6
+	SUBQ         R8, BX
 	VPMULUDQ     Y0, Y3, Y3
+	SBBL         R8, R8
 	VPMULUDQ     Y0, Y5, Y5
+	SUBQ         R8, BX
 	VPADDQ       Y3, Y4, Y3
 	VPADDQ       Y5, Y6, Y5
+	MULXQ        BX, DX, AX
 	VPCMPGTD     Y3, Y4, Y4
+	SHLXQ        CX, DX, R8
 	VPCMPGTD     Y5, Y6, Y6
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y4
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y6, Y6
+	SBBQ         DX, R8
 	VPADDQ       Y4, Y3, Y3
+	SUBQ         R8, AX
 	VPADDQ       Y6, Y5, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SUBQ         R8, AX
 	VPMULUDQ     Y1, Y1, Y4
+	MOVQ         BX, DX
 	VPMULUDQ     Y7, Y7, Y6
+	MULXQ        DX, DX, BX
 	VPMULUDQ     Y2, Y1, Y1
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y8, Y7, Y9
+	ADDQ         DX, R8
 	VPSRLQ       $0x21, Y4, Y7
 	VPSRLQ       $0x21, Y6, Y10
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y7, Y1, Y1
+	SBBQ         DX, R8
 	VPADDQ       Y10, Y9, Y7
+	SUBQ         R8, BX
 	VPMULUDQ     Y2, Y2, Y2
+	SBBL         R8, R8
 	VPMULUDQ     Y8, Y8, Y9
+	SUBQ         R8, BX
 	VPSRLQ       $0x1f, Y1, Y8
+	MOVQ         AX, DX
 	VPSRLQ       $0x1f, Y7, Y10
 	VPADDQ       Y8, Y2, Y2
+	MULXQ        BX, AX, DX
 	VPADDQ       Y10, Y9, Y8
+	SHLXQ        CX, AX, BX
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ         AX, BX
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SHRXQ        CX, BX, AX
 	VPSLLQ       $0x21, Y1, Y1
+	SBBQ         AX, BX
 	VPSLLQ       $0x21, Y7, Y7
+	SUBQ         BX, DX
 	VPADDQ       Y1, Y4, Y1
 	VPADDQ       Y7, Y6, Y4
+	SBBL         BX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         BX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	MOVQ         DX, 2024(DI)
 	VPSRLQ       $0x20, Y2, Y4
+	MOVQ         2032(DI), DX
 	VPSRLQ       $0x20, Y8, Y7
+	MULXQ        DX, AX, BX
 	VPSUBQ       Y4, Y1, Y4
+	SHLXQ        CX, AX, R8
 	VPSUBQ       Y7, Y6, Y7
+	ADDQ         AX, R8
 	VPCMPGTD     Y1, Y4, Y1
 	VPCMPGTD     Y6, Y7, Y6
+	SHRXQ        CX, R8, AX
 	VPSRLQ       $0x20, Y1, Y1
+	SBBQ         AX, R8
 	VPSRLQ       $0x20, Y6, Y6
+	SUBQ         R8, BX
 	VPSUBQ       Y1, Y4, Y1
+	SBBL         R8, R8
 	VPSUBQ       Y6, Y7, Y4
+	SUBQ         R8, BX
 	VPMULUDQ     Y0, Y2, Y2
+	MULXQ        BX, DX, AX
 	VPMULUDQ     Y0, Y8, Y6
 	VPADDQ       Y2, Y1, Y2
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y6, Y4, Y6
+	ADDQ         DX, R8
 	VPCMPGTD     Y2, Y1, Y1
+	SHRXQ        CX, R8, DX
 	VPCMPGTD     Y6, Y4, Y4
+	SBBQ         DX, R8
 	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y4, Y4
+	SBBL         R8, R8
 	VPADDQ       Y1, Y2, Y1
 	VPADDQ       Y4, Y6, Y2
+	SUBQ         R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ         BX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	MULXQ        DX, DX, BX
 	VMOVSHDUP    Y1, Y2
+	SHLXQ        CX, DX, R8
 	VMOVSHDUP    Y7, Y8
+	ADDQ         DX, R8
 	VMOVSHDUP    Y3, Y4
+	SHRXQ        CX, R8, DX
 	VMOVSHDUP    Y5, Y9
 	VPMULUDQ     Y3, Y1, Y6
+	SBBQ         DX, R8
 	VPMULUDQ     Y5, Y7, Y10
+	SUBQ         R8, BX
 	VPMULUDQ     Y4, Y1, Y1
+	SBBL         R8, R8
 	VPMULUDQ     Y9, Y7, Y11
-	VPBROADCASTQ (SI), Y7
-	VPBROADCASTQ 16(SI), Y12
-	VPADDQ       Y7, Y6, Y6
-	VPADDQ       Y12, Y10, Y10
-	VPBROADCASTQ 8(SI), Y7
-	VPBROADCASTQ 24(SI), Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y11
-	VPSRLQ       $0x20, Y6, Y7
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y7
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y5, Y8, Y11
-	VPAND        Y0, Y1, Y5
-	VPAND        Y0, Y7, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y11, Y5
-	VPMULUDQ     Y4, Y2, Y2
-	VPMULUDQ     Y9, Y8, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y7, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y2
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y2, Y1, Y1
-	VPADDQ       Y7, Y4, Y2
-	VMOVSLDUP    Y3, Y3
-	VMOVSLDUP    Y5, Y4
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	VPSRLQ       $0x20, Y2, Y6
-	VPSUBQ       Y4, Y3, Y4
-	VPSUBQ       Y6, Y5, Y6
-	VPCMPGTD     Y3, Y4, Y3
-	VPCMPGTD     Y5, Y6, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y3, Y4, Y3
-	VPSUBQ       Y5, Y6, Y4
-	VPMULUDQ     Y0, Y1, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y2, Y4, Y2
-	VPCMPGTD     Y1, Y3, Y3
-	VPCMPGTD     Y2, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, (DI)
-	VMOVDQU      Y2, 128(DI)
-	VMOVDQU      256(DI), Y1
-	VMOVDQU      384(DI), Y4
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y4, Y5
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y4, Y4, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y5, Y4, Y7
-	VPSRLQ       $0x21, Y3, Y4
-	VPSRLQ       $0x21, Y6, Y8
-	VPADDQ       Y4, Y1, Y1
-	VPADDQ       Y8, Y7, Y4
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
-	VPSRLQ       $0x1f, Y4, Y8
-	VPADDQ       Y5, Y2, Y2
-	VPADDQ       Y8, Y7, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y4, Y6, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	VPSRLQ       $0x20, Y2, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	VPSUBQ       Y3, Y1, Y3
-	VPSUBQ       Y6, Y4, Y6
-	VPCMPGTD     Y1, Y3, Y1
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y1, Y3, Y1
-	VPSUBQ       Y4, Y6, Y3
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y3, Y4, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    256(DI), Y3
-	VMOVSHDUP    384(DI), Y9
-	VPMULUDQ     256(DI), Y1, Y4
-	VPMULUDQ     384(DI), Y7, Y10
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y9, Y7, Y11
-	VPSRLQ       $0x20, Y4, Y6
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y6, Y5, Y5
-	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     256(DI), Y2, Y6
-	VPMULUDQ     384(DI), Y8, Y13
-	VPAND        Y0, Y5, Y11
-	VPAND        Y0, Y12, Y14
-	VPADDQ       Y11, Y6, Y6
-	VPADDQ       Y14, Y13, Y11
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y9, Y8, Y9
-	VPSRLQ       $0x20, Y5, Y5
-	VPSRLQ       $0x20, Y12, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y9
-	VPSRLQ       $0x20, Y6, Y5
-	VPSRLQ       $0x20, Y11, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y5
-	VMOVSLDUP    Y6, Y6
-	VMOVSLDUP    Y11, Y9
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	VPSRLQ       $0x20, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y10
-	VPSUBQ       Y6, Y4, Y6
-	VPSUBQ       Y10, Y9, Y10
-	VPCMPGTD     Y4, Y6, Y4
-	VPCMPGTD     Y9, Y10, Y9
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y9, Y9
-	VPSUBQ       Y4, Y6, Y4
-	VPSUBQ       Y9, Y10, Y6
-	VPMULUDQ     Y0, Y3, Y3
-	VPMULUDQ     Y0, Y5, Y5
-	VPADDQ       Y3, Y4, Y3
-	VPADDQ       Y5, Y6, Y5
-	VPCMPGTD     Y3, Y4, Y4
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y4, Y3, Y3
-	VPADDQ       Y6, Y5, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPMULUDQ     Y1, Y1, Y4
-	VPMULUDQ     Y7, Y7, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y8, Y7, Y9
-	VPSRLQ       $0x21, Y4, Y7
-	VPSRLQ       $0x21, Y6, Y10
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y10, Y9, Y7
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y8, Y8, Y9
-	VPSRLQ       $0x1f, Y1, Y8
-	VPSRLQ       $0x1f, Y7, Y10
-	VPADDQ       Y8, Y2, Y2
-	VPADDQ       Y10, Y9, Y8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y7, Y7
-	VPADDQ       Y1, Y4, Y1
-	VPADDQ       Y7, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	VPSRLQ       $0x20, Y2, Y4
-	VPSRLQ       $0x20, Y8, Y7
-	VPSUBQ       Y4, Y1, Y4
-	VPSUBQ       Y7, Y6, Y7
-	VPCMPGTD     Y1, Y4, Y1
-	VPCMPGTD     Y6, Y7, Y6
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y1, Y4, Y1
-	VPSUBQ       Y6, Y7, Y4
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y8, Y6
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y6, Y4, Y6
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y6, Y4, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y4, Y6, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    Y3, Y4
-	VMOVSHDUP    Y5, Y9
-	VPMULUDQ     Y3, Y1, Y6
-	VPMULUDQ     Y5, Y7, Y10
-	VPMULUDQ     Y4, Y1, Y1
-	VPMULUDQ     Y9, Y7, Y11
-	VPBROADCASTQ 32(SI), Y7
-	VPBROADCASTQ 48(SI), Y12
-	VPADDQ       Y7, Y6, Y6
-	VPADDQ       Y12, Y10, Y10
-	VPBROADCASTQ 40(SI), Y7
-	VPBROADCASTQ 56(SI), Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y11
-	VPSRLQ       $0x20, Y6, Y7
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y7
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y5, Y8, Y11
-	VPAND        Y0, Y1, Y5
-	VPAND        Y0, Y7, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y11, Y5
-	VPMULUDQ     Y4, Y2, Y2
-	VPMULUDQ     Y9, Y8, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y7, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y2
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y2, Y1, Y1
-	VPADDQ       Y7, Y4, Y2
-	VMOVSLDUP    Y3, Y3
-	VMOVSLDUP    Y5, Y4
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	VPSRLQ       $0x20, Y2, Y6
-	VPSUBQ       Y4, Y3, Y4
-	VPSUBQ       Y6, Y5, Y6
-	VPCMPGTD     Y3, Y4, Y3
-	VPCMPGTD     Y5, Y6, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y3, Y4, Y3
-	VPSUBQ       Y5, Y6, Y4
-	VPMULUDQ     Y0, Y1, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y2, Y4, Y2
-	VPCMPGTD     Y1, Y3, Y3
-	VPCMPGTD     Y2, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 256(DI)
-	VMOVDQU      Y2, 384(DI)
-	VMOVDQU      512(DI), Y1
-	VMOVDQU      640(DI), Y4
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y4, Y5
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y4, Y4, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y5, Y4, Y7
-	VPSRLQ       $0x21, Y3, Y4
-	VPSRLQ       $0x21, Y6, Y8
-	VPADDQ       Y4, Y1, Y1
-	VPADDQ       Y8, Y7, Y4
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
-	VPSRLQ       $0x1f, Y4, Y8
-	VPADDQ       Y5, Y2, Y2
-	VPADDQ       Y8, Y7, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y4, Y6, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	VPSRLQ       $0x20, Y2, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	VPSUBQ       Y3, Y1, Y3
-	VPSUBQ       Y6, Y4, Y6
-	VPCMPGTD     Y1, Y3, Y1
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y1, Y3, Y1
-	VPSUBQ       Y4, Y6, Y3
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y3, Y4, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    512(DI), Y3
-	VMOVSHDUP    640(DI), Y9
-	VPMULUDQ     512(DI), Y1, Y4
-	VPMULUDQ     640(DI), Y7, Y10
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y9, Y7, Y11
-	VPSRLQ       $0x20, Y4, Y6
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y6, Y5, Y5
-	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     512(DI), Y2, Y6
-	VPMULUDQ     640(DI), Y8, Y13
-	VPAND        Y0, Y5, Y11
-	VPAND        Y0, Y12, Y14
-	VPADDQ       Y11, Y6, Y6
-	VPADDQ       Y14, Y13, Y11
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y9, Y8, Y9
-	VPSRLQ       $0x20, Y5, Y5
-	VPSRLQ       $0x20, Y12, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y9
-	VPSRLQ       $0x20, Y6, Y5
-	VPSRLQ       $0x20, Y11, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y5
-	VMOVSLDUP    Y6, Y6
-	VMOVSLDUP    Y11, Y9
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	VPSRLQ       $0x20, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y10
-	VPSUBQ       Y6, Y4, Y6
-	VPSUBQ       Y10, Y9, Y10
-	VPCMPGTD     Y4, Y6, Y4
-	VPCMPGTD     Y9, Y10, Y9
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y9, Y9
-	VPSUBQ       Y4, Y6, Y4
-	VPSUBQ       Y9, Y10, Y6
-	VPMULUDQ     Y0, Y3, Y3
-	VPMULUDQ     Y0, Y5, Y5
-	VPADDQ       Y3, Y4, Y3
-	VPADDQ       Y5, Y6, Y5
-	VPCMPGTD     Y3, Y4, Y4
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y4, Y3, Y3
-	VPADDQ       Y6, Y5, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPMULUDQ     Y1, Y1, Y4
-	VPMULUDQ     Y7, Y7, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y8, Y7, Y9
-	VPSRLQ       $0x21, Y4, Y7
-	VPSRLQ       $0x21, Y6, Y10
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y10, Y9, Y7
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y8, Y8, Y9
-	VPSRLQ       $0x1f, Y1, Y8
-	VPSRLQ       $0x1f, Y7, Y10
-	VPADDQ       Y8, Y2, Y2
-	VPADDQ       Y10, Y9, Y8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y7, Y7
-	VPADDQ       Y1, Y4, Y1
-	VPADDQ       Y7, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	VPSRLQ       $0x20, Y2, Y4
-	VPSRLQ       $0x20, Y8, Y7
-	VPSUBQ       Y4, Y1, Y4
-	VPSUBQ       Y7, Y6, Y7
-	VPCMPGTD     Y1, Y4, Y1
-	VPCMPGTD     Y6, Y7, Y6
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y1, Y4, Y1
-	VPSUBQ       Y6, Y7, Y4
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y8, Y6
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y6, Y4, Y6
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y6, Y4, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y4, Y6, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    Y3, Y4
-	VMOVSHDUP    Y5, Y9
-	VPMULUDQ     Y3, Y1, Y6
-	VPMULUDQ     Y5, Y7, Y10
-	VPMULUDQ     Y4, Y1, Y1
-	VPMULUDQ     Y9, Y7, Y11
-	VPBROADCASTQ 64(SI), Y7
-	VPBROADCASTQ 80(SI), Y12
-	VPADDQ       Y7, Y6, Y6
-	VPADDQ       Y12, Y10, Y10
-	VPBROADCASTQ 72(SI), Y7
-	VPBROADCASTQ 88(SI), Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y11
-	VPSRLQ       $0x20, Y6, Y7
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y7
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y5, Y8, Y11
-	VPAND        Y0, Y1, Y5
-	VPAND        Y0, Y7, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y11, Y5
-	VPMULUDQ     Y4, Y2, Y2
-	VPMULUDQ     Y9, Y8, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y7, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y2
-	VPSRLQ       $0x20, Y5, Y7
-	VPADDQ       Y2, Y1, Y1
-	VPADDQ       Y7, Y4, Y2
-	VMOVSLDUP    Y3, Y3
-	VMOVSLDUP    Y5, Y4
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	VPSRLQ       $0x20, Y2, Y6
-	VPSUBQ       Y4, Y3, Y4
-	VPSUBQ       Y6, Y5, Y6
-	VPCMPGTD     Y3, Y4, Y3
-	VPCMPGTD     Y5, Y6, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y3, Y4, Y3
-	VPSUBQ       Y5, Y6, Y4
-	VPMULUDQ     Y0, Y1, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y2, Y4, Y2
-	VPCMPGTD     Y1, Y3, Y3
-	VPCMPGTD     Y2, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 512(DI)
-	VMOVDQU      Y2, 640(DI)
-	VMOVDQU      768(DI), Y1
-	VMOVDQU      896(DI), Y4
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y4, Y5
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y4, Y4, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y5, Y4, Y7
-	VPSRLQ       $0x21, Y3, Y4
-	VPSRLQ       $0x21, Y6, Y8
-	VPADDQ       Y4, Y1, Y1
-	VPADDQ       Y8, Y7, Y4
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
-	VPSRLQ       $0x1f, Y4, Y8
-	VPADDQ       Y5, Y2, Y2
-	VPADDQ       Y8, Y7, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y4, Y6, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	VPSRLQ       $0x20, Y2, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	VPSUBQ       Y3, Y1, Y3
-	VPSUBQ       Y6, Y4, Y6
-	VPCMPGTD     Y1, Y3, Y1
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y1, Y3, Y1
-	VPSUBQ       Y4, Y6, Y3
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y4, Y3, Y3
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y3, Y4, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    768(DI), Y3
-	VMOVSHDUP    896(DI), Y9
-	VPMULUDQ     768(DI), Y1, Y4
-	VPMULUDQ     896(DI), Y7, Y10
-	VPMULUDQ     Y3, Y1, Y5
-	VPMULUDQ     Y9, Y7, Y11
-	VPSRLQ       $0x20, Y4, Y6
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y6, Y5, Y5
-	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     768(DI), Y2, Y6
-	VPMULUDQ     896(DI), Y8, Y13
-	VPAND        Y0, Y5, Y11
-	VPAND        Y0, Y12, Y14
-	VPADDQ       Y11, Y6, Y6
-	VPADDQ       Y14, Y13, Y11
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y9, Y8, Y9
-	VPSRLQ       $0x20, Y5, Y5
-	VPSRLQ       $0x20, Y12, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y9
-	VPSRLQ       $0x20, Y6, Y5
-	VPSRLQ       $0x20, Y11, Y12
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y5
-	VMOVSLDUP    Y6, Y6
-	VMOVSLDUP    Y11, Y9
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	VPSRLQ       $0x20, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y10
-	VPSUBQ       Y6, Y4, Y6
-	VPSUBQ       Y10, Y9, Y10
-	VPCMPGTD     Y4, Y6, Y4
-	VPCMPGTD     Y9, Y10, Y9
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y9, Y9
-	VPSUBQ       Y4, Y6, Y4
-	VPSUBQ       Y9, Y10, Y6
-	VPMULUDQ     Y0, Y3, Y3
-	VPMULUDQ     Y0, Y5, Y5
-	VPADDQ       Y3, Y4, Y3
-	VPADDQ       Y5, Y6, Y5
-	VPCMPGTD     Y3, Y4, Y4
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y4, Y3, Y3
-	VPADDQ       Y6, Y5, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPMULUDQ     Y1, Y1, Y4
-	VPMULUDQ     Y7, Y7, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y8, Y7, Y9
-	VPSRLQ       $0x21, Y4, Y7
-	VPSRLQ       $0x21, Y6, Y10
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y10, Y9, Y7
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y8, Y8, Y9
-	VPSRLQ       $0x1f, Y1, Y8
-	VPSRLQ       $0x1f, Y7, Y10
-	VPADDQ       Y8, Y2, Y2
-	VPADDQ       Y10, Y9, Y8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y7, Y7
-	VPADDQ       Y1, Y4, Y1
-	VPADDQ       Y7, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	VPSRLQ       $0x20, Y2, Y4
-	VPSRLQ       $0x20, Y8, Y7
-	VPSUBQ       Y4, Y1, Y4
-	VPSUBQ       Y7, Y6, Y7
-	VPCMPGTD     Y1, Y4, Y1
-	VPCMPGTD     Y6, Y7, Y6
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y1, Y4, Y1
-	VPSUBQ       Y6, Y7, Y4
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y8, Y6
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y6, Y4, Y6
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y6, Y4, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y4, Y6, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    Y3, Y4
-	VMOVSHDUP    Y5, Y9
-	VPMULUDQ     Y3, Y1, Y6
-	VPMULUDQ     Y5, Y7, Y10
-	VPMULUDQ     Y4, Y1, Y1
-	VPMULUDQ     Y9, Y7, Y11
+	SUBQ         R8, BX
 	VPBROADCASTQ 96(SI), Y7
+	MOVQ         AX, DX
 	VPBROADCASTQ 112(SI), Y12
+	MULXQ        BX, AX, DX
 	VPADDQ       Y7, Y6, Y6
+	SHLXQ        CX, AX, BX
 	VPADDQ       Y12, Y10, Y10
 	VPBROADCASTQ 104(SI), Y7
+	ADDQ         AX, BX
 	VPBROADCASTQ 120(SI), Y12
+	SHRXQ        CX, BX, AX
 	VPADDQ       Y7, Y1, Y1
+	SBBQ         AX, BX
 	VPADDQ       Y12, Y11, Y11
+	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y6, Y7
+	SBBL         BX, BX
 	VPSRLQ       $0x20, Y10, Y12
+	SUBQ         BX, DX
 	VPADDQ       Y7, Y1, Y1
 	VPADDQ       Y12, Y11, Y7
+	MOVQ         DX, 2032(DI)
 	VPMULUDQ     Y3, Y2, Y3
+	MOVQ         2040(DI), DX
 	VPMULUDQ     Y5, Y8, Y11
+	MULXQ        DX, AX, BX
 	VPAND        Y0, Y1, Y5
+	SHLXQ        CX, AX, R8
 	VPAND        Y0, Y7, Y12
+	ADDQ         AX, R8
 	VPADDQ       Y5, Y3, Y3
+	SHRXQ        CX, R8, AX
 	VPADDQ       Y12, Y11, Y5
 	VPMULUDQ     Y4, Y2, Y2
+	SBBQ         AX, R8
 	VPMULUDQ     Y9, Y8, Y4
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y1, Y1
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y7, Y7
+	SUBQ         R8, BX
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        BX, DX, AX
 	VPADDQ       Y7, Y4, Y4
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y3, Y2
 	VPSRLQ       $0x20, Y5, Y7
+	ADDQ         DX, R8
 	VPADDQ       Y2, Y1, Y1
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y7, Y4, Y2
+	SBBQ         DX, R8
 	VMOVSLDUP    Y3, Y3
+	SUBQ         R8, AX
 	VMOVSLDUP    Y5, Y4
+	SBBL         R8, R8
 	VPBLENDD     $0xaa, Y3, Y6, Y3
+	SUBQ         R8, AX
 	VPBLENDD     $0xaa, Y4, Y10, Y4
+	MOVQ         BX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	MULXQ        DX, DX, BX
 	VPSRLQ       $0x20, Y1, Y4
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y2, Y6
+	ADDQ         DX, R8
 	VPSUBQ       Y4, Y3, Y4
+	SHRXQ        CX, R8, DX
 	VPSUBQ       Y6, Y5, Y6
+	SBBQ         DX, R8
 	VPCMPGTD     Y3, Y4, Y3
+	SUBQ         R8, BX
 	VPCMPGTD     Y5, Y6, Y5
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         R8, BX
 	VPSUBQ       Y3, Y4, Y3
+	MOVQ         AX, DX
 	VPSUBQ       Y5, Y6, Y4
+	MULXQ        BX, AX, DX
 	VPMULUDQ     Y0, Y1, Y1
+	SHLXQ        CX, AX, BX
 	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         AX, BX
 	VPADDQ       Y1, Y3, Y1
 	VPADDQ       Y2, Y4, Y2
+	SHRXQ        CX, BX, AX
 	VPCMPGTD     Y1, Y3, Y3
+	SBBQ         AX, BX
 	VPCMPGTD     Y2, Y4, Y4
+	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         BX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         BX, DX
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         DX, 2040(DI)
 	VPADDQ       Y4, Y2, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ         2048(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 768(DI)
-	VMOVDQU      Y2, 896(DI)
-	VMOVDQU      1024(DI), Y1
-	VMOVDQU      1152(DI), Y4
+	MULXQ        DX, AX, BX
+	VMOVDQU      Y1, (DI)
+	SHLXQ        CX, AX, R8
+	VMOVDQU      Y2, 128(DI)
+	ADDQ         AX, R8
+	VMOVDQU      256(DI), Y1
+	SHRXQ        CX, R8, AX
+	VMOVDQU      384(DI), Y4
+	SBBQ         AX, R8
 	VMOVSHDUP    Y1, Y2
+	SUBQ         R8, BX
 	VMOVSHDUP    Y4, Y5
 	VPMULUDQ     Y1, Y1, Y3
+	SBBL         R8, R8
 	VPMULUDQ     Y4, Y4, Y6
+	SUBQ         R8, BX
 	VPMULUDQ     Y2, Y1, Y1
+	MULXQ        BX, DX, AX
 	VPMULUDQ     Y5, Y4, Y7
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x21, Y3, Y4
+	ADDQ         DX, R8
 	VPSRLQ       $0x21, Y6, Y8
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y4, Y1, Y1
 	VPADDQ       Y8, Y7, Y4
+	SBBQ         DX, R8
 	VPMULUDQ     Y2, Y2, Y2
+	SUBQ         R8, AX
 	VPMULUDQ     Y5, Y5, Y7
+	SBBL         R8, R8
 	VPSRLQ       $0x1f, Y1, Y5
+	SUBQ         R8, AX
 	VPSRLQ       $0x1f, Y4, Y8
+	MOVQ         BX, DX
 	VPADDQ       Y5, Y2, Y2
+	MULXQ        DX, DX, BX
 	VPADDQ       Y8, Y7, Y5
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	SHLXQ        CX, DX, R8
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ         DX, R8
 	VPSLLQ       $0x21, Y1, Y1
+	SHRXQ        CX, R8, DX
 	VPSLLQ       $0x21, Y4, Y4
+	SBBQ         DX, R8
 	VPADDQ       Y1, Y3, Y1
+	SUBQ         R8, BX
 	VPADDQ       Y4, Y6, Y3
+	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y2, Y3
+	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y5, Y6
+	MULXQ        BX, AX, DX
 	VPSUBQ       Y3, Y1, Y3
+	SHLXQ        CX, AX, BX
 	VPSUBQ       Y6, Y4, Y6
+	ADDQ         AX, BX
 	VPCMPGTD     Y1, Y3, Y1
+	SHRXQ        CX, BX, AX
 	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
+	SBBQ         AX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         BX, DX
 	VPSUBQ       Y1, Y3, Y1
+	SBBL         BX, BX
 	VPSUBQ       Y4, Y6, Y3
+	SUBQ         BX, DX
 	VPMULUDQ     Y0, Y2, Y2
+	MOVQ         DX, 2048(DI)
 	VPMULUDQ     Y0, Y5, Y4
+	MOVQ         2056(DI), DX
 	VPADDQ       Y2, Y1, Y2
+	MULXQ        DX, AX, BX
 	VPADDQ       Y4, Y3, Y4
 	VPCMPGTD     Y2, Y1, Y1
+	SHLXQ        CX, AX, R8
 	VPCMPGTD     Y4, Y3, Y3
+	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R8, AX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         AX, R8
 	VPADDQ       Y1, Y2, Y1
+	SUBQ         R8, BX
 	VPADDQ       Y3, Y4, Y2
+	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ         R8, BX
 	VMOVSHDUP    Y1, Y2
+	MULXQ        BX, DX, AX
 	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    1024(DI), Y3
-	VMOVSHDUP    1152(DI), Y9
-	VPMULUDQ     1024(DI), Y1, Y4
-	VPMULUDQ     1152(DI), Y7, Y10
+	SHLXQ        CX, DX, R8
+	VMOVSHDUP    256(DI), Y3
+	ADDQ         DX, R8
+	VMOVSHDUP    384(DI), Y9
+	SHRXQ        CX, R8, DX
+	VPMULUDQ     256(DI), Y1, Y4
+	SBBQ         DX, R8
+	VPMULUDQ     384(DI), Y7, Y10
 	VPMULUDQ     Y3, Y1, Y5
+	SUBQ         R8, AX
 	VPMULUDQ     Y9, Y7, Y11
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y4, Y6
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y10, Y12
+	MOVQ         BX, DX
 	VPADDQ       Y6, Y5, Y5
+	MULXQ        DX, DX, BX
 	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     1024(DI), Y2, Y6
-	VPMULUDQ     1152(DI), Y8, Y13
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     256(DI), Y2, Y6
+	VPMULUDQ     384(DI), Y8, Y13
+	ADDQ         DX, R8
 	VPAND        Y0, Y5, Y11
+	SHRXQ        CX, R8, DX
 	VPAND        Y0, Y12, Y14
+	SBBQ         DX, R8
 	VPADDQ       Y11, Y6, Y6
+	SUBQ         R8, BX
 	VPADDQ       Y14, Y13, Y11
+	SBBL         R8, R8
 	VPMULUDQ     Y3, Y2, Y3
+	SUBQ         R8, BX
 	VPMULUDQ     Y9, Y8, Y9
+	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y5, Y5
 	VPSRLQ       $0x20, Y12, Y12
+	MULXQ        BX, AX, DX
 	VPADDQ       Y5, Y3, Y3
+	SHLXQ        CX, AX, BX
 	VPADDQ       Y12, Y9, Y9
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y6, Y5
+	SHRXQ        CX, BX, AX
 	VPSRLQ       $0x20, Y11, Y12
+	SBBQ         AX, BX
 	VPADDQ       Y5, Y3, Y3
+	SUBQ         BX, DX
 	VPADDQ       Y12, Y9, Y5
 	VMOVSLDUP    Y6, Y6
+	SBBL         BX, BX
 	VMOVSLDUP    Y11, Y9
+	SUBQ         BX, DX
 	VPBLENDD     $0xaa, Y6, Y4, Y4
+	MOVQ         DX, 2056(DI)
 	VPBLENDD     $0xaa, Y9, Y10, Y6
+	MOVQ         2064(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MULXQ        DX, AX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y3, Y6
 	VPSRLQ       $0x20, Y5, Y10
+	ADDQ         AX, R8
 	VPSUBQ       Y6, Y4, Y6
+	SHRXQ        CX, R8, AX
 	VPSUBQ       Y10, Y9, Y10
+	SBBQ         AX, R8
 	VPCMPGTD     Y4, Y6, Y4
+	SUBQ         R8, BX
 	VPCMPGTD     Y9, Y10, Y9
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y9, Y9
 	VPSUBQ       Y4, Y6, Y4
+	MULXQ        BX, DX, AX
 	VPSUBQ       Y9, Y10, Y6
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         DX, R8
 	VPMULUDQ     Y0, Y5, Y5
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y3, Y4, Y3
+	SBBQ         DX, R8
 	VPADDQ       Y5, Y6, Y5
+	SUBQ         R8, AX
 	VPCMPGTD     Y3, Y4, Y4
+	SBBL         R8, R8
 	VPCMPGTD     Y5, Y6, Y6
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         BX, DX
 	VPADDQ       Y4, Y3, Y3
+	MULXQ        DX, DX, BX
 	VPADDQ       Y6, Y5, Y4
+	SHLXQ        CX, DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y1, Y1, Y4
 	VPMULUDQ     Y7, Y7, Y6
+	SBBQ         DX, R8
 	VPMULUDQ     Y2, Y1, Y1
+	SUBQ         R8, BX
 	VPMULUDQ     Y8, Y7, Y9
+	SBBL         R8, R8
 	VPSRLQ       $0x21, Y4, Y7
+	SUBQ         R8, BX
 	VPSRLQ       $0x21, Y6, Y10
+	MOVQ         AX, DX
 	VPADDQ       Y7, Y1, Y1
+	MULXQ        BX, AX, DX
 	VPADDQ       Y10, Y9, Y7
 	VPMULUDQ     Y2, Y2, Y2
+	SHLXQ        CX, AX, BX
 	VPMULUDQ     Y8, Y8, Y9
+	ADDQ         AX, BX
 	VPSRLQ       $0x1f, Y1, Y8
+	SHRXQ        CX, BX, AX
 	VPSRLQ       $0x1f, Y7, Y10
+	SBBQ         AX, BX
 	VPADDQ       Y8, Y2, Y2
+	SUBQ         BX, DX
 	VPADDQ       Y10, Y9, Y8
+	SBBL         BX, BX
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ         BX, DX
 	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         DX, 2064(DI)
 	VPSLLQ       $0x21, Y7, Y7
+	MOVQ         2072(DI), DX
 	VPADDQ       Y1, Y4, Y1
+	MULXQ        DX, AX, BX
 	VPADDQ       Y7, Y6, Y4
+	SHLXQ        CX, AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	SHRXQ        CX, R8, AX
 	VPSRLQ       $0x20, Y2, Y4
 	VPSRLQ       $0x20, Y8, Y7
+	SBBQ         AX, R8
 	VPSUBQ       Y4, Y1, Y4
+	SUBQ         R8, BX
 	VPSUBQ       Y7, Y6, Y7
+	SBBL         R8, R8
 	VPCMPGTD     Y1, Y4, Y1
+	SUBQ         R8, BX
 	VPCMPGTD     Y6, Y7, Y6
+	MULXQ        BX, DX, AX
 	VPSRLQ       $0x20, Y1, Y1
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y6, Y6
 	VPSUBQ       Y1, Y4, Y1
+	ADDQ         DX, R8
 	VPSUBQ       Y6, Y7, Y4
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y0, Y2, Y2
+	SBBQ         DX, R8
 	VPMULUDQ     Y0, Y8, Y6
+	SUBQ         R8, AX
 	VPADDQ       Y2, Y1, Y2
+	SBBL         R8, R8
 	VPADDQ       Y6, Y4, Y6
+	SUBQ         R8, AX
 	VPCMPGTD     Y2, Y1, Y1
 	VPCMPGTD     Y6, Y4, Y4
+	MOVQ         BX, DX
 	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        DX, DX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, R8
 	VPADDQ       Y4, Y6, Y2
+	SHRXQ        CX, R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
 	VMOVSHDUP    Y1, Y2
+	SUBQ         R8, BX
 	VMOVSHDUP    Y7, Y8
+	SBBL         R8, R8
 	VMOVSHDUP    Y3, Y4
+	SUBQ         R8, BX
 	VMOVSHDUP    Y5, Y9
+	MOVQ         AX, DX
 	VPMULUDQ     Y3, Y1, Y6
+	MULXQ        BX, AX, DX
 	VPMULUDQ     Y5, Y7, Y10
+	SHLXQ        CX, AX, BX
 	VPMULUDQ     Y4, Y1, Y1
 	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         AX, BX
 	VPBROADCASTQ 128(SI), Y7
+	SHRXQ        CX, BX, AX
 	VPBROADCASTQ 144(SI), Y12
+	SBBQ         AX, BX
 	VPADDQ       Y7, Y6, Y6
+	SUBQ         BX, DX
 	VPADDQ       Y12, Y10, Y10
+	SBBL         BX, BX
 	VPBROADCASTQ 136(SI), Y7
+	SUBQ         BX, DX
 	VPBROADCASTQ 152(SI), Y12
+	MOVQ         DX, 2072(DI)
 	VPADDQ       Y7, Y1, Y1
 	VPADDQ       Y12, Y11, Y11
+	MOVQ         2080(DI), DX
 	VPSRLQ       $0x20, Y6, Y7
+	MULXQ        DX, AX, BX
 	VPSRLQ       $0x20, Y10, Y12
+	SHLXQ        CX, AX, R8
 	VPADDQ       Y7, Y1, Y1
+	ADDQ         AX, R8
 	VPADDQ       Y12, Y11, Y7
+	SHRXQ        CX, R8, AX
 	VPMULUDQ     Y3, Y2, Y3
+	SBBQ         AX, R8
 	VPMULUDQ     Y5, Y8, Y11
 	VPAND        Y0, Y1, Y5
+	SUBQ         R8, BX
 	VPAND        Y0, Y7, Y12
+	SBBL         R8, R8
 	VPADDQ       Y5, Y3, Y3
+	SUBQ         R8, BX
 	VPADDQ       Y12, Y11, Y5
+	MULXQ        BX, DX, AX
 	VPMULUDQ     Y4, Y2, Y2
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y9, Y8, Y4
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y1, Y1
 	VPSRLQ       $0x20, Y7, Y7
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y1, Y2, Y1
+	SBBQ         DX, R8
 	VPADDQ       Y7, Y4, Y4
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y3, Y2
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y5, Y7
+	SUBQ         R8, AX
 	VPADDQ       Y2, Y1, Y1
+	MOVQ         BX, DX
 	VPADDQ       Y7, Y4, Y2
 	VMOVSLDUP    Y3, Y3
+	MULXQ        DX, DX, BX
 	VMOVSLDUP    Y5, Y4
+	SHLXQ        CX, DX, R8
 	VPBLENDD     $0xaa, Y3, Y6, Y3
+	ADDQ         DX, R8
 	VPBLENDD     $0xaa, Y4, Y10, Y4
+	SHRXQ        CX, R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SBBQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y1, Y4
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y2, Y6
 	VPSUBQ       Y4, Y3, Y4
+	SUBQ         R8, BX
 	VPSUBQ       Y6, Y5, Y6
+	MOVQ         AX, DX
 	VPCMPGTD     Y3, Y4, Y3
+	MULXQ        BX, AX, DX
 	VPCMPGTD     Y5, Y6, Y5
+	SHLXQ        CX, AX, BX
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y5, Y5
+	SHRXQ        CX, BX, AX
 	VPSUBQ       Y3, Y4, Y3
 	VPSUBQ       Y5, Y6, Y4
+	SBBQ         AX, BX
 	VPMULUDQ     Y0, Y1, Y1
+	SUBQ         BX, DX
 	VPMULUDQ     Y0, Y2, Y2
+	SBBL         BX, BX
 	VPADDQ       Y1, Y3, Y1
+	SUBQ         BX, DX
 	VPADDQ       Y2, Y4, Y2
+	MOVQ         DX, 2080(DI)
 	VPCMPGTD     Y1, Y3, Y3
+	MOVQ         2088(DI), DX
 	VPCMPGTD     Y2, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        DX, AX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	SHLXQ        CX, AX, R8
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         AX, R8
 	VPADDQ       Y4, Y2, Y2
+	SHRXQ        CX, R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 1024(DI)
-	VMOVDQU      Y2, 1152(DI)
-	VMOVDQU      1280(DI), Y1
-	VMOVDQU      1408(DI), Y4
+	SUBQ         R8, BX
+	VMOVDQU      Y1, 256(DI)
+	VMOVDQU      Y2, 384(DI)
+	SBBL         R8, R8
+	VMOVDQU      512(DI), Y1
+	SUBQ         R8, BX
+	VMOVDQU      640(DI), Y4
+	MULXQ        BX, DX, AX
 	VMOVSHDUP    Y1, Y2
+	SHLXQ        CX, DX, R8
 	VMOVSHDUP    Y4, Y5
+	ADDQ         DX, R8
 	VPMULUDQ     Y1, Y1, Y3
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y4, Y4, Y6
+	SBBQ         DX, R8
 	VPMULUDQ     Y2, Y1, Y1
 	VPMULUDQ     Y5, Y4, Y7
+	SUBQ         R8, AX
 	VPSRLQ       $0x21, Y3, Y4
+	SBBL         R8, R8
 	VPSRLQ       $0x21, Y6, Y8
+	SUBQ         R8, AX
 	VPADDQ       Y4, Y1, Y1
+	MOVQ         BX, DX
 	VPADDQ       Y8, Y7, Y4
+	MULXQ        DX, DX, BX
 	VPMULUDQ     Y2, Y2, Y2
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y5, Y5, Y7
 	VPSRLQ       $0x1f, Y1, Y5
+	ADDQ         DX, R8
 	VPSRLQ       $0x1f, Y4, Y8
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y5, Y2, Y2
+	SBBQ         DX, R8
 	VPADDQ       Y8, Y7, Y5
+	SUBQ         R8, BX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	SBBL         R8, R8
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ         R8, BX
 	VPSLLQ       $0x21, Y1, Y1
 	VPSLLQ       $0x21, Y4, Y4
+	MOVQ         AX, DX
 	VPADDQ       Y1, Y3, Y1
+	MULXQ        BX, AX, DX
 	VPADDQ       Y4, Y6, Y3
+	SHLXQ        CX, AX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         AX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	SHRXQ        CX, BX, AX
 	VPSRLQ       $0x20, Y2, Y3
+	SBBQ         AX, BX
 	VPSRLQ       $0x20, Y5, Y6
 	VPSUBQ       Y3, Y1, Y3
+	SUBQ         BX, DX
 	VPSUBQ       Y6, Y4, Y6
+	SBBL         BX, BX
 	VPCMPGTD     Y1, Y3, Y1
+	SUBQ         BX, DX
 	VPCMPGTD     Y4, Y6, Y4
+	MOVQ         DX, 2088(DI)
 	VPSRLQ       $0x20, Y1, Y1
+	MOVQ         2096(DI), DX
 	VPSRLQ       $0x20, Y4, Y4
+	MULXQ        DX, AX, BX
 	VPSUBQ       Y1, Y3, Y1
 	VPSUBQ       Y4, Y6, Y3
+	SHLXQ        CX, AX, R8
 	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         AX, R8
 	VPMULUDQ     Y0, Y5, Y4
+	SHRXQ        CX, R8, AX
 	VPADDQ       Y2, Y1, Y2
+	SBBQ         AX, R8
 	VPADDQ       Y4, Y3, Y4
+	SUBQ         R8, BX
 	VPCMPGTD     Y2, Y1, Y1
+	SBBL         R8, R8
 	VPCMPGTD     Y4, Y3, Y3
+	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        BX, DX, AX
 	VPADDQ       Y1, Y2, Y1
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y3, Y4, Y2
+	ADDQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ        CX, R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SBBQ         DX, R8
 	VMOVSHDUP    Y1, Y2
+	SUBQ         R8, AX
 	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    1280(DI), Y3
-	VMOVSHDUP    1408(DI), Y9
-	VPMULUDQ     1280(DI), Y1, Y4
-	VPMULUDQ     1408(DI), Y7, Y10
+	VMOVSHDUP    512(DI), Y3
+	SBBL         R8, R8
+	VMOVSHDUP    640(DI), Y9
+	SUBQ         R8, AX
+	VPMULUDQ     512(DI), Y1, Y4
+	MOVQ         BX, DX
+	VPMULUDQ     640(DI), Y7, Y10
+	MULXQ        DX, DX, BX
 	VPMULUDQ     Y3, Y1, Y5
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y6
 	VPSRLQ       $0x20, Y10, Y12
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y6, Y5, Y5
+	SBBQ         DX, R8
 	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     1280(DI), Y2, Y6
-	VPMULUDQ     1408(DI), Y8, Y13
+	SUBQ         R8, BX
+	VPMULUDQ     512(DI), Y2, Y6
+	SBBL         R8, R8
+	VPMULUDQ     640(DI), Y8, Y13
+	SUBQ         R8, BX
 	VPAND        Y0, Y5, Y11
+	MOVQ         AX, DX
 	VPAND        Y0, Y12, Y14
 	VPADDQ       Y11, Y6, Y6
+	MULXQ        BX, AX, DX
 	VPADDQ       Y14, Y13, Y11
+	SHLXQ        CX, AX, BX
 	VPMULUDQ     Y3, Y2, Y3
+	ADDQ         AX, BX
 	VPMULUDQ     Y9, Y8, Y9
+	SHRXQ        CX, BX, AX
 	VPSRLQ       $0x20, Y5, Y5
+	SBBQ         AX, BX
 	VPSRLQ       $0x20, Y12, Y12
+	SUBQ         BX, DX
 	VPADDQ       Y5, Y3, Y3
+	SBBL         BX, BX
 	VPADDQ       Y12, Y9, Y9
 	VPSRLQ       $0x20, Y6, Y5
+	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y11, Y12
+	MOVQ         DX, 2096(DI)
 	VPADDQ       Y5, Y3, Y3
+	MOVQ         2008(DI), AX
 	VPADDQ       Y12, Y9, Y5
+	MOVL         $0x00000000, DX
 	VMOVSLDUP    Y6, Y6
+	ADDQ         2040(DI), AX
 	VMOVSLDUP    Y11, Y9
+	ADCQ         $0x00, DX
 	VPBLENDD     $0xaa, Y6, Y4, Y4
 	VPBLENDD     $0xaa, Y9, Y10, Y6
+	ADDQ         2072(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         $0x00, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ         AX, 2200(DI)
 	VPSRLQ       $0x20, Y3, Y6
+	MOVQ         DX, 2208(DI)
 	VPSRLQ       $0x20, Y5, Y10
+	MOVQ         2016(DI), AX
 	VPSUBQ       Y6, Y4, Y6
+	MOVL         $0x00000000, DX
 	VPSUBQ       Y10, Y9, Y10
 	VPCMPGTD     Y4, Y6, Y4
+	ADDQ         2048(DI), AX
 	VPCMPGTD     Y9, Y10, Y9
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2080(DI), AX
 	VPSRLQ       $0x20, Y9, Y9
+	ADCQ         $0x00, DX
 	VPSUBQ       Y4, Y6, Y4
+	MOVQ         AX, 2216(DI)
 	VPSUBQ       Y9, Y10, Y6
+	MOVQ         DX, 2224(DI)
 	VPMULUDQ     Y0, Y3, Y3
 	VPMULUDQ     Y0, Y5, Y5
+	MOVQ         2024(DI), AX
 	VPADDQ       Y3, Y4, Y3
+	MOVL         $0x00000000, DX
 	VPADDQ       Y5, Y6, Y5
+	ADDQ         2056(DI), AX
 	VPCMPGTD     Y3, Y4, Y4
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y5, Y6, Y6
+	ADDQ         2088(DI), AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         AX, 2232(DI)
 	VPADDQ       Y4, Y3, Y3
 	VPADDQ       Y6, Y5, Y4
+	MOVQ         DX, 2240(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	MOVQ         2032(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	MOVL         $0x00000000, DX
 	VPMULUDQ     Y1, Y1, Y4
+	ADDQ         2064(DI), AX
 	VPMULUDQ     Y7, Y7, Y6
+	ADCQ         $0x00, DX
 	VPMULUDQ     Y2, Y1, Y1
+	ADDQ         2096(DI), AX
 	VPMULUDQ     Y8, Y7, Y9
 	VPSRLQ       $0x21, Y4, Y7
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x21, Y6, Y10
+	MOVQ         AX, 2248(DI)
 	VPADDQ       Y7, Y1, Y1
+	MOVQ         DX, 2256(DI)
 	VPADDQ       Y10, Y9, Y7
+	MOVQ         2016(DI), AX
 	VPMULUDQ     Y2, Y2, Y2
+	MOVQ         2224(DI), DX
 	VPMULUDQ     Y8, Y8, Y9
+	ADDQ         2216(DI), AX
 	VPSRLQ       $0x1f, Y1, Y8
 	VPSRLQ       $0x1f, Y7, Y10
+	ADCQ         $0x00, DX
 	VPADDQ       Y8, Y2, Y2
+	MOVQ         2008(DI), BX
 	VPADDQ       Y10, Y9, Y8
+	MOVQ         2208(DI), R8
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ         2200(DI), BX
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	ADCQ         $0x00, R8
 	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         BX, 2264(DI)
 	VPSLLQ       $0x21, Y7, Y7
 	VPADDQ       Y1, Y4, Y1
+	MOVQ         R8, 2272(DI)
 	VPADDQ       Y7, Y6, Y4
+	ADDQ         AX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ         DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	MOVQ         2032(DI), R9
 	VPSRLQ       $0x20, Y2, Y4
+	MOVQ         2256(DI), R10
 	VPSRLQ       $0x20, Y8, Y7
+	ADDQ         2248(DI), R9
 	VPSUBQ       Y4, Y1, Y4
+	ADCQ         $0x00, R10
 	VPSUBQ       Y7, Y6, Y7
 	VPCMPGTD     Y1, Y4, Y1
+	MOVQ         2024(DI), R11
 	VPCMPGTD     Y6, Y7, Y6
+	MOVQ         2240(DI), R12
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         2232(DI), R11
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         $0x00, R12
 	VPSUBQ       Y1, Y4, Y1
+	MOVQ         R11, 2280(DI)
 	VPSUBQ       Y6, Y7, Y4
+	MOVQ         R12, 2288(DI)
 	VPMULUDQ     Y0, Y2, Y2
 	VPMULUDQ     Y0, Y8, Y6
+	ADDQ         R9, R11
 	VPADDQ       Y2, Y1, Y2
+	ADCQ         R10, R12
 	VPADDQ       Y6, Y4, Y6
+	ADDQ         BX, AX
 	VPCMPGTD     Y2, Y1, Y1
+	ADCQ         R8, DX
 	VPCMPGTD     Y6, Y4, Y4
+	ADDQ         R11, AX
 	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         R12, DX
 	VPSRLQ       $0x20, Y4, Y4
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         BX, R9
 	VPADDQ       Y4, Y6, Y2
+	ADCQ         R8, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         R11, R9
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	ADCQ         R12, R10
 	VMOVSHDUP    Y1, Y2
+	ADDQ         AX, BX
 	VMOVSHDUP    Y7, Y8
+	ADCQ         DX, R8
 	VMOVSHDUP    Y3, Y4
 	VMOVSHDUP    Y5, Y9
+	ADDQ         (SI), BX
 	VPMULUDQ     Y3, Y1, Y6
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y5, Y7, Y10
+	SHLXQ        CX, R8, R13
 	VPMULUDQ     Y4, Y1, Y1
+	SUBQ         R8, R13
 	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         R13, BX
 	VPBROADCASTQ 160(SI), Y7
+	SBBL         R13, R13
 	VPBROADCASTQ 176(SI), Y12
 	VPADDQ       Y7, Y6, Y6
+	ADDQ         R13, BX
 	VPADDQ       Y12, Y10, Y10
+	MOVQ         BX, 2008(DI)
 	VPBROADCASTQ 168(SI), Y7
+	ADDQ         R9, R11
 	VPBROADCASTQ 184(SI), Y12
+	ADCQ         R10, R12
 	VPADDQ       Y7, Y1, Y1
+	ADDQ         16(SI), R11
 	VPADDQ       Y12, Y11, Y11
+	ADCQ         $0x00, R12
 	VPSRLQ       $0x20, Y6, Y7
+	SHLXQ        CX, R12, BX
 	VPSRLQ       $0x20, Y10, Y12
 	VPADDQ       Y7, Y1, Y1
+	SUBQ         R12, BX
 	VPADDQ       Y12, Y11, Y7
+	ADDQ         BX, R11
 	VPMULUDQ     Y3, Y2, Y3
+	SBBL         BX, BX
 	VPMULUDQ     Y5, Y8, Y11
+	ADDQ         BX, R11
 	VPAND        Y0, Y1, Y5
+	MOVQ         R11, 2024(DI)
 	VPAND        Y0, Y7, Y12
+	ADDQ         2280(DI), AX
 	VPADDQ       Y5, Y3, Y3
 	VPADDQ       Y12, Y11, Y5
+	ADCQ         2288(DI), DX
 	VPMULUDQ     Y4, Y2, Y2
+	ADDQ         2280(DI), AX
 	VPMULUDQ     Y9, Y8, Y4
+	ADCQ         2288(DI), DX
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         8(SI), AX
 	VPSRLQ       $0x20, Y7, Y7
+	ADCQ         $0x00, DX
 	VPADDQ       Y1, Y2, Y1
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y7, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y2
+	SUBQ         DX, BX
 	VPSRLQ       $0x20, Y5, Y7
+	ADDQ         BX, AX
 	VPADDQ       Y2, Y1, Y1
+	SBBL         BX, BX
 	VPADDQ       Y7, Y4, Y2
+	ADDQ         BX, AX
 	VMOVSLDUP    Y3, Y3
+	MOVQ         AX, 2016(DI)
 	VMOVSLDUP    Y5, Y4
+	ADDQ         2264(DI), R9
 	VPBLENDD     $0xaa, Y3, Y6, Y3
 	VPBLENDD     $0xaa, Y4, Y10, Y4
+	ADCQ         2272(DI), R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         2264(DI), R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	ADCQ         2272(DI), R10
 	VPSRLQ       $0x20, Y1, Y4
+	ADDQ         24(SI), R9
 	VPSRLQ       $0x20, Y2, Y6
+	ADCQ         $0x00, R10
 	VPSUBQ       Y4, Y3, Y4
+	SHLXQ        CX, R10, AX
 	VPSUBQ       Y6, Y5, Y6
+	SUBQ         R10, AX
 	VPCMPGTD     Y3, Y4, Y3
 	VPCMPGTD     Y5, Y6, Y5
+	ADDQ         AX, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         AX, R9
 	VPSUBQ       Y3, Y4, Y3
+	MOVQ         R9, 2032(DI)
 	VPSUBQ       Y5, Y6, Y4
+	MOVQ         2048(DI), AX
 	VPMULUDQ     Y0, Y1, Y1
+	MOVQ         2224(DI), DX
 	VPMULUDQ     Y0, Y2, Y2
 	VPADDQ       Y1, Y3, Y1
+	ADDQ         2216(DI), AX
 	VPADDQ       Y2, Y4, Y2
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y1, Y3, Y3
+	MOVQ         2040(DI), BX
 	VPCMPGTD     Y2, Y4, Y4
+	MOVQ         2208(DI), R8
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         2200(DI), BX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
 	VPADDQ       Y4, Y2, Y2
+	MOVQ         BX, 2264(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ         R8, 2272(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ         AX, BX
+	VMOVDQU      Y1, 512(DI)
+	ADCQ         DX, R8
+	VMOVDQU      Y2, 640(DI)
+	MOVQ         2064(DI), R9
+	VMOVDQU      768(DI), Y1
+	MOVQ         2256(DI), R10
+	VMOVDQU      896(DI), Y4
+	VMOVSHDUP    Y1, Y2
+	ADDQ         2248(DI), R9
+	VMOVSHDUP    Y4, Y5
+	ADCQ         $0x00, R10
+	VPMULUDQ     Y1, Y1, Y3
+	MOVQ         2056(DI), R11
+	VPMULUDQ     Y4, Y4, Y6
+	MOVQ         2240(DI), R12
+	VPMULUDQ     Y2, Y1, Y1
+	ADDQ         2232(DI), R11
+	VPMULUDQ     Y5, Y4, Y7
+	ADCQ         $0x00, R12
+	VPSRLQ       $0x21, Y3, Y4
+	MOVQ         R11, 2280(DI)
+	VPSRLQ       $0x21, Y6, Y8
+	VPADDQ       Y4, Y1, Y1
+	MOVQ         R12, 2288(DI)
+	VPADDQ       Y8, Y7, Y4
+	ADDQ         R9, R11
+	VPMULUDQ     Y2, Y2, Y2
+	ADCQ         R10, R12
+	VPMULUDQ     Y5, Y5, Y7
+	ADDQ         BX, AX
+	VPSRLQ       $0x1f, Y1, Y5
+	ADCQ         R8, DX
+	VPSRLQ       $0x1f, Y4, Y8
+	ADDQ         R11, AX
+	VPADDQ       Y5, Y2, Y2
+	VPADDQ       Y8, Y7, Y5
+	ADCQ         R12, DX
+	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	ADDQ         BX, R9
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	ADCQ         R8, R10
+	VPSLLQ       $0x21, Y1, Y1
+	ADDQ         R11, R9
+	VPSLLQ       $0x21, Y4, Y4
+	ADCQ         R12, R10
+	VPADDQ       Y1, Y3, Y1
+	ADDQ         AX, BX
+	VPADDQ       Y4, Y6, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ         DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	ADDQ         32(SI), BX
+	VPSRLQ       $0x20, Y2, Y3
+	ADCQ         $0x00, R8
+	VPSRLQ       $0x20, Y5, Y6
+	SHLXQ        CX, R8, R13
+	VPSUBQ       Y3, Y1, Y3
+	SUBQ         R8, R13
+	VPSUBQ       Y6, Y4, Y6
+	ADDQ         R13, BX
+	VPCMPGTD     Y1, Y3, Y1
+	VPCMPGTD     Y4, Y6, Y4
+	SBBL         R13, R13
+	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         R13, BX
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         BX, 2040(DI)
+	VPSUBQ       Y1, Y3, Y1
+	ADDQ         R9, R11
+	VPSUBQ       Y4, Y6, Y3
+	ADCQ         R10, R12
+	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         48(SI), R11
+	VPMULUDQ     Y0, Y5, Y4
+	ADCQ         $0x00, R12
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	SHLXQ        CX, R12, BX
+	VPCMPGTD     Y2, Y1, Y1
+	SUBQ         R12, BX
+	VPCMPGTD     Y4, Y3, Y3
+	ADDQ         BX, R11
+	VPSRLQ       $0x20, Y1, Y1
+	SBBL         BX, BX
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         BX, R11
+	VPADDQ       Y1, Y2, Y1
+	MOVQ         R11, 2056(DI)
+	VPADDQ       Y3, Y4, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         2280(DI), AX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	ADCQ         2288(DI), DX
+	VMOVSHDUP    Y1, Y2
+	ADDQ         2280(DI), AX
+	VMOVSHDUP    Y7, Y8
+	ADCQ         2288(DI), DX
+	VMOVSHDUP    768(DI), Y3
+	ADDQ         40(SI), AX
+	VMOVSHDUP    896(DI), Y9
+	ADCQ         $0x00, DX
+	VPMULUDQ     768(DI), Y1, Y4
+	VPMULUDQ     896(DI), Y7, Y10
+	SHLXQ        CX, DX, BX
+	VPMULUDQ     Y3, Y1, Y5
+	SUBQ         DX, BX
+	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         BX, AX
+	VPSRLQ       $0x20, Y4, Y6
+	SBBL         BX, BX
+	VPSRLQ       $0x20, Y10, Y12
+	ADDQ         BX, AX
+	VPADDQ       Y6, Y5, Y5
+	MOVQ         AX, 2048(DI)
+	VPADDQ       Y12, Y11, Y12
+	VPMULUDQ     768(DI), Y2, Y6
+	ADDQ         2264(DI), R9
+	VPMULUDQ     896(DI), Y8, Y13
+	ADCQ         2272(DI), R10
+	VPAND        Y0, Y5, Y11
+	ADDQ         2264(DI), R9
+	VPAND        Y0, Y12, Y14
+	ADCQ         2272(DI), R10
+	VPADDQ       Y11, Y6, Y6
+	ADDQ         56(SI), R9
+	VPADDQ       Y14, Y13, Y11
+	ADCQ         $0x00, R10
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y9, Y8, Y9
+	SHLXQ        CX, R10, AX
+	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         R10, AX
+	VPSRLQ       $0x20, Y12, Y12
+	ADDQ         AX, R9
+	VPADDQ       Y5, Y3, Y3
+	SBBL         AX, AX
+	VPADDQ       Y12, Y9, Y9
+	ADDQ         AX, R9
+	VPSRLQ       $0x20, Y6, Y5
+	MOVQ         R9, 2064(DI)
+	VPSRLQ       $0x20, Y11, Y12
+	MOVQ         2080(DI), AX
+	VPADDQ       Y5, Y3, Y3
+	VPADDQ       Y12, Y9, Y5
+	MOVQ         2224(DI), DX
+	VMOVSLDUP    Y6, Y6
+	ADDQ         2216(DI), AX
+	VMOVSLDUP    Y11, Y9
+	ADCQ         $0x00, DX
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	MOVQ         2072(DI), BX
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	MOVQ         2208(DI), R8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         2200(DI), BX
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ       $0x20, Y3, Y6
+	ADCQ         $0x00, R8
+	VPSRLQ       $0x20, Y5, Y10
+	MOVQ         BX, 2264(DI)
+	VPSUBQ       Y6, Y4, Y6
+	MOVQ         R8, 2272(DI)
+	VPSUBQ       Y10, Y9, Y10
+	ADDQ         AX, BX
+	VPCMPGTD     Y4, Y6, Y4
+	ADCQ         DX, R8
+	VPCMPGTD     Y9, Y10, Y9
+	MOVQ         2096(DI), R9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y9, Y9
+	MOVQ         2256(DI), R10
+	VPSUBQ       Y4, Y6, Y4
+	ADDQ         2248(DI), R9
+	VPSUBQ       Y9, Y10, Y6
+	ADCQ         $0x00, R10
+	VPMULUDQ     Y0, Y3, Y3
+	MOVQ         2088(DI), R11
+	VPMULUDQ     Y0, Y5, Y5
+	MOVQ         2240(DI), R12
+	VPADDQ       Y3, Y4, Y3
+	ADDQ         2232(DI), R11
+	VPADDQ       Y5, Y6, Y5
+	VPCMPGTD     Y3, Y4, Y4
+	ADCQ         $0x00, R12
+	VPCMPGTD     Y5, Y6, Y6
+	MOVQ         R11, 2280(DI)
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         R12, 2288(DI)
+	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         R9, R11
+	VPADDQ       Y4, Y3, Y3
+	ADCQ         R10, R12
+	VPADDQ       Y6, Y5, Y4
+	ADDQ         BX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADCQ         R8, DX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ     Y1, Y1, Y4
+	ADDQ         R11, AX
+	VPMULUDQ     Y7, Y7, Y6
+	ADCQ         R12, DX
+	VPMULUDQ     Y2, Y1, Y1
+	ADDQ         BX, R9
+	VPMULUDQ     Y8, Y7, Y9
+	ADCQ         R8, R10
+	VPSRLQ       $0x21, Y4, Y7
+	ADDQ         R11, R9
+	VPSRLQ       $0x21, Y6, Y10
+	ADCQ         R12, R10
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	ADDQ         AX, BX
+	VPMULUDQ     Y2, Y2, Y2
+	ADCQ         DX, R8
+	VPMULUDQ     Y8, Y8, Y9
+	ADDQ         64(SI), BX
+	VPSRLQ       $0x1f, Y1, Y8
+	ADCQ         $0x00, R8
+	VPSRLQ       $0x1f, Y7, Y10
+	SHLXQ        CX, R8, R13
+	VPADDQ       Y8, Y2, Y2
+	SUBQ         R8, R13
+	VPADDQ       Y10, Y9, Y8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ         R13, BX
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SBBL         R13, R13
+	VPSLLQ       $0x21, Y1, Y1
+	ADDQ         R13, BX
+	VPSLLQ       $0x21, Y7, Y7
+	MOVQ         BX, 2072(DI)
+	VPADDQ       Y1, Y4, Y1
+	ADDQ         R9, R11
+	VPADDQ       Y7, Y6, Y4
+	ADCQ         R10, R12
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	ADDQ         80(SI), R11
+	VPSRLQ       $0x20, Y2, Y4
+	ADCQ         $0x00, R12
+	VPSRLQ       $0x20, Y8, Y7
+	SHLXQ        CX, R12, BX
+	VPSUBQ       Y4, Y1, Y4
+	SUBQ         R12, BX
+	VPSUBQ       Y7, Y6, Y7
+	ADDQ         BX, R11
+	VPCMPGTD     Y1, Y4, Y1
+	SBBL         BX, BX
+	VPCMPGTD     Y6, Y7, Y6
+	ADDQ         BX, R11
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         R11, 2088(DI)
+	VPSUBQ       Y1, Y4, Y1
+	ADDQ         2280(DI), AX
+	VPSUBQ       Y6, Y7, Y4
+	ADCQ         2288(DI), DX
+	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         2280(DI), AX
+	VPMULUDQ     Y0, Y8, Y6
+	ADCQ         2288(DI), DX
+	VPADDQ       Y2, Y1, Y2
+	ADDQ         72(SI), AX
+	VPADDQ       Y6, Y4, Y6
+	VPCMPGTD     Y2, Y1, Y1
+	ADCQ         $0x00, DX
+	VPCMPGTD     Y6, Y4, Y4
+	SHLXQ        CX, DX, BX
+	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         DX, BX
+	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         BX, AX
+	VPADDQ       Y1, Y2, Y1
+	SBBL         BX, BX
+	VPADDQ       Y4, Y6, Y2
+	ADDQ         BX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	MOVQ         AX, 2080(DI)
+	VMOVSHDUP    Y1, Y2
+	ADDQ         2264(DI), R9
+	VMOVSHDUP    Y7, Y8
+	ADCQ         2272(DI), R10
+	VMOVSHDUP    Y3, Y4
+	ADDQ         2264(DI), R9
+	VMOVSHDUP    Y5, Y9
+	ADCQ         2272(DI), R10
+	VPMULUDQ     Y3, Y1, Y6
+	ADDQ         88(SI), R9
+	VPMULUDQ     Y5, Y7, Y10
+	VPMULUDQ     Y4, Y1, Y1
+	ADCQ         $0x00, R10
+	VPMULUDQ     Y9, Y7, Y11
+	SHLXQ        CX, R10, AX
+	VPBROADCASTQ 192(SI), Y7
+	SUBQ         R10, AX
+	VPBROADCASTQ 208(SI), Y12
+	ADDQ         AX, R9
+	VPADDQ       Y7, Y6, Y6
+	SBBL         AX, AX
+	VPADDQ       Y12, Y10, Y10
+	ADDQ         AX, R9
+	VPBROADCASTQ 200(SI), Y7
+	MOVQ         R9, 2096(DI)
+	VPBROADCASTQ 216(SI), Y12
+	VPADDQ       Y7, Y1, Y1
+	MOVQ         2104(DI), DX
+	VPADDQ       Y12, Y11, Y11
+	MULXQ        DX, AX, BX
+	VPSRLQ       $0x20, Y6, Y7
+	SHLXQ        CX, AX, R8
+	VPSRLQ       $0x20, Y10, Y12
+	ADDQ         AX, R8
+	VPADDQ       Y7, Y1, Y1
+	SHRXQ        CX, R8, AX
+	VPADDQ       Y12, Y11, Y7
+	SBBQ         AX, R8
+	VPMULUDQ     Y3, Y2, Y3
+	VPMULUDQ     Y5, Y8, Y11
+	SUBQ         R8, BX
+	VPAND        Y0, Y1, Y5
+	SBBL         R8, R8
+	VPAND        Y0, Y7, Y12
+	SUBQ         R8, BX
+	VPADDQ       Y5, Y3, Y3
+	MULXQ        BX, DX, AX
+	VPADDQ       Y12, Y11, Y5
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y4, Y2, Y2
+	ADDQ         DX, R8
+	VPMULUDQ     Y9, Y8, Y4
+	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y7, Y7
+	SBBQ         DX, R8
+	VPADDQ       Y1, Y2, Y1
+	SUBQ         R8, AX
+	VPADDQ       Y7, Y4, Y4
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y3, Y2
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y5, Y7
+	MOVQ         BX, DX
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y7, Y4, Y2
+	MULXQ        DX, DX, BX
+	VMOVSLDUP    Y3, Y3
+	SHLXQ        CX, DX, R8
+	VMOVSLDUP    Y5, Y4
+	ADDQ         DX, R8
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	SHRXQ        CX, R8, DX
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	SBBQ         DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R8, BX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	VPSRLQ       $0x20, Y1, Y4
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y2, Y6
+	SUBQ         R8, BX
+	VPSUBQ       Y4, Y3, Y4
+	MOVQ         AX, DX
+	VPSUBQ       Y6, Y5, Y6
+	MULXQ        BX, AX, DX
+	VPCMPGTD     Y3, Y4, Y3
+	SHLXQ        CX, AX, BX
+	VPCMPGTD     Y5, Y6, Y5
+	ADDQ         AX, BX
+	VPSRLQ       $0x20, Y3, Y3
+	SHRXQ        CX, BX, AX
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	SBBQ         AX, BX
+	VPSUBQ       Y5, Y6, Y4
+	SUBQ         BX, DX
+	VPMULUDQ     Y0, Y1, Y1
+	SBBL         BX, BX
+	VPMULUDQ     Y0, Y2, Y2
+	SUBQ         BX, DX
+	VPADDQ       Y1, Y3, Y1
+	MOVQ         DX, 2104(DI)
+	VPADDQ       Y2, Y4, Y2
+	MOVQ         2112(DI), DX
+	VPCMPGTD     Y1, Y3, Y3
+	VPCMPGTD     Y2, Y4, Y4
+	MULXQ        DX, AX, BX
+	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, AX, R8
+	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, R8
+	VPADDQ       Y3, Y1, Y1
+	SHRXQ        CX, R8, AX
+	VPADDQ       Y4, Y2, Y2
+	SBBQ         AX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R8, BX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	VMOVDQU      Y1, 768(DI)
+	SBBL         R8, R8
+	VMOVDQU      Y2, 896(DI)
+	SUBQ         R8, BX
+	VMOVDQU      1024(DI), Y1
+	MULXQ        BX, DX, AX
+	VMOVDQU      1152(DI), Y4
+	SHLXQ        CX, DX, R8
+	VMOVSHDUP    Y1, Y2
+	ADDQ         DX, R8
+	VMOVSHDUP    Y4, Y5
+	SHRXQ        CX, R8, DX
+	VPMULUDQ     Y1, Y1, Y3
+	VPMULUDQ     Y4, Y4, Y6
+	SBBQ         DX, R8
+	VPMULUDQ     Y2, Y1, Y1
+	SUBQ         R8, AX
+	VPMULUDQ     Y5, Y4, Y7
+	SBBL         R8, R8
+	VPSRLQ       $0x21, Y3, Y4
+	SUBQ         R8, AX
+	VPSRLQ       $0x21, Y6, Y8
+	MOVQ         BX, DX
+	VPADDQ       Y4, Y1, Y1
+	MULXQ        DX, DX, BX
+	VPADDQ       Y8, Y7, Y4
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y2, Y2, Y2
+	VPMULUDQ     Y5, Y5, Y7
+	ADDQ         DX, R8
+	VPSRLQ       $0x1f, Y1, Y5
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x1f, Y4, Y8
+	SBBQ         DX, R8
+	VPADDQ       Y5, Y2, Y2
+	SUBQ         R8, BX
+	VPADDQ       Y8, Y7, Y5
+	SBBL         R8, R8
+	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	SUBQ         R8, BX
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         AX, DX
+	VPSLLQ       $0x21, Y4, Y4
+	MULXQ        BX, AX, DX
+	VPADDQ       Y1, Y3, Y1
+	SHLXQ        CX, AX, BX
+	VPADDQ       Y4, Y6, Y3
+	ADDQ         AX, BX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ        CX, BX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	SBBQ         AX, BX
+	VPSRLQ       $0x20, Y2, Y3
+	VPSRLQ       $0x20, Y5, Y6
+	SUBQ         BX, DX
+	VPSUBQ       Y3, Y1, Y3
+	SBBL         BX, BX
+	VPSUBQ       Y6, Y4, Y6
+	SUBQ         BX, DX
+	VPCMPGTD     Y1, Y3, Y1
+	MOVQ         DX, 2112(DI)
+	VPCMPGTD     Y4, Y6, Y4
+	MOVQ         2120(DI), DX
+	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        DX, AX, BX
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Y4, Y6, Y3
+	ADDQ         AX, R8
+	VPMULUDQ     Y0, Y2, Y2
+	SHRXQ        CX, R8, AX
+	VPMULUDQ     Y0, Y5, Y4
+	SBBQ         AX, R8
+	VPADDQ       Y2, Y1, Y2
+	SUBQ         R8, BX
+	VPADDQ       Y4, Y3, Y4
+	SBBL         R8, R8
+	VPCMPGTD     Y2, Y1, Y1
+	SUBQ         R8, BX
+	VPCMPGTD     Y4, Y3, Y3
+	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        BX, DX, AX
+	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, R8
+	VPADDQ       Y3, Y4, Y2
+	SHRXQ        CX, R8, DX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ         DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ         R8, AX
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y7, Y8
+	SBBL         R8, R8
+	VMOVSHDUP    1024(DI), Y3
+	SUBQ         R8, AX
+	VMOVSHDUP    1152(DI), Y9
+	MOVQ         BX, DX
+	VPMULUDQ     1024(DI), Y1, Y4
+	MULXQ        DX, DX, BX
+	VPMULUDQ     1152(DI), Y7, Y10
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y3, Y1, Y5
+	ADDQ         DX, R8
+	VPMULUDQ     Y9, Y7, Y11
+	VPSRLQ       $0x20, Y4, Y6
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y10, Y12
+	SBBQ         DX, R8
+	VPADDQ       Y6, Y5, Y5
+	SUBQ         R8, BX
+	VPADDQ       Y12, Y11, Y12
+	SBBL         R8, R8
+	VPMULUDQ     1024(DI), Y2, Y6
+	SUBQ         R8, BX
+	VPMULUDQ     1152(DI), Y8, Y13
+	MOVQ         AX, DX
+	VPAND        Y0, Y5, Y11
+	VPAND        Y0, Y12, Y14
+	MULXQ        BX, AX, DX
+	VPADDQ       Y11, Y6, Y6
+	SHLXQ        CX, AX, BX
+	VPADDQ       Y14, Y13, Y11
+	ADDQ         AX, BX
+	VPMULUDQ     Y3, Y2, Y3
+	SHRXQ        CX, BX, AX
+	VPMULUDQ     Y9, Y8, Y9
+	SBBQ         AX, BX
+	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         BX, DX
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	SBBL         BX, BX
+	VPADDQ       Y12, Y9, Y9
+	SUBQ         BX, DX
+	VPSRLQ       $0x20, Y6, Y5
+	MOVQ         DX, 2120(DI)
+	VPSRLQ       $0x20, Y11, Y12
+	MOVQ         2128(DI), DX
+	VPADDQ       Y5, Y3, Y3
+	MULXQ        DX, AX, BX
+	VPADDQ       Y12, Y9, Y5
+	SHLXQ        CX, AX, R8
+	VMOVSLDUP    Y6, Y6
+	ADDQ         AX, R8
+	VMOVSLDUP    Y11, Y9
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	SHRXQ        CX, R8, AX
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	SBBQ         AX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         R8, BX
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y3, Y6
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y5, Y10
+	MULXQ        BX, DX, AX
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
+	SHLXQ        CX, DX, R8
+	VPCMPGTD     Y4, Y6, Y4
+	ADDQ         DX, R8
+	VPCMPGTD     Y9, Y10, Y9
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R8
+	VPSRLQ       $0x20, Y9, Y9
+	SUBQ         R8, AX
+	VPSUBQ       Y4, Y6, Y4
+	SBBL         R8, R8
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
+	SUBQ         R8, AX
+	VPMULUDQ     Y0, Y5, Y5
+	MOVQ         BX, DX
+	VPADDQ       Y3, Y4, Y3
+	MULXQ        DX, DX, BX
+	VPADDQ       Y5, Y6, Y5
+	SHLXQ        CX, DX, R8
+	VPCMPGTD     Y3, Y4, Y4
+	ADDQ         DX, R8
+	VPCMPGTD     Y5, Y6, Y6
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y6, Y6
+	SBBQ         DX, R8
+	VPADDQ       Y4, Y3, Y3
+	SUBQ         R8, BX
+	VPADDQ       Y6, Y5, Y4
+	SBBL         R8, R8
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R8, BX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	MOVQ         AX, DX
+	VPMULUDQ     Y1, Y1, Y4
+	MULXQ        BX, AX, DX
+	VPMULUDQ     Y7, Y7, Y6
+	SHLXQ        CX, AX, BX
+	VPMULUDQ     Y2, Y1, Y1
+	VPMULUDQ     Y8, Y7, Y9
+	ADDQ         AX, BX
+	VPSRLQ       $0x21, Y4, Y7
+	SHRXQ        CX, BX, AX
+	VPSRLQ       $0x21, Y6, Y10
+	SBBQ         AX, BX
+	VPADDQ       Y7, Y1, Y1
+	SUBQ         BX, DX
+	VPADDQ       Y10, Y9, Y7
+	SBBL         BX, BX
+	VPMULUDQ     Y2, Y2, Y2
+	SUBQ         BX, DX
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	MOVQ         DX, 2128(DI)
+	VPSRLQ       $0x1f, Y7, Y10
+	MOVQ         2136(DI), DX
+	VPADDQ       Y8, Y2, Y2
+	MULXQ        DX, AX, BX
+	VPADDQ       Y10, Y9, Y8
+	SHLXQ        CX, AX, R8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ         AX, R8
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y7, Y7
+	SBBQ         AX, R8
+	VPADDQ       Y1, Y4, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y7, Y6, Y4
+	SBBL         R8, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R8, BX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	MULXQ        BX, DX, AX
+	VPSRLQ       $0x20, Y2, Y4
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y8, Y7
+	VPSUBQ       Y4, Y1, Y4
+	ADDQ         DX, R8
+	VPSUBQ       Y7, Y6, Y7
+	SHRXQ        CX, R8, DX
+	VPCMPGTD     Y1, Y4, Y1
+	SBBQ         DX, R8
+	VPCMPGTD     Y6, Y7, Y6
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y1, Y1
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y6, Y6
+	SUBQ         R8, AX
+	VPSUBQ       Y1, Y4, Y1
+	MOVQ         BX, DX
+	VPSUBQ       Y6, Y7, Y4
+	VPMULUDQ     Y0, Y2, Y2
+	MULXQ        DX, DX, BX
+	VPMULUDQ     Y0, Y8, Y6
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y2, Y1, Y2
+	ADDQ         DX, R8
+	VPADDQ       Y6, Y4, Y6
+	SHRXQ        CX, R8, DX
+	VPCMPGTD     Y2, Y1, Y1
+	SBBQ         DX, R8
+	VPCMPGTD     Y6, Y4, Y4
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	SBBL         R8, R8
+	VPADDQ       Y1, Y2, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y4, Y6, Y2
+	MOVQ         AX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ        BX, AX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SHLXQ        CX, AX, BX
+	VMOVSHDUP    Y1, Y2
+	ADDQ         AX, BX
+	VMOVSHDUP    Y7, Y8
+	VMOVSHDUP    Y3, Y4
+	SHRXQ        CX, BX, AX
+	VMOVSHDUP    Y5, Y9
+	SBBQ         AX, BX
+	VPMULUDQ     Y3, Y1, Y6
+	SUBQ         BX, DX
+	VPMULUDQ     Y5, Y7, Y10
+	SBBL         BX, BX
+	VPMULUDQ     Y4, Y1, Y1
+	SUBQ         BX, DX
+	VPMULUDQ     Y9, Y7, Y11
+	MOVQ         DX, 2136(DI)
+	VPBROADCASTQ 224(SI), Y7
+	VPBROADCASTQ 240(SI), Y12
+	MOVQ         2144(DI), DX
+	VPADDQ       Y7, Y6, Y6
+	MULXQ        DX, AX, BX
+	VPADDQ       Y12, Y10, Y10
+	SHLXQ        CX, AX, R8
+	VPBROADCASTQ 232(SI), Y7
+	ADDQ         AX, R8
+	VPBROADCASTQ 248(SI), Y12
+	SHRXQ        CX, R8, AX
+	VPADDQ       Y7, Y1, Y1
+	SBBQ         AX, R8
+	VPADDQ       Y12, Y11, Y11
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	SBBL         R8, R8
+	VPADDQ       Y7, Y1, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y12, Y11, Y7
+	MULXQ        BX, DX, AX
+	VPMULUDQ     Y3, Y2, Y3
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y5, Y8, Y11
+	ADDQ         DX, R8
+	VPAND        Y0, Y1, Y5
+	SHRXQ        CX, R8, DX
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
+	SBBQ         DX, R8
+	VPADDQ       Y12, Y11, Y5
+	SUBQ         R8, AX
+	VPMULUDQ     Y4, Y2, Y2
+	SBBL         R8, R8
+	VPMULUDQ     Y9, Y8, Y4
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y1, Y1
+	MOVQ         BX, DX
+	VPSRLQ       $0x20, Y7, Y7
+	MULXQ        DX, DX, BX
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y7, Y4, Y4
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y3, Y2
+	ADDQ         DX, R8
+	VPSRLQ       $0x20, Y5, Y7
+	SHRXQ        CX, R8, DX
+	VPADDQ       Y2, Y1, Y1
+	SBBQ         DX, R8
+	VPADDQ       Y7, Y4, Y2
+	SUBQ         R8, BX
+	VMOVSLDUP    Y3, Y3
+	SBBL         R8, R8
+	VMOVSLDUP    Y5, Y4
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	SUBQ         R8, BX
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	MOVQ         AX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	MULXQ        BX, AX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SHLXQ        CX, AX, BX
+	VPSRLQ       $0x20, Y1, Y4
+	ADDQ         AX, BX
+	VPSRLQ       $0x20, Y2, Y6
+	SHRXQ        CX, BX, AX
+	VPSUBQ       Y4, Y3, Y4
+	VPSUBQ       Y6, Y5, Y6
+	SBBQ         AX, BX
+	VPCMPGTD     Y3, Y4, Y3
+	SUBQ         BX, DX
+	VPCMPGTD     Y5, Y6, Y5
+	SBBL         BX, BX
+	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         BX, DX
+	VPSRLQ       $0x20, Y5, Y5
+	MOVQ         DX, 2144(DI)
+	VPSUBQ       Y3, Y4, Y3
+	MOVQ         2152(DI), DX
+	VPSUBQ       Y5, Y6, Y4
+	MULXQ        DX, AX, BX
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	SHLXQ        CX, AX, R8
+	VPADDQ       Y1, Y3, Y1
+	ADDQ         AX, R8
+	VPADDQ       Y2, Y4, Y2
+	SHRXQ        CX, R8, AX
+	VPCMPGTD     Y1, Y3, Y3
+	SBBQ         AX, R8
+	VPCMPGTD     Y2, Y4, Y4
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y3, Y1, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y4, Y2, Y2
+	MULXQ        BX, DX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ        CX, DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ         DX, R8
+	VMOVDQU      Y1, 1024(DI)
+	SHRXQ        CX, R8, DX
+	VMOVDQU      Y2, 1152(DI)
+	SBBQ         DX, R8
+	VMOVDQU      1280(DI), Y1
+	VMOVDQU      1408(DI), Y4
+	SUBQ         R8, AX
+	VMOVSHDUP    Y1, Y2
+	SBBL         R8, R8
+	VMOVSHDUP    Y4, Y5
+	SUBQ         R8, AX
+	VPMULUDQ     Y1, Y1, Y3
+	MOVQ         BX, DX
+	VPMULUDQ     Y4, Y4, Y6
+	MULXQ        DX, DX, BX
+	VPMULUDQ     Y2, Y1, Y1
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y5, Y4, Y7
+	VPSRLQ       $0x21, Y3, Y4
+	ADDQ         DX, R8
+	VPSRLQ       $0x21, Y6, Y8
+	SHRXQ        CX, R8, DX
+	VPADDQ       Y4, Y1, Y1
+	SBBQ         DX, R8
+	VPADDQ       Y8, Y7, Y4
+	SUBQ         R8, BX
+	VPMULUDQ     Y2, Y2, Y2
+	SBBL         R8, R8
+	VPMULUDQ     Y5, Y5, Y7
+	SUBQ         R8, BX
+	VPSRLQ       $0x1f, Y1, Y5
+	MOVQ         AX, DX
+	VPSRLQ       $0x1f, Y4, Y8
+	VPADDQ       Y5, Y2, Y2
+	MULXQ        BX, AX, DX
+	VPADDQ       Y8, Y7, Y5
+	SHLXQ        CX, AX, BX
+	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	ADDQ         AX, BX
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SHRXQ        CX, BX, AX
+	VPSLLQ       $0x21, Y1, Y1
+	SBBQ         AX, BX
+	VPSLLQ       $0x21, Y4, Y4
+	SUBQ         BX, DX
+	VPADDQ       Y1, Y3, Y1
+	VPADDQ       Y4, Y6, Y3
+	SBBL         BX, BX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         BX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	MOVQ         DX, 2152(DI)
+	VPSRLQ       $0x20, Y2, Y3
+	MOVQ         2160(DI), DX
+	VPSRLQ       $0x20, Y5, Y6
+	MULXQ        DX, AX, BX
+	VPSUBQ       Y3, Y1, Y3
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Y6, Y4, Y6
+	VPCMPGTD     Y1, Y3, Y1
+	ADDQ         AX, R8
+	VPCMPGTD     Y4, Y6, Y4
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y1, Y1
+	SBBQ         AX, R8
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, BX
+	VPSUBQ       Y1, Y3, Y1
+	SBBL         R8, R8
+	VPSUBQ       Y4, Y6, Y3
+	SUBQ         R8, BX
+	VPMULUDQ     Y0, Y2, Y2
+	VPMULUDQ     Y0, Y5, Y4
+	MULXQ        BX, DX, AX
+	VPADDQ       Y2, Y1, Y2
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y4, Y3, Y4
+	ADDQ         DX, R8
+	VPCMPGTD     Y2, Y1, Y1
+	SHRXQ        CX, R8, DX
+	VPCMPGTD     Y4, Y3, Y3
+	SBBQ         DX, R8
+	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R8, R8
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y3, Y4, Y2
+	SUBQ         R8, AX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ         BX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	MULXQ        DX, DX, BX
+	VMOVSHDUP    Y1, Y2
+	SHLXQ        CX, DX, R8
+	VMOVSHDUP    Y7, Y8
+	ADDQ         DX, R8
+	VMOVSHDUP    1280(DI), Y3
+	SHRXQ        CX, R8, DX
+	VMOVSHDUP    1408(DI), Y9
+	VPMULUDQ     1280(DI), Y1, Y4
+	SBBQ         DX, R8
+	VPMULUDQ     1408(DI), Y7, Y10
+	SUBQ         R8, BX
+	VPMULUDQ     Y3, Y1, Y5
+	SBBL         R8, R8
+	VPMULUDQ     Y9, Y7, Y11
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y4, Y6
+	MOVQ         AX, DX
+	VPSRLQ       $0x20, Y10, Y12
+	MULXQ        BX, AX, DX
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	SHLXQ        CX, AX, BX
+	VPMULUDQ     1280(DI), Y2, Y6
+	ADDQ         AX, BX
+	VPMULUDQ     1408(DI), Y8, Y13
+	SHRXQ        CX, BX, AX
+	VPAND        Y0, Y5, Y11
+	SBBQ         AX, BX
+	VPAND        Y0, Y12, Y14
+	SUBQ         BX, DX
+	VPADDQ       Y11, Y6, Y6
+	SBBL         BX, BX
+	VPADDQ       Y14, Y13, Y11
+	VPMULUDQ     Y3, Y2, Y3
+	SUBQ         BX, DX
+	VPMULUDQ     Y9, Y8, Y9
+	MOVQ         DX, 2160(DI)
+	VPSRLQ       $0x20, Y5, Y5
+	MOVQ         2168(DI), DX
+	VPSRLQ       $0x20, Y12, Y12
+	MULXQ        DX, AX, BX
+	VPADDQ       Y5, Y3, Y3
+	SHLXQ        CX, AX, R8
+	VPADDQ       Y12, Y9, Y9
+	ADDQ         AX, R8
+	VPSRLQ       $0x20, Y6, Y5
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	SBBQ         AX, R8
+	VPADDQ       Y12, Y9, Y5
+	SUBQ         R8, BX
+	VMOVSLDUP    Y6, Y6
+	SBBL         R8, R8
+	VMOVSLDUP    Y11, Y9
+	SUBQ         R8, BX
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	MULXQ        BX, DX, AX
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	SHLXQ        CX, DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	ADDQ         DX, R8
+	VPSRLQ       $0x20, Y3, Y6
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y5, Y10
+	SBBQ         DX, R8
+	VPSUBQ       Y6, Y4, Y6
+	SUBQ         R8, AX
+	VPSUBQ       Y10, Y9, Y10
+	SBBL         R8, R8
+	VPCMPGTD     Y4, Y6, Y4
+	SUBQ         R8, AX
+	VPCMPGTD     Y9, Y10, Y9
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         BX, DX
+	VPSRLQ       $0x20, Y9, Y9
+	MULXQ        DX, DX, BX
+	VPSUBQ       Y4, Y6, Y4
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Y9, Y10, Y6
+	ADDQ         DX, R8
+	VPMULUDQ     Y0, Y3, Y3
+	SHRXQ        CX, R8, DX
+	VPMULUDQ     Y0, Y5, Y5
+	SBBQ         DX, R8
+	VPADDQ       Y3, Y4, Y3
+	VPADDQ       Y5, Y6, Y5
+	SUBQ         R8, BX
+	VPCMPGTD     Y3, Y4, Y4
+	SBBL         R8, R8
+	VPCMPGTD     Y5, Y6, Y6
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         AX, DX
+	VPSRLQ       $0x20, Y6, Y6
+	MULXQ        BX, AX, DX
+	VPADDQ       Y4, Y3, Y3
+	SHLXQ        CX, AX, BX
+	VPADDQ       Y6, Y5, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         AX, BX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SHRXQ        CX, BX, AX
+	VPMULUDQ     Y1, Y1, Y4
+	SBBQ         AX, BX
+	VPMULUDQ     Y7, Y7, Y6
+	SUBQ         BX, DX
+	VPMULUDQ     Y2, Y1, Y1
+	SBBL         BX, BX
+	VPMULUDQ     Y8, Y7, Y9
+	SUBQ         BX, DX
+	VPSRLQ       $0x21, Y4, Y7
+	MOVQ         DX, 2168(DI)
+	VPSRLQ       $0x21, Y6, Y10
+	VPADDQ       Y7, Y1, Y1
+	MOVQ         2176(DI), DX
+	VPADDQ       Y10, Y9, Y7
+	MULXQ        DX, AX, BX
+	VPMULUDQ     Y2, Y2, Y2
+	SHLXQ        CX, AX, R8
+	VPMULUDQ     Y8, Y8, Y9
+	ADDQ         AX, R8
+	VPSRLQ       $0x1f, Y1, Y8
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x1f, Y7, Y10
+	SBBQ         AX, R8
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
+	SUBQ         R8, BX
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	SBBL         R8, R8
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ         R8, BX
+	VPSLLQ       $0x21, Y1, Y1
+	MULXQ        BX, DX, AX
+	VPSLLQ       $0x21, Y7, Y7
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y1, Y4, Y1
+	ADDQ         DX, R8
+	VPADDQ       Y7, Y6, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ        CX, R8, DX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	SBBQ         DX, R8
+	VPSRLQ       $0x20, Y2, Y4
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y8, Y7
+	SBBL         R8, R8
+	VPSUBQ       Y4, Y1, Y4
+	SUBQ         R8, AX
+	VPSUBQ       Y7, Y6, Y7
+	MOVQ         BX, DX
+	VPCMPGTD     Y1, Y4, Y1
+	VPCMPGTD     Y6, Y7, Y6
+	MULXQ        DX, DX, BX
+	VPSRLQ       $0x20, Y1, Y1
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         DX, R8
+	VPSUBQ       Y1, Y4, Y1
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Y6, Y7, Y4
+	SBBQ         DX, R8
+	VPMULUDQ     Y0, Y2, Y2
+	SUBQ         R8, BX
+	VPMULUDQ     Y0, Y8, Y6
+	SBBL         R8, R8
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y6, Y4, Y6
+	SUBQ         R8, BX
+	VPCMPGTD     Y2, Y1, Y1
+	MOVQ         AX, DX
+	VPCMPGTD     Y6, Y4, Y4
+	MULXQ        BX, AX, DX
+	VPSRLQ       $0x20, Y1, Y1
+	SHLXQ        CX, AX, BX
+	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, BX
+	VPADDQ       Y1, Y2, Y1
+	SHRXQ        CX, BX, AX
+	VPADDQ       Y4, Y6, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ         AX, BX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ         BX, DX
+	VMOVSHDUP    Y1, Y2
+	SBBL         BX, BX
+	VMOVSHDUP    Y7, Y8
+	SUBQ         BX, DX
+	VMOVSHDUP    Y3, Y4
+	MOVQ         DX, 2176(DI)
+	VMOVSHDUP    Y5, Y9
+	MOVQ         2184(DI), DX
+	VPMULUDQ     Y3, Y1, Y6
+	VPMULUDQ     Y5, Y7, Y10
+	MULXQ        DX, AX, BX
+	VPMULUDQ     Y4, Y1, Y1
+	SHLXQ        CX, AX, R8
+	VPMULUDQ     Y9, Y7, Y11
+	ADDQ         AX, R8
+	VPBROADCASTQ 256(SI), Y7
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ 272(SI), Y12
+	SBBQ         AX, R8
+	VPADDQ       Y7, Y6, Y6
+	SUBQ         R8, BX
+	VPADDQ       Y12, Y10, Y10
+	VPBROADCASTQ 264(SI), Y7
+	SBBL         R8, R8
+	VPBROADCASTQ 280(SI), Y12
+	SUBQ         R8, BX
+	VPADDQ       Y7, Y1, Y1
+	MULXQ        BX, DX, AX
+	VPADDQ       Y12, Y11, Y11
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y6, Y7
+	ADDQ         DX, R8
+	VPSRLQ       $0x20, Y10, Y12
+	SHRXQ        CX, R8, DX
+	VPADDQ       Y7, Y1, Y1
+	SBBQ         DX, R8
+	VPADDQ       Y12, Y11, Y7
+	VPMULUDQ     Y3, Y2, Y3
+	SUBQ         R8, AX
+	VPMULUDQ     Y5, Y8, Y11
+	SBBL         R8, R8
+	VPAND        Y0, Y1, Y5
+	SUBQ         R8, AX
+	VPAND        Y0, Y7, Y12
+	MOVQ         BX, DX
+	VPADDQ       Y5, Y3, Y3
+	MULXQ        DX, DX, BX
+	VPADDQ       Y12, Y11, Y5
+	SHLXQ        CX, DX, R8
+	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y9, Y8, Y4
+	ADDQ         DX, R8
+	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y7, Y7
+	SBBQ         DX, R8
+	VPADDQ       Y1, Y2, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y7, Y4, Y4
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y3, Y2
+	SUBQ         R8, BX
+	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y2, Y1, Y1
+	MOVQ         AX, DX
+	VPADDQ       Y7, Y4, Y2
+	MULXQ        BX, AX, DX
+	VMOVSLDUP    Y3, Y3
+	SHLXQ        CX, AX, BX
+	VMOVSLDUP    Y5, Y4
+	ADDQ         AX, BX
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	SHRXQ        CX, BX, AX
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	SBBQ         AX, BX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SUBQ         BX, DX
+	VPSRLQ       $0x20, Y1, Y4
+	SBBL         BX, BX
+	VPSRLQ       $0x20, Y2, Y6
+	SUBQ         BX, DX
+	VPSUBQ       Y4, Y3, Y4
+	MOVQ         DX, 2184(DI)
+	VPSUBQ       Y6, Y5, Y6
+	MOVQ         2192(DI), DX
+	VPCMPGTD     Y3, Y4, Y3
+	MULXQ        DX, AX, BX
+	VPCMPGTD     Y5, Y6, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, AX, R8
+	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         AX, R8
+	VPSUBQ       Y3, Y4, Y3
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Y5, Y6, Y4
+	SBBQ         AX, R8
+	VPMULUDQ     Y0, Y1, Y1
+	SUBQ         R8, BX
+	VPMULUDQ     Y0, Y2, Y2
+	SBBL         R8, R8
+	VPADDQ       Y1, Y3, Y1
+	SUBQ         R8, BX
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	MULXQ        BX, DX, AX
+	VPCMPGTD     Y2, Y4, Y4
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         DX, R8
+	VPSRLQ       $0x20, Y4, Y4
+	SHRXQ        CX, R8, DX
+	VPADDQ       Y3, Y1, Y1
+	SBBQ         DX, R8
+	VPADDQ       Y4, Y2, Y2
+	SUBQ         R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SBBL         R8, R8
 	VMOVDQU      Y1, 1280(DI)
+	SUBQ         R8, AX
 	VMOVDQU      Y2, 1408(DI)
+	MOVQ         BX, DX
 	VPAND        (DI), Y0, Y1
+	MULXQ        DX, DX, BX
 	VPAND        128(DI), Y0, Y2
+	SHLXQ        CX, DX, R8
 	VPAND        256(DI), Y0, Y3
+	ADDQ         DX, R8
 	VPAND        384(DI), Y0, Y4
 	VPADDQ       Y2, Y1, Y5
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y4, Y3, Y6
+	SBBQ         DX, R8
 	VPADDQ       Y6, Y5, Y7
+	SUBQ         R8, BX
 	VPADDQ       Y2, Y7, Y2
+	SBBL         R8, R8
 	VPADDQ       Y4, Y7, Y4
+	SUBQ         R8, BX
 	VPADDQ       Y5, Y2, Y5
+	MOVQ         AX, DX
 	VPADDQ       Y3, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
+	MULXQ        BX, AX, DX
 	VPADDQ       Y6, Y4, Y3
+	SHLXQ        CX, AX, BX
 	VPADDQ       Y1, Y1, Y1
+	ADDQ         AX, BX
 	VPADDQ       Y1, Y4, Y1
+	SHRXQ        CX, BX, AX
 	VMOVDQU      Y5, 64(DI)
+	SBBQ         AX, BX
 	VMOVDQU      Y2, 192(DI)
+	SUBQ         BX, DX
 	VMOVDQU      Y3, 320(DI)
+	SBBL         BX, BX
 	VMOVDQU      Y1, 448(DI)
 	VPAND        512(DI), Y0, Y4
+	SUBQ         BX, DX
 	VPAND        640(DI), Y0, Y6
+	MOVQ         DX, 2192(DI)
 	VPAND        768(DI), Y0, Y7
+	MOVQ         2104(DI), AX
 	VPAND        896(DI), Y0, Y8
+	MOVL         $0x00000000, DX
 	VPADDQ       Y6, Y4, Y9
+	ADDQ         2136(DI), AX
 	VPADDQ       Y8, Y7, Y10
+	ADCQ         $0x00, DX
 	VPADDQ       Y10, Y9, Y11
 	VPADDQ       Y6, Y11, Y6
+	ADDQ         2168(DI), AX
 	VPADDQ       Y8, Y11, Y8
+	ADCQ         $0x00, DX
 	VPADDQ       Y9, Y6, Y9
+	MOVQ         AX, 2200(DI)
 	VPADDQ       Y7, Y7, Y7
+	MOVQ         DX, 2208(DI)
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         2112(DI), AX
 	VPADDQ       Y10, Y8, Y7
+	MOVL         $0x00000000, DX
 	VPADDQ       Y4, Y4, Y4
 	VPADDQ       Y4, Y8, Y4
+	ADDQ         2144(DI), AX
 	VMOVDQU      Y9, 576(DI)
+	ADCQ         $0x00, DX
 	VPADDQ       Y9, Y5, Y5
+	ADDQ         2176(DI), AX
 	VMOVDQU      Y6, 704(DI)
+	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y2, Y2
+	MOVQ         AX, 2216(DI)
 	VMOVDQU      Y7, 832(DI)
+	MOVQ         DX, 2224(DI)
 	VPADDQ       Y7, Y3, Y3
 	VMOVDQU      Y4, 960(DI)
+	MOVQ         2120(DI), AX
 	VPADDQ       Y4, Y1, Y1
+	MOVL         $0x00000000, DX
 	VPAND        1024(DI), Y0, Y4
+	ADDQ         2152(DI), AX
 	VPAND        1152(DI), Y0, Y6
+	ADCQ         $0x00, DX
 	VPAND        1280(DI), Y0, Y7
+	ADDQ         2184(DI), AX
 	VPAND        1408(DI), Y0, Y8
+	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y4, Y9
+	MOVQ         AX, 2232(DI)
 	VPADDQ       Y8, Y7, Y10
 	VPADDQ       Y10, Y9, Y11
+	MOVQ         DX, 2240(DI)
 	VPADDQ       Y6, Y11, Y6
+	MOVQ         2128(DI), AX
 	VPADDQ       Y8, Y11, Y8
+	MOVL         $0x00000000, DX
 	VPADDQ       Y9, Y6, Y9
+	ADDQ         2160(DI), AX
 	VPADDQ       Y7, Y7, Y7
+	ADCQ         $0x00, DX
 	VPADDQ       Y7, Y6, Y6
+	ADDQ         2192(DI), AX
 	VPADDQ       Y10, Y8, Y7
 	VPADDQ       Y4, Y4, Y4
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y8, Y4
+	MOVQ         AX, 2248(DI)
 	VMOVDQU      Y9, 1088(DI)
+	MOVQ         DX, 2256(DI)
 	VPADDQ       Y9, Y5, Y5
+	MOVQ         2112(DI), AX
 	VMOVDQU      Y6, 1216(DI)
+	MOVQ         2224(DI), DX
 	VPADDQ       Y6, Y2, Y2
+	ADDQ         2216(DI), AX
 	VMOVDQU      Y7, 1344(DI)
 	VPADDQ       Y7, Y3, Y3
+	ADCQ         $0x00, DX
 	VMOVDQU      Y4, 1472(DI)
+	MOVQ         2104(DI), BX
 	VPADDQ       Y4, Y1, Y1
+	MOVQ         2208(DI), R8
 	VPADDQ       64(DI), Y5, Y4
+	ADDQ         2200(DI), BX
 	VMOVDQU      Y4, 96(DI)
+	ADCQ         $0x00, R8
 	VPADDQ       192(DI), Y2, Y4
+	MOVQ         BX, 2264(DI)
 	VMOVDQU      Y4, 224(DI)
 	VPADDQ       320(DI), Y3, Y4
+	MOVQ         R8, 2272(DI)
 	VMOVDQU      Y4, 352(DI)
+	ADDQ         AX, BX
 	VPADDQ       448(DI), Y1, Y4
+	ADCQ         DX, R8
 	VMOVDQU      Y4, 480(DI)
+	MOVQ         2128(DI), R9
 	VPADDQ       576(DI), Y5, Y4
+	MOVQ         2256(DI), R10
 	VMOVDQU      Y4, 608(DI)
+	ADDQ         2248(DI), R9
 	VPADDQ       704(DI), Y2, Y4
+	ADCQ         $0x00, R10
 	VMOVDQU      Y4, 736(DI)
 	VPADDQ       832(DI), Y3, Y4
+	MOVQ         2120(DI), R11
 	VMOVDQU      Y4, 864(DI)
+	MOVQ         2240(DI), R12
 	VPADDQ       960(DI), Y1, Y4
+	ADDQ         2232(DI), R11
 	VMOVDQU      Y4, 992(DI)
+	ADCQ         $0x00, R12
 	VPADDQ       1088(DI), Y5, Y4
+	MOVQ         R11, 2280(DI)
 	VMOVDQU      Y4, 1120(DI)
+	MOVQ         R12, 2288(DI)
 	VPADDQ       1216(DI), Y2, Y2
 	VMOVDQU      Y2, 1248(DI)
+	ADDQ         R9, R11
 	VPADDQ       1344(DI), Y3, Y2
+	ADCQ         R10, R12
 	VMOVDQU      Y2, 1376(DI)
+	ADDQ         BX, AX
 	VPADDQ       1472(DI), Y1, Y1
+	ADCQ         R8, DX
 	VMOVDQU      Y1, 1504(DI)
+	ADDQ         R11, AX
 	VMOVDQU      (DI), Y1
+	ADCQ         R12, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VMOVDQU      128(DI), Y2
+	ADDQ         BX, R9
 	VPSRLQ       $0x20, Y2, Y2
+	ADCQ         R8, R10
 	VMOVDQU      256(DI), Y3
+	ADDQ         R11, R9
 	VPSRLQ       $0x20, Y3, Y3
+	ADCQ         R12, R10
 	VMOVDQU      384(DI), Y4
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         DX, R8
 	VPADDQ       Y2, Y1, Y5
 	VPADDQ       Y4, Y3, Y6
+	ADDQ         (SI), BX
 	VPADDQ       Y6, Y5, Y7
+	ADCQ         $0x00, R8
 	VPADDQ       Y2, Y7, Y2
+	SHLXQ        CX, R8, R13
 	VPADDQ       Y4, Y7, Y4
+	SUBQ         R8, R13
 	VPADDQ       Y5, Y2, Y5
+	ADDQ         R13, BX
 	VPADDQ       Y3, Y3, Y3
+	SBBL         R13, R13
 	VPADDQ       Y3, Y2, Y2
 	VPADDQ       Y6, Y4, Y3
+	ADDQ         R13, BX
 	VPADDQ       Y1, Y1, Y1
+	MOVQ         BX, 2104(DI)
 	VPADDQ       Y1, Y4, Y1
+	ADDQ         R9, R11
 	VMOVDQU      Y5, 64(DI)
+	ADCQ         R10, R12
 	VMOVDQU      Y2, 192(DI)
+	ADDQ         16(SI), R11
 	VMOVDQU      Y3, 320(DI)
+	ADCQ         $0x00, R12
 	VMOVDQU      Y1, 448(DI)
+	SHLXQ        CX, R12, BX
 	VMOVDQU      512(DI), Y4
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R12, BX
 	VMOVDQU      640(DI), Y6
+	ADDQ         BX, R11
 	VPSRLQ       $0x20, Y6, Y6
+	SBBL         BX, BX
 	VMOVDQU      768(DI), Y7
+	ADDQ         BX, R11
 	VPSRLQ       $0x20, Y7, Y7
+	MOVQ         R11, 2120(DI)
 	VMOVDQU      896(DI), Y8
+	ADDQ         2280(DI), AX
 	VPSRLQ       $0x20, Y8, Y8
 	VPADDQ       Y6, Y4, Y9
+	ADCQ         2288(DI), DX
 	VPADDQ       Y8, Y7, Y10
+	ADDQ         2280(DI), AX
 	VPADDQ       Y10, Y9, Y11
+	ADCQ         2288(DI), DX
 	VPADDQ       Y6, Y11, Y6
+	ADDQ         8(SI), AX
 	VPADDQ       Y8, Y11, Y8
+	ADCQ         $0x00, DX
 	VPADDQ       Y9, Y6, Y9
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y7, Y7, Y7
 	VPADDQ       Y7, Y6, Y6
+	SUBQ         DX, BX
 	VPADDQ       Y10, Y8, Y7
+	ADDQ         BX, AX
 	VPADDQ       Y4, Y4, Y4
+	SBBL         BX, BX
 	VPADDQ       Y4, Y8, Y4
+	ADDQ         BX, AX
 	VMOVDQU      Y9, 576(DI)
+	MOVQ         AX, 2112(DI)
 	VPADDQ       Y9, Y5, Y5
+	ADDQ         2264(DI), R9
 	VMOVDQU      Y6, 704(DI)
 	VPADDQ       Y6, Y2, Y2
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y7, 832(DI)
+	ADDQ         2264(DI), R9
 	VPADDQ       Y7, Y3, Y3
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y4, 960(DI)
+	ADDQ         24(SI), R9
 	VPADDQ       Y4, Y1, Y1
+	ADCQ         $0x00, R10
 	VMOVDQU      1024(DI), Y4
+	SHLXQ        CX, R10, AX
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R10, AX
 	VMOVDQU      1152(DI), Y6
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         AX, R9
 	VMOVDQU      1280(DI), Y7
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y7, Y7
+	ADDQ         AX, R9
 	VMOVDQU      1408(DI), Y8
+	MOVQ         R9, 2128(DI)
 	VPSRLQ       $0x20, Y8, Y8
+	MOVQ         2144(DI), AX
 	VPADDQ       Y6, Y4, Y9
+	MOVQ         2224(DI), DX
 	VPADDQ       Y8, Y7, Y10
 	VPADDQ       Y10, Y9, Y11
+	ADDQ         2216(DI), AX
 	VPADDQ       Y6, Y11, Y6
+	ADCQ         $0x00, DX
 	VPADDQ       Y8, Y11, Y8
+	MOVQ         2136(DI), BX
 	VPADDQ       Y9, Y6, Y9
+	MOVQ         2208(DI), R8
 	VPADDQ       Y7, Y7, Y7
+	ADDQ         2200(DI), BX
 	VPADDQ       Y7, Y6, Y6
+	ADCQ         $0x00, R8
 	VPADDQ       Y10, Y8, Y7
 	VPADDQ       Y4, Y4, Y4
+	MOVQ         BX, 2264(DI)
 	VPADDQ       Y4, Y8, Y4
+	MOVQ         R8, 2272(DI)
 	VMOVDQU      Y9, 1088(DI)
+	ADDQ         AX, BX
 	VPADDQ       Y9, Y5, Y5
+	ADCQ         DX, R8
 	VMOVDQU      Y6, 1216(DI)
+	MOVQ         2160(DI), R9
 	VPADDQ       Y6, Y2, Y2
+	MOVQ         2256(DI), R10
 	VMOVDQU      Y7, 1344(DI)
 	VPADDQ       Y7, Y3, Y3
+	ADDQ         2248(DI), R9
 	VMOVDQU      Y4, 1472(DI)
+	ADCQ         $0x00, R10
 	VPADDQ       Y4, Y1, Y1
+	MOVQ         2152(DI), R11
 	VPADDQ       64(DI), Y5, Y4
+	MOVQ         2240(DI), R12
 	VMOVDQU      96(DI), Y6
+	ADDQ         2232(DI), R11
 	VPSLLQ       $0x20, Y4, Y7
+	ADCQ         $0x00, R12
 	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         R11, 2280(DI)
 	VPMULUDQ     Y0, Y4, Y4
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         R12, 2288(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         R9, R11
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         R10, R12
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         BX, AX
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         R8, DX
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         R11, AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VMOVDQU      Y4, (DI)
+	ADCQ         R12, DX
 	VPADDQ       192(DI), Y2, Y4
+	ADDQ         BX, R9
 	VMOVDQU      224(DI), Y6
+	ADCQ         R8, R10
 	VPSLLQ       $0x20, Y4, Y7
+	ADDQ         R11, R9
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         R12, R10
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         AX, BX
 	VPADDQ       Y4, Y6, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         DX, R8
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         32(SI), BX
 	VPCMPGTD     Y4, Y6, Y6
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y6, Y6
+	SHLXQ        CX, R8, R13
 	VPADDQ       Y6, Y4, Y4
+	SUBQ         R8, R13
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         R13, BX
 	VMOVDQU      Y4, 128(DI)
 	VPADDQ       320(DI), Y3, Y4
+	SBBL         R13, R13
 	VMOVDQU      352(DI), Y6
+	ADDQ         R13, BX
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         BX, 2136(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         R9, R11
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         R10, R12
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         48(SI), R11
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         $0x00, R12
 	VPADDQ       Y4, Y6, Y4
 	VPCMPGTD     Y4, Y6, Y6
+	SHLXQ        CX, R12, BX
 	VPSRLQ       $0x20, Y6, Y6
+	SUBQ         R12, BX
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         BX, R11
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SBBL         BX, BX
 	VMOVDQU      Y4, 256(DI)
+	ADDQ         BX, R11
 	VPADDQ       448(DI), Y1, Y4
+	MOVQ         R11, 2152(DI)
 	VMOVDQU      480(DI), Y6
 	VPSLLQ       $0x20, Y4, Y7
+	ADDQ         2280(DI), AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         2288(DI), DX
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         2280(DI), AX
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         2288(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         40(SI), AX
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y6, Y6
 	VPSRLQ       $0x20, Y6, Y6
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y6, Y4, Y4
+	SUBQ         DX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         BX, AX
 	VMOVDQU      Y4, 384(DI)
+	SBBL         BX, BX
 	VPADDQ       576(DI), Y5, Y4
+	ADDQ         BX, AX
 	VMOVDQU      608(DI), Y6
+	MOVQ         AX, 2144(DI)
 	VPSLLQ       $0x20, Y4, Y7
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2264(DI), R9
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         2272(DI), R10
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         2264(DI), R9
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         2272(DI), R10
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         56(SI), R9
 	VPCMPGTD     Y4, Y6, Y6
+	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y6, Y6
 	VPADDQ       Y6, Y4, Y4
+	SHLXQ        CX, R10, AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         R10, AX
 	VMOVDQU      Y4, 512(DI)
+	ADDQ         AX, R9
 	VPADDQ       704(DI), Y2, Y4
+	SBBL         AX, AX
 	VMOVDQU      736(DI), Y6
+	ADDQ         AX, R9
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         R9, 2160(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         2176(DI), AX
 	VPMULUDQ     Y0, Y4, Y4
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         2224(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         2216(DI), AX
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y6, Y6
+	MOVQ         2168(DI), BX
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         2208(DI), R8
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         2200(DI), BX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VMOVDQU      Y4, 640(DI)
+	ADCQ         $0x00, R8
 	VPADDQ       832(DI), Y3, Y4
+	MOVQ         BX, 2264(DI)
 	VMOVDQU      864(DI), Y6
+	MOVQ         R8, 2272(DI)
 	VPSLLQ       $0x20, Y4, Y7
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         DX, R8
 	VPMULUDQ     Y0, Y4, Y4
+	MOVQ         2192(DI), R9
 	VPADDQ       Y4, Y6, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	MOVQ         2256(DI), R10
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         2248(DI), R9
 	VPCMPGTD     Y4, Y6, Y6
+	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         2184(DI), R11
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         2240(DI), R12
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         2232(DI), R11
 	VMOVDQU      Y4, 768(DI)
 	VPADDQ       960(DI), Y1, Y4
+	ADCQ         $0x00, R12
 	VMOVDQU      992(DI), Y6
+	MOVQ         R11, 2280(DI)
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         R12, 2288(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         R9, R11
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         R10, R12
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         BX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         R8, DX
 	VPADDQ       Y4, Y6, Y4
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         R11, AX
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         R12, DX
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         BX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         R8, R10
 	VMOVDQU      Y4, 896(DI)
+	ADDQ         R11, R9
 	VPADDQ       1088(DI), Y5, Y4
+	ADCQ         R12, R10
 	VMOVDQU      1120(DI), Y5
 	VPSLLQ       $0x20, Y4, Y6
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         DX, R8
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         64(SI), BX
 	VPADDQ       Y4, Y5, Y4
+	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y5
+	SHLXQ        CX, R8, R13
 	VPADDQ       Y4, Y5, Y4
+	SUBQ         R8, R13
 	VPCMPGTD     Y4, Y5, Y5
 	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         R13, BX
 	VPADDQ       Y5, Y4, Y4
+	SBBL         R13, R13
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         R13, BX
 	VMOVDQU      Y4, 1024(DI)
+	MOVQ         BX, 2168(DI)
 	VPADDQ       1216(DI), Y2, Y2
+	ADDQ         R9, R11
 	VMOVDQU      1248(DI), Y4
+	ADCQ         R10, R12
 	VPSLLQ       $0x20, Y2, Y5
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         80(SI), R11
 	VPMULUDQ     Y0, Y2, Y2
+	ADCQ         $0x00, R12
 	VPADDQ       Y2, Y4, Y2
+	SHLXQ        CX, R12, BX
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
+	SUBQ         R12, BX
 	VPADDQ       Y2, Y4, Y2
+	ADDQ         BX, R11
 	VPCMPGTD     Y2, Y4, Y4
+	SBBL         BX, BX
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         BX, R11
 	VPADDQ       Y4, Y2, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         R11, 2184(DI)
 	VMOVDQU      Y2, 1152(DI)
+	ADDQ         2280(DI), AX
 	VPADDQ       1344(DI), Y3, Y2
+	ADCQ         2288(DI), DX
 	VMOVDQU      1376(DI), Y3
+	ADDQ         2280(DI), AX
 	VPSLLQ       $0x20, Y2, Y4
+	ADCQ         2288(DI), DX
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         72(SI), AX
 	VPMULUDQ     Y0, Y2, Y2
 	VPADDQ       Y2, Y3, Y2
+	ADCQ         $0x00, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y3
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y2, Y3, Y2
+	SUBQ         DX, BX
 	VPCMPGTD     Y2, Y3, Y3
+	ADDQ         BX, AX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         BX, BX
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         BX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VMOVDQU      Y2, 1280(DI)
+	MOVQ         AX, 2176(DI)
 	VPADDQ       1472(DI), Y1, Y1
+	ADDQ         2264(DI), R9
 	VMOVDQU      1504(DI), Y2
+	ADCQ         2272(DI), R10
 	VPSLLQ       $0x20, Y1, Y3
+	ADDQ         2264(DI), R9
 	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         2272(DI), R10
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         88(SI), R9
 	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y2
+	ADCQ         $0x00, R10
 	VPADDQ       Y1, Y2, Y1
+	SHLXQ        CX, R10, AX
 	VPCMPGTD     Y1, Y2, Y2
+	SUBQ         R10, AX
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         AX, R9
 	VPADDQ       Y2, Y1, Y1
+	SBBL         AX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         AX, R9
 	VMOVDQU      Y1, 1408(DI)
-	ADDQ         $0x000000c0, SI
-	INCL         CX
-	TESTL        $0x00000003, CX
+	MOVQ         R9, 2192(DI)
+	ADDQ         $0x00000120, SI
+	INCQ         1896(DI)
+	MOVL         1896(DI), AX
+	TESTL        $0x00000003, AX
 	JNE          external
-	TESTL        $0x00000004, CX
+	TESTL        $0x00000004, AX
 	JNE          inside
-	CMPL         CX, $0x10
+	CMPL         AX, $0x10
 	JEQ          end
 	VPAND        (DI), Y0, Y1
+	MOVQ         2008(DI), AX
 	VPAND        128(DI), Y0, Y2
+	MOVL         $0x00000000, DX
+	ADDQ         2040(DI), AX
 	VPAND        256(DI), Y0, Y3
+	ADCQ         $0x00, DX
 	VPAND        384(DI), Y0, Y4
+	ADDQ         2072(DI), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y2, Y1, Y5
+	MOVQ         AX, 2200(DI)
+	MOVQ         DX, 2208(DI)
 	VPADDQ       Y4, Y3, Y6
+	MOVQ         2016(DI), AX
 	VPADDQ       Y6, Y5, Y7
+	MOVL         $0x00000000, DX
+	ADDQ         2048(DI), AX
 	VPADDQ       Y2, Y7, Y2
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y7, Y4
+	ADDQ         2080(DI), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y5, Y2, Y5
+	MOVQ         AX, 2216(DI)
+	MOVQ         DX, 2224(DI)
 	VPADDQ       Y3, Y3, Y3
+	MOVQ         2024(DI), AX
 	VPADDQ       Y3, Y2, Y2
+	MOVL         $0x00000000, DX
+	ADDQ         2056(DI), AX
 	VPADDQ       Y6, Y4, Y3
+	ADCQ         $0x00, DX
 	VPADDQ       Y1, Y1, Y1
+	ADDQ         2088(DI), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y1, Y4, Y1
+	MOVQ         AX, 2232(DI)
+	MOVQ         DX, 2240(DI)
 	VMOVDQU      Y5, 64(DI)
+	MOVQ         2032(DI), AX
 	VMOVDQU      Y2, 192(DI)
+	MOVL         $0x00000000, DX
+	ADDQ         2064(DI), AX
 	VMOVDQU      Y3, 320(DI)
+	ADCQ         $0x00, DX
+	ADDQ         2096(DI), AX
 	VMOVDQU      Y1, 448(DI)
+	ADCQ         $0x00, DX
 	VPAND        512(DI), Y0, Y4
+	MOVQ         AX, 2248(DI)
+	MOVQ         DX, 2256(DI)
 	VPAND        640(DI), Y0, Y6
+	MOVQ         2016(DI), AX
 	VPAND        768(DI), Y0, Y7
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VPAND        896(DI), Y0, Y8
+	ADCQ         $0x00, DX
+	MOVQ         2008(DI), BX
 	VPADDQ       Y6, Y4, Y9
+	MOVQ         2208(DI), R8
 	VPADDQ       Y8, Y7, Y10
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VPADDQ       Y10, Y9, Y11
+	MOVQ         BX, 2264(DI)
 	VPADDQ       Y6, Y11, Y6
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VPADDQ       Y8, Y11, Y8
+	ADCQ         DX, R8
+	MOVQ         2032(DI), R9
 	VPADDQ       Y9, Y6, Y9
+	MOVQ         2256(DI), R10
 	VPADDQ       Y7, Y7, Y7
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         2024(DI), R11
+	MOVQ         2240(DI), R12
 	VPADDQ       Y10, Y8, Y7
+	ADDQ         2232(DI), R11
 	VPADDQ       Y4, Y4, Y4
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VPADDQ       Y4, Y8, Y4
+	MOVQ         R12, 2288(DI)
 	VMOVDQU      Y9, 576(DI)
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VPADDQ       Y9, Y5, Y5
+	ADDQ         BX, AX
+	ADCQ         R8, DX
 	VMOVDQU      Y6, 704(DI)
+	ADDQ         R11, AX
 	VPADDQ       Y6, Y2, Y2
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VMOVDQU      Y7, 832(DI)
+	ADCQ         R8, R10
 	VPADDQ       Y7, Y3, Y3
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VMOVDQU      Y4, 960(DI)
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarSecond<>+0(SB), BX
 	VPAND        1024(DI), Y0, Y4
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VPAND        1152(DI), Y0, Y6
+	SUBQ         R8, R13
+	ADDQ         R13, BX
 	VPAND        1280(DI), Y0, Y7
+	SBBL         R13, R13
 	VPAND        1408(DI), Y0, Y8
+	ADDQ         R13, BX
+	MOVQ         BX, 2008(DI)
 	VPADDQ       Y6, Y4, Y9
+	ADDQ         R9, R11
 	VPADDQ       Y8, Y7, Y10
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+16(SB), R11
 	VPADDQ       Y10, Y9, Y11
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
 	VPADDQ       Y6, Y11, Y6
+	SUBQ         R12, BX
 	VPADDQ       Y8, Y11, Y8
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VPADDQ       Y9, Y6, Y9
+	ADDQ         BX, R11
 	VPADDQ       Y7, Y7, Y7
+	MOVQ         R11, 2024(DI)
+	ADDQ         2280(DI), AX
 	VPADDQ       Y7, Y6, Y6
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y10, Y8, Y7
+	ADCQ         2288(DI), DX
 	VPADDQ       Y4, Y4, Y4
+	ADDQ         scalarSecond<>+8(SB), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y8, Y4
+	SHLXQ        CX, DX, BX
+	SUBQ         DX, BX
 	VMOVDQU      Y9, 1088(DI)
+	ADDQ         BX, AX
 	VPADDQ       Y9, Y5, Y5
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VMOVDQU      Y6, 1216(DI)
+	MOVQ         AX, 2016(DI)
 	VPADDQ       Y6, Y2, Y2
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y7, 1344(DI)
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       Y7, Y3, Y3
+	ADDQ         scalarSecond<>+24(SB), R9
 	VMOVDQU      Y4, 1472(DI)
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VPADDQ       Y4, Y1, Y1
+	SUBQ         R10, AX
 	VPADDQ       64(DI), Y5, Y4
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VMOVDQU      Y4, 96(DI)
+	ADDQ         AX, R9
+	MOVQ         R9, 2032(DI)
 	VPADDQ       192(DI), Y2, Y4
+	MOVQ         2048(DI), AX
 	VMOVDQU      Y4, 224(DI)
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VPADDQ       320(DI), Y3, Y4
+	ADCQ         $0x00, DX
+	MOVQ         2040(DI), BX
 	VMOVDQU      Y4, 352(DI)
+	MOVQ         2208(DI), R8
 	VPADDQ       448(DI), Y1, Y4
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VMOVDQU      Y4, 480(DI)
+	MOVQ         BX, 2264(DI)
 	VPADDQ       576(DI), Y5, Y4
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VMOVDQU      Y4, 608(DI)
+	ADCQ         DX, R8
+	MOVQ         2064(DI), R9
 	VPADDQ       704(DI), Y2, Y4
+	MOVQ         2256(DI), R10
 	VMOVDQU      Y4, 736(DI)
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VPADDQ       832(DI), Y3, Y4
+	MOVQ         2056(DI), R11
 	VMOVDQU      Y4, 864(DI)
+	MOVQ         2240(DI), R12
+	ADDQ         2232(DI), R11
 	VPADDQ       960(DI), Y1, Y4
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VMOVDQU      Y4, 992(DI)
+	MOVQ         R12, 2288(DI)
 	VPADDQ       1088(DI), Y5, Y4
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VMOVDQU      Y4, 1120(DI)
+	ADDQ         BX, AX
+	ADCQ         R8, DX
 	VPADDQ       1216(DI), Y2, Y2
+	ADDQ         R11, AX
 	VMOVDQU      Y2, 1248(DI)
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VPADDQ       1344(DI), Y3, Y2
+	ADCQ         R8, R10
 	VMOVDQU      Y2, 1376(DI)
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VPADDQ       1472(DI), Y1, Y1
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VMOVDQU      Y1, 1504(DI)
+	ADDQ         scalarSecond<>+32(SB), BX
 	VMOVDQU      (DI), Y1
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R8, R13
 	VMOVDQU      128(DI), Y2
+	ADDQ         R13, BX
+	SBBL         R13, R13
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         R13, BX
+	MOVQ         BX, 2040(DI)
 	VMOVDQU      256(DI), Y3
+	ADDQ         R9, R11
 	VPSRLQ       $0x20, Y3, Y3
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+48(SB), R11
 	VMOVDQU      384(DI), Y4
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R12, BX
 	VPADDQ       Y2, Y1, Y5
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VPADDQ       Y4, Y3, Y6
+	ADDQ         BX, R11
 	VPADDQ       Y6, Y5, Y7
+	MOVQ         R11, 2056(DI)
+	ADDQ         2280(DI), AX
 	VPADDQ       Y2, Y7, Y2
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y4, Y7, Y4
+	ADCQ         2288(DI), DX
 	VPADDQ       Y5, Y2, Y5
+	ADDQ         scalarSecond<>+40(SB), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y3, Y3, Y3
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y6, Y4, Y3
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y1, Y1, Y1
+	MOVQ         AX, 2048(DI)
 	VPADDQ       Y1, Y4, Y1
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y5, 64(DI)
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y2, 192(DI)
+	ADDQ         scalarSecond<>+56(SB), R9
 	VMOVDQU      Y3, 320(DI)
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VMOVDQU      Y1, 448(DI)
+	SUBQ         R10, AX
 	VMOVDQU      512(DI), Y4
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, R9
+	MOVQ         R9, 2064(DI)
 	VMOVDQU      640(DI), Y6
+	MOVQ         2080(DI), AX
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VMOVDQU      768(DI), Y7
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y7, Y7
+	MOVQ         2072(DI), BX
+	MOVQ         2208(DI), R8
 	VMOVDQU      896(DI), Y8
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y8, Y8
+	MOVQ         BX, 2264(DI)
 	VPADDQ       Y6, Y4, Y9
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VPADDQ       Y8, Y7, Y10
+	ADCQ         DX, R8
+	MOVQ         2096(DI), R9
 	VPADDQ       Y10, Y9, Y11
+	MOVQ         2256(DI), R10
 	VPADDQ       Y6, Y11, Y6
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VPADDQ       Y8, Y11, Y8
+	MOVQ         2088(DI), R11
 	VPADDQ       Y9, Y6, Y9
+	MOVQ         2240(DI), R12
+	ADDQ         2232(DI), R11
 	VPADDQ       Y7, Y7, Y7
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         R12, 2288(DI)
 	VPADDQ       Y10, Y8, Y7
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VPADDQ       Y4, Y4, Y4
+	ADDQ         BX, AX
 	VPADDQ       Y4, Y8, Y4
+	ADCQ         R8, DX
+	ADDQ         R11, AX
 	VMOVDQU      Y9, 576(DI)
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VPADDQ       Y9, Y5, Y5
+	ADCQ         R8, R10
 	VMOVDQU      Y6, 704(DI)
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VPADDQ       Y6, Y2, Y2
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VMOVDQU      Y7, 832(DI)
+	ADDQ         scalarSecond<>+64(SB), BX
 	VPADDQ       Y7, Y3, Y3
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VMOVDQU      Y4, 960(DI)
+	SUBQ         R8, R13
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         R13, BX
+	SBBL         R13, R13
 	VMOVDQU      1024(DI), Y4
+	ADDQ         R13, BX
+	MOVQ         BX, 2072(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         R9, R11
 	VMOVDQU      1152(DI), Y6
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+80(SB), R11
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         $0x00, R12
 	VMOVDQU      1280(DI), Y7
+	SHLXQ        CX, R12, BX
+	SUBQ         R12, BX
 	VPSRLQ       $0x20, Y7, Y7
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VMOVDQU      1408(DI), Y8
+	ADDQ         BX, R11
 	VPSRLQ       $0x20, Y8, Y8
+	MOVQ         R11, 2088(DI)
+	ADDQ         2280(DI), AX
 	VPADDQ       Y6, Y4, Y9
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y8, Y7, Y10
+	ADCQ         2288(DI), DX
 	VPADDQ       Y10, Y9, Y11
+	ADDQ         scalarSecond<>+72(SB), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y11, Y6
+	SHLXQ        CX, DX, BX
 	VPADDQ       Y8, Y11, Y8
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y9, Y6, Y9
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y7, Y7, Y7
+	MOVQ         AX, 2080(DI)
 	VPADDQ       Y7, Y6, Y6
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       Y10, Y8, Y7
+	ADDQ         2264(DI), R9
 	VPADDQ       Y4, Y4, Y4
+	ADCQ         2272(DI), R10
+	ADDQ         scalarSecond<>+88(SB), R9
 	VPADDQ       Y4, Y8, Y4
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VMOVDQU      Y9, 1088(DI)
+	SUBQ         R10, AX
 	VPADDQ       Y9, Y5, Y5
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VMOVDQU      Y6, 1216(DI)
+	ADDQ         AX, R9
+	MOVQ         R9, 2096(DI)
 	VPADDQ       Y6, Y2, Y2
+	MOVQ         2104(DI), AX
 	VMOVDQU      Y7, 1344(DI)
+	MOVL         $0x00000000, DX
+	ADDQ         2136(DI), AX
 	VPADDQ       Y7, Y3, Y3
+	ADCQ         $0x00, DX
 	VMOVDQU      Y4, 1472(DI)
+	ADDQ         2168(DI), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y1, Y1
+	MOVQ         AX, 2200(DI)
+	MOVQ         DX, 2208(DI)
 	VPADDQ       64(DI), Y5, Y4
+	MOVQ         2112(DI), AX
 	VMOVDQU      96(DI), Y6
+	MOVL         $0x00000000, DX
+	ADDQ         2144(DI), AX
 	VPSLLQ       $0x20, Y4, Y7
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2176(DI), AX
+	ADCQ         $0x00, DX
 	VPMULUDQ     Y0, Y4, Y4
+	MOVQ         AX, 2216(DI)
+	MOVQ         DX, 2224(DI)
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         2120(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	MOVL         $0x00000000, DX
+	ADDQ         2152(DI), AX
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         2184(DI), AX
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         AX, 2232(DI)
+	MOVQ         DX, 2240(DI)
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         2128(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVL         $0x00000000, DX
+	ADDQ         2160(DI), AX
 	VMOVDQU      Y4, (DI)
+	ADCQ         $0x00, DX
+	ADDQ         2192(DI), AX
 	VPADDQ       192(DI), Y2, Y4
+	ADCQ         $0x00, DX
 	VMOVDQU      224(DI), Y6
+	MOVQ         AX, 2248(DI)
+	MOVQ         DX, 2256(DI)
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         2112(DI), AX
 	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         $0x00, DX
+	MOVQ         2104(DI), BX
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         2208(DI), R8
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         BX, 2264(DI)
 	VPCMPGTD     Y4, Y6, Y6
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         DX, R8
+	MOVQ         2128(DI), R9
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         2256(DI), R10
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VMOVDQU      Y4, 128(DI)
+	MOVQ         2120(DI), R11
+	MOVQ         2240(DI), R12
 	VPADDQ       320(DI), Y3, Y4
+	ADDQ         2232(DI), R11
 	VMOVDQU      352(DI), Y6
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         R12, 2288(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         BX, AX
+	ADCQ         R8, DX
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         R11, AX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         R8, R10
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         scalarSecond<>+0(SB), BX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VMOVDQU      Y4, 256(DI)
+	SUBQ         R8, R13
+	ADDQ         R13, BX
 	VPADDQ       448(DI), Y1, Y4
+	SBBL         R13, R13
 	VMOVDQU      480(DI), Y6
+	ADDQ         R13, BX
+	MOVQ         BX, 2104(DI)
 	VPSLLQ       $0x20, Y4, Y7
+	ADDQ         R9, R11
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+16(SB), R11
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
 	VPADDQ       Y4, Y6, Y4
+	SUBQ         R12, BX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         BX, R11
 	VPCMPGTD     Y4, Y6, Y6
+	MOVQ         R11, 2120(DI)
+	ADDQ         2280(DI), AX
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y6, Y4, Y4
+	ADCQ         2288(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         scalarSecond<>+8(SB), AX
+	ADCQ         $0x00, DX
 	VMOVDQU      Y4, 384(DI)
+	SHLXQ        CX, DX, BX
+	SUBQ         DX, BX
 	VPADDQ       576(DI), Y5, Y4
+	ADDQ         BX, AX
 	VMOVDQU      608(DI), Y6
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         AX, 2112(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         scalarSecond<>+24(SB), R9
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VPADDQ       Y4, Y6, Y4
+	SUBQ         R10, AX
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         AX, R9
+	MOVQ         R9, 2128(DI)
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         2144(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VMOVDQU      Y4, 512(DI)
+	ADCQ         $0x00, DX
+	MOVQ         2136(DI), BX
 	VPADDQ       704(DI), Y2, Y4
+	MOVQ         2208(DI), R8
 	VMOVDQU      736(DI), Y6
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VPSLLQ       $0x20, Y4, Y7
+	MOVQ         BX, 2264(DI)
 	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         DX, R8
+	MOVQ         2160(DI), R9
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         2256(DI), R10
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VPADDQ       Y4, Y6, Y4
+	MOVQ         2152(DI), R11
 	VPCMPGTD     Y4, Y6, Y6
+	MOVQ         2240(DI), R12
+	ADDQ         2232(DI), R11
 	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         R12, 2288(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VMOVDQU      Y4, 640(DI)
+	ADDQ         BX, AX
+	ADCQ         R8, DX
 	VPADDQ       832(DI), Y3, Y4
+	ADDQ         R11, AX
 	VMOVDQU      864(DI), Y6
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VPSLLQ       $0x20, Y4, Y7
+	ADCQ         R8, R10
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         scalarSecond<>+32(SB), BX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VPADDQ       Y4, Y6, Y4
+	SUBQ         R8, R13
 	VPCMPGTD     Y4, Y6, Y6
+	ADDQ         R13, BX
+	SBBL         R13, R13
 	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         R13, BX
+	MOVQ         BX, 2136(DI)
 	VPADDQ       Y6, Y4, Y4
+	ADDQ         R9, R11
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+48(SB), R11
 	VMOVDQU      Y4, 768(DI)
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
 	VPADDQ       960(DI), Y1, Y4
+	SUBQ         R12, BX
 	VMOVDQU      992(DI), Y6
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VPSLLQ       $0x20, Y4, Y7
+	ADDQ         BX, R11
 	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         R11, 2152(DI)
+	ADDQ         2280(DI), AX
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         2288(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ         scalarSecond<>+40(SB), AX
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y6, Y4
+	SHLXQ        CX, DX, BX
 	VPCMPGTD     Y4, Y6, Y6
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VPSRLQ       $0x20, Y6, Y6
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y6, Y4, Y4
+	MOVQ         AX, 2144(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VMOVDQU      Y4, 896(DI)
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       1088(DI), Y5, Y4
+	ADDQ         scalarSecond<>+56(SB), R9
 	VMOVDQU      1120(DI), Y5
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VPSLLQ       $0x20, Y4, Y6
+	SUBQ         R10, AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VPMULUDQ     Y0, Y4, Y4
+	ADDQ         AX, R9
+	MOVQ         R9, 2160(DI)
 	VPADDQ       Y4, Y5, Y4
+	MOVQ         2176(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y5
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
 	VPADDQ       Y4, Y5, Y4
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y5, Y5
+	MOVQ         2168(DI), BX
+	MOVQ         2208(DI), R8
 	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
 	VPADDQ       Y5, Y4, Y4
+	MOVQ         BX, 2264(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         R8, 2272(DI)
+	ADDQ         AX, BX
 	VMOVDQU      Y4, 1024(DI)
+	ADCQ         DX, R8
+	MOVQ         2192(DI), R9
 	VPADDQ       1216(DI), Y2, Y2
+	MOVQ         2256(DI), R10
 	VMOVDQU      1248(DI), Y4
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
 	VPSLLQ       $0x20, Y2, Y5
+	MOVQ         2184(DI), R11
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2240(DI), R12
+	ADDQ         2232(DI), R11
 	VPMULUDQ     Y0, Y2, Y2
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
 	VPADDQ       Y2, Y4, Y2
+	MOVQ         R12, 2288(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
+	ADDQ         R9, R11
+	ADCQ         R10, R12
 	VPADDQ       Y2, Y4, Y2
+	ADDQ         BX, AX
 	VPCMPGTD     Y2, Y4, Y4
+	ADCQ         R8, DX
+	ADDQ         R11, AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         R12, DX
+	ADDQ         BX, R9
 	VPADDQ       Y4, Y2, Y2
+	ADCQ         R8, R10
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ         R11, R9
+	ADCQ         R12, R10
 	VMOVDQU      Y2, 1152(DI)
+	ADDQ         AX, BX
+	ADCQ         DX, R8
 	VPADDQ       1344(DI), Y3, Y2
+	ADDQ         scalarSecond<>+64(SB), BX
 	VMOVDQU      1376(DI), Y3
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
 	VPSLLQ       $0x20, Y2, Y4
+	SUBQ         R8, R13
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         R13, BX
+	SBBL         R13, R13
 	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         R13, BX
+	MOVQ         BX, 2168(DI)
 	VPADDQ       Y2, Y3, Y2
+	ADDQ         R9, R11
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y3
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+80(SB), R11
 	VPADDQ       Y2, Y3, Y2
+	ADCQ         $0x00, R12
 	VPCMPGTD     Y2, Y3, Y3
+	SHLXQ        CX, R12, BX
+	SUBQ         R12, BX
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         BX, R11
+	SBBL         BX, BX
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         BX, R11
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         R11, 2184(DI)
+	ADDQ         2280(DI), AX
 	VMOVDQU      Y2, 1280(DI)
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
 	VPADDQ       1472(DI), Y1, Y1
+	ADCQ         2288(DI), DX
 	VMOVDQU      1504(DI), Y2
+	ADDQ         scalarSecond<>+72(SB), AX
+	ADCQ         $0x00, DX
 	VPSLLQ       $0x20, Y1, Y3
+	SHLXQ        CX, DX, BX
 	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         DX, BX
+	ADDQ         BX, AX
 	VPMULUDQ     Y0, Y1, Y1
+	SBBL         BX, BX
+	ADDQ         BX, AX
 	VPADDQ       Y1, Y2, Y1
+	MOVQ         AX, 2176(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y2
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         2264(DI), R9
 	VPCMPGTD     Y1, Y2, Y2
+	ADCQ         2272(DI), R10
+	ADDQ         scalarSecond<>+88(SB), R9
 	VPSRLQ       $0x20, Y2, Y2
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
 	VPADDQ       Y2, Y1, Y1
+	SUBQ         R10, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VMOVDQU      Y1, 1408(DI)
+	ADDQ         AX, R9
+	MOVQ         R9, 2192(DI)
 	JMP          external
 
 inside:
 	LEAQ         avx2Internal<>+0(SB), BX
+	MOVQ         $0x00000015, 1904(DI)
 	VMOVDQU      (DI), Y1
+	MOVQ         2016(DI), AX
+	MOVL         $0x00000000, R8
 	VMOVSHDUP    Y1, Y2
+	ADDQ         2024(DI), AX
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y1, Y1, Y3
+	ADDQ         2032(DI), AX
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y2, Y1, Y1
+	ADDQ         2040(DI), AX
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x21, Y3, Y4
+	ADDQ         2048(DI), AX
+	ADCQ         $0x00, R8
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         2056(DI), AX
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y2, Y2, Y2
+	ADDQ         2064(DI), AX
+	ADCQ         $0x00, R8
+	ADDQ         2072(DI), AX
 	VPSRLQ       $0x1f, Y1, Y4
+	ADCQ         $0x00, R8
+	ADDQ         2080(DI), AX
 	VPADDQ       Y4, Y2, Y2
+	ADCQ         $0x00, R8
+	ADDQ         2088(DI), AX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	ADCQ         $0x00, R8
+	ADDQ         2096(DI), AX
 	VPSLLQ       $0x21, Y1, Y1
+	ADCQ         $0x00, R8
+	MOVQ         2008(DI), DX
 	VPADDQ       Y1, Y3, Y1
+	MULXQ        DX, R9, R10
+	SHLXQ        CX, R9, R11
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         R9, R11
+	SHRXQ        CX, R11, R9
+	SBBQ         R9, R11
 	VPSRLQ       $0x20, Y2, Y3
+	SUBQ         R11, R10
+	SBBL         R11, R11
 	VPSUBQ       Y3, Y1, Y3
+	SUBQ         R11, R10
+	MULXQ        R10, DX, R9
 	VPCMPGTD     Y1, Y3, Y1
+	SHLXQ        CX, DX, R11
+	ADDQ         DX, R11
 	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R11, DX
+	SBBQ         DX, R11
 	VPSUBQ       Y1, Y3, Y1
+	SUBQ         R11, R9
+	SBBL         R11, R11
 	VPMULUDQ     Y0, Y2, Y2
+	SUBQ         R11, R9
+	MOVQ         R10, DX
+	MULXQ        DX, DX, R10
 	VPADDQ       Y2, Y1, Y2
+	SHLXQ        CX, DX, R11
+	ADDQ         DX, R11
 	VPCMPGTD     Y2, Y1, Y1
+	SHRXQ        CX, R11, DX
+	SBBQ         DX, R11
 	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R11, R10
+	SBBL         R11, R11
 	VPADDQ       Y1, Y2, Y1
+	SUBQ         R11, R10
+	MOVQ         R9, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ        R10, R9, DX
+	SHLXQ        CX, R9, R10
 	VMOVSHDUP    Y1, Y2
+	ADDQ         R9, R10
+	SHRXQ        CX, R10, R9
+	SBBQ         R9, R10
 	VMOVSHDUP    (DI), Y3
+	SUBQ         R10, DX
+	SBBL         R10, R10
 	VPMULUDQ     (DI), Y1, Y4
+	SUBQ         R10, DX
+	MOVQ         AX, R9
 	VPMULUDQ     Y3, Y1, Y5
+	MOVQ         R8, R10
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y4, Y6
+	ADCQ         $0x00, R10
+	ADDQ         (BX), AX
 	VPADDQ       Y6, Y5, Y5
+	ADCQ         $0x00, R8
 	VPMULUDQ     (DI), Y2, Y6
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
+	SHLXQ        CX, DX, R12
+	ADDQ         DX, R12
 	VPAND        Y0, Y5, Y7
+	SHRXQ        CX, R12, DX
+	SBBQ         DX, R12
 	VPADDQ       Y7, Y6, Y6
+	SUBQ         R12, R11
+	SBBL         R12, R12
 	VPMULUDQ     Y3, Y2, Y3
+	SUBQ         R12, R11
+	SHLXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         R8, DX
+	ADDQ         DX, AX
 	VPADDQ       Y5, Y3, Y3
+	SBBL         DX, DX
+	ADDQ         DX, AX
 	VPSRLQ       $0x20, Y6, Y5
+	ADDQ         AX, R11
+	SBBL         AX, AX
+	ADDQ         AX, R11
 	VPADDQ       Y5, Y3, Y3
+	SBBL         AX, AX
+	ADDQ         AX, R11
 	VMOVSLDUP    Y6, Y5
+	MOVQ         R11, 2008(DI)
+	SHLXQ        CX, R10, AX
 	VPBLENDD     $0xaa, Y5, Y4, Y4
+	SUBQ         R10, AX
+	ADDQ         AX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SBBL         AX, AX
+	ADDQ         AX, R9
 	VPSRLQ       $0x20, Y3, Y5
+	MOVQ         R9, DX
+	MULXQ        scalarEpsilon<>+0(SB), AX, R8
 	VPSUBQ       Y5, Y4, Y5
+	MOVQ         2016(DI), DX
+	MULXQ        scalarDiagonal<>+8(SB), DX, R9
+	ADDQ         AX, DX
 	VPCMPGTD     Y4, Y5, Y4
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y4, Y5, Y4
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y3, Y3
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y4, Y3
+	MOVQ         R9, 2016(DI)
+	MOVQ         2024(DI), DX
 	VPCMPGTD     Y3, Y4, Y4
+	MULXQ        scalarDiagonal<>+16(SB), DX, R9
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y4, Y4
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPADDQ       Y4, Y3, Y3
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPMULUDQ     Y1, Y1, Y4
+	SUBQ         R10, R9
+	MOVQ         R9, 2024(DI)
 	VPMULUDQ     Y2, Y1, Y1
+	MOVQ         2032(DI), DX
+	MULXQ        scalarDiagonal<>+24(SB), DX, R9
 	VPSRLQ       $0x21, Y4, Y5
+	ADDQ         AX, DX
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y5, Y1, Y1
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPMULUDQ     Y2, Y2, Y2
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPSRLQ       $0x1f, Y1, Y5
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPADDQ       Y5, Y2, Y2
+	MOVQ         R9, 2032(DI)
+	MOVQ         2040(DI), DX
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	MULXQ        scalarDiagonal<>+32(SB), DX, R9
+	ADDQ         AX, DX
 	VPSLLQ       $0x21, Y1, Y1
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPADDQ       Y1, Y4, Y1
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y2, Y4
+	SUBQ         R10, R9
+	MOVQ         R9, 2040(DI)
 	VPSUBQ       Y4, Y1, Y4
+	MOVQ         2048(DI), DX
+	MULXQ        scalarDiagonal<>+40(SB), DX, R9
 	VPCMPGTD     Y1, Y4, Y1
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y1, Y1
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y1, Y4, Y1
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y2, Y2
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPADDQ       Y2, Y1, Y2
+	MOVQ         R9, 2048(DI)
+	MOVQ         2056(DI), DX
 	VPCMPGTD     Y2, Y1, Y1
+	MULXQ        scalarDiagonal<>+48(SB), DX, R9
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VMOVSHDUP    Y1, Y2
+	SUBQ         R10, R9
+	MOVQ         R9, 2056(DI)
 	VMOVSHDUP    Y3, Y4
+	MOVQ         2064(DI), DX
+	MULXQ        scalarDiagonal<>+56(SB), DX, R9
 	VPMULUDQ     Y3, Y1, Y5
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPMULUDQ     Y4, Y1, Y1
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y5, Y6
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPADDQ       Y6, Y1, Y1
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPMULUDQ     Y3, Y2, Y3
+	MOVQ         R9, 2064(DI)
+	MOVQ         2072(DI), DX
 	VPAND        Y0, Y1, Y6
+	MULXQ        scalarDiagonal<>+64(SB), DX, R9
+	ADDQ         AX, DX
 	VPADDQ       Y6, Y3, Y3
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y4, Y2, Y2
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPSRLQ       $0x20, Y1, Y1
+	SBBQ         DX, R10
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPADDQ       Y1, Y2, Y1
+	SUBQ         R10, R9
+	MOVQ         R9, 2072(DI)
 	VPSRLQ       $0x20, Y3, Y2
+	MOVQ         2080(DI), DX
+	MULXQ        scalarDiagonal<>+72(SB), DX, R9
 	VPADDQ       Y2, Y1, Y1
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VMOVSLDUP    Y3, Y2
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPBLENDD     $0xaa, Y2, Y5, Y2
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SUBQ         R10, R9
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y1, Y3
+	MOVQ         R9, 2080(DI)
+	MOVQ         2088(DI), DX
 	VPSUBQ       Y3, Y2, Y3
+	MULXQ        scalarDiagonal<>+80(SB), DX, R9
+	ADDQ         AX, DX
 	VPCMPGTD     Y2, Y3, Y2
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y2, Y3, Y2
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y1, Y1
+	SBBL         R10, R10
+	SUBQ         R10, R9
+	MOVQ         R9, 2088(DI)
 	VPADDQ       Y1, Y2, Y1
+	MOVQ         2096(DI), DX
+	MULXQ        scalarDiagonal<>+88(SB), DX, R9
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y2, Y2
+	SHLXQ        CX, DX, AX
+	ADDQ         DX, AX
 	VPADDQ       Y2, Y1, Y1
+	SHRXQ        CX, AX, DX
+	SBBQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         AX, R9
+	SBBL         AX, AX
 	VMOVDQU      Y1, (DI)
+	SUBQ         AX, R9
+	MOVQ         R9, 2096(DI)
+	MOVQ         2112(DI), AX
 	VMOVDQU      128(DI), Y1
+	MOVL         $0x00000000, R8
+	ADDQ         2120(DI), AX
 	VPSRLQ       $0x20, Y1, Y2
+	ADCQ         $0x00, R8
+	ADDQ         2128(DI), AX
 	VMOVDQU      256(DI), Y3
+	ADCQ         $0x00, R8
+	ADDQ         2136(DI), AX
 	VPADDQ       Y3, Y1, Y1
+	ADCQ         $0x00, R8
+	ADDQ         2144(DI), AX
 	VPSRLQ       $0x20, Y3, Y3
+	ADCQ         $0x00, R8
+	ADDQ         2152(DI), AX
 	VPADDQ       Y3, Y2, Y2
+	ADCQ         $0x00, R8
+	ADDQ         2160(DI), AX
+	ADCQ         $0x00, R8
 	VMOVDQU      384(DI), Y3
+	ADDQ         2168(DI), AX
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         2176(DI), AX
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         2184(DI), AX
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         2192(DI), AX
+	ADCQ         $0x00, R8
 	VMOVDQU      512(DI), Y3
+	MOVQ         2104(DI), DX
+	MULXQ        DX, R9, R10
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, R9, R11
+	ADDQ         R9, R11
+	SHRXQ        CX, R11, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         R9, R11
+	SUBQ         R11, R10
 	VPADDQ       Y3, Y2, Y2
+	SBBL         R11, R11
+	SUBQ         R11, R10
 	VMOVDQU      640(DI), Y3
+	MULXQ        R10, DX, R9
+	SHLXQ        CX, DX, R11
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R11
+	SHRXQ        CX, R11, DX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R11
+	SUBQ         R11, R9
 	VPADDQ       Y3, Y2, Y2
+	SBBL         R11, R11
+	SUBQ         R11, R9
+	MOVQ         R10, DX
 	VMOVDQU      768(DI), Y3
+	MULXQ        DX, DX, R10
+	SHLXQ        CX, DX, R11
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R11
+	SHRXQ        CX, R11, DX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R11
+	SUBQ         R11, R10
 	VPADDQ       Y3, Y2, Y2
+	SBBL         R11, R11
+	SUBQ         R11, R10
 	VMOVDQU      896(DI), Y3
+	MOVQ         R9, DX
+	MULXQ        R10, R9, DX
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, R9, R10
+	ADDQ         R9, R10
+	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         R9, R10
+	SUBQ         R10, DX
 	VPADDQ       Y3, Y2, Y2
+	SBBL         R10, R10
+	SUBQ         R10, DX
 	VMOVDQU      1024(DI), Y3
+	MOVQ         AX, R9
+	MOVQ         R8, R10
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R9
+	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         (BX), AX
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
+	SHLXQ        CX, DX, R12
 	VMOVDQU      1152(DI), Y3
+	ADDQ         DX, R12
+	SHRXQ        CX, R12, DX
 	VPADDQ       Y3, Y1, Y1
+	SBBQ         DX, R12
+	SUBQ         R12, R11
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R12, R12
+	SUBQ         R12, R11
 	VPADDQ       Y3, Y2, Y2
+	SHLXQ        CX, R8, DX
+	SUBQ         R8, DX
 	VMOVDQU      1280(DI), Y3
+	ADDQ         DX, AX
+	SBBL         DX, DX
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, AX
+	ADDQ         AX, R11
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         AX, R11
+	SBBL         AX, AX
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         AX, R11
+	MOVQ         R11, 2104(DI)
 	VMOVDQU      1408(DI), Y3
+	SHLXQ        CX, R10, AX
+	SUBQ         R10, AX
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         AX, R9
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         AX, R9
+	MOVQ         R9, DX
 	VPADDQ       Y3, Y2, Y2
+	MULXQ        scalarEpsilon<>+0(SB), AX, R8
+	MOVQ         2112(DI), DX
+	MULXQ        scalarDiagonal<>+8(SB), DX, R9
 	VMOVDQU      (DI), Y3
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y3, Y4
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPADDQ       Y4, Y2, Y2
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPSLLQ       $0x20, Y2, Y4
+	SUBQ         R10, R9
+	MOVQ         R9, 2112(DI)
 	VPSUBQ       Y4, Y1, Y1
+	MOVQ         2120(DI), DX
+	MULXQ        scalarDiagonal<>+16(SB), DX, R9
+	ADDQ         AX, DX
 	VPSLLQ       $0x20, Y2, Y4
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPMULUDQ     Y0, Y2, Y2
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPADDQ       Y2, Y1, Y1
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
+	MOVQ         R9, 2120(DI)
+	MOVQ         2128(DI), DX
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        scalarDiagonal<>+24(SB), DX, R9
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPCMPGTD     Y1, Y2, Y2
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPADDQ       Y2, Y1, Y1
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R10, R9
+	MOVQ         R9, 2128(DI)
 	VPAND        Y0, Y1, Y2
+	MOVQ         2136(DI), DX
+	MULXQ        scalarDiagonal<>+32(SB), DX, R9
 	VMOVDQU      Y2, 64(DI)
+	ADDQ         AX, DX
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VMOVDQU      Y1, 192(DI)
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VMOVSHDUP    Y3, Y1
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
+	MOVQ         R9, 2136(DI)
+	MOVQ         2144(DI), DX
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
+	MULXQ        scalarDiagonal<>+40(SB), DX, R9
+	ADDQ         AX, DX
 	VPADDQ       64(DI), Y2, Y2
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPADDQ       192(DI), Y3, Y3
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y2, Y4
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPADDQ       Y4, Y3, Y3
+	SUBQ         R10, R9
+	MOVQ         R9, 2144(DI)
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
+	MOVQ         2152(DI), DX
+	MULXQ        scalarDiagonal<>+48(SB), DX, R9
 	VPAND        Y0, Y3, Y5
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPADDQ       Y5, Y4, Y4
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         R9, 2152(DI)
+	MOVQ         2160(DI), DX
 	VPSRLQ       $0x20, Y4, Y3
+	MULXQ        scalarDiagonal<>+56(SB), DX, R9
+	ADDQ         AX, DX
 	VPADDQ       Y3, Y1, Y1
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VMOVSLDUP    Y4, Y3
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPBLENDD     $0xaa, Y3, Y2, Y2
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SUBQ         R10, R9
+	MOVQ         R9, 2160(DI)
 	VPSRLQ       $0x20, Y1, Y3
+	MOVQ         2168(DI), DX
+	MULXQ        scalarDiagonal<>+64(SB), DX, R9
 	VPSUBQ       Y3, Y2, Y3
+	ADDQ         AX, DX
+	ADCQ         R8, R9
 	VPCMPGTD     Y2, Y3, Y2
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPSUBQ       Y2, Y3, Y2
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y1, Y1
+	MOVQ         R9, 2168(DI)
+	MOVQ         2176(DI), DX
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        scalarDiagonal<>+72(SB), DX, R9
+	ADDQ         AX, DX
 	VPCMPGTD     Y1, Y2, Y2
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y2, Y1, Y1
+	SBBQ         DX, R10
+	SUBQ         R10, R9
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ (BX), Y2
+	SUBQ         R10, R9
+	MOVQ         R9, 2176(DI)
+	VPBROADCASTQ 8(BX), Y2
+	MOVQ         2184(DI), DX
+	MULXQ        scalarDiagonal<>+80(SB), DX, R9
+	VPBROADCASTQ 16(BX), Y3
+	ADDQ         AX, DX
+	ADCQ         R8, R9
+	VPSLLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R10
+	ADDQ         DX, R10
+	VPADDQ       Y3, Y2, Y2
+	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R10, R9
+	SBBL         R10, R10
+	SUBQ         R10, R9
 	VPADDQ       Y2, Y1, Y2
+	MOVQ         R9, 2184(DI)
+	MOVQ         2192(DI), DX
 	VPCMPGTD     Y2, Y1, Y1
+	MULXQ        scalarDiagonal<>+88(SB), DX, R9
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         R8, R9
+	SHLXQ        CX, DX, AX
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
+	SHRXQ        CX, AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ         DX, AX
+	SUBQ         AX, R9
 	VMOVDQU      Y1, (DI)
-	ADDQ         $0x08, BX
-	MOVL         $0x00000015, AX
+	SBBL         AX, AX
+	SUBQ         AX, R9
+	MOVQ         R9, 2192(DI)
 
 internal:
+	ADDQ         $0x18, BX
 	VMOVDQU      128(DI), Y1
 	VMOVSHDUP    Y1, Y2
+	MOVQ         2016(DI), AX
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
+	MOVL         $0x00000000, R8
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
+	ADDQ         2024(DI), AX
 	VMOVDQU      (DI), Y4
+	ADCQ         $0x00, R8
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         2032(DI), AX
 	VPSRLQ       $0x20, Y3, Y5
+	ADCQ         $0x00, R8
 	VPADDQ       Y5, Y1, Y1
+	ADDQ         2040(DI), AX
 	VMOVSHDUP    Y4, Y7
+	ADCQ         $0x00, R8
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y5
+	ADDQ         2048(DI), AX
 	VPAND        Y0, Y1, Y6
 	VPADDQ       Y6, Y5, Y5
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y4, Y4, Y6
+	ADDQ         2056(DI), AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         2064(DI), AX
 	VPADDQ       Y1, Y2, Y1
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y5, Y2
 	VPMULUDQ     Y7, Y4, Y4
+	ADDQ         2072(DI), AX
 	VPADDQ       Y2, Y1, Y1
+	ADCQ         $0x00, R8
 	VMOVSLDUP    Y5, Y2
+	ADDQ         2080(DI), AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
+	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ         2088(DI), AX
 	VPSRLQ       $0x21, Y6, Y5
 	VPSRLQ       $0x20, Y1, Y3
+	ADCQ         $0x00, R8
 	VPSUBQ       Y3, Y2, Y3
+	ADDQ         2096(DI), AX
 	VPCMPGTD     Y2, Y3, Y2
+	ADCQ         $0x00, R8
 	VPADDQ       Y5, Y4, Y4
+	MOVQ         2008(DI), DX
 	VPSRLQ       $0x20, Y2, Y2
+	MULXQ        DX, R9, R10
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	SHLXQ        CX, R9, R11
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         R9, R11
 	VPMULUDQ     Y7, Y7, Y3
+	SHRXQ        CX, R11, R9
 	VPCMPGTD     Y1, Y2, Y2
+	SBBQ         R9, R11
 	VPSRLQ       $0x20, Y2, Y2
+	SUBQ         R11, R10
 	VPADDQ       Y2, Y1, Y1
 	VPSRLQ       $0x1f, Y4, Y2
+	SBBL         R11, R11
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R11, R10
 	VMOVDQU      Y1, 128(DI)
+	MULXQ        R10, DX, R9
 	VPSRLQ       $0x20, Y1, Y5
+	SHLXQ        CX, DX, R11
 	VMOVDQU      256(DI), Y7
+	ADDQ         DX, R11
 	VPADDQ       Y2, Y3, Y8
 	VMOVSHDUP    Y7, Y2
+	SHRXQ        CX, R11, DX
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y7, Y3
+	SBBQ         DX, R11
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y7, Y7
+	SUBQ         R11, R9
 	VPADDQ       64(DI), Y3, Y3
+	SBBL         R11, R11
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ         R11, R9
 	VPADDQ       192(DI), Y7, Y7
 	VPSRLQ       $0x20, Y3, Y9
+	MOVQ         R10, DX
 	VPADDQ       Y9, Y7, Y7
+	MULXQ        DX, DX, R10
 	VPSLLQ       $0x21, Y4, Y10
+	SHLXQ        CX, DX, R11
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
+	ADDQ         DX, R11
 	VPAND        Y0, Y7, Y9
 	VPADDQ       Y9, Y4, Y4
+	SHRXQ        CX, R11, DX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
+	SBBQ         DX, R11
 	VPADDQ       Y10, Y6, Y6
+	SUBQ         R11, R10
 	VPSRLQ       $0x20, Y7, Y7
+	SBBL         R11, R11
 	VPADDQ       Y7, Y2, Y2
+	SUBQ         R11, R10
 	VPSRLQ       $0x20, Y4, Y7
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MOVQ         R9, DX
 	VPADDQ       Y7, Y2, Y2
+	MULXQ        R10, R9, DX
 	VMOVSLDUP    Y4, Y4
+	SHLXQ        CX, R9, R10
 	VPBLENDD     $0xaa, Y4, Y3, Y3
+	ADDQ         R9, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y8, Y7
 	VPSRLQ       $0x20, Y2, Y4
+	SBBQ         R9, R10
 	VPSUBQ       Y4, Y3, Y4
+	SUBQ         R10, DX
 	VPCMPGTD     Y3, Y4, Y3
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R10, DX
 	VPSUBQ       Y7, Y6, Y7
+	MOVQ         AX, R9
 	VPSUBQ       Y3, Y4, Y3
 	VPMULUDQ     Y0, Y2, Y2
+	MOVQ         R8, R10
 	VPADDQ       Y2, Y3, Y2
+	ADDQ         DX, R9
 	VPCMPGTD     Y6, Y7, Y4
+	ADCQ         $0x00, R10
 	VPCMPGTD     Y2, Y3, Y3
+	ADDQ         (BX), AX
 	VPSRLQ       $0x20, Y3, Y3
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y4, Y3
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VMOVDQU      Y2, 256(DI)
+	SHLXQ        CX, DX, R12
 	VPADDQ       Y2, Y1, Y1
+	ADDQ         DX, R12
 	VPSRLQ       $0x20, Y2, Y2
+	SHRXQ        CX, R12, DX
 	VPADDQ       Y2, Y5, Y2
 	VPSUBQ       Y3, Y7, Y6
+	SBBQ         DX, R12
 	VMOVDQU      384(DI), Y3
+	SUBQ         R12, R11
 	VMOVSHDUP    Y3, Y4
+	SBBL         R12, R12
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y5
+	SUBQ         R12, R11
 	VPMULUDQ     Y0, Y8, Y7
+	SHLXQ        CX, R8, DX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
 	VPADDQ       64(DI), Y5, Y5
+	SUBQ         R8, DX
 	VPADDQ       192(DI), Y3, Y3
+	ADDQ         DX, AX
 	VPSRLQ       $0x20, Y5, Y8
+	SBBL         DX, DX
 	VPADDQ       Y7, Y6, Y7
+	ADDQ         DX, AX
 	VPADDQ       Y8, Y3, Y3
+	ADDQ         AX, R11
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y4, Y8
 	VPAND        Y0, Y3, Y9
+	SBBL         AX, AX
 	VPCMPGTD     Y7, Y6, Y6
+	ADDQ         AX, R11
 	VPADDQ       Y9, Y8, Y8
+	SBBL         AX, AX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y4, Y4
+	ADDQ         AX, R11
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
+	MOVQ         R11, 2008(DI)
 	VPSRLQ       $0x20, Y6, Y6
+	SHLXQ        CX, R10, AX
 	VPSRLQ       $0x20, Y8, Y4
+	SUBQ         R10, AX
 	VPADDQ       Y4, Y3, Y3
+	ADDQ         AX, R9
 	VMOVSLDUP    Y8, Y4
+	SBBL         AX, AX
 	VPBLENDD     $0xaa, Y4, Y5, Y4
 	VPADDQ       Y6, Y7, Y5
+	ADDQ         AX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         R9, DX
 	VPSRLQ       $0x20, Y3, Y6
+	MULXQ        scalarEpsilon<>+0(SB), AX, R8
 	VPSUBQ       Y6, Y4, Y6
+	MOVQ         2016(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	MULXQ        scalarDiagonal<>+8(SB), DX, R9
 	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, DX
 	VPSUBQ       Y4, Y6, Y4
+	ADCQ         R8, R9
 	VPMULUDQ     Y0, Y3, Y3
+	SHLXQ        CX, DX, R10
 	VMOVSHDUP    Y5, Y6
+	ADDQ         DX, R10
 	VPADDQ       Y3, Y4, Y3
+	SHRXQ        CX, R10, DX
 	VPCMPGTD     Y3, Y4, Y4
 	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R10
 	VMOVSHDUP    (DI), Y7
+	SUBQ         R10, R9
 	VPADDQ       Y4, Y3, Y3
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R10, R9
 	VMOVDQU      Y3, 384(DI)
+	MOVQ         R9, 2016(DI)
 	VPADDQ       Y3, Y1, Y1
 	VPMULUDQ     (DI), Y5, Y4
+	MOVQ         2024(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        scalarDiagonal<>+16(SB), DX, R9
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         AX, DX
 	VMOVDQU      512(DI), Y3
+	ADCQ         R8, R9
 	VMOVSHDUP    Y3, Y8
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y7, Y5, Y10
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y9
+	ADDQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
+	SHRXQ        CX, R10, DX
 	VPADDQ       64(DI), Y9, Y9
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y4, Y11
+	SUBQ         R10, R9
 	VPADDQ       192(DI), Y3, Y3
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y9, Y12
 	VPADDQ       Y12, Y3, Y3
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y8, Y12
+	MOVQ         R9, 2024(DI)
 	VPADDQ       Y11, Y10, Y11
+	MOVQ         2032(DI), DX
 	VPAND        Y0, Y3, Y10
+	MULXQ        scalarDiagonal<>+24(SB), DX, R9
 	VPADDQ       Y10, Y12, Y10
+	ADDQ         AX, DX
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y8, Y8
 	VPMULUDQ     (DI), Y6, Y12
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y3, Y8, Y3
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y10, Y8
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y8, Y3, Y3
 	VPAND        Y0, Y11, Y8
+	SBBQ         DX, R10
 	VMOVSLDUP    Y10, Y10
+	SUBQ         R10, R9
 	VPBLENDD     $0xaa, Y10, Y9, Y9
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y3, Y10
+	MOVQ         R9, 2032(DI)
 	VPADDQ       Y8, Y12, Y8
 	VPSUBQ       Y10, Y9, Y10
+	MOVQ         2040(DI), DX
 	VPCMPGTD     Y9, Y10, Y9
+	MULXQ        scalarDiagonal<>+32(SB), DX, R9
 	VPSRLQ       $0x20, Y9, Y9
+	ADDQ         AX, DX
 	VPMULUDQ     Y7, Y6, Y7
+	ADCQ         R8, R9
 	VPSUBQ       Y9, Y10, Y9
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y9, Y3
+	ADDQ         DX, R10
 	VPCMPGTD     Y3, Y9, Y9
+	SHRXQ        CX, R10, DX
 	VPSRLQ       $0x20, Y11, Y10
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y9, Y9
+	SUBQ         R10, R9
 	VPADDQ       Y9, Y3, Y3
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 512(DI)
+	SUBQ         R10, R9
 	VPADDQ       Y10, Y7, Y7
+	MOVQ         R9, 2040(DI)
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         2048(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        scalarDiagonal<>+40(SB), DX, R9
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y8, Y11
 	VMOVDQU      640(DI), Y3
+	ADCQ         R8, R9
 	VMOVSHDUP    Y3, Y9
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y10
+	ADDQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y11, Y7, Y7
+	SBBQ         DX, R10
 	VPADDQ       64(DI), Y10, Y10
 	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y10, Y11
+	SBBL         R10, R10
 	VMOVSLDUP    Y8, Y8
+	SUBQ         R10, R9
 	VPADDQ       Y11, Y3, Y3
+	MOVQ         R9, 2048(DI)
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y9, Y11
+	MOVQ         2056(DI), DX
 	VPAND        Y0, Y3, Y12
 	VPADDQ       Y12, Y11, Y11
+	MULXQ        scalarDiagonal<>+48(SB), DX, R9
 	VPBLENDD     $0xaa, Y8, Y4, Y4
+	ADDQ         AX, DX
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y9, Y8
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y3, Y8, Y3
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y11, Y8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y8, Y3, Y3
+	SBBQ         DX, R10
 	VMOVSLDUP    Y11, Y8
+	SUBQ         R10, R9
 	VPBLENDD     $0xaa, Y8, Y10, Y8
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y7, Y9
+	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y3, Y10
+	MOVQ         R9, 2056(DI)
 	VPSUBQ       Y10, Y8, Y10
+	MOVQ         2064(DI), DX
 	VPCMPGTD     Y8, Y10, Y8
+	MULXQ        scalarDiagonal<>+56(SB), DX, R9
 	VPSUBQ       Y9, Y4, Y9
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y8, Y8
 	VPSUBQ       Y8, Y10, Y8
+	ADCQ         R8, R9
 	VPMULUDQ     Y0, Y3, Y3
+	SHLXQ        CX, DX, R10
 	VPCMPGTD     Y4, Y9, Y4
+	ADDQ         DX, R10
 	VPADDQ       Y3, Y8, Y3
+	SHRXQ        CX, R10, DX
 	VPCMPGTD     Y3, Y8, Y8
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y8, Y8
 	VPADDQ       Y8, Y3, Y3
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y4, Y4
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R10, R9
 	VMOVDQU      Y3, 640(DI)
+	MOVQ         R9, 2064(DI)
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         2072(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
 	VPSUBQ       Y4, Y9, Y4
+	MULXQ        scalarDiagonal<>+64(SB), DX, R9
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         AX, DX
 	VMOVDQU      768(DI), Y3
+	ADCQ         R8, R9
 	VMOVSHDUP    Y3, Y8
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y0, Y7, Y9
+	ADDQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y7
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
+	SHRXQ        CX, R10, DX
 	VPADDQ       64(DI), Y7, Y7
+	SBBQ         DX, R10
 	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R10, R9
 	VPADDQ       Y9, Y4, Y10
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y7, Y9
+	SUBQ         R10, R9
 	VPADDQ       Y9, Y3, Y3
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y9
+	MOVQ         R9, 2072(DI)
 	VPCMPGTD     Y10, Y4, Y11
+	MOVQ         2080(DI), DX
 	VPAND        Y0, Y3, Y4
+	MULXQ        scalarDiagonal<>+72(SB), DX, R9
 	VPADDQ       Y4, Y9, Y4
+	ADDQ         AX, DX
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y3, Y3
 	VPSRLQ       $0x20, Y11, Y9
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y3, Y8, Y3
+	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y4, Y8
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y8, Y3, Y3
+	SBBQ         DX, R10
 	VMOVSLDUP    Y4, Y4
+	SUBQ         R10, R9
 	VPADDQ       Y9, Y10, Y8
 	VPBLENDD     $0xaa, Y4, Y7, Y4
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y3, Y7
+	MOVQ         R9, 2080(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
+	MOVQ         2088(DI), DX
 	VPSUBQ       Y7, Y4, Y7
+	MULXQ        scalarDiagonal<>+80(SB), DX, R9
 	VPCMPGTD     Y4, Y7, Y4
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, DX
 	VPSUBQ       Y4, Y7, Y4
+	ADCQ         R8, R9
 	VPMULUDQ     Y5, Y5, Y7
+	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         DX, R10
 	VPADDQ       Y3, Y4, Y3
 	VPCMPGTD     Y3, Y4, Y4
+	SHRXQ        CX, R10, DX
 	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R10
 	VPMULUDQ     Y6, Y5, Y5
+	SUBQ         R10, R9
 	VPADDQ       Y4, Y3, Y3
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R10, R9
 	VMOVDQU      Y3, 768(DI)
 	VPSRLQ       $0x21, Y7, Y4
+	MOVQ         R9, 2088(DI)
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         2096(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        scalarDiagonal<>+88(SB), DX, R9
 	VPADDQ       Y3, Y2, Y2
+	ADDQ         AX, DX
 	VMOVDQU      896(DI), Y3
+	ADCQ         R8, R9
 	VPADDQ       Y4, Y5, Y9
 	VMOVSHDUP    Y3, Y4
+	SHLXQ        CX, DX, AX
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y5
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
+	SHRXQ        CX, AX, DX
 	VPMULUDQ     Y6, Y6, Y6
+	SBBQ         DX, AX
 	VPADDQ       64(DI), Y5, Y5
+	SUBQ         AX, R9
 	VPADDQ       192(DI), Y3, Y3
 	VPSRLQ       $0x20, Y5, Y10
+	SBBL         AX, AX
 	VPADDQ       Y10, Y3, Y3
+	SUBQ         AX, R9
 	VPSRLQ       $0x1f, Y9, Y12
+	MOVQ         R9, 2096(DI)
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y4, Y10
+	MOVQ         2112(DI), AX
 	VPAND        Y0, Y3, Y11
+	MOVL         $0x00000000, R8
 	VPADDQ       Y11, Y10, Y10
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y4, Y4
+	ADDQ         2120(DI), AX
 	VPADDQ       Y12, Y6, Y6
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         2128(DI), AX
 	VPADDQ       Y3, Y4, Y3
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y10, Y4
+	ADDQ         2136(DI), AX
 	VPAND        avx2Numbers<>+64(SB), Y7, Y7
 	VPADDQ       Y4, Y3, Y3
+	ADCQ         $0x00, R8
 	VMOVSLDUP    Y10, Y4
+	ADDQ         2144(DI), AX
 	VPBLENDD     $0xaa, Y4, Y5, Y4
+	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ         2152(DI), AX
 	VPSLLQ       $0x21, Y9, Y9
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y3, Y5
 	VPSUBQ       Y5, Y4, Y5
+	ADDQ         2160(DI), AX
 	VPCMPGTD     Y4, Y5, Y4
+	ADCQ         $0x00, R8
 	VPADDQ       Y9, Y7, Y7
+	ADDQ         2168(DI), AX
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         $0x00, R8
 	VPSUBQ       Y4, Y5, Y4
+	ADDQ         2176(DI), AX
 	VPMULUDQ     Y0, Y3, Y3
 	VPADDQ       Y3, Y4, Y3
+	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
+	ADDQ         2184(DI), AX
 	VPCMPGTD     Y3, Y4, Y4
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2192(DI), AX
 	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y6, Y4
+	MOVQ         2104(DI), DX
 	VMOVDQU      Y3, 896(DI)
+	MULXQ        DX, R9, R10
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, R9, R11
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         R9, R11
 	VPSUBQ       Y4, Y5, Y4
 	VPADDQ       Y3, Y2, Y2
+	SHRXQ        CX, R11, R9
 	VMOVDQU      1024(DI), Y3
+	SBBQ         R9, R11
 	VMOVSHDUP    Y3, Y7
+	SUBQ         R11, R10
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y9
+	SBBL         R11, R11
 	VPCMPGTD     Y5, Y4, Y5
+	SUBQ         R11, R10
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
 	VPADDQ       64(DI), Y9, Y9
+	MULXQ        R10, DX, R9
 	VPADDQ       192(DI), Y3, Y3
+	SHLXQ        CX, DX, R11
 	VPSRLQ       $0x20, Y5, Y10
+	ADDQ         DX, R11
 	VPSRLQ       $0x20, Y9, Y5
+	SHRXQ        CX, R11, DX
 	VPADDQ       Y5, Y3, Y3
+	SBBQ         DX, R11
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y7, Y5
 	VPAND        Y0, Y3, Y11
+	SUBQ         R11, R9
 	VPSUBQ       Y10, Y4, Y4
+	SBBL         R11, R11
 	VPADDQ       Y11, Y5, Y5
+	SUBQ         R11, R9
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y7, Y7
+	MOVQ         R10, DX
 	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        DX, DX, R10
 	VPADDQ       Y3, Y7, Y3
 	VPMULUDQ     Y0, Y6, Y7
+	SHLXQ        CX, DX, R11
 	VPSRLQ       $0x20, Y5, Y6
+	ADDQ         DX, R11
 	VPADDQ       Y6, Y3, Y3
+	SHRXQ        CX, R11, DX
 	VMOVSLDUP    Y5, Y5
+	SBBQ         DX, R11
 	VPADDQ       Y7, Y4, Y6
+	SUBQ         R11, R10
 	VPBLENDD     $0xaa, Y5, Y9, Y5
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	SBBL         R11, R11
 	VPSRLQ       $0x20, Y3, Y7
+	SUBQ         R11, R10
 	VPSUBQ       Y7, Y5, Y7
+	MOVQ         R9, DX
 	VPCMPGTD     Y6, Y4, Y4
+	MULXQ        R10, R9, DX
 	VPCMPGTD     Y5, Y7, Y5
+	SHLXQ        CX, R9, R10
 	VPSRLQ       $0x20, Y5, Y5
 	VPSUBQ       Y5, Y7, Y5
+	ADDQ         R9, R10
 	VPMULUDQ     Y0, Y3, Y3
+	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         R9, R10
 	VPADDQ       Y3, Y5, Y3
+	SUBQ         R10, DX
 	VPCMPGTD     Y3, Y5, Y5
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y5, Y5
 	VPADDQ       Y4, Y6, Y4
+	SUBQ         R10, DX
 	VPADDQ       Y5, Y3, Y3
+	MOVQ         AX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	MOVQ         R8, R10
 	VMOVDQU      Y3, 1024(DI)
+	ADDQ         DX, R9
 	VPADDQ       Y3, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         (BX), AX
 	VPADDQ       Y3, Y2, Y2
+	ADCQ         $0x00, R8
 	VMOVDQU      1152(DI), Y3
 	VMOVSHDUP    Y4, Y7
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VMOVSHDUP    Y3, Y5
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
+	SHLXQ        CX, DX, R12
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
+	ADDQ         DX, R12
 	VPADDQ       64(DI), Y6, Y6
+	SHRXQ        CX, R12, DX
 	VMOVSHDUP    Y8, Y9
+	SBBQ         DX, R12
 	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R12, R11
 	VPSRLQ       $0x20, Y6, Y10
 	VPADDQ       Y10, Y3, Y3
+	SBBL         R12, R12
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y5, Y10
+	SUBQ         R12, R11
 	VPMULUDQ     Y8, Y4, Y12
+	SHLXQ        CX, R8, DX
 	VPAND        Y0, Y3, Y11
+	SUBQ         R8, DX
 	VPADDQ       Y11, Y10, Y10
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y5, Y5
 	VPMULUDQ     Y9, Y4, Y4
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         DX, AX
 	VPADDQ       Y3, Y5, Y3
+	ADDQ         AX, R11
 	VPSRLQ       $0x20, Y10, Y5
+	SBBL         AX, AX
 	VPADDQ       Y5, Y3, Y3
+	ADDQ         AX, R11
 	VPSRLQ       $0x20, Y12, Y5
 	VMOVSLDUP    Y10, Y10
+	SBBL         AX, AX
 	VPBLENDD     $0xaa, Y10, Y6, Y6
+	ADDQ         AX, R11
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MOVQ         R11, 2104(DI)
 	VPADDQ       Y5, Y4, Y5
+	SHLXQ        CX, R10, AX
 	VPSRLQ       $0x20, Y3, Y4
+	SUBQ         R10, AX
 	VPSUBQ       Y4, Y6, Y4
 	VPCMPGTD     Y6, Y4, Y6
+	ADDQ         AX, R9
 	VPSRLQ       $0x20, Y6, Y6
+	SBBL         AX, AX
 	VPMULUDQ     Y8, Y7, Y8
+	ADDQ         AX, R9
 	VPSUBQ       Y6, Y4, Y4
+	MOVQ         R9, DX
 	VPMULUDQ     Y0, Y3, Y3
+	MULXQ        scalarEpsilon<>+0(SB), AX, R8
 	VPADDQ       Y3, Y4, Y3
 	VPCMPGTD     Y3, Y4, Y4
+	MOVQ         2112(DI), DX
 	VPAND        Y0, Y5, Y6
+	MULXQ        scalarDiagonal<>+8(SB), DX, R9
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, DX
 	VPADDQ       Y4, Y3, Y3
+	ADCQ         R8, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y6, Y8, Y4
 	VMOVDQU      Y3, 1152(DI)
+	ADDQ         DX, R10
 	VPADDQ       Y3, Y1, Y1
+	SHRXQ        CX, R10, DX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R10
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         R10, R9
 	VPMULUDQ     Y9, Y7, Y8
+	SBBL         R10, R10
 	VMOVDQU      1280(DI), Y3
 	VMOVSHDUP    Y3, Y6
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y7
+	MOVQ         R9, 2112(DI)
 	VPSRLQ       $0x20, Y5, Y5
+	MOVQ         2120(DI), DX
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
+	MULXQ        scalarDiagonal<>+16(SB), DX, R9
 	VPADDQ       64(DI), Y7, Y7
 	VPADDQ       192(DI), Y3, Y3
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y7, Y9
+	ADCQ         R8, R9
 	VPADDQ       Y5, Y8, Y5
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y9, Y3, Y3
+	ADDQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
+	SHRXQ        CX, R10, DX
 	VPAND        Y0, Y3, Y9
 	VPADDQ       Y9, Y8, Y8
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y4, Y9
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y6, Y3
+	MOVQ         R9, 2120(DI)
 	VPADDQ       Y9, Y5, Y6
 	VPSRLQ       $0x20, Y8, Y5
+	MOVQ         2128(DI), DX
 	VPADDQ       Y5, Y3, Y3
+	MULXQ        scalarDiagonal<>+24(SB), DX, R9
 	VMOVSLDUP    Y8, Y5
+	ADDQ         AX, DX
 	VPBLENDD     $0xaa, Y5, Y7, Y5
+	ADCQ         R8, R9
 	VMOVSLDUP    Y4, Y4
+	SHLXQ        CX, DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y3, Y7
+	ADDQ         DX, R10
 	VPSUBQ       Y7, Y5, Y7
+	SHRXQ        CX, R10, DX
 	VPCMPGTD     Y5, Y7, Y5
+	SBBQ         DX, R10
 	VPBLENDD     $0xaa, Y4, Y12, Y4
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y5, Y5
+	SBBL         R10, R10
 	VPSUBQ       Y5, Y7, Y5
 	VPMULUDQ     Y0, Y3, Y3
+	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         R9, 2128(DI)
 	VPADDQ       Y3, Y5, Y3
+	MOVQ         2136(DI), DX
 	VPCMPGTD     Y3, Y5, Y5
+	MULXQ        scalarDiagonal<>+32(SB), DX, R9
 	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         AX, DX
 	VPADDQ       Y5, Y3, Y3
 	VPSRLQ       $0x20, Y6, Y5
+	ADCQ         R8, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R10
 	VMOVDQU      Y3, 1280(DI)
+	ADDQ         DX, R10
 	VPADDQ       Y3, Y1, Y1
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y5, Y4, Y5
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         R10, R9
 	VMOVDQU      1408(DI), Y3
+	SBBL         R10, R10
 	VMOVSHDUP    Y3, Y7
+	SUBQ         R10, R9
 	VPCMPGTD     Y4, Y5, Y8
+	MOVQ         R9, 2136(DI)
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y4
+	MOVQ         2144(DI), DX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
 	VPADDQ       64(DI), Y4, Y4
+	MULXQ        scalarDiagonal<>+40(SB), DX, R9
 	VPADDQ       192(DI), Y3, Y3
+	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y8, Y9
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y4, Y8
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y8, Y3, Y3
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y7, Y8
+	ADDQ         DX, R10
 	VPSUBQ       Y9, Y5, Y9
+	SHRXQ        CX, R10, DX
 	VPAND        Y0, Y3, Y5
+	SBBQ         DX, R10
 	VPADDQ       Y5, Y8, Y5
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y7, Y7
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y3, Y3
 	VPMULUDQ     Y0, Y6, Y6
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y7, Y3
+	MOVQ         R9, 2144(DI)
 	VPSRLQ       $0x20, Y5, Y7
+	MOVQ         2152(DI), DX
 	VPADDQ       Y7, Y3, Y3
+	MULXQ        scalarDiagonal<>+48(SB), DX, R9
 	VPADDQ       Y6, Y9, Y6
+	ADDQ         AX, DX
 	VMOVSLDUP    Y5, Y5
 	VPBLENDD     $0xaa, Y5, Y4, Y4
+	ADCQ         R8, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y3, Y5
+	ADDQ         DX, R10
 	VPCMPGTD     Y6, Y9, Y7
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y5, Y4, Y5
+	SBBQ         DX, R10
 	VPCMPGTD     Y4, Y5, Y4
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R10, R9
 	VPSUBQ       Y4, Y5, Y4
+	SBBL         R10, R10
 	VPSRLQ       $0x20, Y7, Y5
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y3, Y3
+	MOVQ         R9, 2152(DI)
 	VPADDQ       Y3, Y4, Y3
+	MOVQ         2160(DI), DX
 	VPCMPGTD     Y3, Y4, Y4
 	VPADDQ       Y5, Y6, Y5
+	MULXQ        scalarDiagonal<>+56(SB), DX, R9
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         AX, DX
 	VPADDQ       Y4, Y3, Y3
+	ADCQ         R8, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R10
 	VMOVDQU      Y3, 1408(DI)
+	ADDQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
 	VPADDQ       Y3, Y1, Y1
+	SHRXQ        CX, R10, DX
 	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R10
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         R10, R9
 	VMOVDQU      Y4, (DI)
+	SBBL         R10, R10
 	VMOVDQU      (DI), Y3
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y4
+	MOVQ         R9, 2160(DI)
 	VPADDQ       Y4, Y2, Y2
+	MOVQ         2168(DI), DX
 	VPSLLQ       $0x20, Y2, Y4
+	MULXQ        scalarDiagonal<>+64(SB), DX, R9
 	VPSUBQ       Y4, Y1, Y1
+	ADDQ         AX, DX
 	VPSLLQ       $0x20, Y2, Y4
+	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y2, Y2
 	VPMULUDQ     Y0, Y2, Y2
+	SHLXQ        CX, DX, R10
 	VPADDQ       Y2, Y1, Y1
+	ADDQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y1, Y2, Y1
+	SBBQ         DX, R10
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SUBQ         R10, R9
 	VPADDQ       Y2, Y1, Y1
+	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R10, R9
 	VPAND        Y0, Y1, Y2
+	MOVQ         R9, 2168(DI)
 	VMOVDQU      Y2, 64(DI)
+	MOVQ         2176(DI), DX
 	VPSRLQ       $0x20, Y1, Y1
 	VMOVDQU      Y1, 192(DI)
+	MULXQ        scalarDiagonal<>+72(SB), DX, R9
 	VMOVSHDUP    Y3, Y1
+	ADDQ         AX, DX
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
+	ADCQ         R8, R9
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
+	SHLXQ        CX, DX, R10
 	VPADDQ       64(DI), Y2, Y2
+	ADDQ         DX, R10
 	VPADDQ       192(DI), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y4
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y4, Y3, Y3
+	SBBQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
+	SUBQ         R10, R9
 	VPAND        Y0, Y3, Y5
+	SBBL         R10, R10
 	VPADDQ       Y5, Y4, Y4
+	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
+	MOVQ         R9, 2176(DI)
 	VPADDQ       Y3, Y1, Y1
+	MOVQ         2184(DI), DX
 	VPSRLQ       $0x20, Y4, Y3
+	MULXQ        scalarDiagonal<>+80(SB), DX, R9
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         AX, DX
 	VMOVSLDUP    Y4, Y3
+	ADCQ         R8, R9
 	VPBLENDD     $0xaa, Y3, Y2, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y1, Y3
+	ADDQ         DX, R10
 	VPSUBQ       Y3, Y2, Y3
+	SHRXQ        CX, R10, DX
 	VPCMPGTD     Y2, Y3, Y2
+	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y2, Y2
+	SUBQ         R10, R9
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	SBBL         R10, R10
 	VPADDQ       Y1, Y2, Y1
+	SUBQ         R10, R9
 	VPCMPGTD     Y1, Y2, Y2
+	MOVQ         R9, 2184(DI)
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2192(DI), DX
 	VPADDQ       Y2, Y1, Y1
+	MULXQ        scalarDiagonal<>+88(SB), DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ (BX), Y2
+	VPBROADCASTQ 8(BX), Y2
+	ADDQ         AX, DX
+	VPBROADCASTQ 16(BX), Y3
+	ADCQ         R8, R9
+	VPSLLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, AX
+	VPADDQ       Y3, Y2, Y2
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ        CX, AX, DX
 	VPADDQ       Y2, Y1, Y2
 	VPCMPGTD     Y2, Y1, Y1
+	SBBQ         DX, AX
 	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         AX, R9
 	VPADDQ       Y1, Y2, Y1
+	SBBL         AX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         AX, R9
 	VMOVDQU      Y1, (DI)
-	ADDQ         $0x08, BX
-	DECL         AX
+	MOVQ         R9, 2192(DI)
+	DECQ         1904(DI)
 	JNE          internal
 	VMOVDQU      128(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
+	MOVQ         2016(DI), AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+8(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2016(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2024(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+16(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+8(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 128(DI)
+	MOVQ         AX, 2024(DI)
 	VMOVDQU      256(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y1, Y3
+	MOVQ         2032(DI), AX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+24(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2032(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2040(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+32(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+16(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 256(DI)
+	MOVQ         AX, 2040(DI)
 	VMOVDQU      384(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y1, Y3
+	MOVQ         2048(DI), AX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+40(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2048(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2056(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+48(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+24(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 384(DI)
+	MOVQ         AX, 2056(DI)
 	VMOVDQU      512(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y1, Y3
+	MOVQ         2064(DI), AX
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+56(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2064(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2072(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+64(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+32(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 512(DI)
+	MOVQ         AX, 2072(DI)
 	VMOVDQU      640(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y1, Y3
+	MOVQ         2080(DI), AX
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+72(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2080(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2088(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+80(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+40(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 640(DI)
+	MOVQ         AX, 2088(DI)
 	VMOVDQU      768(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y1, Y3
+	MOVQ         2096(DI), AX
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+88(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2096(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2112(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+8(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+48(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 768(DI)
+	MOVQ         AX, 2112(DI)
 	VMOVDQU      896(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y1, Y3
+	MOVQ         2120(DI), AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+16(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2120(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2128(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+24(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+56(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 896(DI)
+	MOVQ         AX, 2128(DI)
 	VMOVDQU      1024(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y1, Y3
+	MOVQ         2136(DI), AX
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+32(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2136(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2144(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+40(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+64(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1024(DI)
+	MOVQ         AX, 2144(DI)
 	VMOVDQU      1152(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y1, Y3
+	MOVQ         2152(DI), AX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+48(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2152(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2160(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+56(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+72(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1152(DI)
+	MOVQ         AX, 2160(DI)
 	VMOVDQU      1280(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y1, Y3
+	MOVQ         2168(DI), AX
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+64(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2168(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2176(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+72(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+80(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1280(DI)
+	MOVQ         AX, 2176(DI)
 	VMOVDQU      1408(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y1, Y3
+	MOVQ         2184(DI), AX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y1, Y1
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
+	ADDQ         scalarLast<>+80(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y2, Y4
+	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVSLDUP    Y4, Y2
+	ADDQ         DX, AX
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	MOVQ         AX, 2184(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
+	MOVQ         2192(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         scalarLast<>+88(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
 	VPSRLQ       $0x20, Y2, Y2
+	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+88(SB), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
+	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1408(DI)
+	MOVQ         AX, 2192(DI)
 	JMP          external
 
 end:
@@ -3814,23 +7322,55 @@ end:
 	VPADDQ       Y2, Y1, Y1
 	VPSHUFB      avx2Swap8<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1792(DI)
-	VPBROADCASTQ 1856(DI), Y2
+	VPBROADCASTQ 1872(DI), Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPCMPGTQ     Y2, Y1, Y1
 	VMOVMSKPD    Y1, AX
 	XORL         $0x0f, AX
 	VMOVDQU      1728(DI), Y1
-	VPBROADCASTQ 1864(DI), Y2
+	VPBROADCASTQ 1880(DI), Y2
 	VPADDQ       Y2, Y1, Y1
 	VMOVDQU      Y1, 1728(DI)
+	MOVL         $0x00000000, DX
+	MOVQ         2008(DI), BX
+	SHLXQ        CX, BX, SI
+	ADDQ         BX, SI
+	SHRXQ        CX, SI, BX
+	SBBQ         BX, SI
+	SUBQ         SI, DX
+	SBBL         SI, SI
+	SUBQ         SI, DX
+	BSWAPQ       DX
+	MOVQ         DX, 1824(DI)
+	MOVL         $0x00000000, BX
+	CMPQ         DX, 1872(DI)
+	SETLS        BL
+	SHLL         $0x04, BX
+	ORL          BX, AX
+	MOVL         $0x00000000, DX
+	MOVQ         2104(DI), BX
+	SHLXQ        CX, BX, SI
+	ADDQ         BX, SI
+	SHRXQ        CX, SI, BX
+	SBBQ         BX, SI
+	SUBQ         SI, DX
+	SBBL         SI, SI
+	SUBQ         SI, DX
+	BSWAPQ       DX
+	MOVQ         DX, 1832(DI)
+	MOVL         $0x00000000, BX
+	CMPQ         DX, 1872(DI)
+	SETLS        BL
+	SHLL         $0x05, BX
+	ORL          BX, AX
 	DECQ         steps+8(FP)
 	JEQ          done
 	TESTL        AX, AX
 	JEQ          step
 
 done:
-	MOVQ AX, 1872(DI)
+	MOVQ AX, 1888(DI)
 	MOVQ steps+8(FP), AX
 	MOVQ AX, left+16(FP)
 	VZEROUPPER

@@ -9,28 +9,39 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// maxLanes is the number of lanes of the widest kernel.
-const maxLanes = 8
+// The numbers of lanes of a kernel in assembly: of those in vectors, as a maximum, and
+// of those in general registers.
+const (
+	maxVectorLanes = 8
+	scalarLanes    = 2
+)
 
 // block is what a kernel in assembly works on: what its lanes begin with, and room.
 // The generator in _asm/amd64 has its layout, too; TestLayout compares the two. It
 // holds no pointer, so that memory for it begins on a boundary of 64 bytes.
 type block struct {
-	// state holds the lanes' states, each element in two parts.
-	state [poseidon2.Width][2][maxLanes]uint64
+	// state holds the states of the vectors' lanes, each element in two parts.
+	state [poseidon2.Width][2][maxVectorLanes]uint64
 	// base is what all states begin with, without element 7 of the third block: the
 	// midstate and the rest of the block after the first external layer, with the
 	// first round constants. An element is x0 + 2^52·x1.
 	base [poseidon2.Width][2]uint64
-	// counters are the low 32 bits of the lanes' next nonces, and maybe more.
-	counters [maxLanes]uint64
+	// counters are the low 32 bits of the next nonces of the vectors' lanes, and maybe
+	// more. Those of the other lanes follow.
+	counters [maxVectorLanes]uint64
 	// firsts are the top 64 bits of the hashes of the last step.
-	firsts [maxLanes]uint64
+	firsts [maxVectorLanes + scalarLanes]uint64
 
 	target uint64 // the top 64 bits of the target
 	lanes  uint64 // how many there are
 	// survivors are the lanes, as bits, for which the kernel returned.
 	survivors uint64
+
+	_ [2]uint64 // counters of rounds
+	// form is the same as base in Montgomery form, x·2^64.
+	form [poseidon2.Width]uint64
+	_    [scalarLanes][poseidon2.Width]uint64 // states in that form
+	_    [12]uint64                           // sums
 }
 
 // set puts the first lane on a nonce with this midstate.
@@ -44,11 +55,18 @@ func (b *block) set(m *poseidon2.Midstate, nonce u512.Uint) {
 	constants := poseidon2.NewConstants()
 	for i, x := range externalLayer(state) {
 		x = add(x, constants.Initial[0][i])
-		b.base[i] = [2]uint64{x & (1<<52 - 1), x >> 52}
+		b.begin(i, x)
 	}
 	for i := range b.counters {
 		b.counters[i] = nonce[0]%period + uint64(i)
 	}
+}
+
+// begin has all states begin with an element of any representative.
+func (b *block) begin(i int, x uint64) {
+	b.base[i] = [2]uint64{x & (1<<52 - 1), x >> 52}
+	high, low := bits.Mul64(x, 1<<32-1) // as 2^64 is 2^32 − 1 modulo p
+	b.form[i] = bits.Rem64(high, low, poseidon2.P)
 }
 
 // add returns a + b of canonical elements, canonical.

@@ -20,9 +20,11 @@ func TestLayout(t *testing.T) {
 		"base":      {192, unsafe.Offsetof(b.base)},
 		"counters":  {216, unsafe.Offsetof(b.counters)},
 		"firsts":    {224, unsafe.Offsetof(b.firsts)},
-		"target":    {232, unsafe.Offsetof(b.target)},
-		"lanes":     {233, unsafe.Offsetof(b.lanes)},
-		"survivors": {234, unsafe.Offsetof(b.survivors)},
+		"target":    {234, unsafe.Offsetof(b.target)},
+		"lanes":     {235, unsafe.Offsetof(b.lanes)},
+		"survivors": {236, unsafe.Offsetof(b.survivors)},
+		"form":      {239, unsafe.Offsetof(b.form)},
+		"end":       {287, unsafe.Sizeof(b)},
 	} {
 		if 8*at[0] != at[1] {
 			t.Errorf("%s is at word %d, want %d", name, at[1]/8, at[0])
@@ -58,7 +60,7 @@ func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, counter uint64
 		if in[i] >= poseidon2.P && x < 1<<32-1 {
 			x += poseidon2.P // a base may be any representative
 		}
-		v.base[i] = [2]uint64{x & (1<<52 - 1), x >> 52}
+		v.begin(i, x)
 	}
 	for i := range v.counters {
 		v.counters[i] = counter + uint64(i)

@@ -38,8 +38,8 @@ func native() (kernels []kernel) {
 		kernel
 		features []cpuid.FeatureID
 	}{
-		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA}},
-		{avx2, []cpuid.FeatureID{cpuid.AVX2}},
+		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2}},
+		{avx2, []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2}},
 	} {
 		// Supports says no, too, where the operating system does not save the registers.
 		if cpuid.CPU.Supports(k.features...) {
@@ -50,6 +50,6 @@ func native() (kernels []kernel) {
 }
 
 var (
-	avx512 = kernel{"avx512", 8, func(r poseidon2.Reference) walker { return newVectors(r, 8, walkAVX512) }}
-	avx2   = kernel{"avx2", 4, func(r poseidon2.Reference) walker { return newVectors(r, 4, walkAVX2) }}
+	avx512 = kernel{"avx512", 8 + scalarLanes, func(r poseidon2.Reference) walker { return newVectors(r, 8+scalarLanes, walkAVX512) }}
+	avx2   = kernel{"avx2", 4 + scalarLanes, func(r poseidon2.Reference) walker { return newVectors(r, 4+scalarLanes, walkAVX2) }}
 )

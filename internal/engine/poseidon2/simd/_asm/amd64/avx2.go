@@ -12,8 +12,8 @@ import (
 // the places in the block half is free, for what there are no registers for.
 type avx2 struct {
 	code2
-	externals       operand.Mem // two halves for each number
-	internals, last operand.Mem
+	rounds
+	last operand.Mem
 
 	diagonal     operand.Mem // for each number a vector of it, one of its high half
 	numbers      func(i int) operand.Mem
@@ -29,20 +29,9 @@ func (k *avx2) spare(i int) operand.Mem { return limb(i, 1) }
 func newAVX2(c *build.Context) *avx2 {
 	k := &avx2{code2: code2{stream: &stream{}, c: c}}
 	t := newTables()
-	halves := func(name string, constants ...uint64) (m operand.Mem) {
-		table := global(c, name)
-		for _, x := range constants {
-			m = table(x&(1<<32-1), x>>32)
-		}
-		return m
-	}
-	var externals []uint64
-	for _, r := range t.external {
-		externals = append(externals, r[:]...)
-	}
-	k.externals = halves("avx2External", externals...)
+	halves := func(x uint64) [2]uint64 { return [2]uint64{x & (1<<32 - 1), x >> 32} }
+	k.rounds = t.rows(c, "avx2", halves, halves)
 	k.last = global(c, "avx2Last")(t.last[:]...)
-	k.internals = global(c, "avx2Internal")(t.internal[:]...)
 	table := global(c, "avx2Diagonal")
 	for _, d := range t.diagonal {
 		k.diagonal = table(d, d, d, d, d>>32, d>>32, d>>32, d>>32)
@@ -66,9 +55,10 @@ func newAVX2(c *build.Context) *avx2 {
 
 func (k *avx2) store(x operand.Op, to operand.Mem) { k.add(x86.VMOVDQU(x, to)) }
 
-func (k *avx2) flush() {
-	k.emit(k.c)
+func (k *avx2) take() *stream {
+	s := k.stream
 	k.stream = &stream{}
+	return s
 }
 
 // constants loads what stays in registers.
@@ -106,7 +96,7 @@ func (one *avx2) halves(m operand.Mem) func(half int) operand.Op {
 func (k *avx2) externalBox(i int) *stream {
 	one := *k
 	one.stream = &stream{}
-	one.store(one.sbox(k.element(i), one.halves(operand.Mem{Base: external, Disp: 16 * i})), k.element(i))
+	one.store(one.sbox(k.element(i), one.halves(externalNumber(i))), k.element(i))
 	return one.stream
 }
 
@@ -165,63 +155,72 @@ func (k *avx2) externalLayer() {
 // between is the layer that the second permutation begins with.
 func (k *avx2) between() { k.externalLayer() }
 
-// internalRounds generates the rounds inside, a loop as that of AVX-512.
-func (k *avx2) internalRounds() {
-	total := func(half int) operand.Op { return k.spare(half) }
-	// box is the S-box, in place.
-	box := func() *stream {
-		one := *k
-		one.stream = &stream{}
-		one.store(one.sbox(k.element(0), nil), k.element(0))
-		return one.stream
-	}
-	// join ends a round, with the sums, modulo 2^64, of all elements but the first and
-	// of their upper halves. That of the lower halves is below 2^36.
-	join := func(all, upper operand.Op) {
-		y := k.load(k.element(0))
-		all, upper = k.plus(all, y), k.plus(upper, k.right(32, y))
-		sum := k.joined(k.minus(all, k.left(32, upper)), upper)
-		k.store(k.and(sum, k.low), k.spare(0))
-		k.store(k.right(32, sum), k.spare(1))
-		x := k.multiply(k.factor(y), k.diagonalFactor(0), total)
-		k.store(k.sum(x, k.broadcast(operand.Mem{Base: internal})), k.element(0))
-		k.add(x86.ADDQ(operand.U8(8), internal))
-	}
-
-	k.stream = then(k.stream, box())
-	var all, upper operand.Op
-	accumulate := func(k *avx2, i int, x operand.Op) {
-		if i == 1 {
-			all, upper = x, k.right(32, x)
-			return
-		}
-		all, upper = k.plus(all, x), k.plus(upper, k.right(32, x))
-	}
+// internalFirst begins the internal rounds, of which internalRound is one: the S-box of
+// element 0 in place and beside it, from the second on, what the round before has left
+// to do, the other elements and their sum.
+func (k *avx2) internalFirst() {
+	k.stream = then(k.stream, k.box())
+	var rest rest2
 	for i := 1; i < width; i++ {
-		accumulate(k, i, k.load(k.element(i)))
+		rest.add(k, k.load(k.element(i)))
 	}
-	join(all, upper)
-	k.add(x86.MOVL(operand.U32(poseidon2.InternalRounds-1), scratch.As32()))
-	k.flush()
+	k.join(rest)
+}
 
-	k.c.Label("internal")
+func (k *avx2) internalRound() {
 	others := *k
 	others.stream = &stream{}
+	var rest rest2
 	for i := 1; i < width; i++ {
-		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), total)
+		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), k.total)
 		others.store(x, k.element(i))
-		accumulate(&others, i, x)
+		rest.add(&others, x)
 	}
-	k.stream = weave(others.stream, box())
-	join(all, upper)
-	k.flush()
-	k.c.Instruction(must(x86.DECL(scratch.As32())))
-	k.c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
+	k.stream = weave(others.stream, k.box())
+	k.join(rest)
+}
 
+func (k *avx2) internalLast() {
 	for i := 1; i < width; i++ {
-		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), total)
+		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), k.total)
 		k.store(k.sum(x, k.broadcast(plusBytes(k.last, 8*i))), k.element(i))
 	}
+}
+
+// box is the S-box of element 0.
+func (k *avx2) box() *stream {
+	one := *k
+	one.stream = &stream{}
+	one.store(one.sbox(k.element(0), nil), k.element(0))
+	return one.stream
+}
+
+// total is a half of the sum of all elements, in a spare place.
+func (k *avx2) total(half int) operand.Op { return k.spare(half) }
+
+// rest2 are the sums, modulo 2^64, of all elements but the first and of their upper
+// halves. That of the lower halves is below 2^36.
+type rest2 struct{ all, upper operand.Op }
+
+func (r *rest2) add(k *avx2, x operand.Op) {
+	if r.all == nil {
+		r.all, r.upper = x, k.right(32, x)
+		return
+	}
+	r.all, r.upper = k.plus(r.all, x), k.plus(r.upper, k.right(32, x))
+}
+
+// join ends a round: the total, and the next element 0.
+func (k *avx2) join(rest rest2) {
+	y := k.load(k.element(0))
+	rest.add(k, y)
+	total := k.joined(k.minus(rest.all, k.left(32, rest.upper)), rest.upper)
+	k.store(k.and(total, k.low), k.spare(0))
+	k.store(k.right(32, total), k.spare(1))
+	x := k.multiply(k.factor(y), k.diagonalFactor(0), k.total)
+	low := internalNumber()
+	constant := k.plus(k.broadcast(low), k.left(32, k.broadcast(plusBytes(low, 8))))
+	k.store(k.sum(x, constant), k.element(0))
 }
 
 // diagonalFactor is element i of the diagonal, in memory.

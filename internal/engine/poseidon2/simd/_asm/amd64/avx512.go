@@ -31,17 +31,21 @@ func (v vector) within(limit vector) vector {
 	return limit
 }
 
-// split returns a constant as an element, in two words, with an offset that is 0.
+// split returns a constant as an element, in two words.
 func split(constant uint64) [2]uint64 { return [2]uint64{constant & (1<<52 - 1), constant >> 52} }
 
 // avx512 has the parts of the kernel for AVX-512.
 type avx512 struct {
 	code
-	kept                       constants
-	externals, internals, last operand.Mem      // two words for each number, see split
-	diagonal                   operand.Mem      // four words for each number, see scale
-	numbers                    map[int64]vector // in memory
-	swap4, swap8               operand.Mem
+	kept constants
+	rounds
+	last         operand.Mem      // two words for each number, see split
+	diagonal     operand.Mem      // four words for each number, see scale
+	numbers      map[int64]vector // in memory
+	swap4, swap8 operand.Mem
+	// What the internal rounds keep in registers: the mask 2^52 − 1, element 0 and total.
+	mask   vector
+	x, all element
 }
 
 // state is element i in memory.
@@ -66,9 +70,10 @@ func (k *avx512) constants() {
 	k.kept.offset = element{k.copied(k.numbers[1<<54]), k.copied(k.numbers[-4])}
 }
 
-func (k *avx512) flush() {
-	k.emit(k.c)
+func (k *avx512) take() *stream {
+	s := k.stream
 	k.stream = &stream{}
+	return s
 }
 
 // externalBoxes are the S-boxes of an external round, two at a time, and the bounds
@@ -81,8 +86,7 @@ func (k *avx512) externalBoxes() (code *stream, raw element) {
 		one.stream = &stream{}
 		x := one.state(i, limits)
 		x = element{one.load(x.x0), one.load(x.x1)}
-		// The round constant, with the offset.
-		start := constant(operand.Mem{Base: external, Disp: 16 * i})
+		start := constant(externalNumber(i)) // with the offset
 		start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
 		start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
 		z := one.sbox(k.kept, start, x)
@@ -156,19 +160,12 @@ func (k *avx512) externalLayer(load func(i, j int) vector) {
 func newAVX512(c *build.Context) *avx512 {
 	k := &avx512{code: code{&stream{}, c}}
 	t := newTables()
-	table := global(c, "avx512External")
-	for _, r := range t.external {
-		for _, constant := range r {
-			limbs := split(constant)
-			k.externals = table(limbs[0]+1<<54, limbs[1]-4)
-		}
+	withOffset := func(x uint64) [2]uint64 {
+		words := split(x)
+		return [2]uint64{words[0] + 1<<54, words[1] - 4}
 	}
-	table = global(c, "avx512Internal")
-	for _, constant := range t.internal {
-		limbs := split(constant)
-		k.internals = table(limbs[:]...)
-	}
-	table = global(c, "avx512Last")
+	k.rounds = t.rows(c, "avx512", withOffset, split)
+	table := global(c, "avx512Last")
 	for _, constant := range t.last {
 		limbs := split(constant)
 		k.last = table(limbs[:]...)
@@ -257,7 +254,7 @@ var (
 	scaled = element{vector{lo: -1 << 22, hi: 1 << 54}, vector{lo: 0, hi: 1 << 55}}
 )
 
-// internalRounds generates the rounds inside, a loop.
+// internalFirst begins the internal rounds, of which internalRound is one.
 //
 // An element is the total + d·x of the round before. The products do not wait for
 // the total, which waits for the S-box of element 0, a long chain, and for the sum of
@@ -268,99 +265,98 @@ var (
 //
 // and the products that are not done by then fill the time until the next S-box is
 // under way.
-func (k *avx512) internalRounds() {
-	mask := k.copied(k.numbers[1<<52-1])
-	part := func() *avx512 {
-		one := *k
-		one.stream = &stream{}
-		return &one
-	}
-
-	// What goes round in registers.
+func (k *avx512) internalFirst() {
+	k.mask = k.copied(k.numbers[1<<52-1])
 	carried := func(bounds element) element {
 		bounds.x0.at, bounds.x1.at = k.c.ZMM(), k.c.ZMM()
 		return bounds
 	}
-	x, all := carried(limits), carried(total)
+	k.x, k.all = carried(limits), carried(total)
 
-	// box is the S-box, and d·y for the next element 0, with its round constant.
-	box := func(x element) (s *stream, full, product element) {
-		one := part()
-		y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
-		product = one.scale(constant(operand.Mem{Base: internal}), y, k.factors(0))
-		return one.stream, full, product
-	}
-	// scale leaves an element's product in the state.
-	scale := func(k *avx512, i int) {
-		z := k.scale(element{k.zero(), k.zero()}, k.other(i, limits), k.factors(i))
-		k.put(i, element{z.x0.within(scaled.x0), z.x1.within(scaled.x1)})
-	}
-	// join is the next total and the next element 0.
-	join := func(rest, y, product element) *stream {
-		k := part()
-		x0 := k.plus(rest.x0, y.x0)
-		x1 := k.plus(k.plus(k.plus(rest.x1, y.x1), k.numbers[-1]), k.right(52, x0))
-		k.add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, mask.at, x0.at)) // x0 and mask, or 2^52
-		x0.lo, x0.hi = total.x0.lo, total.x0.hi
-		next, _ := k.normal(k.kept, element{k.plus(product.x0, x0), k.plus(product.x1, x1)})
-		carry := func(v, to vector) { k.add(x86.VMOVDQA64(v.within(to).at, to.at)) }
-		carry(x0, all.x0)
-		carry(x1, all.x1)
-		carry(next.x0, x.x0)
-		carry(next.x1, x.x1)
-		k.add(x86.ADDQ(operand.U8(16), internal))
-		return k.stream
-	}
-
-	s, y, product := box(k.other(0, limits))
-	others := part()
+	s, y, product := k.box(k.other(0, limits))
+	others := k.part()
 	var rest element
 	for i := 1; i < width; i++ {
 		x := others.other(i, limits)
-		x.x0 = others.and(x.x0, mask)
+		x.x0 = others.and(x.x0, k.mask)
 		if i == 1 {
 			rest = x
 		} else {
 			rest = element{others.plus(rest.x0, x.x0), others.plus(rest.x1, x.x1)}
 		}
-		scale(others, i)
+		others.scaleOther(i)
 	}
-	k.stream = then(k.stream, weave(others.stream, s), join(rest, y, product))
-	k.add(x86.MOVL(operand.U32(poseidon2.InternalRounds-1), scratch.As32()))
-	k.flush()
+	k.stream = then(k.stream, weave(others.stream, s), k.join(rest, y, product))
+}
 
-	k.c.Label("internal")
-	s, y, product = box(x)
-	others = part()
+func (k *avx512) internalRound() {
+	s, y, product := k.box(k.x)
+	others, products := k.part(), k.part()
+	var rest element
 	for i := 1; i < width; i++ {
 		z := k.state(i, scaled)
-		normal, full := others.normal(k.kept, element{others.plus(all.x0, z.x0), others.plus(all.x1, z.x1)})
+		normal, full := others.normal(k.kept, element{others.plus(k.all.x0, z.x0), others.plus(k.all.x1, z.x1)})
 		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 		if i == 1 {
 			rest = full
 		} else {
 			rest = element{others.plus(rest.x0, full.x0), others.plus(rest.x1, full.x1)}
 		}
+		products.scaleOther(i)
 	}
-	products := part()
-	for i := 1; i < width; i++ {
-		scale(products, i)
-	}
+	// The products, nearly all multiplications, go beside the other elements, which
+	// have none. These proportions were the best of several.
 	ahead, abreast := others.stream.cut(30)
 	along, behind := products.stream.cut(70)
 	first, second := then(ahead, weave(abreast, along), behind).cut(80)
-	k.stream = then(weave(first, s), weave(second, join(rest, y, product)))
-	k.flush()
-	k.c.Instruction(must(x86.DECL(scratch.As32())))
-	k.c.Instruction(must(x86.JNE(operand.LabelRef("internal"))))
+	k.stream = then(weave(first, s), weave(second, k.join(rest, y, product)))
+}
 
-	k.put(0, x)
+func (k *avx512) internalLast() {
+	k.put(0, k.x)
 	for i := 1; i < width; i++ {
 		z, last := k.state(i, scaled), constant(plusBytes(k.last, 16*i))
-		z = element{k.plus(all.x0, z.x0), k.plus(all.x1, z.x1)}
+		z = element{k.plus(k.all.x0, z.x0), k.plus(k.all.x1, z.x1)}
 		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
+}
+
+// part returns the same with a stream of its own.
+func (k *avx512) part() *avx512 {
+	one := *k
+	one.stream = &stream{}
+	return &one
+}
+
+// box is the S-box of element 0, and d·y for the next one, with its round constant.
+func (k *avx512) box(x element) (s *stream, full, product element) {
+	one := k.part()
+	y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
+	product = one.scale(constant(internalNumber()), y, k.factors(0))
+	return one.stream, full, product
+}
+
+// scaleOther leaves an element's product in the state.
+func (k *avx512) scaleOther(i int) {
+	z := k.scale(element{k.zero(), k.zero()}, k.other(i, limits), k.factors(i))
+	k.put(i, element{z.x0.within(scaled.x0), z.x1.within(scaled.x1)})
+}
+
+// join is the next total and the next element 0.
+func (k *avx512) join(rest, y, product element) *stream {
+	one := k.part()
+	x0 := one.plus(rest.x0, y.x0)
+	x1 := one.plus(one.plus(one.plus(rest.x1, y.x1), k.numbers[-1]), one.right(52, x0))
+	one.add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, k.mask.at, x0.at)) // x0 and mask, or 2^52
+	x0.lo, x0.hi = total.x0.lo, total.x0.hi
+	next, _ := one.normal(k.kept, element{one.plus(product.x0, x0), one.plus(product.x1, x1)})
+	carry := func(v, to vector) { one.add(x86.VMOVDQA64(v.within(to).at, to.at)) }
+	carry(x0, k.all.x0)
+	carry(x1, k.all.x1)
+	carry(next.x0, k.x.x0)
+	carry(next.x1, k.x.x1)
+	return one.stream
 }
 
 // other is an element of the state in registers.

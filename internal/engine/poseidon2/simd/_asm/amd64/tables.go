@@ -16,8 +16,12 @@ import (
 // the S-boxes of the round before, so it is added there, where the sum of a product
 // has to start with something. For that it is taken back through the external layer.
 type tables struct {
-	// external[r] is added to the S-boxes' results in external round r of the 16 that
-	// two permutations have.
+	// after[r] is added after external round r of the 16 that two permutations have: the
+	// next round's constants or, between the permutations, the fourth block.
+	after [16][poseidon2.Width]uint64
+	// second is added after the layer that the second permutation begins with.
+	second [poseidon2.Width]uint64
+	// external[r] is the same as after[r], and second, added to the S-boxes' results.
 	external [16][poseidon2.Width]uint64
 	// internal[r] is added to element 0 after internal round r: the constant of the
 	// next round, at last of the first terminal one.
@@ -31,18 +35,23 @@ type tables struct {
 func newTables() (t tables) {
 	rule := poseidon2.NewConstants()
 	for permutation := range 2 {
-		rounds := t.external[8*permutation:]
+		rounds := t.after[8*permutation:]
 		for r := range 3 {
-			rounds[r] = unmixed(rule.Initial[r+1])
-			rounds[4+r] = unmixed(rule.Terminal[r+1])
+			rounds[r] = rule.Initial[r+1]
+			rounds[4+r] = rule.Terminal[r+1]
 		}
-		rounds[3] = unmixed([poseidon2.Width]uint64{rule.Internal[0]})
+		rounds[3][0] = rule.Internal[0]
 	}
-	// Between the permutations the fourth block is absorbed, 1 and 1. Then comes the
-	// layer that the second begins with.
-	between := unmixed(rule.Initial[0])
-	between[0], between[1] = add(between[0], 1), add(between[1], 1)
-	t.external[7] = unmixed(between)
+	t.after[7][0], t.after[7][1] = 1, 1
+	t.second = rule.Initial[0]
+	for r, x := range t.after {
+		if r == 7 {
+			for i, constant := range unmixed(t.second) {
+				x[i] = add(x[i], constant)
+			}
+		}
+		t.external[r] = unmixed(x)
+	}
 
 	copy(t.internal[:], rule.Internal[1:])
 	t.internal[poseidon2.InternalRounds-1] = rule.Terminal[0][0]
@@ -50,6 +59,41 @@ func newTables() (t tables) {
 	t.diagonal = rule.Diagonal
 	return t
 }
+
+// rows writes the tables of round constants: a row for each round, of what the scalar
+// lanes add (a word for each element, in Montgomery form) and then the vectors (two).
+func (t *tables) rows(c *build.Context, name string, outside, inside func(constant uint64) [2]uint64) (r rounds) {
+	table := global(c, name+"External")
+	for round, constants := range t.external {
+		row := montgomery(t.after[round][:]...)
+		for _, constant := range constants {
+			words := outside(constant)
+			row = append(row, words[:]...)
+		}
+		r.externals, r.externalStride = table(row...), 8*len(row)
+	}
+	table = global(c, name+"Internal")
+	for _, constant := range t.internal {
+		words := inside(constant)
+		row := append(montgomery(constant), words[:]...)
+		r.internals, r.internalStride = table(row...), 8*len(row)
+	}
+	return r
+}
+
+// rounds are the tables of round constants, and the lengths in bytes of their rows.
+type rounds struct {
+	externals, internals           operand.Mem
+	externalStride, internalStride int
+}
+
+// externalNumber is where a row has what vectors add to element i, of two words.
+func externalNumber(i int) operand.Mem {
+	return operand.Mem{Base: external, Disp: 8*width + 16*i}
+}
+
+// internalNumber is where a row has what vectors add to element 0.
+func internalNumber() operand.Mem { return operand.Mem{Base: internal, Disp: 8} }
 
 func add(a, b uint64) uint64 {
 	low, carry := bits.Add64(a, b, 0)

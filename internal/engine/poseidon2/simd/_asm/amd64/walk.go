@@ -8,7 +8,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/poseidon2"
 )
 
-// parts are what a kernel is made of.
+// parts are what the vectors of a kernel do, for all its lanes but the scalar ones.
 type parts interface {
 	// constants loads what stays in registers.
 	constants()
@@ -19,18 +19,21 @@ type parts interface {
 	externalRound()
 	// between is the layer that the second permutation begins with.
 	between()
-	// internalRounds are the rounds inside, with constants at the register internal.
-	internalRounds()
+	// internalFirst, 21 times internalRound and internalLast are the rounds inside, the
+	// latter two with constants at the register internal.
+	internalFirst()
+	internalRound()
+	internalLast()
 	// end has firsts, the survivors as bits in the register scratch, and the next
 	// counters.
 	end()
-	// flush writes the instructions of the parts so far.
-	flush()
+	// take returns the instructions of the parts so far.
+	take() *stream
 }
 
 // walk generates a kernel, which takes steps until they are over or a nonce survives.
 // A step, that is a nonce on each lane, is two permutations, by the same code.
-func walk(c *build.Context, name, doc string, k parts, externals, internals operand.Mem) {
+func walk(c *build.Context, name, doc string, k parts, s *scalars, r rounds) {
 	c.Function(name)
 	c.Doc(name + doc)
 	c.Pragma("noescape")
@@ -39,37 +42,44 @@ func walk(c *build.Context, name, doc string, k parts, externals, internals oper
 	steps := operand.NewParamAddr("steps", 8)
 	left := operand.NewParamAddr("left", 16)
 	do := func(i *instruction, err error) { c.Instruction(must(i, err)) }
-	part := func(generate func()) {
-		generate()
-		k.flush()
-	}
+	vectors := func(generate func()) *stream { generate(); return k.take() }
 
-	part(k.constants)
+	vectors(k.constants).emit(c)
+	s.constants().emit(c)
 	c.Label("step")
-	part(k.absorb)
-	do(x86.LEAQ(externals, external))
-	do(x86.XORL(round.As32(), round.As32()))
+	weave(vectors(k.absorb), s.all((*scalars).absorb)).emit(c)
+	do(x86.LEAQ(r.externals, external))
+	do(x86.MOVQ(operand.U32(0), round()))
 
 	c.Label("external")
-	part(k.externalRound)
-	do(x86.ADDQ(operand.U32(16*width), external))
-	do(x86.INCL(round.As32()))
-	do(x86.TESTL(operand.U32(poseidon2.ExternalRounds-1), round.As32()))
+	weave(vectors(k.externalRound), s.all((*scalars).externalRound)).emit(c)
+	do(x86.ADDQ(operand.U32(r.externalStride), external))
+	do(x86.INCQ(round()))
+	do(x86.MOVL(round(), scratch.As32()))
+	do(x86.TESTL(operand.U32(poseidon2.ExternalRounds-1), scratch.As32()))
 	do(x86.JNE(operand.LabelRef("external")))
-	do(x86.TESTL(operand.U32(poseidon2.ExternalRounds), round.As32()))
+	do(x86.TESTL(operand.U32(poseidon2.ExternalRounds), scratch.As32()))
 	do(x86.JNE(operand.LabelRef("inside")))
-	do(x86.CMPL(round.As32(), operand.U8(4*poseidon2.ExternalRounds)))
+	do(x86.CMPL(scratch.As32(), operand.U8(4*poseidon2.ExternalRounds)))
 	do(x86.JEQ(operand.LabelRef("end")))
-	part(k.between)
+	weave(vectors(k.between), s.all((*scalars).between)).emit(c)
 	do(x86.JMP(operand.LabelRef("external")))
 
 	c.Label("inside")
-	do(x86.LEAQ(internals, internal))
-	part(k.internalRounds)
+	do(x86.LEAQ(r.internals, internal))
+	do(x86.MOVQ(operand.U32(poseidon2.InternalRounds-1), inner()))
+	weave(vectors(k.internalFirst), s.all((*scalars).internalRound)).emit(c)
+	c.Label("internal")
+	do(x86.ADDQ(operand.U8(r.internalStride), internal))
+	weave(vectors(k.internalRound), s.all((*scalars).internalRound)).emit(c)
+	do(x86.DECQ(inner()))
+	do(x86.JNE(operand.LabelRef("internal")))
+	weave(vectors(k.internalLast), s.all((*scalars).internalEnd)).emit(c)
 	do(x86.JMP(operand.LabelRef("external")))
 
 	c.Label("end")
-	part(k.end)
+	vectors(k.end).emit(c)
+	s.all((*scalars).end).emit(c)
 	do(x86.DECQ(steps))
 	do(x86.JEQ(operand.LabelRef("done")))
 	do(x86.TESTL(scratch.As32(), scratch.As32()))
