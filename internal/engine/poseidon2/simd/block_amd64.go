@@ -9,11 +9,10 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// The numbers of lanes of a kernel in assembly: of those in vectors, as a maximum, and
-// of those in general registers.
+// The most lanes that kernels in assembly have in vectors and in general registers.
 const (
 	maxVectorLanes = 8
-	scalarLanes    = 2
+	maxScalarLanes = 2
 )
 
 // block is what a kernel in assembly works on: what its lanes begin with, and room.
@@ -30,7 +29,7 @@ type block struct {
 	// more. Those of the other lanes follow.
 	counters [maxVectorLanes]uint64
 	// firsts are the top 64 bits of the hashes of the last step.
-	firsts [maxVectorLanes + scalarLanes]uint64
+	firsts [maxVectorLanes + maxScalarLanes]uint64
 
 	target uint64 // the top 64 bits of the target
 	lanes  uint64 // how many there are
@@ -40,7 +39,7 @@ type block struct {
 	_ [2]uint64 // counters of rounds
 	// form is the same as base in Montgomery form, x·2^64.
 	form [poseidon2.Width]uint64
-	_    [scalarLanes][poseidon2.Width]uint64 // states in that form
+	_    [maxScalarLanes][poseidon2.Width]uint64 // states in that form
 	_    [12]uint64                           // sums
 }
 

@@ -4,9 +4,11 @@
 // each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
 // CPU's widest instructions:
 //
-//	avx512    8 lanes  amd64 with AVX-512F/BW/DQ and IFMA
-//	avx2      4 lanes  amd64 with AVX2
-//	portable  1 lane   everything else, all of it with the build tag purego
+//	avx512    8 lanes + 1  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avx2      4 lanes + 2  amd64 with AVX2 and BMI2
+//	portable  1 lane       everything else, all of it with the build tag purego
+//
+// The lanes behind the + are in general registers.
 //
 // Start with Search in simd.go: it cuts a range into blocks, has a [walker] go
 // through them, and has the rule judge what survives. The walkers are in portable.go
@@ -14,8 +16,8 @@
 //
 // The files in assembly are generated, and the generator in _asm/amd64, a module of
 // its own, says how they work: walk.go has the frame of them all, avx512.go and avx2.go
-// the parts of each, field512.go and field2.go the arithmetic, and why nothing in it
-// overflows. go generate writes them anew, byte for byte the same.
+// the parts of each, scalar.go those of the lanes in general registers, field512.go
+// and field2.go the arithmetic, and why nothing in it overflows; stream.go weaves. go generate writes them anew, byte for byte the same.
 // docs/performance.md tells where the time goes.
 package simd
 

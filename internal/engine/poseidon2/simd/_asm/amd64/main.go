@@ -24,11 +24,11 @@ func main() {
 	for name, kernel := range map[string]func(*build.Context){
 		"avx2": func(c *build.Context) {
 			k := newAVX2(c)
-			walk(c, "walkAVX2", " is the kernel for AVX2, with four lanes and scalar ones.", k, newScalars(c, 4, 2), k.rounds)
+			walk(c, "walkAVX2", " is the kernel for AVX2, with four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
 		},
 		"avx512": func(c *build.Context) {
 			k := newAVX512(c)
-			walk(c, "walkAVX512", " is the kernel for AVX-512, with eight lanes and scalar ones.", k, newScalars(c, 8, 2), k.rounds)
+			walk(c, "walkAVX512", " is the kernel for AVX-512, with eight lanes and a scalar one.", k, newScalars(c, 8, 1), k.rounds)
 		},
 	} {
 		if err := write(*dir, name, kernel); err != nil {
