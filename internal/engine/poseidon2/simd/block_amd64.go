@@ -40,7 +40,7 @@ type block struct {
 	// form is the same as base in Montgomery form, x·2^64.
 	form [poseidon2.Width]uint64
 	_    [maxScalarLanes][poseidon2.Width]uint64 // states in that form
-	_    [12]uint64                           // sums
+	_    [12]uint64                              // sums
 }
 
 // set puts the first lane on a nonce with this midstate.
