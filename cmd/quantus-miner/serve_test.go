@@ -14,6 +14,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/engine/baseline"
 	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -36,6 +37,11 @@ func (j liarJob) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	outcome.Nonce = outcome.Nonce.AddWrap(u512.From64(1))
 	return outcome
 }
+
+// lastLiar is a liar that there is no other engine behind.
+type lastLiar struct{ liar }
+
+func (e lastLiar) Name() string { return e.Engine.Name() }
 
 // breaker is an engine that panics when it is to search a header of zeros.
 type breaker struct{ engine.Engine }
@@ -100,5 +106,53 @@ func TestEngineFaults(t *testing.T) {
 		if !strings.Contains(log.String(), cry) {
 			t.Errorf("the log does not say %s:\n%s", cry, &log)
 		}
+	}
+}
+
+// TestNoEngineLeft has the last engine report a wrong nonce: it stays here, its job
+// fails, the next one is refused, and the miner says that it is not ready.
+func TestNoEngineLeft(t *testing.T) {
+	var listeners [2]net.Listener
+	for i := range listeners {
+		var err error
+		if listeners[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	during(t, func(ctx context.Context) {
+		s := service{
+			pow: all.SHA3RSA, engine: lastLiar{liar{baseline.Engine{}}}, workers: 2,
+			api: listeners[0], metrics: listeners[1], limits: limitFlags{MaxConnections: 9}, log: slog.New(slog.DiscardHandler),
+		}
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	url, monitor := "http://"+listeners[0].Addr().String(), "http://"+listeners[1].Addr().String()
+	mine := func(id string) (*http.Response, error) {
+		// The only nonce there is solves it, so that the one that is reported is not in the range.
+		body := fmt.Sprintf(`{"job_id":%q,"mining_hash":"%064x","distance_threshold":%q,"nonce_start":"%0128x","nonce_end":"%0128x"}`,
+			id, 16, u512.Max(), 1, 1)
+		return http.Post(url+"/mine", "application/json", strings.NewReader(body))
+	}
+	if got := answer(http.Get(monitor + "/readyz")); !strings.HasPrefix(got, "ok") {
+		t.Errorf("/readyz at first: %s", got)
+	}
+	if got := answer(mine("first")); !strings.Contains(got, `"accepted"`) {
+		t.Fatal(got)
+	}
+	for got := `"running"`; !strings.Contains(got, `"status":"failed"`); got = answer(http.Get(url + "/result/first")) {
+		if !strings.Contains(got, `"running"`) {
+			t.Fatal(got)
+		}
+	}
+	response, err := mine("second")
+	if got := answer(response, err); err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "" ||
+		!strings.Contains(got, `"status":"error","job_id":"second"`) || !strings.Contains(got, "no engine is left") {
+		t.Errorf("another job: %s", got)
+	}
+	response, err = http.Get(monitor + "/readyz")
+	if got := answer(response, err); err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got, "no engine is left") {
+		t.Errorf("/readyz: %s", got)
 	}
 }
