@@ -80,7 +80,7 @@ var (
 func (w *Window) First(nonce u512.Uint) uint64 {
 	s := w.state
 	for i, x := range Low(nonce) {
-		s[i] = foldAdd(s[i], x*epsilon) // x is below 2^32, so its form is below 2^64
+		s[i] = montAddTo(x*epsilon, s[i]) // x is below 2^32, so its form is below 2^64; s[i] is canonical
 	}
 	s.permute(&lastBlock)
 	s.permute(&noBlock)

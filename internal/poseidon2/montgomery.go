@@ -24,7 +24,8 @@ func redc(high, low uint64) uint64 {
 	return difference - -borrow>>32 // 2^64 − 1 shifted is epsilon
 }
 
-// montMul returns a·b / 2^64.
+// montMul returns a·b / 2^64, which is canonical if one of them is: then the high word
+// of the product is below P.
 func montMul(a, b uint64) uint64 {
 	high, low := bits.Mul64(a, b)
 	return redc(high, low)
@@ -50,10 +51,17 @@ func fold(high, low uint64) uint64 {
 	return sum + -carry>>32
 }
 
-// foldAdd returns a + b.
-func foldAdd(a, b uint64) uint64 {
+// montAdd returns a + b.
+func montAdd(a, b uint64) uint64 {
 	sum, carry := bits.Add64(a, b, 0)
 	return fold(carry, sum)
+}
+
+// montAddTo returns a + b for a canonical b: a sum that wraps has room for another
+// epsilon then.
+func montAddTo(a, b uint64) uint64 {
+	sum, carry := bits.Add64(a, b, 0)
+	return sum + -carry>>32
 }
 
 // toMontgomery returns the form of x, canonical.

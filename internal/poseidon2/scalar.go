@@ -55,11 +55,9 @@ func (s *scalar) permute(next *[Width]uint64) {
 	s.mix(&c.initial[3])
 	s.sboxes()
 	s.mix(&c.first)
-	for _, constant := range c.internal {
-		s.internalRound(constant)
-	}
+	s.internalRounds(&c.internal)
 	for i := 1; i < Width; i++ {
-		s[i] = foldAdd(s[i], c.terminal[0][i])
+		s[i] = montAddTo(s[i], c.terminal[0][i])
 	}
 	s.sboxes()
 	s.mix(&c.terminal[1])
@@ -83,34 +81,72 @@ func (s *scalar) sboxes() {
 	}
 }
 
-// internalRound is an internal round whose constant has been added. It adds the next
-// round's.
-func (s *scalar) internalRound(next uint64) {
+// internalRounds are the internal rounds. The first one's constant has been added, and
+// the last one adds that of the external round behind it, to element 0.
+//
+// Only element 0 has to wait for its S-box. So the other elements' products of a round
+// are taken during the next round's S-box, some after each step of it: a CPU would not
+// look far enough ahead to find other work there.
+func (s *scalar) internalRounds(constants *[InternalRounds]uint64) {
+	diagonal := &inMontgomery.diagonal
+	high, low := uint64(0), s[1]
+	for _, other := range s[2:] {
+		high, low = accumulate(high, low, other)
+	}
+	others := fold(high, low)
 	x := s[0]
 	x2 := montMul(x, x)
-	x3 := montMul(x2, x)
-	x4 := montMul(x2, x2)
+	x3, x4 := montMul(x2, x), montMul(x2, x2)
 	x = montMul(x3, x4)
+	// The sum of all, in the form in which products are: times 2^64.
+	high, low = bits.Mul64(montAdd(x, others), epsilon)
+	x = montAddTo(montAddTo(others, constants[0]), montMul(x, diagonal[0]))
 
-	// The sum of the others does not wait for the S-box.
-	low, carry := bits.Add64(s[1], s[2], 0)
-	high := carry
-	for _, other := range s[3:] {
-		low, carry = bits.Add64(low, other, 0)
-		high, _ = bits.Add64(high, 0, carry)
+	for _, constant := range constants[1:] {
+		x2 := montMul(x, x)
+		a := montMulAdd(s[1], diagonal[1], high, low)
+		b := montMulAdd(s[2], diagonal[2], high, low)
+		c := montMulAdd(s[3], diagonal[3], high, low)
+		s[1], s[2], s[3] = a, b, c
+		othersLow, othersHigh := sum3(a, b, c)
+
+		x3, x4 := montMul(x2, x), montMul(x2, x2)
+		a = montMulAdd(s[4], diagonal[4], high, low)
+		b = montMulAdd(s[5], diagonal[5], high, low)
+		c = montMulAdd(s[6], diagonal[6], high, low)
+		d := montMulAdd(s[7], diagonal[7], high, low)
+		s[4], s[5], s[6], s[7] = a, b, c, d
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, a)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, b)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, c)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, d)
+
+		x = montMul(x3, x4)
+		a = montMulAdd(s[8], diagonal[8], high, low)
+		b = montMulAdd(s[9], diagonal[9], high, low)
+		c = montMulAdd(s[10], diagonal[10], high, low)
+		d = montMulAdd(s[11], diagonal[11], high, low)
+		s[8], s[9], s[10], s[11] = a, b, c, d
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, a)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, b)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, c)
+		othersHigh, othersLow = accumulate(othersHigh, othersLow, d)
+
+		others := fold(othersHigh, othersLow)
+		high, low = bits.Mul64(montAdd(x, others), epsilon)
+		x = montAddTo(montAddTo(others, constant), montMul(x, diagonal[0]))
 	}
-	sumLow, carry := bits.Add64(low, x, 0)
-	sumHigh, _ := bits.Add64(high, 0, carry)
-	// In the form in which products are: times 2^64.
-	sumHigh, sumLow = bits.Mul64(fold(sumHigh, sumLow), epsilon)
-
-	// Neither does element 0 wait for the sum: the next round begins with it.
-	low, carry = bits.Add64(low, next, 0)
-	high, _ = bits.Add64(high, 0, carry)
-	s[0] = foldAdd(montMul(x, inMontgomery.diagonal[0]), fold(high, low))
+	s[0] = x
 	for i := 1; i < Width; i++ {
-		s[i] = montMulAdd(s[i], inMontgomery.diagonal[i], sumHigh, sumLow)
+		s[i] = montMulAdd(s[i], diagonal[i], high, low)
 	}
+}
+
+// accumulate returns the two words of high·2^64 + low + x.
+func accumulate(high, low, x uint64) (sumHigh, sumLow uint64) {
+	sumLow, carry := bits.Add64(low, x, 0)
+	sumHigh, _ = bits.Add64(high, 0, carry)
+	return sumHigh, sumLow
 }
 
 // mix is the external layer, and adds a constant to each element.

@@ -45,7 +45,11 @@ func checkMontgomery(t interface{ Errorf(string, ...any) }, a, b, c uint64) {
 	congruent(t, "montMulAdd", montMulAdd(a, factor, high, low), scaled(product.Add(product, two(high, low))), a, factor, c)
 
 	congruent(t, "fold", fold(a>>32, b), two(a>>32, b), a>>32, b)
-	congruent(t, "foldAdd", foldAdd(a, b), new(big.Int).Add(two(0, a), two(0, b)), a, b)
+	congruent(t, "montAdd", montAdd(a, b), new(big.Int).Add(two(0, a), two(0, b)), a, b)
+	congruent(t, "montAddTo", montAddTo(a, factor), new(big.Int).Add(two(0, a), two(0, factor)), a, factor)
+	if got := montMul(a, factor); got >= P {
+		t.Errorf("montMul of %#x by the canonical %#x is %#x, which is not", a, factor, got)
+	}
 	if got := fromMontgomery(toMontgomery(a)); got != a%P {
 		t.Errorf("%#x comes back as %#x from Montgomery form", a, got)
 	}
@@ -136,10 +140,16 @@ func checkScalar(t interface{ Errorf(string, ...any) }, s State, constant [Width
 	same("mix", got, want)
 
 	got, want = form, form.plain()
-	got.internalRound(constant[0])
-	want.internalRound(0)
-	want[0] = add(want[0], plainConstant[0])
-	same("internalRound", got, want)
+	var internal [InternalRounds]uint64
+	for i := range internal {
+		internal[i] = toMontgomery(constant[i%Width]) // canonical, as the constants are
+	}
+	got.internalRounds(&internal)
+	for round := range internal {
+		want.internalRound(0)
+		want[0] = add(want[0], constant[round%Width])
+	}
+	same("internalRounds", got, want)
 
 	got, want = form, form.plain()
 	got.permute(&constant)
