@@ -5151,8 +5151,8 @@ inside:
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	ADDQ         R9, R11
 	SHRXQ        CX, R11, R9
-	SBBQ         R9, R11
 	VPSRLQ       $0x20, Y2, Y3
+	SBBQ         R9, R11
 	SUBQ         R11, R10
 	SBBL         R11, R11
 	VPSUBQ       Y3, Y1, Y3
@@ -5170,11 +5170,11 @@ inside:
 	VPMULUDQ     Y0, Y2, Y2
 	SUBQ         R11, R9
 	MOVQ         R10, DX
-	MULXQ        DX, DX, R10
 	VPADDQ       Y2, Y1, Y2
+	MULXQ        DX, DX, R10
 	SHLXQ        CX, DX, R11
-	ADDQ         DX, R11
 	VPCMPGTD     Y2, Y1, Y1
+	ADDQ         DX, R11
 	SHRXQ        CX, R11, DX
 	SBBQ         DX, R11
 	VPSRLQ       $0x20, Y1, Y1
@@ -5189,14 +5189,14 @@ inside:
 	VMOVSHDUP    Y1, Y2
 	ADDQ         R9, R10
 	SHRXQ        CX, R10, R9
-	SBBQ         R9, R10
 	VMOVSHDUP    (DI), Y3
+	SBBQ         R9, R10
 	SUBQ         R10, DX
-	SBBL         R10, R10
 	VPMULUDQ     (DI), Y1, Y4
+	SBBL         R10, R10
 	SUBQ         R10, DX
-	MOVQ         AX, R9
 	VPMULUDQ     Y3, Y1, Y5
+	MOVQ         AX, R9
 	MOVQ         R8, R10
 	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y4, Y6
@@ -5207,17 +5207,17 @@ inside:
 	VPMULUDQ     (DI), Y2, Y6
 	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	SHLXQ        CX, DX, R12
-	ADDQ         DX, R12
 	VPAND        Y0, Y5, Y7
+	ADDQ         DX, R12
 	SHRXQ        CX, R12, DX
-	SBBQ         DX, R12
 	VPADDQ       Y7, Y6, Y6
+	SBBQ         DX, R12
 	SUBQ         R12, R11
-	SBBL         R12, R12
 	VPMULUDQ     Y3, Y2, Y3
+	SBBL         R12, R12
 	SUBQ         R12, R11
-	SHLXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y5, Y5
+	SHLXQ        CX, R8, DX
 	SUBQ         R8, DX
 	ADDQ         DX, AX
 	VPADDQ       Y5, Y3, Y3
@@ -5226,100 +5226,98 @@ inside:
 	VPSRLQ       $0x20, Y6, Y5
 	ADDQ         AX, R11
 	SBBL         AX, AX
-	ADDQ         AX, R11
 	VPADDQ       Y5, Y3, Y3
-	SBBL         AX, AX
 	ADDQ         AX, R11
-	VMOVSLDUP    Y6, Y5
 	MOVQ         R11, 2008(DI)
+	VMOVSLDUP    Y6, Y5
 	SHLXQ        CX, R10, AX
-	VPBLENDD     $0xaa, Y5, Y4, Y4
 	SUBQ         R10, AX
+	VPBLENDD     $0xaa, Y5, Y4, Y4
 	ADDQ         AX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	SBBL         AX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	ADDQ         AX, R9
-	VPSRLQ       $0x20, Y3, Y5
 	MOVQ         R9, DX
 	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	VPSUBQ       Y5, Y4, Y5
+	VPSRLQ       $0x20, Y3, Y5
 	MOVQ         2016(DI), DX
 	MULXQ        scalarDiagonal<>+8(SB), DX, R9
+	VPSUBQ       Y5, Y4, Y5
 	ADDQ         AX, DX
-	VPCMPGTD     Y4, Y5, Y4
 	ADCQ         R8, R9
+	VPCMPGTD     Y4, Y5, Y4
 	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y4, Y4
 	ADDQ         DX, R10
+	VPSRLQ       $0x20, Y4, Y4
 	SHRXQ        CX, R10, DX
-	VPSUBQ       Y4, Y5, Y4
 	SBBQ         DX, R10
+	VPSUBQ       Y4, Y5, Y4
 	SUBQ         R10, R9
-	VPMULUDQ     Y0, Y3, Y3
 	SBBL         R10, R10
+	VPMULUDQ     Y0, Y3, Y3
 	SUBQ         R10, R9
-	VPADDQ       Y3, Y4, Y3
 	MOVQ         R9, 2016(DI)
+	VPADDQ       Y3, Y4, Y3
 	MOVQ         2024(DI), DX
-	VPCMPGTD     Y3, Y4, Y4
 	MULXQ        scalarDiagonal<>+16(SB), DX, R9
 	ADDQ         AX, DX
+	VPCMPGTD     Y3, Y4, Y4
 	ADCQ         R8, R9
+	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, DX, R10
 	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPADDQ       Y4, Y3, Y3
-	SHRXQ        CX, R10, DX
 	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R10, R9
 	SBBL         R10, R10
-	VPMULUDQ     Y1, Y1, Y4
 	SUBQ         R10, R9
+	VPMULUDQ     Y1, Y1, Y4
 	MOVQ         R9, 2024(DI)
-	VPMULUDQ     Y2, Y1, Y1
 	MOVQ         2032(DI), DX
+	VPMULUDQ     Y2, Y1, Y1
 	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VPSRLQ       $0x21, Y4, Y5
 	ADDQ         AX, DX
+	VPSRLQ       $0x21, Y4, Y5
 	ADCQ         R8, R9
 	SHLXQ        CX, DX, R10
-	VPADDQ       Y5, Y1, Y1
 	ADDQ         DX, R10
+	VPADDQ       Y5, Y1, Y1
 	SHRXQ        CX, R10, DX
-	VPMULUDQ     Y2, Y2, Y2
 	SBBQ         DX, R10
+	VPMULUDQ     Y2, Y2, Y2
 	SUBQ         R10, R9
-	VPSRLQ       $0x1f, Y1, Y5
 	SBBL         R10, R10
+	VPSRLQ       $0x1f, Y1, Y5
 	SUBQ         R10, R9
-	VPADDQ       Y5, Y2, Y2
 	MOVQ         R9, 2032(DI)
+	VPADDQ       Y5, Y2, Y2
 	MOVQ         2040(DI), DX
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
 	MULXQ        scalarDiagonal<>+32(SB), DX, R9
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
 	ADDQ         AX, DX
-	VPSLLQ       $0x21, Y1, Y1
 	ADCQ         R8, R9
+	VPSLLQ       $0x21, Y1, Y1
 	SHLXQ        CX, DX, R10
 	ADDQ         DX, R10
 	VPADDQ       Y1, Y4, Y1
 	SHRXQ        CX, R10, DX
 	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R10, R9
 	SBBL         R10, R10
-	VPSRLQ       $0x20, Y2, Y4
 	SUBQ         R10, R9
+	VPSRLQ       $0x20, Y2, Y4
 	MOVQ         R9, 2040(DI)
-	VPSUBQ       Y4, Y1, Y4
 	MOVQ         2048(DI), DX
+	VPSUBQ       Y4, Y1, Y4
 	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	VPCMPGTD     Y1, Y4, Y1
 	ADDQ         AX, DX
+	VPCMPGTD     Y1, Y4, Y1
 	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y1, Y1
 	SHLXQ        CX, DX, R10
+	VPSRLQ       $0x20, Y1, Y1
 	ADDQ         DX, R10
 	SHRXQ        CX, R10, DX
 	VPSUBQ       Y1, Y4, Y1
@@ -5328,17 +5326,17 @@ inside:
 	VPMULUDQ     Y0, Y2, Y2
 	SBBL         R10, R10
 	SUBQ         R10, R9
-	VPADDQ       Y2, Y1, Y2
 	MOVQ         R9, 2048(DI)
+	VPADDQ       Y2, Y1, Y2
 	MOVQ         2056(DI), DX
-	VPCMPGTD     Y2, Y1, Y1
 	MULXQ        scalarDiagonal<>+48(SB), DX, R9
+	VPCMPGTD     Y2, Y1, Y1
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
 	ADCQ         R8, R9
+	VPSRLQ       $0x20, Y1, Y1
 	SHLXQ        CX, DX, R10
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, R10
+	VPADDQ       Y1, Y2, Y1
 	SHRXQ        CX, R10, DX
 	SBBQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
@@ -5350,14 +5348,14 @@ inside:
 	VMOVSHDUP    Y3, Y4
 	MOVQ         2064(DI), DX
 	MULXQ        scalarDiagonal<>+56(SB), DX, R9
-	VPMULUDQ     Y3, Y1, Y5
 	ADDQ         AX, DX
+	VPMULUDQ     Y3, Y1, Y5
 	ADCQ         R8, R9
-	VPMULUDQ     Y4, Y1, Y1
 	SHLXQ        CX, DX, R10
+	VPMULUDQ     Y4, Y1, Y1
 	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y5, Y6
 	SHRXQ        CX, R10, DX
+	VPSRLQ       $0x20, Y5, Y6
 	SBBQ         DX, R10
 	SUBQ         R10, R9
 	VPADDQ       Y6, Y1, Y1
@@ -5369,14 +5367,14 @@ inside:
 	VPAND        Y0, Y1, Y6
 	MULXQ        scalarDiagonal<>+64(SB), DX, R9
 	ADDQ         AX, DX
-	VPADDQ       Y6, Y3, Y3
 	ADCQ         R8, R9
+	VPADDQ       Y6, Y3, Y3
 	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y4, Y2, Y2
 	ADDQ         DX, R10
+	VPMULUDQ     Y4, Y2, Y2
 	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y1, Y1
 	SBBQ         DX, R10
+	VPSRLQ       $0x20, Y1, Y1
 	SUBQ         R10, R9
 	SBBL         R10, R10
 	VPADDQ       Y1, Y2, Y1
@@ -5391,11 +5389,11 @@ inside:
 	VMOVSLDUP    Y3, Y2
 	SHLXQ        CX, DX, R10
 	ADDQ         DX, R10
-	VPBLENDD     $0xaa, Y2, Y5, Y2
 	SHRXQ        CX, R10, DX
+	VPBLENDD     $0xaa, Y2, Y5, Y2
 	SBBQ         DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	SUBQ         R10, R9
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	SBBL         R10, R10
 	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y1, Y3
@@ -5413,8 +5411,8 @@ inside:
 	VPSUBQ       Y2, Y3, Y2
 	SBBQ         DX, R10
 	SUBQ         R10, R9
-	VPMULUDQ     Y0, Y1, Y1
 	SBBL         R10, R10
+	VPMULUDQ     Y0, Y1, Y1
 	SUBQ         R10, R9
 	MOVQ         R9, 2088(DI)
 	VPADDQ       Y1, Y2, Y1
@@ -5454,8 +5452,8 @@ inside:
 	VPADDQ       Y3, Y2, Y2
 	ADCQ         $0x00, R8
 	ADDQ         2160(DI), AX
-	ADCQ         $0x00, R8
 	VMOVDQU      384(DI), Y3
+	ADCQ         $0x00, R8
 	ADDQ         2168(DI), AX
 	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
@@ -5473,11 +5471,11 @@ inside:
 	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, R9, R11
 	ADDQ         R9, R11
-	SHRXQ        CX, R11, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SHRXQ        CX, R11, R9
 	SBBQ         R9, R11
-	SUBQ         R11, R10
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         R11, R10
 	SBBL         R11, R11
 	SUBQ         R11, R10
 	VMOVDQU      640(DI), Y3
@@ -5492,11 +5490,11 @@ inside:
 	VPADDQ       Y3, Y2, Y2
 	SBBL         R11, R11
 	SUBQ         R11, R9
-	MOVQ         R10, DX
 	VMOVDQU      768(DI), Y3
+	MOVQ         R10, DX
 	MULXQ        DX, DX, R10
-	SHLXQ        CX, DX, R11
 	VPADDQ       Y3, Y1, Y1
+	SHLXQ        CX, DX, R11
 	ADDQ         DX, R11
 	SHRXQ        CX, R11, DX
 	VPSRLQ       $0x20, Y3, Y3
@@ -5511,14 +5509,14 @@ inside:
 	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, R9, R10
 	ADDQ         R9, R10
-	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y3, Y3
+	SHRXQ        CX, R10, R9
 	SBBQ         R9, R10
-	SUBQ         R10, DX
 	VPADDQ       Y3, Y2, Y2
-	SBBL         R10, R10
 	SUBQ         R10, DX
+	SBBL         R10, R10
 	VMOVDQU      1024(DI), Y3
+	SUBQ         R10, DX
 	MOVQ         AX, R9
 	MOVQ         R8, R10
 	VPADDQ       Y3, Y1, Y1
@@ -5529,17 +5527,17 @@ inside:
 	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
 	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	SHLXQ        CX, DX, R12
 	VMOVDQU      1152(DI), Y3
+	SHLXQ        CX, DX, R12
 	ADDQ         DX, R12
-	SHRXQ        CX, R12, DX
 	VPADDQ       Y3, Y1, Y1
+	SHRXQ        CX, R12, DX
 	SBBQ         DX, R12
-	SUBQ         R12, R11
 	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R12, R12
 	SUBQ         R12, R11
+	SBBL         R12, R12
 	VPADDQ       Y3, Y2, Y2
+	SUBQ         R12, R11
 	SHLXQ        CX, R8, DX
 	SUBQ         R8, DX
 	VMOVDQU      1280(DI), Y3
@@ -5548,100 +5546,98 @@ inside:
 	VPADDQ       Y3, Y1, Y1
 	ADDQ         DX, AX
 	ADDQ         AX, R11
-	SBBL         AX, AX
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         AX, R11
 	SBBL         AX, AX
-	VPADDQ       Y3, Y2, Y2
 	ADDQ         AX, R11
+	VPADDQ       Y3, Y2, Y2
 	MOVQ         R11, 2104(DI)
-	VMOVDQU      1408(DI), Y3
 	SHLXQ        CX, R10, AX
+	VMOVDQU      1408(DI), Y3
 	SUBQ         R10, AX
+	ADDQ         AX, R9
 	VPADDQ       Y3, Y1, Y1
-	ADDQ         AX, R9
 	SBBL         AX, AX
-	VPSRLQ       $0x20, Y3, Y3
 	ADDQ         AX, R9
+	VPSRLQ       $0x20, Y3, Y3
 	MOVQ         R9, DX
-	VPADDQ       Y3, Y2, Y2
 	MULXQ        scalarEpsilon<>+0(SB), AX, R8
 	MOVQ         2112(DI), DX
+	VPADDQ       Y3, Y2, Y2
 	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VMOVDQU      (DI), Y3
 	ADDQ         AX, DX
+	VMOVDQU      (DI), Y3
 	ADCQ         R8, R9
-	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, DX, R10
+	VPADDQ       Y3, Y1, Y1
 	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y3, Y4
 	SHRXQ        CX, R10, DX
+	VPSRLQ       $0x20, Y3, Y4
 	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPADDQ       Y4, Y2, Y2
-	SUBQ         R10, R9
 	SBBL         R10, R10
-	VPSLLQ       $0x20, Y2, Y4
 	SUBQ         R10, R9
+	VPSLLQ       $0x20, Y2, Y4
 	MOVQ         R9, 2112(DI)
-	VPSUBQ       Y4, Y1, Y1
 	MOVQ         2120(DI), DX
+	VPSUBQ       Y4, Y1, Y1
 	MULXQ        scalarDiagonal<>+16(SB), DX, R9
 	ADDQ         AX, DX
-	VPSLLQ       $0x20, Y2, Y4
 	ADCQ         R8, R9
+	VPSLLQ       $0x20, Y2, Y4
 	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y2, Y2
 	ADDQ         DX, R10
+	VPSRLQ       $0x20, Y2, Y2
 	SHRXQ        CX, R10, DX
-	VPMULUDQ     Y0, Y2, Y2
 	SBBQ         DX, R10
+	VPMULUDQ     Y0, Y2, Y2
 	SUBQ         R10, R9
-	VPADDQ       Y2, Y1, Y1
 	SBBL         R10, R10
+	VPADDQ       Y2, Y1, Y1
 	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
 	MOVQ         R9, 2120(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
 	MOVQ         2128(DI), DX
-	VPADDQ       Y1, Y2, Y1
 	MULXQ        scalarDiagonal<>+24(SB), DX, R9
+	VPADDQ       Y1, Y2, Y1
 	ADDQ         AX, DX
 	ADCQ         R8, R9
 	VPCMPGTD     Y1, Y2, Y2
 	SHLXQ        CX, DX, R10
 	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y2, Y2
 	SHRXQ        CX, R10, DX
+	VPSRLQ       $0x20, Y2, Y2
 	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPADDQ       Y2, Y1, Y1
-	SUBQ         R10, R9
 	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SUBQ         R10, R9
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	MOVQ         R9, 2128(DI)
-	VPAND        Y0, Y1, Y2
 	MOVQ         2136(DI), DX
+	VPAND        Y0, Y1, Y2
 	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VMOVDQU      Y2, 64(DI)
 	ADDQ         AX, DX
+	VMOVDQU      Y2, 64(DI)
 	ADCQ         R8, R9
 	SHLXQ        CX, DX, R10
 	VPSRLQ       $0x20, Y1, Y1
 	ADDQ         DX, R10
 	SHRXQ        CX, R10, DX
-	VMOVDQU      Y1, 192(DI)
 	SBBQ         DX, R10
+	VMOVDQU      Y1, 192(DI)
 	SUBQ         R10, R9
-	VMOVSHDUP    Y3, Y1
 	SBBL         R10, R10
+	VMOVSHDUP    Y3, Y1
 	SUBQ         R10, R9
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
 	MOVQ         R9, 2136(DI)
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
 	MOVQ         2144(DI), DX
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
 	MULXQ        scalarDiagonal<>+40(SB), DX, R9
+	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
 	ADDQ         AX, DX
-	VPADDQ       64(DI), Y2, Y2
 	ADCQ         R8, R9
+	VPADDQ       64(DI), Y2, Y2
 	SHLXQ        CX, DX, R10
 	ADDQ         DX, R10
 	VPADDQ       192(DI), Y3, Y3
@@ -5650,17 +5646,17 @@ inside:
 	VPSRLQ       $0x20, Y2, Y4
 	SUBQ         R10, R9
 	SBBL         R10, R10
-	VPADDQ       Y4, Y3, Y3
 	SUBQ         R10, R9
+	VPADDQ       Y4, Y3, Y3
 	MOVQ         R9, 2144(DI)
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
 	MOVQ         2152(DI), DX
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
 	MULXQ        scalarDiagonal<>+48(SB), DX, R9
-	VPAND        Y0, Y3, Y5
 	ADDQ         AX, DX
+	VPAND        Y0, Y3, Y5
 	ADCQ         R8, R9
-	VPADDQ       Y5, Y4, Y4
 	SHLXQ        CX, DX, R10
+	VPADDQ       Y5, Y4, Y4
 	ADDQ         DX, R10
 	SHRXQ        CX, R10, DX
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
@@ -5672,14 +5668,14 @@ inside:
 	VPADDQ       Y3, Y1, Y1
 	MOVQ         R9, 2152(DI)
 	MOVQ         2160(DI), DX
-	VPSRLQ       $0x20, Y4, Y3
 	MULXQ        scalarDiagonal<>+56(SB), DX, R9
+	VPSRLQ       $0x20, Y4, Y3
 	ADDQ         AX, DX
-	VPADDQ       Y3, Y1, Y1
 	ADCQ         R8, R9
+	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, DX, R10
-	VMOVSLDUP    Y4, Y3
 	ADDQ         DX, R10
+	VMOVSLDUP    Y4, Y3
 	SHRXQ        CX, R10, DX
 	SBBQ         DX, R10
 	VPBLENDD     $0xaa, Y3, Y2, Y2
@@ -5694,11 +5690,11 @@ inside:
 	VPSUBQ       Y3, Y2, Y3
 	ADDQ         AX, DX
 	ADCQ         R8, R9
-	VPCMPGTD     Y2, Y3, Y2
 	SHLXQ        CX, DX, R10
+	VPCMPGTD     Y2, Y3, Y2
 	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y2, Y2
 	SHRXQ        CX, R10, DX
+	VPSRLQ       $0x20, Y2, Y2
 	SBBQ         DX, R10
 	SUBQ         R10, R9
 	VPSUBQ       Y2, Y3, Y2
@@ -5716,8 +5712,8 @@ inside:
 	VPSRLQ       $0x20, Y2, Y2
 	ADDQ         DX, R10
 	SHRXQ        CX, R10, DX
-	VPADDQ       Y2, Y1, Y1
 	SBBQ         DX, R10
+	VPADDQ       Y2, Y1, Y1
 	SUBQ         R10, R9
 	SBBL         R10, R10
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
@@ -5791,8 +5787,8 @@ internal:
 	VPSRLQ       $0x20, Y1, Y1
 	ADDQ         2064(DI), AX
 	VPADDQ       Y1, Y2, Y1
-	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y5, Y2
+	ADCQ         $0x00, R8
 	VPMULUDQ     Y7, Y4, Y4
 	ADDQ         2072(DI), AX
 	VPADDQ       Y2, Y1, Y1
@@ -5802,8 +5798,8 @@ internal:
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         2088(DI), AX
 	VPSRLQ       $0x21, Y6, Y5
+	ADDQ         2088(DI), AX
 	VPSRLQ       $0x20, Y1, Y3
 	ADCQ         $0x00, R8
 	VPSUBQ       Y3, Y2, Y3
@@ -5813,8 +5809,8 @@ internal:
 	VPADDQ       Y5, Y4, Y4
 	MOVQ         2008(DI), DX
 	VPSRLQ       $0x20, Y2, Y2
-	MULXQ        DX, R9, R10
 	VPSUBQ       Y2, Y3, Y2
+	MULXQ        DX, R9, R10
 	VPMULUDQ     Y0, Y1, Y1
 	SHLXQ        CX, R9, R11
 	VPADDQ       Y1, Y2, Y1
@@ -5822,10 +5818,10 @@ internal:
 	VPMULUDQ     Y7, Y7, Y3
 	SHRXQ        CX, R11, R9
 	VPCMPGTD     Y1, Y2, Y2
-	SBBQ         R9, R11
 	VPSRLQ       $0x20, Y2, Y2
-	SUBQ         R11, R10
+	SBBQ         R9, R11
 	VPADDQ       Y2, Y1, Y1
+	SUBQ         R11, R10
 	VPSRLQ       $0x1f, Y4, Y2
 	SBBL         R11, R11
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
@@ -5833,10 +5829,10 @@ internal:
 	VMOVDQU      Y1, 128(DI)
 	MULXQ        R10, DX, R9
 	VPSRLQ       $0x20, Y1, Y5
-	SHLXQ        CX, DX, R11
 	VMOVDQU      256(DI), Y7
-	ADDQ         DX, R11
+	SHLXQ        CX, DX, R11
 	VPADDQ       Y2, Y3, Y8
+	ADDQ         DX, R11
 	VMOVSHDUP    Y7, Y2
 	SHRXQ        CX, R11, DX
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y7, Y3
@@ -5844,19 +5840,19 @@ internal:
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y7, Y7
 	SUBQ         R11, R9
 	VPADDQ       64(DI), Y3, Y3
-	SBBL         R11, R11
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R11, R9
+	SBBL         R11, R11
 	VPADDQ       192(DI), Y7, Y7
+	SUBQ         R11, R9
 	VPSRLQ       $0x20, Y3, Y9
 	MOVQ         R10, DX
 	VPADDQ       Y9, Y7, Y7
 	MULXQ        DX, DX, R10
 	VPSLLQ       $0x21, Y4, Y10
-	SHLXQ        CX, DX, R11
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
-	ADDQ         DX, R11
+	SHLXQ        CX, DX, R11
 	VPAND        Y0, Y7, Y9
+	ADDQ         DX, R11
 	VPADDQ       Y9, Y4, Y4
 	SHRXQ        CX, R11, DX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
@@ -5864,304 +5860,302 @@ internal:
 	VPADDQ       Y10, Y6, Y6
 	SUBQ         R11, R10
 	VPSRLQ       $0x20, Y7, Y7
-	SBBL         R11, R11
 	VPADDQ       Y7, Y2, Y2
-	SUBQ         R11, R10
+	SBBL         R11, R11
 	VPSRLQ       $0x20, Y4, Y7
+	SUBQ         R11, R10
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	MOVQ         R9, DX
 	VPADDQ       Y7, Y2, Y2
 	MULXQ        R10, R9, DX
 	VMOVSLDUP    Y4, Y4
-	SHLXQ        CX, R9, R10
 	VPBLENDD     $0xaa, Y4, Y3, Y3
-	ADDQ         R9, R10
+	SHLXQ        CX, R9, R10
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHRXQ        CX, R10, R9
+	ADDQ         R9, R10
 	VPSRLQ       $0x20, Y8, Y7
+	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y2, Y4
 	SBBQ         R9, R10
 	VPSUBQ       Y4, Y3, Y4
 	SUBQ         R10, DX
 	VPCMPGTD     Y3, Y4, Y3
-	SBBL         R10, R10
 	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R10, DX
+	SBBL         R10, R10
 	VPSUBQ       Y7, Y6, Y7
-	MOVQ         AX, R9
+	SUBQ         R10, DX
 	VPSUBQ       Y3, Y4, Y3
+	MOVQ         AX, R9
 	VPMULUDQ     Y0, Y2, Y2
 	MOVQ         R8, R10
 	VPADDQ       Y2, Y3, Y2
 	ADDQ         DX, R9
 	VPCMPGTD     Y6, Y7, Y4
-	ADCQ         $0x00, R10
 	VPCMPGTD     Y2, Y3, Y3
-	ADDQ         (BX), AX
+	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, R8
+	ADDQ         (BX), AX
 	VPADDQ       Y3, Y2, Y2
+	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y4, Y3
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VMOVDQU      Y2, 256(DI)
-	SHLXQ        CX, DX, R12
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, R12
+	SHLXQ        CX, DX, R12
 	VPSRLQ       $0x20, Y2, Y2
-	SHRXQ        CX, R12, DX
+	ADDQ         DX, R12
 	VPADDQ       Y2, Y5, Y2
+	SHRXQ        CX, R12, DX
 	VPSUBQ       Y3, Y7, Y6
 	SBBQ         DX, R12
 	VMOVDQU      384(DI), Y3
-	SUBQ         R12, R11
 	VMOVSHDUP    Y3, Y4
-	SBBL         R12, R12
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y5
 	SUBQ         R12, R11
+	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y5
+	SBBL         R12, R12
 	VPMULUDQ     Y0, Y8, Y7
-	SHLXQ        CX, R8, DX
+	SUBQ         R12, R11
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
+	SHLXQ        CX, R8, DX
 	VPADDQ       64(DI), Y5, Y5
 	SUBQ         R8, DX
 	VPADDQ       192(DI), Y3, Y3
-	ADDQ         DX, AX
 	VPSRLQ       $0x20, Y5, Y8
-	SBBL         DX, DX
-	VPADDQ       Y7, Y6, Y7
 	ADDQ         DX, AX
+	VPADDQ       Y7, Y6, Y7
+	SBBL         DX, DX
 	VPADDQ       Y8, Y3, Y3
-	ADDQ         AX, R11
+	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y4, Y8
+	ADDQ         AX, R11
 	VPAND        Y0, Y3, Y9
-	SBBL         AX, AX
 	VPCMPGTD     Y7, Y6, Y6
-	ADDQ         AX, R11
+	SBBL         AX, AX
 	VPADDQ       Y9, Y8, Y8
-	SBBL         AX, AX
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y4, Y4
 	ADDQ         AX, R11
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y4, Y3
+	VPMULUDQ     avx2Diagonal<>+224(SB), Y4, Y4
 	MOVQ         R11, 2008(DI)
-	VPSRLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y3, Y3
 	SHLXQ        CX, R10, AX
-	VPSRLQ       $0x20, Y8, Y4
-	SUBQ         R10, AX
-	VPADDQ       Y4, Y3, Y3
-	ADDQ         AX, R9
-	VMOVSLDUP    Y8, Y4
-	SBBL         AX, AX
-	VPBLENDD     $0xaa, Y4, Y5, Y4
-	VPADDQ       Y6, Y7, Y5
-	ADDQ         AX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         R9, DX
-	VPSRLQ       $0x20, Y3, Y6
-	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	VPSUBQ       Y6, Y4, Y6
-	MOVQ         2016(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         AX, DX
-	VPSUBQ       Y4, Y6, Y4
-	ADCQ         R8, R9
-	VPMULUDQ     Y0, Y3, Y3
-	SHLXQ        CX, DX, R10
-	VMOVSHDUP    Y5, Y6
-	ADDQ         DX, R10
 	VPADDQ       Y3, Y4, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y3, Y4, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R10
-	VMOVSHDUP    (DI), Y7
-	SUBQ         R10, R9
+	SUBQ         R10, AX
+	VPSRLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y8, Y4
+	ADDQ         AX, R9
 	VPADDQ       Y4, Y3, Y3
-	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SBBL         AX, AX
+	VMOVSLDUP    Y8, Y4
+	ADDQ         AX, R9
+	VPBLENDD     $0xaa, Y4, Y5, Y4
+	MOVQ         R9, DX
+	VPADDQ       Y6, Y7, Y5
+	MULXQ        scalarEpsilon<>+0(SB), AX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y3, Y6
+	MOVQ         2016(DI), DX
+	VPSUBQ       Y6, Y4, Y6
+	MULXQ        scalarDiagonal<>+8(SB), DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	ADDQ         AX, DX
+	VPCMPGTD     Y4, Y6, Y4
+	ADCQ         R8, R9
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y4, Y6, Y4
+	SHLXQ        CX, DX, R10
+	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         DX, R10
+	VMOVSHDUP    Y5, Y6
+	SHRXQ        CX, R10, DX
+	VPADDQ       Y3, Y4, Y3
+	SBBQ         DX, R10
+	VPCMPGTD     Y3, Y4, Y4
 	SUBQ         R10, R9
-	VMOVDQU      Y3, 384(DI)
+	VPSRLQ       $0x20, Y4, Y4
+	VMOVSHDUP    (DI), Y7
+	SBBL         R10, R10
+	VPADDQ       Y4, Y3, Y3
+	SUBQ         R10, R9
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	MOVQ         R9, 2016(DI)
+	VMOVDQU      Y3, 384(DI)
+	MOVQ         2024(DI), DX
 	VPADDQ       Y3, Y1, Y1
 	VPMULUDQ     (DI), Y5, Y4
-	MOVQ         2024(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
 	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	VPADDQ       Y3, Y2, Y2
+	VPSRLQ       $0x20, Y3, Y3
 	ADDQ         AX, DX
-	VMOVDQU      512(DI), Y3
+	VPADDQ       Y3, Y2, Y2
 	ADCQ         R8, R9
-	VMOVSHDUP    Y3, Y8
+	VMOVDQU      512(DI), Y3
 	SHLXQ        CX, DX, R10
+	VMOVSHDUP    Y3, Y8
+	ADDQ         DX, R10
 	VPMULUDQ     Y7, Y5, Y10
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y9
-	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
 	SHRXQ        CX, R10, DX
-	VPADDQ       64(DI), Y9, Y9
+	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
 	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y4, Y11
+	VPADDQ       64(DI), Y9, Y9
 	SUBQ         R10, R9
-	VPADDQ       192(DI), Y3, Y3
+	VPSRLQ       $0x20, Y4, Y11
 	SBBL         R10, R10
+	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y9, Y12
 	VPADDQ       Y12, Y3, Y3
-	SUBQ         R10, R9
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y8, Y12
 	MOVQ         R9, 2024(DI)
-	VPADDQ       Y11, Y10, Y11
+	VPMULUDQ     avx2Diagonal<>+256(SB), Y8, Y12
 	MOVQ         2032(DI), DX
-	VPAND        Y0, Y3, Y10
+	VPADDQ       Y11, Y10, Y11
 	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VPADDQ       Y10, Y12, Y10
+	VPAND        Y0, Y3, Y10
 	ADDQ         AX, DX
+	VPADDQ       Y10, Y12, Y10
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y8, Y8
-	VPMULUDQ     (DI), Y6, Y12
 	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y3, Y3
+	VPMULUDQ     (DI), Y6, Y12
 	SHLXQ        CX, DX, R10
-	VPADDQ       Y3, Y8, Y3
+	VPSRLQ       $0x20, Y3, Y3
 	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y10, Y8
+	VPADDQ       Y3, Y8, Y3
 	SHRXQ        CX, R10, DX
+	VPSRLQ       $0x20, Y10, Y8
+	SBBQ         DX, R10
 	VPADDQ       Y8, Y3, Y3
 	VPAND        Y0, Y11, Y8
-	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VMOVSLDUP    Y10, Y10
-	SUBQ         R10, R9
-	VPBLENDD     $0xaa, Y10, Y9, Y9
 	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
+	VPBLENDD     $0xaa, Y10, Y9, Y9
 	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y3, Y10
+	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
 	MOVQ         R9, 2032(DI)
+	VPSRLQ       $0x20, Y3, Y10
+	MOVQ         2040(DI), DX
 	VPADDQ       Y8, Y12, Y8
 	VPSUBQ       Y10, Y9, Y10
-	MOVQ         2040(DI), DX
-	VPCMPGTD     Y9, Y10, Y9
 	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VPSRLQ       $0x20, Y9, Y9
+	VPCMPGTD     Y9, Y10, Y9
 	ADDQ         AX, DX
-	VPMULUDQ     Y7, Y6, Y7
-	ADCQ         R8, R9
-	VPSUBQ       Y9, Y10, Y9
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y9, Y3
-	ADDQ         DX, R10
-	VPCMPGTD     Y3, Y9, Y9
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y11, Y10
-	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y9, Y9
+	ADCQ         R8, R9
+	VPMULUDQ     Y7, Y6, Y7
+	SHLXQ        CX, DX, R10
+	VPSUBQ       Y9, Y10, Y9
+	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         DX, R10
+	VPADDQ       Y3, Y9, Y3
+	SHRXQ        CX, R10, DX
+	VPCMPGTD     Y3, Y9, Y9
+	SBBQ         DX, R10
+	VPSRLQ       $0x20, Y11, Y10
 	SUBQ         R10, R9
-	VPADDQ       Y9, Y3, Y3
+	VPSRLQ       $0x20, Y9, Y9
 	SBBL         R10, R10
+	VPADDQ       Y9, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 512(DI)
 	SUBQ         R10, R9
-	VPADDQ       Y10, Y7, Y7
+	VMOVDQU      Y3, 512(DI)
 	MOVQ         R9, 2040(DI)
-	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y10, Y7, Y7
 	MOVQ         2048(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y1, Y1
 	MULXQ        scalarDiagonal<>+40(SB), DX, R9
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y2, Y2
 	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y8, Y11
-	VMOVDQU      640(DI), Y3
 	ADCQ         R8, R9
-	VMOVSHDUP    Y3, Y9
+	VMOVDQU      640(DI), Y3
 	SHLXQ        CX, DX, R10
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y10
+	VMOVSHDUP    Y3, Y9
 	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y10
 	SHRXQ        CX, R10, DX
+	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
 	VPADDQ       Y11, Y7, Y7
 	SBBQ         DX, R10
 	VPADDQ       64(DI), Y10, Y10
+	SUBQ         R10, R9
 	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y10, Y11
 	SBBL         R10, R10
-	VMOVSLDUP    Y8, Y8
+	VPSRLQ       $0x20, Y10, Y11
 	SUBQ         R10, R9
-	VPADDQ       Y11, Y3, Y3
+	VMOVSLDUP    Y8, Y8
 	MOVQ         R9, 2048(DI)
+	VPADDQ       Y11, Y3, Y3
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y9, Y11
 	MOVQ         2056(DI), DX
 	VPAND        Y0, Y3, Y12
-	VPADDQ       Y12, Y11, Y11
 	MULXQ        scalarDiagonal<>+48(SB), DX, R9
-	VPBLENDD     $0xaa, Y8, Y4, Y4
+	VPADDQ       Y12, Y11, Y11
 	ADDQ         AX, DX
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y9, Y8
+	VPBLENDD     $0xaa, Y8, Y4, Y4
 	ADCQ         R8, R9
+	VPMULUDQ     avx2Diagonal<>+352(SB), Y9, Y8
 	VPSRLQ       $0x20, Y3, Y3
 	SHLXQ        CX, DX, R10
 	VPADDQ       Y3, Y8, Y3
 	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y11, Y8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	SHRXQ        CX, R10, DX
-	VPADDQ       Y8, Y3, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	SBBQ         DX, R10
-	VMOVSLDUP    Y11, Y8
+	VPADDQ       Y8, Y3, Y3
 	SUBQ         R10, R9
+	VMOVSLDUP    Y11, Y8
 	VPBLENDD     $0xaa, Y8, Y10, Y8
 	SBBL         R10, R10
 	VPSRLQ       $0x20, Y7, Y9
 	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
-	VPSRLQ       $0x20, Y3, Y10
 	MOVQ         R9, 2056(DI)
-	VPSUBQ       Y10, Y8, Y10
+	VPSRLQ       $0x20, Y3, Y10
 	MOVQ         2064(DI), DX
-	VPCMPGTD     Y8, Y10, Y8
+	VPSUBQ       Y10, Y8, Y10
 	MULXQ        scalarDiagonal<>+56(SB), DX, R9
+	VPCMPGTD     Y8, Y10, Y8
 	VPSUBQ       Y9, Y4, Y9
 	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y8, Y8
-	VPSUBQ       Y8, Y10, Y8
 	ADCQ         R8, R9
-	VPMULUDQ     Y0, Y3, Y3
+	VPSUBQ       Y8, Y10, Y8
 	SHLXQ        CX, DX, R10
-	VPCMPGTD     Y4, Y9, Y4
+	VPMULUDQ     Y0, Y3, Y3
 	ADDQ         DX, R10
+	VPCMPGTD     Y4, Y9, Y4
 	VPADDQ       Y3, Y8, Y3
 	SHRXQ        CX, R10, DX
 	VPCMPGTD     Y3, Y8, Y8
 	SBBQ         DX, R10
 	VPSRLQ       $0x20, Y8, Y8
+	SUBQ         R10, R9
 	VPADDQ       Y8, Y3, Y3
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y4, Y4
 	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
 	SUBQ         R10, R9
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	VMOVDQU      Y3, 640(DI)
 	MOVQ         R9, 2064(DI)
 	VPADDQ       Y3, Y1, Y1
 	MOVQ         2072(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y4, Y9, Y4
 	MULXQ        scalarDiagonal<>+64(SB), DX, R9
-	VPADDQ       Y3, Y2, Y2
+	VPSUBQ       Y4, Y9, Y4
 	ADDQ         AX, DX
-	VMOVDQU      768(DI), Y3
+	VPADDQ       Y3, Y2, Y2
 	ADCQ         R8, R9
+	VMOVDQU      768(DI), Y3
 	VMOVSHDUP    Y3, Y8
 	SHLXQ        CX, DX, R10
 	VPMULUDQ     Y0, Y7, Y9
 	ADDQ         DX, R10
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y7
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
 	SHRXQ        CX, R10, DX
-	VPADDQ       64(DI), Y7, Y7
+	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
 	SBBQ         DX, R10
+	VPADDQ       64(DI), Y7, Y7
 	VPADDQ       192(DI), Y3, Y3
 	SUBQ         R10, R9
 	VPADDQ       Y9, Y4, Y10
@@ -6169,10 +6163,10 @@ internal:
 	VPSRLQ       $0x20, Y7, Y9
 	SUBQ         R10, R9
 	VPADDQ       Y9, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y9
 	MOVQ         R9, 2072(DI)
-	VPCMPGTD     Y10, Y4, Y11
+	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y9
 	MOVQ         2080(DI), DX
+	VPCMPGTD     Y10, Y4, Y11
 	VPAND        Y0, Y3, Y4
 	MULXQ        scalarDiagonal<>+72(SB), DX, R9
 	VPADDQ       Y4, Y9, Y4
@@ -6180,8 +6174,8 @@ internal:
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
 	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y11, Y9
 	SHLXQ        CX, DX, R10
+	VPSRLQ       $0x20, Y11, Y9
 	VPADDQ       Y3, Y8, Y3
 	ADDQ         DX, R10
 	VPSRLQ       $0x20, Y4, Y8
@@ -6191,8 +6185,8 @@ internal:
 	VMOVSLDUP    Y4, Y4
 	SUBQ         R10, R9
 	VPADDQ       Y9, Y10, Y8
-	VPBLENDD     $0xaa, Y4, Y7, Y4
 	SBBL         R10, R10
+	VPBLENDD     $0xaa, Y4, Y7, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y3, Y7
@@ -6202,8 +6196,8 @@ internal:
 	VPSUBQ       Y7, Y4, Y7
 	MULXQ        scalarDiagonal<>+80(SB), DX, R9
 	VPCMPGTD     Y4, Y7, Y4
-	VPSRLQ       $0x20, Y4, Y4
 	ADDQ         AX, DX
+	VPSRLQ       $0x20, Y4, Y4
 	VPSUBQ       Y4, Y7, Y4
 	ADCQ         R8, R9
 	VPMULUDQ     Y5, Y5, Y7
@@ -6211,8 +6205,8 @@ internal:
 	VPMULUDQ     Y0, Y3, Y3
 	ADDQ         DX, R10
 	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
 	SHRXQ        CX, R10, DX
+	VPCMPGTD     Y3, Y4, Y4
 	VPSRLQ       $0x20, Y4, Y4
 	SBBQ         DX, R10
 	VPMULUDQ     Y6, Y5, Y5
@@ -6222,8 +6216,8 @@ internal:
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	SUBQ         R10, R9
 	VMOVDQU      Y3, 768(DI)
-	VPSRLQ       $0x21, Y7, Y4
 	MOVQ         R9, 2088(DI)
+	VPSRLQ       $0x21, Y7, Y4
 	VPADDQ       Y3, Y1, Y1
 	MOVQ         2096(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
@@ -6233,8 +6227,8 @@ internal:
 	VMOVDQU      896(DI), Y3
 	ADCQ         R8, R9
 	VPADDQ       Y4, Y5, Y9
-	VMOVSHDUP    Y3, Y4
 	SHLXQ        CX, DX, AX
+	VMOVSHDUP    Y3, Y4
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y5
 	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
@@ -6264,8 +6258,8 @@ internal:
 	VPADDQ       Y3, Y4, Y3
 	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y10, Y4
-	ADDQ         2136(DI), AX
 	VPAND        avx2Numbers<>+64(SB), Y7, Y7
+	ADDQ         2136(DI), AX
 	VPADDQ       Y4, Y3, Y3
 	ADCQ         $0x00, R8
 	VMOVSLDUP    Y10, Y4
@@ -6275,8 +6269,8 @@ internal:
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	ADDQ         2152(DI), AX
 	VPSLLQ       $0x21, Y9, Y9
-	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y3, Y5
+	ADCQ         $0x00, R8
 	VPSUBQ       Y5, Y4, Y5
 	ADDQ         2160(DI), AX
 	VPCMPGTD     Y4, Y5, Y4
@@ -6286,8 +6280,8 @@ internal:
 	VPSRLQ       $0x20, Y4, Y4
 	ADCQ         $0x00, R8
 	VPSUBQ       Y4, Y5, Y4
-	ADDQ         2176(DI), AX
 	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         2176(DI), AX
 	VPADDQ       Y3, Y4, Y3
 	ADCQ         $0x00, R8
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
@@ -6295,8 +6289,8 @@ internal:
 	VPCMPGTD     Y3, Y4, Y4
 	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2192(DI), AX
 	VPADDQ       Y4, Y3, Y3
+	ADDQ         2192(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y6, Y4
@@ -6306,8 +6300,8 @@ internal:
 	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, R9, R11
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         R9, R11
 	VPSUBQ       Y4, Y5, Y4
+	ADDQ         R9, R11
 	VPADDQ       Y3, Y2, Y2
 	SHRXQ        CX, R11, R9
 	VMOVDQU      1024(DI), Y3
@@ -6317,8 +6311,8 @@ internal:
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y9
 	SBBL         R11, R11
 	VPCMPGTD     Y5, Y4, Y5
-	SUBQ         R11, R10
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
+	SUBQ         R11, R10
 	VPADDQ       64(DI), Y9, Y9
 	MULXQ        R10, DX, R9
 	VPADDQ       192(DI), Y3, Y3
@@ -6326,10 +6320,10 @@ internal:
 	VPSRLQ       $0x20, Y5, Y10
 	ADDQ         DX, R11
 	VPSRLQ       $0x20, Y9, Y5
-	SHRXQ        CX, R11, DX
 	VPADDQ       Y5, Y3, Y3
-	SBBQ         DX, R11
+	SHRXQ        CX, R11, DX
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y7, Y5
+	SBBQ         DX, R11
 	VPAND        Y0, Y3, Y11
 	SUBQ         R11, R9
 	VPSUBQ       Y10, Y4, Y4
@@ -6337,10 +6331,10 @@ internal:
 	VPADDQ       Y11, Y5, Y5
 	SUBQ         R11, R9
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y7, Y7
-	MOVQ         R10, DX
 	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        DX, DX, R10
+	MOVQ         R10, DX
 	VPADDQ       Y3, Y7, Y3
+	MULXQ        DX, DX, R10
 	VPMULUDQ     Y0, Y6, Y7
 	SHLXQ        CX, DX, R11
 	VPSRLQ       $0x20, Y5, Y6
@@ -6348,293 +6342,291 @@ internal:
 	VPADDQ       Y6, Y3, Y3
 	SHRXQ        CX, R11, DX
 	VMOVSLDUP    Y5, Y5
-	SBBQ         DX, R11
 	VPADDQ       Y7, Y4, Y6
-	SUBQ         R11, R10
+	SBBQ         DX, R11
 	VPBLENDD     $0xaa, Y5, Y9, Y5
+	SUBQ         R11, R10
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
 	SBBL         R11, R11
 	VPSRLQ       $0x20, Y3, Y7
 	SUBQ         R11, R10
 	VPSUBQ       Y7, Y5, Y7
-	MOVQ         R9, DX
 	VPCMPGTD     Y6, Y4, Y4
-	MULXQ        R10, R9, DX
+	MOVQ         R9, DX
 	VPCMPGTD     Y5, Y7, Y5
-	SHLXQ        CX, R9, R10
+	MULXQ        R10, R9, DX
 	VPSRLQ       $0x20, Y5, Y5
+	SHLXQ        CX, R9, R10
 	VPSUBQ       Y5, Y7, Y5
 	ADDQ         R9, R10
 	VPMULUDQ     Y0, Y3, Y3
 	SHRXQ        CX, R10, R9
 	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         R9, R10
 	VPADDQ       Y3, Y5, Y3
-	SUBQ         R10, DX
+	SBBQ         R9, R10
 	VPCMPGTD     Y3, Y5, Y5
-	SBBL         R10, R10
+	SUBQ         R10, DX
 	VPSRLQ       $0x20, Y5, Y5
+	SBBL         R10, R10
 	VPADDQ       Y4, Y6, Y4
 	SUBQ         R10, DX
 	VPADDQ       Y5, Y3, Y3
-	MOVQ         AX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MOVQ         R8, R10
+	MOVQ         AX, R9
 	VMOVDQU      Y3, 1024(DI)
-	ADDQ         DX, R9
+	MOVQ         R8, R10
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	ADCQ         $0x00, R10
 	VPSRLQ       $0x20, Y3, Y3
 	ADDQ         (BX), AX
 	VPADDQ       Y3, Y2, Y2
-	ADCQ         $0x00, R8
 	VMOVDQU      1152(DI), Y3
+	ADCQ         $0x00, R8
 	VMOVSHDUP    Y4, Y7
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VMOVSHDUP    Y3, Y5
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
 	SHLXQ        CX, DX, R12
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
 	ADDQ         DX, R12
 	VPADDQ       64(DI), Y6, Y6
-	SHRXQ        CX, R12, DX
 	VMOVSHDUP    Y8, Y9
-	SBBQ         DX, R12
+	SHRXQ        CX, R12, DX
 	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R12, R11
+	SBBQ         DX, R12
 	VPSRLQ       $0x20, Y6, Y10
+	SUBQ         R12, R11
 	VPADDQ       Y10, Y3, Y3
 	SBBL         R12, R12
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y5, Y10
-	SUBQ         R12, R11
 	VPMULUDQ     Y8, Y4, Y12
-	SHLXQ        CX, R8, DX
+	SUBQ         R12, R11
 	VPAND        Y0, Y3, Y11
-	SUBQ         R8, DX
+	SHLXQ        CX, R8, DX
 	VPADDQ       Y11, Y10, Y10
-	ADDQ         DX, AX
+	SUBQ         R8, DX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y5, Y5
+	ADDQ         DX, AX
 	VPMULUDQ     Y9, Y4, Y4
 	SBBL         DX, DX
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         DX, AX
 	VPADDQ       Y3, Y5, Y3
-	ADDQ         AX, R11
+	ADDQ         DX, AX
 	VPSRLQ       $0x20, Y10, Y5
-	SBBL         AX, AX
+	ADDQ         AX, R11
 	VPADDQ       Y5, Y3, Y3
-	ADDQ         AX, R11
+	SBBL         AX, AX
 	VPSRLQ       $0x20, Y12, Y5
-	VMOVSLDUP    Y10, Y10
-	SBBL         AX, AX
-	VPBLENDD     $0xaa, Y10, Y6, Y6
 	ADDQ         AX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	VMOVSLDUP    Y10, Y10
 	MOVQ         R11, 2104(DI)
-	VPADDQ       Y5, Y4, Y5
+	VPBLENDD     $0xaa, Y10, Y6, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	SHLXQ        CX, R10, AX
-	VPSRLQ       $0x20, Y3, Y4
+	VPADDQ       Y5, Y4, Y5
 	SUBQ         R10, AX
+	VPSRLQ       $0x20, Y3, Y4
+	ADDQ         AX, R9
 	VPSUBQ       Y4, Y6, Y4
-	VPCMPGTD     Y6, Y4, Y6
-	ADDQ         AX, R9
-	VPSRLQ       $0x20, Y6, Y6
 	SBBL         AX, AX
-	VPMULUDQ     Y8, Y7, Y8
+	VPCMPGTD     Y6, Y4, Y6
+	VPSRLQ       $0x20, Y6, Y6
 	ADDQ         AX, R9
-	VPSUBQ       Y6, Y4, Y4
+	VPMULUDQ     Y8, Y7, Y8
 	MOVQ         R9, DX
-	VPMULUDQ     Y0, Y3, Y3
+	VPSUBQ       Y6, Y4, Y4
 	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
+	VPMULUDQ     Y0, Y3, Y3
 	MOVQ         2112(DI), DX
-	VPAND        Y0, Y5, Y6
+	VPADDQ       Y3, Y4, Y3
 	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VPSRLQ       $0x20, Y4, Y4
+	VPCMPGTD     Y3, Y4, Y4
+	VPAND        Y0, Y5, Y6
 	ADDQ         AX, DX
-	VPADDQ       Y4, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
 	ADCQ         R8, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPADDQ       Y4, Y3, Y3
 	SHLXQ        CX, DX, R10
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         DX, R10
 	VPADDQ       Y6, Y8, Y4
 	VMOVDQU      Y3, 1152(DI)
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y1, Y1
 	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y1, Y1
 	SBBQ         DX, R10
-	VPADDQ       Y3, Y2, Y2
+	VPSRLQ       $0x20, Y3, Y3
 	SUBQ         R10, R9
-	VPMULUDQ     Y9, Y7, Y8
+	VPADDQ       Y3, Y2, Y2
 	SBBL         R10, R10
+	VPMULUDQ     Y9, Y7, Y8
+	SUBQ         R10, R9
 	VMOVDQU      1280(DI), Y3
 	VMOVSHDUP    Y3, Y6
-	SUBQ         R10, R9
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y7
 	MOVQ         R9, 2112(DI)
-	VPSRLQ       $0x20, Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y7
 	MOVQ         2120(DI), DX
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
+	VPSRLQ       $0x20, Y5, Y5
 	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	VPADDQ       64(DI), Y7, Y7
-	VPADDQ       192(DI), Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y7, Y9
+	VPADDQ       64(DI), Y7, Y7
 	ADCQ         R8, R9
-	VPADDQ       Y5, Y8, Y5
+	VPADDQ       192(DI), Y3, Y3
+	VPSRLQ       $0x20, Y7, Y9
 	SHLXQ        CX, DX, R10
-	VPADDQ       Y9, Y3, Y3
+	VPADDQ       Y5, Y8, Y5
 	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
+	VPADDQ       Y9, Y3, Y3
 	SHRXQ        CX, R10, DX
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
+	SBBQ         DX, R10
 	VPAND        Y0, Y3, Y9
 	VPADDQ       Y9, Y8, Y8
-	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y4, Y9
-	SUBQ         R10, R9
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
 	SBBL         R10, R10
-	VPSRLQ       $0x20, Y3, Y3
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
 	SUBQ         R10, R9
-	VPADDQ       Y3, Y6, Y3
+	VPSRLQ       $0x20, Y3, Y3
 	MOVQ         R9, 2120(DI)
+	VPADDQ       Y3, Y6, Y3
+	MOVQ         2128(DI), DX
 	VPADDQ       Y9, Y5, Y6
 	VPSRLQ       $0x20, Y8, Y5
-	MOVQ         2128(DI), DX
-	VPADDQ       Y5, Y3, Y3
 	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VMOVSLDUP    Y8, Y5
+	VPADDQ       Y5, Y3, Y3
 	ADDQ         AX, DX
-	VPBLENDD     $0xaa, Y5, Y7, Y5
+	VMOVSLDUP    Y8, Y5
 	ADCQ         R8, R9
-	VMOVSLDUP    Y4, Y4
+	VPBLENDD     $0xaa, Y5, Y7, Y5
 	SHLXQ        CX, DX, R10
+	VMOVSLDUP    Y4, Y4
+	ADDQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y3, Y7
-	ADDQ         DX, R10
+	SHRXQ        CX, R10, DX
 	VPSUBQ       Y7, Y5, Y7
-	SHRXQ        CX, R10, DX
+	SBBQ         DX, R10
 	VPCMPGTD     Y5, Y7, Y5
-	SBBQ         DX, R10
+	SUBQ         R10, R9
 	VPBLENDD     $0xaa, Y4, Y12, Y4
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y5, Y5
 	SBBL         R10, R10
+	VPSRLQ       $0x20, Y5, Y5
 	VPSUBQ       Y5, Y7, Y5
+	SUBQ         R10, R9
 	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	MOVQ         R9, 2128(DI)
-	VPADDQ       Y3, Y5, Y3
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	MOVQ         2136(DI), DX
-	VPCMPGTD     Y3, Y5, Y5
+	VPADDQ       Y3, Y5, Y3
 	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VPSRLQ       $0x20, Y5, Y5
+	VPCMPGTD     Y3, Y5, Y5
 	ADDQ         AX, DX
+	VPSRLQ       $0x20, Y5, Y5
 	VPADDQ       Y5, Y3, Y3
-	VPSRLQ       $0x20, Y6, Y5
 	ADCQ         R8, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VPSRLQ       $0x20, Y6, Y5
 	SHLXQ        CX, DX, R10
-	VMOVDQU      Y3, 1280(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	ADDQ         DX, R10
-	VPADDQ       Y3, Y1, Y1
+	VMOVDQU      Y3, 1280(DI)
 	SHRXQ        CX, R10, DX
-	VPSUBQ       Y5, Y4, Y5
+	VPADDQ       Y3, Y1, Y1
 	SBBQ         DX, R10
+	VPSUBQ       Y5, Y4, Y5
 	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R10, R9
 	VPADDQ       Y3, Y2, Y2
-	SUBQ         R10, R9
-	VMOVDQU      1408(DI), Y3
 	SBBL         R10, R10
-	VMOVSHDUP    Y3, Y7
+	VMOVDQU      1408(DI), Y3
 	SUBQ         R10, R9
-	VPCMPGTD     Y4, Y5, Y8
+	VMOVSHDUP    Y3, Y7
 	MOVQ         R9, 2136(DI)
+	VPCMPGTD     Y4, Y5, Y8
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y4
 	MOVQ         2144(DI), DX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
-	VPADDQ       64(DI), Y4, Y4
 	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	VPADDQ       192(DI), Y3, Y3
+	VPADDQ       64(DI), Y4, Y4
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y8, Y9
+	VPADDQ       192(DI), Y3, Y3
 	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y4, Y8
+	VPSRLQ       $0x20, Y8, Y9
 	SHLXQ        CX, DX, R10
+	VPSRLQ       $0x20, Y4, Y8
 	VPADDQ       Y8, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y7, Y8
 	ADDQ         DX, R10
-	VPSUBQ       Y9, Y5, Y9
+	VPMULUDQ     avx2Diagonal<>+704(SB), Y7, Y8
 	SHRXQ        CX, R10, DX
-	VPAND        Y0, Y3, Y5
+	VPSUBQ       Y9, Y5, Y9
 	SBBQ         DX, R10
-	VPADDQ       Y5, Y8, Y5
+	VPAND        Y0, Y3, Y5
 	SUBQ         R10, R9
+	VPADDQ       Y5, Y8, Y5
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y7, Y7
 	SBBL         R10, R10
 	VPSRLQ       $0x20, Y3, Y3
-	VPMULUDQ     Y0, Y6, Y6
 	SUBQ         R10, R9
-	VPADDQ       Y3, Y7, Y3
+	VPMULUDQ     Y0, Y6, Y6
 	MOVQ         R9, 2144(DI)
-	VPSRLQ       $0x20, Y5, Y7
+	VPADDQ       Y3, Y7, Y3
 	MOVQ         2152(DI), DX
-	VPADDQ       Y7, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y7
 	MULXQ        scalarDiagonal<>+48(SB), DX, R9
+	VPADDQ       Y7, Y3, Y3
 	VPADDQ       Y6, Y9, Y6
 	ADDQ         AX, DX
 	VMOVSLDUP    Y5, Y5
-	VPBLENDD     $0xaa, Y5, Y4, Y4
 	ADCQ         R8, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPBLENDD     $0xaa, Y5, Y4, Y4
 	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y3, Y5
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	ADDQ         DX, R10
-	VPCMPGTD     Y6, Y9, Y7
+	VPSRLQ       $0x20, Y3, Y5
 	SHRXQ        CX, R10, DX
+	VPCMPGTD     Y6, Y9, Y7
 	VPSUBQ       Y5, Y4, Y5
 	SBBQ         DX, R10
 	VPCMPGTD     Y4, Y5, Y4
+	SUBQ         R10, R9
 	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R10, R9
-	VPSUBQ       Y4, Y5, Y4
 	SBBL         R10, R10
-	VPSRLQ       $0x20, Y7, Y5
+	VPSUBQ       Y4, Y5, Y4
 	SUBQ         R10, R9
+	VPSRLQ       $0x20, Y7, Y5
 	VPMULUDQ     Y0, Y3, Y3
 	MOVQ         R9, 2152(DI)
 	VPADDQ       Y3, Y4, Y3
 	MOVQ         2160(DI), DX
 	VPCMPGTD     Y3, Y4, Y4
-	VPADDQ       Y5, Y6, Y5
 	MULXQ        scalarDiagonal<>+56(SB), DX, R9
-	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y5, Y6, Y5
 	ADDQ         AX, DX
-	VPADDQ       Y4, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
 	ADCQ         R8, R9
+	VPADDQ       Y4, Y3, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	SHLXQ        CX, DX, R10
 	VMOVDQU      Y3, 1408(DI)
 	ADDQ         DX, R10
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
-	VPADDQ       Y3, Y1, Y1
 	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y1, Y1
 	SBBQ         DX, R10
-	VPADDQ       Y3, Y2, Y2
+	VPSRLQ       $0x20, Y3, Y3
 	SUBQ         R10, R9
+	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      Y4, (DI)
 	SBBL         R10, R10
 	VMOVDQU      (DI), Y3
 	SUBQ         R10, R9
 	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
 	MOVQ         R9, 2160(DI)
-	VPADDQ       Y4, Y2, Y2
+	VPSRLQ       $0x20, Y3, Y4
 	MOVQ         2168(DI), DX
+	VPADDQ       Y4, Y2, Y2
 	VPSLLQ       $0x20, Y2, Y4
 	MULXQ        scalarDiagonal<>+64(SB), DX, R9
 	VPSUBQ       Y4, Y1, Y1
@@ -6642,19 +6634,19 @@ internal:
 	VPSLLQ       $0x20, Y2, Y4
 	ADCQ         R8, R9
 	VPSRLQ       $0x20, Y2, Y2
-	VPMULUDQ     Y0, Y2, Y2
 	SHLXQ        CX, DX, R10
-	VPADDQ       Y2, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
 	ADDQ         DX, R10
+	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
 	SHRXQ        CX, R10, DX
 	VPADDQ       Y1, Y2, Y1
 	SBBQ         DX, R10
 	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
 	SUBQ         R10, R9
-	VPADDQ       Y2, Y1, Y1
+	VPSRLQ       $0x20, Y2, Y2
 	SBBL         R10, R10
+	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SUBQ         R10, R9
 	VPAND        Y0, Y1, Y2
@@ -6662,10 +6654,10 @@ internal:
 	VMOVDQU      Y2, 64(DI)
 	MOVQ         2176(DI), DX
 	VPSRLQ       $0x20, Y1, Y1
-	VMOVDQU      Y1, 192(DI)
 	MULXQ        scalarDiagonal<>+72(SB), DX, R9
-	VMOVSHDUP    Y3, Y1
+	VMOVDQU      Y1, 192(DI)
 	ADDQ         AX, DX
+	VMOVSHDUP    Y3, Y1
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
 	ADCQ         R8, R9
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
@@ -6673,10 +6665,10 @@ internal:
 	VPADDQ       64(DI), Y2, Y2
 	ADDQ         DX, R10
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y2, Y4
 	SHRXQ        CX, R10, DX
-	VPADDQ       Y4, Y3, Y3
+	VPSRLQ       $0x20, Y2, Y4
 	SBBQ         DX, R10
+	VPADDQ       Y4, Y3, Y3
 	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
 	SUBQ         R10, R9
 	VPAND        Y0, Y3, Y5
@@ -6684,8 +6676,8 @@ internal:
 	VPADDQ       Y5, Y4, Y4
 	SUBQ         R10, R9
 	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
 	MOVQ         R9, 2176(DI)
+	VPSRLQ       $0x20, Y3, Y3
 	VPADDQ       Y3, Y1, Y1
 	MOVQ         2184(DI), DX
 	VPSRLQ       $0x20, Y4, Y3
@@ -6695,8 +6687,8 @@ internal:
 	VMOVSLDUP    Y4, Y3
 	ADCQ         R8, R9
 	VPBLENDD     $0xaa, Y3, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	SHLXQ        CX, DX, R10
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y1, Y3
 	ADDQ         DX, R10
 	VPSUBQ       Y3, Y2, Y3
@@ -6706,8 +6698,8 @@ internal:
 	VPSRLQ       $0x20, Y2, Y2
 	SUBQ         R10, R9
 	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
 	SBBL         R10, R10
+	VPMULUDQ     Y0, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
 	SUBQ         R10, R9
 	VPCMPGTD     Y1, Y2, Y2
@@ -6743,572 +6735,528 @@ internal:
 	VMOVDQU      128(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
-	MOVQ         2016(DI), AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
+	MOVQ         2016(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+8(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+8(SB), AX
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2016(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2024(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2024(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+16(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+16(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+8(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 128(DI)
 	MOVQ         AX, 2024(DI)
 	VMOVDQU      256(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y1, Y3
-	MOVQ         2032(DI), AX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y1, Y1
+	MOVQ         2032(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+24(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+24(SB), AX
 	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2032(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2040(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2040(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+32(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+32(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+16(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 256(DI)
 	MOVQ         AX, 2040(DI)
 	VMOVDQU      384(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y1, Y3
-	MOVQ         2048(DI), AX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y1, Y1
+	MOVQ         2048(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+40(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+40(SB), AX
 	VPMULUDQ     avx2Diagonal<>+192(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+224(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2048(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2056(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2056(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+48(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+48(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+24(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 384(DI)
 	MOVQ         AX, 2056(DI)
 	VMOVDQU      512(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y1, Y3
-	MOVQ         2064(DI), AX
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y1, Y1
+	MOVQ         2064(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+56(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+56(SB), AX
 	VPMULUDQ     avx2Diagonal<>+256(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+288(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2064(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2072(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2072(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+64(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+64(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+32(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 512(DI)
 	MOVQ         AX, 2072(DI)
 	VMOVDQU      640(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y1, Y3
-	MOVQ         2080(DI), AX
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y1, Y1
+	MOVQ         2080(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+72(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+72(SB), AX
 	VPMULUDQ     avx2Diagonal<>+320(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+352(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2080(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2088(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2088(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+80(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+80(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+40(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 640(DI)
 	MOVQ         AX, 2088(DI)
 	VMOVDQU      768(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y1, Y3
-	MOVQ         2096(DI), AX
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y1, Y1
+	MOVQ         2096(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+88(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+88(SB), AX
 	VPMULUDQ     avx2Diagonal<>+384(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2096(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2112(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2112(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+8(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+8(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+48(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 768(DI)
 	MOVQ         AX, 2112(DI)
 	VMOVDQU      896(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y1, Y3
-	MOVQ         2120(DI), AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y1, Y1
+	MOVQ         2120(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+16(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+16(SB), AX
 	VPMULUDQ     avx2Diagonal<>+448(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+480(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2120(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2128(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2128(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+24(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+24(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+56(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 896(DI)
 	MOVQ         AX, 2128(DI)
 	VMOVDQU      1024(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y1, Y3
-	MOVQ         2136(DI), AX
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y1, Y1
+	MOVQ         2136(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+32(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+32(SB), AX
 	VPMULUDQ     avx2Diagonal<>+512(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+544(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2136(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2144(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2144(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+40(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+40(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+64(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1024(DI)
 	MOVQ         AX, 2144(DI)
 	VMOVDQU      1152(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y1, Y3
-	MOVQ         2152(DI), AX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y1, Y1
+	MOVQ         2152(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+48(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+48(SB), AX
 	VPMULUDQ     avx2Diagonal<>+576(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+608(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2152(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2160(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2160(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+56(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+56(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+72(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1152(DI)
 	MOVQ         AX, 2160(DI)
 	VMOVDQU      1280(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y1, Y3
-	MOVQ         2168(DI), AX
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y1, Y1
+	MOVQ         2168(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+64(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+64(SB), AX
 	VPMULUDQ     avx2Diagonal<>+640(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+672(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2168(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2176(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2176(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+72(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+72(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+80(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1280(DI)
 	MOVQ         AX, 2176(DI)
 	VMOVDQU      1408(DI), Y1
 	VMOVSHDUP    Y1, Y2
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y1, Y3
-	MOVQ         2184(DI), AX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y1, Y1
+	MOVQ         2184(DI), AX
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         scalarLast<>+80(SB), AX
 	VPSRLQ       $0x20, Y3, Y4
 	VPADDQ       Y4, Y1, Y1
+	ADDQ         scalarLast<>+80(SB), AX
 	VPMULUDQ     avx2Diagonal<>+704(SB), Y2, Y4
-	SBBL         DX, DX
 	VPAND        Y0, Y1, Y5
 	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, AX
 	VPMULUDQ     avx2Diagonal<>+736(SB), Y2, Y2
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPADDQ       Y1, Y2, Y1
-	SBBL         DX, DX
 	VPSRLQ       $0x20, Y4, Y2
 	VPADDQ       Y2, Y1, Y1
-	VMOVSLDUP    Y4, Y2
 	ADDQ         DX, AX
+	VMOVSLDUP    Y4, Y2
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	MOVQ         AX, 2184(DI)
 	VPSRLQ       $0x20, Y1, Y3
 	VPSUBQ       Y3, Y2, Y3
 	VPCMPGTD     Y2, Y3, Y2
-	MOVQ         2192(DI), AX
 	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         2192(DI), AX
 	VPSUBQ       Y2, Y3, Y2
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         scalarLast<>+88(SB), AX
 	VPADDQ       Y1, Y2, Y1
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         scalarLast<>+88(SB), AX
 	VPSRLQ       $0x20, Y2, Y2
-	SBBL         DX, DX
 	VPADDQ       Y2, Y1, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, AX
 	VPBROADCASTQ avx2Last<>+88(SB), Y2
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VPADDQ       Y2, Y1, Y2
-	SBBL         DX, DX
 	VPCMPGTD     Y2, Y1, Y1
 	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         DX, AX
+	VPADDQ       Y1, Y2, Y1
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	VMOVDQU      Y1, 1408(DI)
 	MOVQ         AX, 2192(DI)

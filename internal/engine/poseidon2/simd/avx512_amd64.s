@@ -3483,14 +3483,14 @@ inside:
 	VPMADD52HUQ     Z8, Z10, Z14
 	ADDQ            2056(DI), AX
 	VPMADD52LUQ     Z8, Z10, Z13
-	ADCQ            $0x00, R8
 	VMOVDQA64       Z1, Z8
-	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z15
-	ADDQ            2064(DI), AX
-	VPMADD52HUQ     Z15, Z7, Z13
-	VPMADD52LUQ     Z15, Z7, Z12
 	ADCQ            $0x00, R8
+	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z15
+	VPMADD52HUQ     Z15, Z7, Z13
+	ADDQ            2064(DI), AX
+	VPMADD52LUQ     Z15, Z7, Z12
 	VMOVDQA64       Z2, Z7
+	ADCQ            $0x00, R8
 	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z15
 	ADDQ            2072(DI), AX
 	VPMADD52HUQ     Z15, Z10, Z13
@@ -3518,23 +3518,23 @@ inside:
 	VPXORQ          Z10, Z10, Z10
 	MOVQ            2008(DI), DX
 	VPXORQ          Z5, Z5, Z5
-	MULXQ           DX, R9, R10
 	VMOVDQU64       256(DI), Z14
+	MULXQ           DX, R9, R10
 	VPMADD52LUQ     Z9, Z9, Z15
-	SHLXQ           CX, R9, R11
 	VMOVDQU64       320(DI), Z11
+	SHLXQ           CX, R9, R11
 	VMOVDQA64       Z10, Z10
-	ADDQ            R9, R11
 	VMOVDQA64       Z5, Z5
+	ADDQ            R9, R11
 	VPXORQ          Z12, Z12, Z12
-	SHRXQ           CX, R11, R9
 	VPXORQ          Z13, Z13, Z13
+	SHRXQ           CX, R11, R9
 	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z16
-	SBBQ            R9, R11
 	VPMADD52HUQ     Z16, Z14, Z12
+	SBBQ            R9, R11
 	VPMADD52LUQ     Z16, Z14, Z5
-	SUBQ            R11, R10
 	VPMADD52HUQ     Z9, Z9, Z13
+	SUBQ            R11, R10
 	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z16
 	SBBL            R11, R11
 	VPMADD52HUQ     Z16, Z11, Z12
@@ -3553,29 +3553,29 @@ inside:
 	VPMADD52LUQ     Z13, Z11, Z10
 	SHRXQ           CX, R11, DX
 	VPSRAQ          $0x2c, Z7, Z11
-	SBBQ            DX, R11
 	VPSLLQ          $0x08, Z12, Z12
+	SBBQ            DX, R11
 	VPSUBQ          Z12, Z10, Z10
-	SUBQ            R11, R9
 	VMOVDQU64       Z10, 256(DI)
-	VPANDQ          Z0, Z7, Z10
-	SBBL            R11, R11
-	VMOVDQU64       Z5, 320(DI)
-	VMOVDQU64       384(DI), Z7
 	SUBQ            R11, R9
+	VPANDQ          Z0, Z7, Z10
+	VMOVDQU64       Z5, 320(DI)
+	SBBL            R11, R11
+	VMOVDQU64       384(DI), Z7
 	VMOVDQU64       448(DI), Z5
+	SUBQ            R11, R9
 	VPSUBQ          Z11, Z8, Z20
-	MOVQ            R10, DX
 	VPANDQ          Z3, Z7, Z7
+	MOVQ            R10, DX
 	VPADDQ          Z7, Z6, Z7
-	MULXQ           DX, DX, R10
 	VPADDQ          Z5, Z4, Z4
+	MULXQ           DX, DX, R10
 	VPSRAQ          $0x34, Z20, Z11
-	SHLXQ           CX, DX, R11
 	VPXORQ          Z5, Z5, Z5
+	SHLXQ           CX, DX, R11
 	VPXORQ          Z6, Z6, Z6
-	ADDQ            DX, R11
 	VMOVDQU64       384(DI), Z8
+	ADDQ            DX, R11
 	VPADDQ          Z11, Z10, Z19
 	SHRXQ           CX, R11, DX
 	VMOVDQU64       448(DI), Z14
@@ -3585,412 +3585,410 @@ inside:
 	VPSLLQ          $0x04, Z19, Z13
 	SUBQ            R11, R10
 	VPXORQ          Z11, Z11, Z11
-	SBBL            R11, R11
 	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z10
+	SBBL            R11, R11
 	VPMADD52HUQ     Z10, Z8, Z11
-	SUBQ            R11, R10
 	VPADDQ          Z19, Z19, Z12
+	SUBQ            R11, R10
 	VPMADD52LUQ     Z10, Z8, Z6
-	MOVQ            R9, DX
 	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z10
+	MOVQ            R9, DX
 	VPMADD52HUQ     Z10, Z14, Z11
-	MULXQ           R10, R9, DX
 	VPMADD52LUQ     Z10, Z14, Z6
+	MULXQ           R10, R9, DX
 	VPXORQ          Z10, Z10, Z10
-	SHLXQ           CX, R9, R10
 	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z15
+	SHLXQ           CX, R9, R10
 	VPMADD52HUQ     Z15, Z8, Z6
-	ADDQ            R9, R10
 	VPMADD52LUQ     Z15, Z8, Z5
+	ADDQ            R9, R10
 	VPMADD52HUQ     Z12, Z20, Z10
-	SHRXQ           CX, R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z8
+	SHRXQ           CX, R10, R9
 	VPMADD52HUQ     Z8, Z14, Z6
-	SBBQ            R9, R10
 	VPMADD52LUQ     Z8, Z14, Z5
+	SBBQ            R9, R10
 	VMOVDQA64       Z1, Z8
-	SUBQ            R10, DX
 	VPSLLQ          $0x08, Z11, Z11
-	VPSUBQ          Z11, Z5, Z5
-	SBBL            R10, R10
-	VMOVDQU64       Z5, 384(DI)
-	VMOVDQA64       Z2, Z5
 	SUBQ            R10, DX
+	VPSUBQ          Z11, Z5, Z5
+	VMOVDQU64       Z5, 384(DI)
+	SBBL            R10, R10
+	VMOVDQA64       Z2, Z5
 	VMOVDQU64       Z6, 448(DI)
+	SUBQ            R10, DX
 	VMOVDQU64       512(DI), Z11
-	MOVQ            AX, R9
 	VMOVDQU64       576(DI), Z6
-	MOVQ            R8, R10
+	MOVQ            AX, R9
 	VPMADD52HUQ     Z20, Z20, Z5
+	MOVQ            R8, R10
 	VPANDQ          Z3, Z11, Z11
-	ADDQ            DX, R9
 	VPADDQ          Z11, Z7, Z7
+	ADDQ            DX, R9
 	VPADDQ          Z6, Z4, Z4
-	ADCQ            $0x00, R10
 	VPMADD52LUQ     Z20, Z20, Z8
+	ADCQ            $0x00, R10
 	VPXORQ          Z11, Z11, Z11
-	ADDQ            (BX), AX
 	VPXORQ          Z6, Z6, Z6
+	ADDQ            (BX), AX
 	VMOVDQU64       512(DI), Z15
-	ADCQ            $0x00, R8
 	VPMADD52LUQ     Z12, Z20, Z5
+	ADCQ            $0x00, R8
 	VMOVDQU64       576(DI), Z16
 	VMOVDQA64       Z11, Z11
 	VMOVDQA64       Z6, Z6
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
 	VPSLLQ          $0x08, Z10, Z14
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
 	VPXORQ          Z12, Z12, Z12
-	SHLXQ           CX, DX, R12
 	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z10
+	SHLXQ           CX, DX, R12
 	VPMADD52HUQ     Z10, Z15, Z12
-	ADDQ            DX, R12
 	VPMADD52LUQ     Z13, Z13, Z14
+	ADDQ            DX, R12
 	VPMADD52LUQ     Z10, Z15, Z6
-	SHRXQ           CX, R12, DX
 	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z21
+	SHRXQ           CX, R12, DX
 	VPMADD52HUQ     Z21, Z16, Z12
-	SBBQ            DX, R12
 	VPXORQ          Z10, Z10, Z10
+	SBBQ            DX, R12
 	VPMADD52LUQ     Z21, Z16, Z6
-	SUBQ            R12, R11
 	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z21
-	SBBL            R12, R12
+	SUBQ            R12, R11
 	VPMADD52HUQ     Z21, Z15, Z6
 	VPMADD52HUQ     Z13, Z13, Z10
-	SUBQ            R12, R11
+	SBBL            R12, R12
 	VPMADD52LUQ     Z21, Z15, Z11
 	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z15
-	SHLXQ           CX, R8, DX
+	SUBQ            R12, R11
 	VPMADD52HUQ     Z15, Z16, Z6
 	VPMADD52LUQ     Z15, Z16, Z11
-	SUBQ            R8, DX
+	SHLXQ           CX, R8, DX
 	VPSUBQ          Z14, Z8, Z8
+	SUBQ            R8, DX
 	VPSLLQ          $0x08, Z12, Z12
-	ADDQ            DX, AX
 	VPSUBQ          Z12, Z11, Z11
-	VMOVDQU64       Z11, 512(DI)
-	SBBL            DX, DX
-	VPSUBQ          Z10, Z5, Z5
-	VMOVDQU64       Z6, 576(DI)
 	ADDQ            DX, AX
+	VMOVDQU64       Z11, 512(DI)
+	VPSUBQ          Z10, Z5, Z5
+	SBBL            DX, DX
+	VMOVDQU64       Z6, 576(DI)
 	VMOVDQU64       640(DI), Z10
+	ADDQ            DX, AX
 	VMOVDQU64       704(DI), Z6
-	ADDQ            AX, R11
 	VPSRAQ          $0x2c, Z5, Z11
+	ADDQ            AX, R11
 	VPANDQ          Z3, Z10, Z10
-	SBBL            AX, AX
 	VPADDQ          Z10, Z7, Z7
-	VPADDQ          Z6, Z4, Z4
-	ADDQ            AX, R11
-	VPANDQ          Z0, Z5, Z12
-	VPXORQ          Z10, Z10, Z10
 	SBBL            AX, AX
-	VPXORQ          Z6, Z6, Z6
+	VPADDQ          Z6, Z4, Z4
+	VPANDQ          Z0, Z5, Z12
 	ADDQ            AX, R11
+	VPXORQ          Z10, Z10, Z10
+	VPXORQ          Z6, Z6, Z6
+	MOVQ            R11, 2008(DI)
 	VMOVDQU64       640(DI), Z5
 	VPSUBQ          Z11, Z8, Z11
-	MOVQ            R11, 2008(DI)
+	SHLXQ           CX, R10, AX
 	VMOVDQU64       704(DI), Z8
 	VMOVDQA64       Z10, Z14
-	SHLXQ           CX, R10, AX
+	SUBQ            R10, AX
 	VMOVDQA64       Z6, Z6
 	VPSRAQ          $0x34, Z11, Z16
-	SUBQ            R10, AX
+	ADDQ            AX, R9
 	VPXORQ          Z15, Z15, Z15
 	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z10
-	ADDQ            AX, R9
+	SBBL            AX, AX
 	VPMADD52HUQ     Z10, Z5, Z15
 	VPADDQ          Z16, Z12, Z12
-	SBBL            AX, AX
+	ADDQ            AX, R9
 	VPMADD52LUQ     Z10, Z5, Z6
 	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z16
-	ADDQ            AX, R9
-	VPMADD52HUQ     Z16, Z8, Z15
-	VPXORQ          Z10, Z10, Z10
 	MOVQ            R9, DX
-	VPMADD52LUQ     Z16, Z8, Z6
-	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z16
+	VPMADD52HUQ     Z16, Z8, Z15
 	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	VPMADD52HUQ     Z16, Z5, Z6
-	VPMADD52HUQ     Z17, Z20, Z10
+	VPXORQ          Z10, Z10, Z10
+	VPMADD52LUQ     Z16, Z8, Z6
 	MOVQ            2016(DI), DX
-	VPMADD52LUQ     Z16, Z5, Z14
-	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z5
+	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z16
+	VPMADD52HUQ     Z16, Z5, Z6
 	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	VPMADD52HUQ     Z5, Z8, Z6
-	VPMADD52HUQ     Z18, Z19, Z10
+	VPMADD52HUQ     Z17, Z20, Z10
+	VPMADD52LUQ     Z16, Z5, Z14
 	ADDQ            AX, DX
-	VPMADD52LUQ     Z5, Z8, Z14
+	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z5
+	VPMADD52HUQ     Z5, Z8, Z6
 	ADCQ            R8, R9
+	VPMADD52HUQ     Z18, Z19, Z10
+	VPMADD52LUQ     Z5, Z8, Z14
+	SHLXQ           CX, DX, R10
 	VPSLLQ          $0x08, Z15, Z5
 	VPSUBQ          Z5, Z14, Z8
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VMOVDQA64       Z1, Z5
 	VMOVDQU64       Z8, 640(DI)
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VMOVDQU64       Z6, 704(DI)
 	VMOVDQU64       768(DI), Z14
-	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VMOVDQU64       832(DI), Z8
 	VMOVDQA64       Z2, Z6
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPANDQ          Z3, Z14, Z14
 	VPADDQ          Z14, Z7, Z7
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPADDQ          Z8, Z4, Z4
 	VPMADD52HUQ     Z18, Z20, Z6
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPXORQ          Z15, Z15, Z15
 	VPXORQ          Z16, Z16, Z16
-	SUBQ            R10, R9
+	MOVQ            R9, 2016(DI)
 	VMOVDQU64       768(DI), Z8
 	VPMADD52LUQ     Z18, Z20, Z5
-	MOVQ            R9, 2016(DI)
+	MOVQ            2024(DI), DX
 	VMOVDQU64       832(DI), Z14
 	VMOVDQA64       Z15, Z15
-	MOVQ            2024(DI), DX
-	VMOVDQA64       Z16, Z16
-	VPMADD52LUQ     Z17, Z20, Z6
 	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VPXORQ          Z17, Z17, Z17
-	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z20
+	VMOVDQA64       Z16, Z16
 	ADDQ            AX, DX
-	VPMADD52HUQ     Z20, Z8, Z17
+	VPMADD52LUQ     Z17, Z20, Z6
+	VPXORQ          Z17, Z17, Z17
 	ADCQ            R8, R9
+	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z20
+	VPMADD52HUQ     Z20, Z8, Z17
+	SHLXQ           CX, DX, R10
 	VPMADD52LUQ     Z18, Z19, Z6
 	VPMADD52LUQ     Z20, Z8, Z16
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z18
 	VPMADD52HUQ     Z18, Z14, Z17
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VPSLLQ          $0x08, Z10, Z10
 	VPMADD52LUQ     Z18, Z14, Z16
-	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z18
 	VPMADD52HUQ     Z18, Z8, Z16
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPMADD52LUQ     Z9, Z13, Z10
 	VPMADD52LUQ     Z18, Z8, Z15
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z18
 	VPMADD52HUQ     Z18, Z14, Z16
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPXORQ          Z8, Z8, Z8
 	VPMADD52LUQ     Z18, Z14, Z15
-	SUBQ            R10, R9
+	MOVQ            R9, 2024(DI)
 	VPSLLQ          $0x08, Z17, Z14
 	VPSUBQ          Z14, Z15, Z14
-	MOVQ            R9, 2024(DI)
+	MOVQ            2032(DI), DX
 	VPMADD52HUQ     Z9, Z13, Z8
 	VMOVDQU64       Z14, 768(DI)
-	MOVQ            2032(DI), DX
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
 	VMOVDQU64       Z16, 832(DI)
 	VMOVDQU64       896(DI), Z9
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	VPSUBQ          Z10, Z5, Z13
 	ADDQ            AX, DX
+	VPSUBQ          Z10, Z5, Z13
 	VMOVDQU64       960(DI), Z5
-	VPANDQ          Z3, Z9, Z9
 	ADCQ            R8, R9
+	VPANDQ          Z3, Z9, Z9
 	VPADDQ          Z9, Z7, Z7
-	VPSUBQ          Z8, Z6, Z10
 	SHLXQ           CX, DX, R10
+	VPSUBQ          Z8, Z6, Z10
+	ADDQ            DX, R10
 	VPADDQ          Z5, Z4, Z5
 	VPXORQ          Z9, Z9, Z9
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VPXORQ          Z6, Z6, Z6
 	VMOVDQU64       896(DI), Z4
-	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPSRAQ          $0x2c, Z10, Z16
 	VMOVDQU64       960(DI), Z8
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VMOVDQA64       Z9, Z9
 	VMOVDQA64       Z6, Z6
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPANDQ          Z0, Z10, Z14
 	VPXORQ          Z10, Z10, Z10
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z15
 	VPMADD52HUQ     Z15, Z4, Z10
-	SUBQ            R10, R9
+	MOVQ            R9, 2032(DI)
 	VPSUBQ          Z16, Z13, Z13
 	VPMADD52LUQ     Z15, Z4, Z6
-	MOVQ            R9, 2032(DI)
+	MOVQ            2040(DI), DX
 	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z15
 	VPMADD52HUQ     Z15, Z8, Z10
-	MOVQ            2040(DI), DX
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
 	VPSRAQ          $0x34, Z13, Z16
 	VPMADD52LUQ     Z15, Z8, Z6
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z15
 	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z15
 	VPMADD52HUQ     Z15, Z4, Z6
-	VPADDQ          Z16, Z14, Z14
 	ADCQ            R8, R9
+	VPADDQ          Z16, Z14, Z14
 	VPMADD52LUQ     Z15, Z4, Z9
-	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z15
 	SHLXQ           CX, DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z15
 	VPMADD52HUQ     Z15, Z8, Z6
-	VPSLLQ          $0x04, Z14, Z4
 	ADDQ            DX, R10
+	VPSLLQ          $0x04, Z14, Z4
 	VPMADD52LUQ     Z15, Z8, Z9
-	VPSLLQ          $0x08, Z10, Z8
 	SHRXQ           CX, R10, DX
+	VPSLLQ          $0x08, Z10, Z8
+	SBBQ            DX, R10
 	VPSUBQ          Z8, Z9, Z8
 	VPSLLQ          $0x04, Z12, Z10
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VMOVDQU64       Z8, 896(DI)
 	VMOVDQU64       Z6, 960(DI)
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VMOVDQU64       1024(DI), Z9
 	VPXORQ          Z8, Z8, Z8
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VMOVDQU64       1088(DI), Z6
 	VPANDQ          Z3, Z9, Z9
-	SUBQ            R10, R9
+	MOVQ            R9, 2040(DI)
 	VPADDQ          Z9, Z7, Z9
 	VPMADD52HUQ     Z12, Z13, Z8
-	MOVQ            R9, 2040(DI)
+	MOVQ            2048(DI), DX
 	VPADDQ          Z6, Z5, Z5
 	VPXORQ          Z6, Z6, Z6
-	MOVQ            2048(DI), DX
+	MULXQ           scalarDiagonal<>+40(SB), DX, R9
 	VPXORQ          Z7, Z7, Z7
 	VPMADD52HUQ     Z11, Z14, Z8
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VMOVDQU64       1024(DI), Z15
 	ADDQ            AX, DX
+	VMOVDQU64       1024(DI), Z15
 	VMOVDQU64       1088(DI), Z16
-	VMOVDQA64       Z6, Z17
 	ADCQ            R8, R9
+	VMOVDQA64       Z6, Z17
 	VMOVDQA64       Z1, Z6
-	VMOVDQA64       Z7, Z18
 	SHLXQ           CX, DX, R10
+	VMOVDQA64       Z7, Z18
 	VPXORQ          Z19, Z19, Z19
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z20
 	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z20
 	VPMADD52HUQ     Z20, Z15, Z19
-	VMOVDQA64       Z2, Z7
 	SHRXQ           CX, R10, DX
+	VMOVDQA64       Z2, Z7
 	VPMADD52LUQ     Z20, Z15, Z18
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z20
 	SBBQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z20
 	VPMADD52HUQ     Z20, Z16, Z19
-	VPMADD52HUQ     Z11, Z13, Z7
 	SUBQ            R10, R9
+	VPMADD52HUQ     Z11, Z13, Z7
 	VPMADD52LUQ     Z20, Z16, Z18
-	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z20
 	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z20
+	SUBQ            R10, R9
 	VPMADD52HUQ     Z20, Z15, Z18
 	VPMADD52LUQ     Z11, Z13, Z6
-	SUBQ            R10, R9
+	MOVQ            R9, 2048(DI)
 	VPMADD52LUQ     Z20, Z15, Z17
 	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z15
-	MOVQ            R9, 2048(DI)
+	MOVQ            2056(DI), DX
 	VPMADD52HUQ     Z15, Z16, Z18
 	VPMADD52LUQ     Z12, Z13, Z7
-	MOVQ            2056(DI), DX
-	VPMADD52LUQ     Z15, Z16, Z17
 	MULXQ           scalarDiagonal<>+48(SB), DX, R9
+	VPMADD52LUQ     Z15, Z16, Z17
 	VPSLLQ          $0x08, Z19, Z12
+	ADDQ            AX, DX
 	VPSUBQ          Z12, Z17, Z12
-	ADDQ            AX, DX
 	VPMADD52LUQ     Z11, Z14, Z7
+	ADCQ            R8, R9
 	VMOVDQU64       Z12, 1024(DI)
-	ADCQ            R8, R9
 	VMOVDQU64       Z18, 1088(DI)
+	SHLXQ           CX, DX, R10
 	VMOVDQU64       1152(DI), Z11
-	SHLXQ           CX, DX, R10
 	VPSLLQ          $0x08, Z8, Z15
-	VMOVDQU64       1216(DI), Z8
 	ADDQ            DX, R10
+	VMOVDQU64       1216(DI), Z8
 	VPANDQ          Z3, Z11, Z11
+	SHRXQ           CX, R10, DX
 	VPADDQ          Z11, Z9, Z9
-	SHRXQ           CX, R10, DX
 	VPMADD52LUQ     Z10, Z4, Z15
+	SBBQ            DX, R10
 	VPADDQ          Z8, Z5, Z5
-	SBBQ            DX, R10
 	VPXORQ          Z11, Z11, Z11
-	VPXORQ          Z12, Z12, Z12
 	SUBQ            R10, R9
+	VPXORQ          Z12, Z12, Z12
 	VPXORQ          Z14, Z14, Z14
+	SBBL            R10, R10
 	VMOVDQU64       1152(DI), Z13
-	SBBL            R10, R10
 	VMOVDQU64       1216(DI), Z8
+	SUBQ            R10, R9
 	VMOVDQA64       Z11, Z11
-	SUBQ            R10, R9
 	VPMADD52HUQ     Z10, Z4, Z14
-	VMOVDQA64       Z12, Z4
 	MOVQ            R9, 2056(DI)
+	VMOVDQA64       Z12, Z4
 	VPXORQ          Z12, Z12, Z12
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z10
 	MOVQ            2064(DI), DX
-	VPSUBQ          Z15, Z6, Z6
+	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z10
 	MULXQ           scalarDiagonal<>+56(SB), DX, R9
+	VPSUBQ          Z15, Z6, Z6
 	VPMADD52HUQ     Z10, Z13, Z12
-	VPMADD52LUQ     Z10, Z13, Z4
 	ADDQ            AX, DX
+	VPMADD52LUQ     Z10, Z13, Z4
 	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z10
-	VPSUBQ          Z14, Z7, Z7
 	ADCQ            R8, R9
+	VPSUBQ          Z14, Z7, Z7
 	VPMADD52HUQ     Z10, Z8, Z12
-	VPMADD52LUQ     Z10, Z8, Z4
 	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z10, Z8, Z4
 	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z14
-	VPMADD52HUQ     Z14, Z13, Z4
 	ADDQ            DX, R10
+	VPMADD52HUQ     Z14, Z13, Z4
 	VPSRAQ          $0x2c, Z7, Z10
-	VPMADD52LUQ     Z14, Z13, Z11
 	SHRXQ           CX, R10, DX
+	VPMADD52LUQ     Z14, Z13, Z11
 	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z13
-	VPMADD52HUQ     Z13, Z8, Z4
 	SBBQ            DX, R10
+	VPMADD52HUQ     Z13, Z8, Z4
 	VPANDQ          Z0, Z7, Z7
+	SUBQ            R10, R9
 	VPMADD52LUQ     Z13, Z8, Z11
-	SUBQ            R10, R9
 	VPSLLQ          $0x08, Z12, Z8
-	VPSUBQ          Z8, Z11, Z8
 	SBBL            R10, R10
+	VPSUBQ          Z8, Z11, Z8
 	VPSUBQ          Z10, Z6, Z6
-	VMOVDQU64       Z8, 1152(DI)
 	SUBQ            R10, R9
+	VMOVDQU64       Z8, 1152(DI)
 	VMOVDQU64       Z4, 1216(DI)
-	VMOVDQU64       1280(DI), Z10
 	MOVQ            R9, 2064(DI)
+	VMOVDQU64       1280(DI), Z10
 	VPSRAQ          $0x34, Z6, Z4
-	VMOVDQU64       1344(DI), Z8
 	MOVQ            2072(DI), DX
+	VMOVDQU64       1344(DI), Z8
 	VPANDQ          Z3, Z10, Z10
 	MULXQ           scalarDiagonal<>+64(SB), DX, R9
 	VPADDQ          Z10, Z9, Z9
 	VPADDQ          Z4, Z7, Z4
 	ADDQ            AX, DX
 	VPADDQ          Z8, Z5, Z12
-	VPXORQ          Z5, Z5, Z5
 	ADCQ            R8, R9
+	VPXORQ          Z5, Z5, Z5
 	VPXORQ          Z8, Z8, Z8
-	VPBROADCASTQ    8(BX), Z10
 	SHLXQ           CX, DX, R10
+	VPBROADCASTQ    8(BX), Z10
 	VMOVDQU64       1280(DI), Z14
-	VMOVDQU64       1344(DI), Z15
 	ADDQ            DX, R10
+	VMOVDQU64       1344(DI), Z15
 	VMOVDQA64       Z5, Z16
-	VPBROADCASTQ    16(BX), Z5
 	SHRXQ           CX, R10, DX
+	VPBROADCASTQ    16(BX), Z5
 	VMOVDQA64       Z8, Z13
-	VPXORQ          Z17, Z17, Z17
 	SBBQ            DX, R10
+	VPXORQ          Z17, Z17, Z17
 	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z8
+	SUBQ            R10, R9
 	VPXORQ          Z11, Z11, Z11
-	SUBQ            R10, R9
 	VPMADD52HUQ     Z8, Z14, Z17
-	VPMADD52LUQ     Z8, Z14, Z13
 	SBBL            R10, R10
+	VPMADD52LUQ     Z8, Z14, Z13
 	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z18
-	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z8
 	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z8
 	VPMADD52HUQ     Z18, Z15, Z17
-	VPMADD52LUQ     Z18, Z15, Z13
 	MOVQ            R9, 2072(DI)
+	VPMADD52LUQ     Z18, Z15, Z13
 	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z18
 	MOVQ            2080(DI), DX
 	VPMADD52HUQ     Z8, Z6, Z11
@@ -4009,23 +4007,23 @@ inside:
 	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z8
 	ADDQ            DX, R10
 	VMOVDQU64       Z14, 1280(DI)
-	VMOVDQU64       Z13, 1344(DI)
 	SHRXQ           CX, R10, DX
+	VMOVDQU64       Z13, 1344(DI)
 	VMOVDQU64       1408(DI), Z14
-	VPMADD52HUQ     Z8, Z4, Z11
 	SBBQ            DX, R10
+	VPMADD52HUQ     Z8, Z4, Z11
 	VMOVDQU64       1472(DI), Z13
+	SUBQ            R10, R9
 	VPANDQ          Z3, Z14, Z14
-	SUBQ            R10, R9
 	VPADDQ          Z14, Z9, Z9
-	VPMADD52LUQ     Z8, Z4, Z5
 	SBBL            R10, R10
+	VPMADD52LUQ     Z8, Z4, Z5
 	VPADDQ          Z13, Z12, Z8
-	VPXORQ          Z13, Z13, Z13
 	SUBQ            R10, R9
+	VPXORQ          Z13, Z13, Z13
 	VPXORQ          Z14, Z14, Z14
-	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z12
 	MOVQ            R9, 2080(DI)
+	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z12
 	VMOVDQU64       1408(DI), Z15
 	MOVQ            2088(DI), DX
 	VMOVDQU64       1472(DI), Z16
@@ -4053,14 +4051,14 @@ inside:
 	VPMADD52HUQ     Z18, Z15, Z14
 	SUBQ            R10, R9
 	VPMADD52LUQ     Z18, Z15, Z13
-	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z15
 	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z15
 	VPMADD52LUQ     Z12, Z4, Z10
-	VPMADD52HUQ     Z15, Z16, Z14
 	SUBQ            R10, R9
+	VPMADD52HUQ     Z15, Z16, Z14
 	VPMADD52LUQ     Z15, Z16, Z13
-	VPSLLQ          $0x08, Z17, Z4
 	MOVQ            R9, 2088(DI)
+	VPSLLQ          $0x08, Z17, Z4
 	VPSLLQ          $0x08, Z11, Z11
 	MOVQ            2096(DI), DX
 	VPSUBQ          Z4, Z13, Z4
@@ -4113,8 +4111,8 @@ internal:
 	ADCQ            $0x00, R8
 	VMOVDQU64       Z14, 128(DI)
 	VMOVDQU64       Z10, 192(DI)
-	ADDQ            2032(DI), AX
 	VPXORQ          Z10, Z10, Z10
+	ADDQ            2032(DI), AX
 	VPADDQ          256(DI), Z6, Z11
 	VPADDQ          320(DI), Z7, Z15
 	ADCQ            $0x00, R8
@@ -4129,8 +4127,8 @@ internal:
 	ADDQ            2048(DI), AX
 	VPADDQ          Z12, Z15, Z12
 	VMOVDQU64       Z16, 256(DI)
-	ADCQ            $0x00, R8
 	VMOVDQU64       Z12, 320(DI)
+	ADCQ            $0x00, R8
 	VMOVDQA64       Z2, Z12
 	VPADDQ          Z16, Z14, Z14
 	ADDQ            2056(DI), AX
@@ -4142,11 +4140,11 @@ internal:
 	ADDQ            2064(DI), AX
 	VPSRAQ          $0x2c, Z16, Z17
 	VPANDQ          Z0, Z16, Z16
-	ADCQ            $0x00, R8
 	VPMADD52LUQ     Z4, Z4, Z11
+	ADCQ            $0x00, R8
 	VPSUBQ          Z17, Z15, Z15
-	ADDQ            2072(DI), AX
 	VPSRAQ          $0x34, Z15, Z17
+	ADDQ            2072(DI), AX
 	VPADDQ          Z17, Z16, Z17
 	VPMADD52LUQ     Z9, Z4, Z12
 	ADCQ            $0x00, R8
@@ -4158,11 +4156,11 @@ internal:
 	ADCQ            $0x00, R8
 	VPADDQ          Z16, Z13, Z18
 	VPADDQ          512(DI), Z6, Z13
-	ADDQ            2088(DI), AX
 	VPADDQ          576(DI), Z7, Z15
+	ADDQ            2088(DI), AX
 	VPMADD52LUQ     Z8, Z8, Z10
-	ADCQ            $0x00, R8
 	VPSRAQ          $0x2c, Z15, Z14
+	ADCQ            $0x00, R8
 	VPANDQ          Z0, Z15, Z19
 	VPSUBQ          Z14, Z13, Z20
 	ADDQ            2096(DI), AX
@@ -4171,14 +4169,14 @@ internal:
 	ADCQ            $0x00, R8
 	VPXORQ          Z15, Z15, Z15
 	VPSRAQ          $0x34, Z20, Z21
-	MOVQ            2008(DI), DX
 	VPMADD52HUQ     Z8, Z8, Z13
+	MOVQ            2008(DI), DX
 	VMOVDQU64       128(DI), Z16
-	MULXQ           DX, R9, R10
 	VMOVDQU64       192(DI), Z17
+	MULXQ           DX, R9, R10
 	VPADDQ          Z21, Z19, Z21
-	SHLXQ           CX, R9, R11
 	VPSUBQ          Z10, Z11, Z10
+	SHLXQ           CX, R9, R11
 	VMOVDQA64       Z14, Z11
 	VMOVDQA64       Z15, Z14
 	ADDQ            R9, R11
@@ -4187,14 +4185,14 @@ internal:
 	SHRXQ           CX, R11, R9
 	VPXORQ          Z13, Z13, Z13
 	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z15
-	SBBQ            R9, R11
 	VMOVDQU64       Z21, 576(DI)
+	SBBQ            R9, R11
 	VPSRAQ          $0x2c, Z12, Z21
-	SUBQ            R11, R10
 	VPMADD52HUQ     Z15, Z16, Z13
+	SUBQ            R11, R10
 	VPMADD52LUQ     Z15, Z16, Z14
-	SBBL            R11, R11
 	VPADDQ          Z20, Z9, Z9
+	SBBL            R11, R11
 	VPANDQ          Z0, Z12, Z12
 	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z15
 	SUBQ            R11, R10
@@ -4203,505 +4201,503 @@ internal:
 	MULXQ           R10, DX, R9
 	VPSUBQ          Z21, Z10, Z10
 	VPMADD52LUQ     Z15, Z17, Z14
-	SHLXQ           CX, DX, R11
 	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z19
+	SHLXQ           CX, DX, R11
 	VPADDQ          640(DI), Z6, Z20
-	ADDQ            DX, R11
 	VPSRAQ          $0x34, Z10, Z15
+	ADDQ            DX, R11
 	VPMADD52HUQ     Z19, Z16, Z14
-	SHRXQ           CX, R11, DX
 	VPMADD52LUQ     Z19, Z16, Z11
+	SHRXQ           CX, R11, DX
 	VPADDQ          704(DI), Z7, Z16
 	VPADDQ          Z15, Z12, Z12
 	SBBQ            DX, R11
 	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z19
 	VPMADD52HUQ     Z19, Z17, Z14
-	SUBQ            R11, R9
 	VPSRAQ          $0x2c, Z16, Z21
-	VPSLLQ          $0x04, Z12, Z15
-	SBBL            R11, R11
-	VPMADD52LUQ     Z19, Z17, Z11
-	VPSLLQ          $0x08, Z13, Z13
 	SUBQ            R11, R9
+	VPSLLQ          $0x04, Z12, Z15
+	VPMADD52LUQ     Z19, Z17, Z11
+	SBBL            R11, R11
+	VPSLLQ          $0x08, Z13, Z13
 	VPSUBQ          Z13, Z11, Z13
+	SUBQ            R11, R9
 	VPADDQ          Z12, Z12, Z11
-	MOVQ            R10, DX
 	VPANDQ          Z0, Z16, Z16
+	MOVQ            R10, DX
 	VMOVDQU64       Z13, 128(DI)
 	VMOVDQU64       Z14, 192(DI)
 	MULXQ           DX, DX, R10
 	VPXORQ          Z13, Z13, Z13
 	VPSUBQ          Z21, Z20, Z25
-	SHLXQ           CX, DX, R11
 	VPXORQ          Z21, Z21, Z21
+	SHLXQ           CX, DX, R11
 	VPXORQ          Z17, Z17, Z17
-	ADDQ            DX, R11
 	VPMADD52HUQ     Z11, Z10, Z13
+	ADDQ            DX, R11
 	VPSRAQ          $0x34, Z25, Z22
-	SHRXQ           CX, R11, DX
 	VMOVDQU64       256(DI), Z19
+	SHRXQ           CX, R11, DX
 	VMOVDQU64       320(DI), Z20
-	SBBQ            DX, R11
 	VMOVDQA64       Z1, Z14
+	SBBQ            DX, R11
 	VPADDQ          Z22, Z16, Z26
 	VMOVDQA64       Z21, Z21
-	SUBQ            R11, R10
 	VMOVDQA64       Z17, Z22
-	VMOVDQA64       Z2, Z17
-	SBBL            R11, R11
-	VMOVDQU64       Z25, 640(DI)
-	VPXORQ          Z23, Z23, Z23
 	SUBQ            R11, R10
+	VMOVDQA64       Z2, Z17
+	VMOVDQU64       Z25, 640(DI)
+	SBBL            R11, R11
+	VPXORQ          Z23, Z23, Z23
 	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z24
+	SUBQ            R11, R10
 	VPMADD52HUQ     Z10, Z10, Z17
-	MOVQ            R9, DX
 	VMOVDQU64       Z26, 704(DI)
+	MOVQ            R9, DX
 	VPMADD52HUQ     Z24, Z19, Z23
-	MULXQ           R10, R9, DX
 	VPMADD52LUQ     Z24, Z19, Z22
+	MULXQ           R10, R9, DX
 	VPMADD52LUQ     Z10, Z10, Z14
 	VPADDQ          Z25, Z9, Z24
-	SHLXQ           CX, R9, R10
 	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z9
+	SHLXQ           CX, R9, R10
 	VPMADD52HUQ     Z9, Z20, Z23
-	ADDQ            R9, R10
 	VPMADD52LUQ     Z11, Z10, Z17
+	ADDQ            R9, R10
 	VPADDQ          Z16, Z18, Z11
-	SHRXQ           CX, R10, R9
 	VPMADD52LUQ     Z9, Z20, Z22
+	SHRXQ           CX, R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z9
-	SBBQ            R9, R10
 	VPSLLQ          $0x08, Z13, Z13
+	SBBQ            R9, R10
 	VPADDQ          768(DI), Z6, Z16
-	SUBQ            R10, DX
 	VPMADD52HUQ     Z9, Z19, Z22
+	SUBQ            R10, DX
 	VPMADD52LUQ     Z9, Z19, Z21
 	VPMADD52LUQ     Z15, Z15, Z13
-	SBBL            R10, R10
 	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z18
+	SBBL            R10, R10
 	VPADDQ          832(DI), Z7, Z19
-	SUBQ            R10, DX
 	VPMADD52HUQ     Z18, Z20, Z22
+	SUBQ            R10, DX
 	VPXORQ          Z9, Z9, Z9
-	MOVQ            AX, R9
 	VPMADD52LUQ     Z18, Z20, Z21
+	MOVQ            AX, R9
 	VPSRAQ          $0x2c, Z19, Z18
-	MOVQ            R8, R10
 	VPSLLQ          $0x08, Z23, Z20
+	MOVQ            R8, R10
 	VPMADD52HUQ     Z15, Z15, Z9
-	ADDQ            DX, R9
 	VPSUBQ          Z20, Z21, Z20
 	VPANDQ          Z0, Z19, Z19
+	ADDQ            DX, R9
 	VMOVDQU64       Z20, 256(DI)
-	ADCQ            $0x00, R10
 	VPSUBQ          Z13, Z14, Z13
+	ADCQ            $0x00, R10
 	VMOVDQU64       Z22, 320(DI)
-	ADDQ            (BX), AX
 	VPSUBQ          Z18, Z16, Z16
+	ADDQ            (BX), AX
 	VPXORQ          Z14, Z14, Z14
-	ADCQ            $0x00, R8
 	VPSUBQ          Z9, Z17, Z9
+	ADCQ            $0x00, R8
 	VPXORQ          Z18, Z18, Z18
 	VPSRAQ          $0x34, Z16, Z22
 	VMOVDQU64       384(DI), Z20
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
 	VPSRAQ          $0x2c, Z9, Z17
 	VMOVDQU64       448(DI), Z21
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
 	VPADDQ          Z22, Z19, Z22
-	SHLXQ           CX, DX, R12
 	VMOVDQA64       Z14, Z14
+	SHLXQ           CX, DX, R12
 	VPANDQ          Z0, Z9, Z9
-	ADDQ            DX, R12
 	VMOVDQA64       Z18, Z18
+	ADDQ            DX, R12
 	VMOVDQU64       Z16, 768(DI)
-	SHRXQ           CX, R12, DX
 	VPXORQ          Z23, Z23, Z23
+	SHRXQ           CX, R12, DX
 	VPSUBQ          Z17, Z13, Z13
-	SBBQ            DX, R12
 	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z17
 	VMOVDQU64       Z22, 832(DI)
-	SUBQ            R12, R11
+	SBBQ            DX, R12
 	VPMADD52HUQ     Z17, Z20, Z23
 	VPSRAQ          $0x34, Z13, Z22
-	VPMADD52LUQ     Z17, Z20, Z18
-	SBBL            R12, R12
-	VPADDQ          Z16, Z24, Z17
-	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z16
 	SUBQ            R12, R11
+	VPMADD52LUQ     Z17, Z20, Z18
+	VPADDQ          Z16, Z24, Z17
+	SBBL            R12, R12
+	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z16
 	VPADDQ          Z22, Z9, Z9
+	SUBQ            R12, R11
 	VPMADD52HUQ     Z16, Z21, Z23
-	SHLXQ           CX, R8, DX
 	VPMADD52LUQ     Z16, Z21, Z18
+	SHLXQ           CX, R8, DX
 	VPADDQ          Z19, Z11, Z19
-	SUBQ            R8, DX
 	VPXORQ          Z11, Z11, Z11
 	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z16
-	ADDQ            DX, AX
+	SUBQ            R8, DX
 	VPMADD52HUQ     Z16, Z20, Z18
 	VPADDQ          896(DI), Z6, Z22
-	VPMADD52HUQ     Z5, Z10, Z11
-	SBBL            DX, DX
-	VPMADD52LUQ     Z16, Z20, Z14
-	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z16
 	ADDQ            DX, AX
+	VPMADD52HUQ     Z5, Z10, Z11
+	VPMADD52LUQ     Z16, Z20, Z14
+	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z16
 	VPADDQ          960(DI), Z7, Z20
+	ADDQ            DX, AX
 	VPMADD52HUQ     Z4, Z12, Z11
-	ADDQ            AX, R11
 	VPMADD52HUQ     Z16, Z21, Z18
 	VPMADD52LUQ     Z16, Z21, Z14
-	SBBL            AX, AX
+	ADDQ            AX, R11
 	VPSRAQ          $0x2c, Z20, Z21
 	VMOVDQA64       Z1, Z16
-	ADDQ            AX, R11
+	SBBL            AX, AX
 	VPSLLQ          $0x08, Z23, Z23
 	VPSUBQ          Z23, Z14, Z14
-	VPANDQ          Z0, Z20, Z23
-	SBBL            AX, AX
-	VMOVDQA64       Z2, Z20
-	VMOVDQU64       Z14, 384(DI)
 	ADDQ            AX, R11
-	VMOVDQU64       Z18, 448(DI)
-	VPSUBQ          Z21, Z22, Z24
+	VPANDQ          Z0, Z20, Z23
+	VMOVDQA64       Z2, Z20
 	MOVQ            R11, 2008(DI)
+	VMOVDQU64       Z14, 384(DI)
+	VMOVDQU64       Z18, 448(DI)
+	SHLXQ           CX, R10, AX
+	VPSUBQ          Z21, Z22, Z24
 	VPMADD52HUQ     Z4, Z10, Z20
 	VPXORQ          Z14, Z14, Z14
-	SHLXQ           CX, R10, AX
+	SUBQ            R10, AX
 	VPXORQ          Z18, Z18, Z18
 	VPSRAQ          $0x34, Z24, Z25
-	SUBQ            R10, AX
+	ADDQ            AX, R9
 	VPMADD52LUQ     Z4, Z10, Z16
 	VMOVDQU64       512(DI), Z21
-	VMOVDQU64       576(DI), Z22
-	ADDQ            AX, R9
-	VPADDQ          Z25, Z23, Z25
-	VPMADD52LUQ     Z5, Z10, Z20
 	SBBL            AX, AX
-	VMOVDQA64       Z14, Z5
-	VMOVDQA64       Z18, Z10
+	VMOVDQU64       576(DI), Z22
+	VPADDQ          Z25, Z23, Z25
 	ADDQ            AX, R9
+	VPMADD52LUQ     Z5, Z10, Z20
+	VMOVDQA64       Z14, Z5
+	MOVQ            R9, DX
+	VMOVDQA64       Z18, Z10
 	VMOVDQU64       Z24, 896(DI)
 	VPMADD52LUQ     Z4, Z12, Z20
-	MOVQ            R9, DX
+	MULXQ           scalarEpsilon<>+0(SB), AX, R8
 	VPXORQ          Z4, Z4, Z4
 	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z12
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
+	MOVQ            2016(DI), DX
 	VMOVDQU64       Z25, 960(DI)
 	VPSLLQ          $0x08, Z11, Z11
-	VPMADD52HUQ     Z12, Z21, Z4
-	MOVQ            2016(DI), DX
-	VPMADD52LUQ     Z12, Z21, Z10
-	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z12
 	MULXQ           scalarDiagonal<>+8(SB), DX, R9
+	VPMADD52HUQ     Z12, Z21, Z4
+	VPMADD52LUQ     Z12, Z21, Z10
+	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z12
 	VPMADD52LUQ     Z8, Z15, Z11
 	VPADDQ          Z24, Z17, Z14
-	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VPMADD52HUQ     Z12, Z22, Z4
 	VPMADD52LUQ     Z12, Z22, Z10
-	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
 	VPXORQ          Z12, Z12, Z12
 	VPADDQ          Z23, Z19, Z18
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z17
 	VPMADD52HUQ     Z17, Z21, Z10
-	VPMADD52HUQ     Z8, Z15, Z12
-	ADDQ            DX, R10
-	VPADDQ          1024(DI), Z6, Z8
-	VPMADD52LUQ     Z17, Z21, Z5
 	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z8, Z15, Z12
+	VPADDQ          1024(DI), Z6, Z8
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z17, Z21, Z5
 	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z15
 	VPSUBQ          Z11, Z16, Z11
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPADDQ          1088(DI), Z7, Z16
 	VPMADD52HUQ     Z15, Z22, Z10
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPMADD52LUQ     Z15, Z22, Z5
 	VPSUBQ          Z12, Z20, Z12
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPSRAQ          $0x2c, Z16, Z15
 	VPSLLQ          $0x08, Z4, Z4
+	MOVQ            R9, 2016(DI)
 	VPSUBQ          Z4, Z5, Z5
-	SUBQ            R10, R9
 	VPSRAQ          $0x2c, Z12, Z4
 	VPANDQ          Z0, Z16, Z16
-	MOVQ            R9, 2016(DI)
+	MOVQ            2024(DI), DX
 	VMOVDQU64       Z5, 512(DI)
 	VMOVDQU64       Z10, 576(DI)
-	MOVQ            2024(DI), DX
+	MULXQ           scalarDiagonal<>+16(SB), DX, R9
 	VPANDQ          Z0, Z12, Z5
 	VPSUBQ          Z15, Z8, Z12
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
+	ADDQ            AX, DX
 	VPXORQ          Z8, Z8, Z8
 	VPXORQ          Z10, Z10, Z10
-	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VPSUBQ          Z4, Z11, Z4
 	VPSRAQ          $0x34, Z12, Z19
+	SHLXQ           CX, DX, R10
 	VMOVDQU64       640(DI), Z15
-	ADCQ            R8, R9
 	VMOVDQU64       704(DI), Z17
 	VPSRAQ          $0x34, Z4, Z11
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPADDQ          Z19, Z16, Z19
 	VMOVDQA64       Z8, Z8
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VMOVDQA64       Z10, Z10
 	VPADDQ          Z11, Z5, Z5
-	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPXORQ          Z20, Z20, Z20
 	VMOVDQU64       Z12, 1024(DI)
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z21
 	VPSLLQ          $0x04, Z5, Z11
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPMADD52HUQ     Z21, Z15, Z20
 	VMOVDQU64       Z19, 1088(DI)
 	VPMADD52LUQ     Z21, Z15, Z10
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPSLLQ          $0x04, Z9, Z19
 	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z21
-	SUBQ            R10, R9
+	MOVQ            R9, 2024(DI)
 	VPADDQ          Z12, Z14, Z14
 	VPMADD52HUQ     Z21, Z17, Z20
-	MOVQ            R9, 2024(DI)
+	MOVQ            2032(DI), DX
 	VPXORQ          Z12, Z12, Z12
 	VPMADD52LUQ     Z21, Z17, Z10
-	MOVQ            2032(DI), DX
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
 	VPADDQ          Z16, Z18, Z18
 	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z16
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
 	VPMADD52HUQ     Z9, Z4, Z12
+	ADDQ            AX, DX
 	VPMADD52HUQ     Z16, Z15, Z10
 	VPADDQ          1152(DI), Z6, Z21
-	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VPMADD52LUQ     Z16, Z15, Z8
 	VPMADD52HUQ     Z13, Z5, Z12
-	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
 	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z16
 	VPADDQ          1216(DI), Z7, Z22
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPMADD52HUQ     Z16, Z17, Z10
 	VMOVDQA64       Z1, Z15
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VPMADD52LUQ     Z16, Z17, Z8
 	VPSRAQ          $0x2c, Z22, Z16
-	SHRXQ           CX, R10, DX
 	VPSLLQ          $0x08, Z20, Z20
+	SBBQ            DX, R10
 	VMOVDQA64       Z2, Z17
 	VPSUBQ          Z20, Z8, Z8
-	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPANDQ          Z0, Z22, Z20
 	VMOVDQU64       Z8, 640(DI)
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPMADD52HUQ     Z13, Z4, Z17
 	VMOVDQU64       Z10, 704(DI)
-	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPSUBQ          Z16, Z21, Z21
 	VPXORQ          Z8, Z8, Z8
-	SUBQ            R10, R9
 	VPMADD52LUQ     Z13, Z4, Z15
-	VPXORQ          Z10, Z10, Z10
 	MOVQ            R9, 2032(DI)
+	VPXORQ          Z10, Z10, Z10
 	VMOVDQU64       768(DI), Z16
+	MOVQ            2040(DI), DX
 	VPSRAQ          $0x34, Z21, Z22
 	VPMADD52LUQ     Z9, Z4, Z17
-	MOVQ            2040(DI), DX
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
 	VMOVDQU64       832(DI), Z4
 	VMOVDQA64       Z8, Z8
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
+	ADDQ            AX, DX
 	VPADDQ          Z22, Z20, Z9
 	VPMADD52LUQ     Z13, Z5, Z17
-	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VMOVDQA64       Z10, Z5
 	VPXORQ          Z10, Z10, Z10
-	ADCQ            R8, R9
 	VMOVDQU64       Z21, 1152(DI)
-	VPSLLQ          $0x08, Z12, Z12
 	SHLXQ           CX, DX, R10
+	VPSLLQ          $0x08, Z12, Z12
 	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z13
+	ADDQ            DX, R10
 	VPMADD52HUQ     Z13, Z16, Z10
 	VMOVDQU64       Z9, 1216(DI)
-	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VPMADD52LUQ     Z19, Z11, Z12
 	VPMADD52LUQ     Z13, Z16, Z5
-	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z9
 	VPADDQ          Z21, Z14, Z14
-	SBBQ            DX, R10
 	VPXORQ          Z13, Z13, Z13
-	VPMADD52HUQ     Z9, Z4, Z10
 	SUBQ            R10, R9
+	VPMADD52HUQ     Z9, Z4, Z10
 	VPMADD52LUQ     Z9, Z4, Z5
-	VPADDQ          Z20, Z18, Z9
 	SBBL            R10, R10
+	VPADDQ          Z20, Z18, Z9
 	VPMADD52HUQ     Z19, Z11, Z13
+	SUBQ            R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z11
 	VPMADD52HUQ     Z11, Z16, Z5
-	SUBQ            R10, R9
+	MOVQ            R9, 2040(DI)
 	VPADDQ          1280(DI), Z6, Z18
 	VPSUBQ          Z12, Z15, Z12
-	MOVQ            R9, 2040(DI)
+	MOVQ            2048(DI), DX
 	VPMADD52LUQ     Z11, Z16, Z8
 	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z11
-	MOVQ            2048(DI), DX
 	VPADDQ          1344(DI), Z7, Z15
-	VPSUBQ          Z13, Z17, Z13
 	MULXQ           scalarDiagonal<>+40(SB), DX, R9
+	VPSUBQ          Z13, Z17, Z13
 	VPMADD52HUQ     Z11, Z4, Z5
-	VPMADD52LUQ     Z11, Z4, Z8
 	ADDQ            AX, DX
+	VPMADD52LUQ     Z11, Z4, Z8
 	VPSRAQ          $0x2c, Z15, Z11
+	ADCQ            R8, R9
 	VPSRAQ          $0x2c, Z13, Z4
 	VPSLLQ          $0x08, Z10, Z10
-	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
 	VPSUBQ          Z10, Z8, Z8
 	VPANDQ          Z0, Z15, Z10
-	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPANDQ          Z0, Z13, Z13
 	VMOVDQU64       Z8, 768(DI)
-	ADDQ            DX, R10
 	VMOVDQU64       Z5, 832(DI)
-	VPXORQ          Z5, Z5, Z5
 	SHRXQ           CX, R10, DX
+	VPXORQ          Z5, Z5, Z5
 	VPSUBQ          Z4, Z12, Z4
-	VPSUBQ          Z11, Z18, Z16
 	SBBQ            DX, R10
+	VPSUBQ          Z11, Z18, Z16
 	VPXORQ          Z11, Z11, Z11
+	SUBQ            R10, R9
 	VMOVDQU64       896(DI), Z12
 	VPSRAQ          $0x34, Z4, Z8
-	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPSRAQ          $0x34, Z16, Z17
 	VMOVDQU64       960(DI), Z15
-	SBBL            R10, R10
 	VMOVDQA64       Z5, Z5
-	VPADDQ          Z8, Z13, Z8
 	SUBQ            R10, R9
+	VPADDQ          Z8, Z13, Z8
 	VPADDQ          Z17, Z10, Z17
-	VMOVDQA64       Z11, Z19
 	MOVQ            R9, 2048(DI)
+	VMOVDQA64       Z11, Z19
 	VPXORQ          Z20, Z20, Z20
-	VPBROADCASTQ    8(BX), Z11
 	MOVQ            2056(DI), DX
+	VPBROADCASTQ    8(BX), Z11
 	VMOVDQU64       Z16, 1280(DI)
+	MULXQ           scalarDiagonal<>+48(SB), DX, R9
 	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z21
 	VPMADD52HUQ     Z21, Z12, Z20
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
+	ADDQ            AX, DX
 	VPBROADCASTQ    16(BX), Z18
 	VMOVDQU64       Z17, 1344(DI)
-	ADDQ            AX, DX
 	VPMADD52LUQ     Z21, Z12, Z19
-	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z21
 	ADCQ            R8, R9
+	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z21
 	VPXORQ          Z17, Z17, Z17
-	VPADDQ          Z16, Z14, Z14
 	SHLXQ           CX, DX, R10
+	VPADDQ          Z16, Z14, Z14
 	VPMADD52HUQ     Z21, Z15, Z20
-	VPMADD52LUQ     Z21, Z15, Z19
 	ADDQ            DX, R10
+	VPMADD52LUQ     Z21, Z15, Z19
 	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z16
+	SHRXQ           CX, R10, DX
 	VPADDQ          Z10, Z9, Z10
 	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z9
-	SHRXQ           CX, R10, DX
 	VPMADD52HUQ     Z9, Z12, Z19
-	VPMADD52HUQ     Z16, Z4, Z17
 	SBBQ            DX, R10
+	VPMADD52HUQ     Z16, Z4, Z17
 	VPADDQ          1408(DI), Z6, Z6
+	SUBQ            R10, R9
 	VPMADD52LUQ     Z9, Z12, Z5
-	SUBQ            R10, R9
 	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z9
-	VPMADD52LUQ     Z16, Z4, Z18
 	SBBL            R10, R10
+	VPMADD52LUQ     Z16, Z4, Z18
 	VPADDQ          1472(DI), Z7, Z7
-	VPMADD52HUQ     Z9, Z15, Z19
 	SUBQ            R10, R9
+	VPMADD52HUQ     Z9, Z15, Z19
 	VPMADD52LUQ     Z9, Z15, Z5
+	MOVQ            R9, 2056(DI)
 	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z9
 	VPSLLQ          $0x08, Z20, Z12
-	MOVQ            R9, 2056(DI)
 	VPSRAQ          $0x2c, Z7, Z15
-	VPSUBQ          Z12, Z5, Z5
 	MOVQ            2064(DI), DX
+	VPSUBQ          Z12, Z5, Z5
 	VPMADD52HUQ     Z9, Z8, Z17
-	VMOVDQU64       Z5, 896(DI)
 	MULXQ           scalarDiagonal<>+56(SB), DX, R9
+	VMOVDQU64       Z5, 896(DI)
 	VPANDQ          Z0, Z7, Z5
-	VMOVDQU64       Z19, 960(DI)
 	ADDQ            AX, DX
+	VMOVDQU64       Z19, 960(DI)
 	VPMADD52LUQ     Z9, Z8, Z18
-	VPXORQ          Z7, Z7, Z7
 	ADCQ            R8, R9
+	VPXORQ          Z7, Z7, Z7
 	VPSUBQ          Z15, Z6, Z16
+	SHLXQ           CX, DX, R10
 	VPXORQ          Z9, Z9, Z9
 	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z6
-	SHLXQ           CX, DX, R10
 	VMOVDQU64       1024(DI), Z12
-	VPSRAQ          $0x34, Z16, Z19
 	ADDQ            DX, R10
+	VPSRAQ          $0x34, Z16, Z19
 	VMOVDQU64       1088(DI), Z15
-	VPMADD52HUQ     Z6, Z4, Z18
 	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z6, Z4, Z18
 	VMOVDQA64       Z7, Z7
-	VPADDQ          Z19, Z5, Z19
 	SBBQ            DX, R10
+	VPADDQ          Z19, Z5, Z19
 	VMOVDQA64       Z9, Z9
-	VPMADD52LUQ     Z6, Z4, Z11
 	SUBQ            R10, R9
+	VPMADD52LUQ     Z6, Z4, Z11
 	VPXORQ          Z20, Z20, Z20
 	VMOVDQU64       Z16, 1408(DI)
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z21
 	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z21
 	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z6
-	VPMADD52HUQ     Z21, Z12, Z20
 	SUBQ            R10, R9
+	VPMADD52HUQ     Z21, Z12, Z20
 	VMOVDQU64       Z19, 1472(DI)
-	VPMADD52LUQ     Z21, Z12, Z9
 	MOVQ            R9, 2064(DI)
+	VPMADD52LUQ     Z21, Z12, Z9
 	VPMADD52HUQ     Z6, Z8, Z18
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z19
 	MOVQ            2072(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z19
 	VPADDQ          Z16, Z14, Z14
-	VPMADD52HUQ     Z19, Z15, Z20
 	MULXQ           scalarDiagonal<>+64(SB), DX, R9
+	VPMADD52HUQ     Z19, Z15, Z20
 	VPMADD52LUQ     Z6, Z8, Z11
 	VPMADD52LUQ     Z19, Z15, Z9
-	VPADDQ          Z5, Z10, Z6
 	ADDQ            AX, DX
+	VPADDQ          Z5, Z10, Z6
 	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z5
-	VPSLLQ          $0x08, Z17, Z8
 	ADCQ            R8, R9
+	VPSLLQ          $0x08, Z17, Z8
 	VPMADD52HUQ     Z5, Z12, Z9
-	VPMADD52LUQ     Z5, Z12, Z7
 	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z5, Z12, Z7
 	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z5
-	VPSUBQ          Z8, Z11, Z8
 	ADDQ            DX, R10
+	VPSUBQ          Z8, Z11, Z8
 	VPMADD52HUQ     Z5, Z15, Z9
 	VPMADD52LUQ     Z5, Z15, Z7
 	SHRXQ           CX, R10, DX
 	VPSLLQ          $0x08, Z20, Z5
 	VPSUBQ          Z5, Z7, Z5
-	VMOVDQU64       Z5, 1024(DI)
 	SBBQ            DX, R10
+	VMOVDQU64       Z5, 1024(DI)
 	VPADDQ          Z4, Z14, Z4
+	SUBQ            R10, R9
 	VMOVDQU64       Z9, 1088(DI)
-	SUBQ            R10, R9
 	VPXORQ          Z5, Z5, Z5
-	VPXORQ          Z7, Z7, Z7
 	SBBL            R10, R10
+	VPXORQ          Z7, Z7, Z7
 	VMOVDQU64       1152(DI), Z9
-	VPADDQ          Z13, Z6, Z10
 	SUBQ            R10, R9
+	VPADDQ          Z13, Z6, Z10
 	VMOVDQU64       1216(DI), Z6
 	VMOVDQA64       Z5, Z5
 	MOVQ            R9, 2072(DI)
 	VMOVDQA64       Z7, Z7
 	VPXORQ          Z11, Z11, Z11
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z12
 	MOVQ            2080(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z12
 	VPADDQ.BCST     avx512Numbers<>+40(SB), Z10, Z10
-	VPMADD52HUQ     Z12, Z9, Z11
 	MULXQ           scalarDiagonal<>+72(SB), DX, R9
+	VPMADD52HUQ     Z12, Z9, Z11
 	VPMADD52LUQ     Z12, Z9, Z7
-	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z12
 	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z12
 	VPMADD52HUQ     Z12, Z6, Z11
 	VPSRAQ          $0x34, Z4, Z13
 	ADCQ            R8, R9
@@ -4710,14 +4706,14 @@ internal:
 	SHLXQ           CX, DX, R10
 	VPMADD52HUQ     Z12, Z9, Z7
 	VPMADD52LUQ     Z12, Z9, Z5
-	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z9
 	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z9
 	VPADDQ          Z13, Z10, Z10
-	VPMADD52HUQ     Z9, Z6, Z7
 	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z9, Z6, Z7
 	VPMADD52LUQ     Z9, Z6, Z5
-	VPSLLQ          $0x08, Z11, Z6
 	SBBQ            DX, R10
+	VPSLLQ          $0x08, Z11, Z6
 	VPSUBQ          Z6, Z5, Z5
 	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z4
 	SUBQ            R10, R9
@@ -4726,14 +4722,14 @@ internal:
 	SBBL            R10, R10
 	VPXORQ          Z5, Z5, Z5
 	VPXORQ          Z6, Z6, Z6
-	VPADDQ          Z4, Z8, Z9
 	SUBQ            R10, R9
+	VPADDQ          Z4, Z8, Z9
 	VMOVDQU64       1280(DI), Z7
-	VMOVDQU64       1344(DI), Z8
 	MOVQ            R9, 2080(DI)
+	VMOVDQU64       1344(DI), Z8
 	VMOVDQA64       Z5, Z5
-	VMOVDQA64       Z6, Z6
 	MOVQ            2088(DI), DX
+	VMOVDQA64       Z6, Z6
 	VPXORQ          Z11, Z11, Z11
 	VPADDQ          Z10, Z18, Z13
 	MULXQ           scalarDiagonal<>+80(SB), DX, R9
@@ -4742,11 +4738,11 @@ internal:
 	ADDQ            AX, DX
 	VPMADD52LUQ     Z12, Z7, Z6
 	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z12
-	VPSRAQ          $0x2c, Z13, Z14
 	ADCQ            R8, R9
+	VPSRAQ          $0x2c, Z13, Z14
 	VPMADD52HUQ     Z12, Z8, Z11
-	VPMADD52LUQ     Z12, Z8, Z6
 	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z12, Z8, Z6
 	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z12
 	VPMADD52HUQ     Z12, Z7, Z6
 	ADDQ            DX, R10
@@ -4758,11 +4754,11 @@ internal:
 	SBBQ            DX, R10
 	VPMADD52LUQ     Z7, Z8, Z5
 	VPSLLQ          $0x08, Z11, Z7
-	VPSUBQ          Z14, Z9, Z8
 	SUBQ            R10, R9
+	VPSUBQ          Z14, Z9, Z8
 	VPSUBQ          Z7, Z5, Z5
-	VMOVDQU64       Z5, 1280(DI)
 	SBBL            R10, R10
+	VMOVDQU64       Z5, 1280(DI)
 	VMOVDQU64       Z6, 1344(DI)
 	VPXORQ          Z11, Z11, Z11
 	SUBQ            R10, R9
@@ -4774,8 +4770,8 @@ internal:
 	MOVQ            2096(DI), DX
 	VMOVDQA64       Z11, Z11
 	VMOVDQA64       Z7, Z13
-	VPADDQ          Z6, Z12, Z14
 	MULXQ           scalarDiagonal<>+88(SB), DX, R9
+	VPADDQ          Z6, Z12, Z14
 	VPXORQ          Z12, Z12, Z12
 	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z6
 	ADDQ            AX, DX
@@ -4790,8 +4786,8 @@ internal:
 	ADDQ            DX, AX
 	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z4
 	VPMADD52HUQ     Z4, Z5, Z13
-	VMOVDQA64       Z10, Z7
 	SHRXQ           CX, AX, DX
+	VMOVDQA64       Z10, Z7
 	VPMADD52LUQ     Z4, Z5, Z11
 	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z4
 	SBBQ            DX, AX
@@ -4811,54 +4807,48 @@ internal:
 	JNE             internal
 	VMOVDQU64       Z4, (DI)
 	VMOVDQU64       Z5, 64(DI)
-	MOVQ            2016(DI), AX
 	VPADDQ          128(DI), Z6, Z3
+	MOVQ            2016(DI), AX
 	VPADDQ          192(DI), Z7, Z4
-	ADDQ            scalarLast<>+8(SB), AX
 	VPADDQ.BCST     avx512Last<>+16(SB), Z3, Z3
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+8(SB), AX
 	VPADDQ.BCST     avx512Last<>+24(SB), Z4, Z4
 	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            DX, AX
-	VPANDQ          Z0, Z4, Z4
 	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 128(DI)
 	MOVQ            AX, 2016(DI)
 	VMOVDQU64       Z4, 192(DI)
-	MOVQ            2024(DI), AX
 	VPADDQ          256(DI), Z6, Z3
+	MOVQ            2024(DI), AX
 	VPADDQ          320(DI), Z7, Z4
-	ADDQ            scalarLast<>+16(SB), AX
 	VPADDQ.BCST     avx512Last<>+32(SB), Z3, Z3
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+16(SB), AX
 	VPADDQ.BCST     avx512Last<>+40(SB), Z4, Z4
 	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            DX, AX
+	SBBL            DX, DX
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	SBBL            DX, DX
 	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 256(DI)
 	MOVQ            AX, 2024(DI)
 	VMOVDQU64       Z4, 320(DI)
-	MOVQ            2032(DI), AX
 	VPADDQ          384(DI), Z6, Z3
+	MOVQ            2032(DI), AX
 	VPADDQ          448(DI), Z7, Z4
-	ADDQ            scalarLast<>+24(SB), AX
 	VPADDQ.BCST     avx512Last<>+48(SB), Z3, Z3
+	ADDQ            scalarLast<>+24(SB), AX
 	VPADDQ.BCST     avx512Last<>+56(SB), Z4, Z4
-	SBBL            DX, DX
 	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            DX, AX
 	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
 	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
 	VPADDQ          Z5, Z4, Z4
@@ -4868,88 +4858,78 @@ internal:
 	VPADDQ          512(DI), Z6, Z3
 	MOVQ            2040(DI), AX
 	VPADDQ          576(DI), Z7, Z4
-	ADDQ            scalarLast<>+32(SB), AX
 	VPADDQ.BCST     avx512Last<>+64(SB), Z3, Z3
 	VPADDQ.BCST     avx512Last<>+72(SB), Z4, Z4
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+32(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            DX, AX
 	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
 	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 512(DI)
 	MOVQ            AX, 2040(DI)
 	VMOVDQU64       Z4, 576(DI)
 	VPADDQ          640(DI), Z6, Z3
 	MOVQ            2048(DI), AX
 	VPADDQ          704(DI), Z7, Z4
-	ADDQ            scalarLast<>+40(SB), AX
 	VPADDQ.BCST     avx512Last<>+80(SB), Z3, Z3
 	VPADDQ.BCST     avx512Last<>+88(SB), Z4, Z4
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+40(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
-	ADDQ            DX, AX
-	VPSUBQ          Z5, Z3, Z3
 	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 640(DI)
 	MOVQ            AX, 2048(DI)
 	VMOVDQU64       Z4, 704(DI)
 	VPADDQ          768(DI), Z6, Z3
-	MOVQ            2056(DI), AX
 	VPADDQ          832(DI), Z7, Z4
+	MOVQ            2056(DI), AX
 	VPADDQ.BCST     avx512Last<>+96(SB), Z3, Z3
-	ADDQ            scalarLast<>+48(SB), AX
 	VPADDQ.BCST     avx512Last<>+104(SB), Z4, Z4
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+48(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
-	ADDQ            DX, AX
-	VPSUBQ          Z5, Z3, Z3
 	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 768(DI)
 	VMOVDQU64       Z4, 832(DI)
 	MOVQ            AX, 2056(DI)
 	VPADDQ          896(DI), Z6, Z3
-	MOVQ            2064(DI), AX
 	VPADDQ          960(DI), Z7, Z4
+	MOVQ            2064(DI), AX
 	VPADDQ.BCST     avx512Last<>+112(SB), Z3, Z3
-	ADDQ            scalarLast<>+56(SB), AX
 	VPADDQ.BCST     avx512Last<>+120(SB), Z4, Z4
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+56(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
-	ADDQ            DX, AX
+	SBBL            DX, DX
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	SBBL            DX, DX
 	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
 	VMOVDQU64       Z3, 896(DI)
 	VMOVDQU64       Z4, 960(DI)
 	MOVQ            AX, 2064(DI)
 	VPADDQ          1024(DI), Z6, Z3
-	MOVQ            2072(DI), AX
 	VPADDQ          1088(DI), Z7, Z4
+	MOVQ            2072(DI), AX
 	VPADDQ.BCST     avx512Last<>+128(SB), Z3, Z3
-	ADDQ            scalarLast<>+64(SB), AX
 	VPADDQ.BCST     avx512Last<>+136(SB), Z4, Z4
+	ADDQ            scalarLast<>+64(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
 	VPANDQ          Z0, Z4, Z4
-	ADDQ            DX, AX
+	SBBL            DX, DX
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	SBBL            DX, DX
 	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
 	VMOVDQU64       Z3, 1024(DI)
@@ -4959,54 +4939,48 @@ internal:
 	VPADDQ          1216(DI), Z7, Z4
 	MOVQ            2080(DI), AX
 	VPADDQ.BCST     avx512Last<>+144(SB), Z3, Z3
-	ADDQ            scalarLast<>+72(SB), AX
 	VPADDQ.BCST     avx512Last<>+152(SB), Z4, Z4
+	ADDQ            scalarLast<>+72(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
 	VPANDQ          Z0, Z4, Z4
-	ADDQ            DX, AX
 	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
 	SBBL            DX, DX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1152(DI)
 	ADDQ            DX, AX
+	VMOVDQU64       Z3, 1152(DI)
 	VMOVDQU64       Z4, 1216(DI)
 	MOVQ            AX, 2080(DI)
 	VPADDQ          1280(DI), Z6, Z3
 	VPADDQ          1344(DI), Z7, Z4
 	MOVQ            2088(DI), AX
 	VPADDQ.BCST     avx512Last<>+160(SB), Z3, Z3
-	ADDQ            scalarLast<>+80(SB), AX
 	VPADDQ.BCST     avx512Last<>+168(SB), Z4, Z4
 	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+80(SB), AX
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
 	SBBL            DX, DX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1280(DI)
 	ADDQ            DX, AX
+	VMOVDQU64       Z3, 1280(DI)
 	VMOVDQU64       Z4, 1344(DI)
 	MOVQ            AX, 2088(DI)
 	VPADDQ          1408(DI), Z6, Z3
 	VPADDQ          1472(DI), Z7, Z4
-	MOVQ            2096(DI), AX
 	VPADDQ.BCST     avx512Last<>+176(SB), Z3, Z3
+	MOVQ            2096(DI), AX
 	VPADDQ.BCST     avx512Last<>+184(SB), Z4, Z4
-	ADDQ            scalarLast<>+88(SB), AX
 	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
+	ADDQ            scalarLast<>+88(SB), AX
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
 	SBBL            DX, DX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1408(DI)
 	ADDQ            DX, AX
+	VMOVDQU64       Z3, 1408(DI)
 	VMOVDQU64       Z4, 1472(DI)
 	MOVQ            AX, 2096(DI)
 	JMP             external

@@ -44,10 +44,12 @@ func TestAligned(t *testing.T) {
 	}
 }
 
-// permuted has a kernel permute two times, from a state and counters, and compares
-// what comes of it with the rule.
-func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, counter uint64) {
+// permuted has a kernel permute two times, from a state on one of its lanes, and from
+// others that differ from it in element 7 on the others, and compares what comes of it
+// with the rule.
+func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 	t.Helper()
+	counter := -uint32(lane)
 	v := k.newWalker(poseidon2.Reference{}).(*vectors)
 	v.target = 1<<64 - 1
 	constants := poseidon2.NewConstants()
@@ -63,19 +65,19 @@ func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, counter uint64
 		v.begin(i, x)
 	}
 	for i := range v.counters {
-		v.counters[i] = counter + uint64(i)
+		v.counters[i] = uint64(counter) + uint64(i)
 	}
 	if done, survivors := v.walk(1); done != 1 || survivors != 1<<k.lanes-1 {
 		t.Fatalf("%s: %d steps, survivors %b, want 1 and all %d", k.name, done, survivors, k.lanes)
 	}
 	for i := range k.lanes {
 		s := poseidon2.State(canonical)
-		s[7] = add(s[7], uint64(bits.ReverseBytes32(uint32(counter)+uint32(i))))
+		s[7] = add(s[7], uint64(bits.ReverseBytes32(counter+uint32(i))))
 		s.Permute()
 		s[0], s[1] = add(s[0], 1), add(s[1], 1)
 		s.Permute()
 		if got, want := v.firsts[i], bits.ReverseBytes64(s[0]); got != want {
-			t.Fatalf("%s, lane %d: state %x, counter %#x: %016x, want %016x", k.name, i, in, counter, got, want)
+			t.Fatalf("%s, lane %d: state %x on lane %d: %016x, want %016x", k.name, i, in, lane, got, want)
 		}
 	}
 }
@@ -85,7 +87,9 @@ func TestPermutations(t *testing.T) {
 	for _, k := range native() {
 		t.Run(k.name, func(t *testing.T) {
 			for _, c := range kat.ReadPoseidon2(t).Permutations {
-				permuted(t, k, c.In, 0)
+				for lane := range k.lanes {
+					permuted(t, k, c.In, lane)
+				}
 			}
 		})
 	}
@@ -98,12 +102,21 @@ var edges = []uint64{
 	3 << 48, 0xdeadbeef << 32, 1<<64 - 1<<33, // whose squares have 64 low bits that are 0
 }
 
-// edge draws an element: any, or an edge.
+// edge draws an element: any, or an edge, or one whose Montgomery form is. In either
+// form it may also be a small multiple of 2^32 − 1, or near it: a sum of elements that
+// comes to that, modulo p, is just below a multiple of 2^64.
 func edge(r *rand.Rand) uint64 {
-	if r.IntN(3) == 0 {
+	x := edges[r.IntN(len(edges))]
+	switch r.IntN(4) {
+	case 0:
 		return r.Uint64() % poseidon2.P
+	case 1:
+		x = (1+r.Uint64N(8))*(1<<32-1) + r.Uint64N(5) - 2
 	}
-	return edges[r.IntN(len(edges))]
+	if r.IntN(2) == 0 {
+		x = mul(x, inverse(1<<32-1))
+	}
+	return x
 }
 
 // TestEdges has the elements take values in the midst of the permutations, of those
@@ -139,7 +152,7 @@ func TestResults(t *testing.T) {
 					for i := range s[1:] {
 						s[1+i] = r.Uint64() % poseidon2.P
 					}
-					permuted(t, k, beforeBoth(s), 0)
+					permuted(t, k, beforeBoth(s), r.IntN(k.lanes))
 				}
 			}
 		})
@@ -179,10 +192,21 @@ func sameEdges(t testing.TB, k kernel, r *rand.Rand, rounds int) {
 			s[i] = add(s[i], poseidon2.P-next[i])
 		}
 	}
+	// The sums of an internal round.
+	if constants := constantsOf(rounds % allRounds); len(constants) == 1 && r.IntN(2) == 0 {
+		sum := sbox(add(s[0], constants[0]))
+		if r.IntN(2) == 0 {
+			sum = constantsOf(rounds%allRounds + 1)[0] // scalar lanes add it to the others' sum
+		}
+		for _, x := range s[1 : poseidon2.Width-1] {
+			sum = add(sum, x)
+		}
+		s[poseidon2.Width-1] = add(edge(r), poseidon2.P-sum)
+	}
 	if rounds > allRounds {
 		s, rounds = beforeSecond(s, rounds-allRounds), allRounds
 	}
-	permuted(t, k, unpermuted(s, rounds), 0)
+	permuted(t, k, unpermuted(s, rounds), r.IntN(k.lanes))
 }
 
 // constantsOf returns what a round adds to the first elements, one or all.
@@ -239,6 +263,8 @@ func power(a, e uint64) uint64 {
 	}
 	return x
 }
+
+func sbox(x uint64) uint64 { return power(x, 7) }
 
 func inverse(a uint64) uint64 { return power(a, poseidon2.P-2) }
 

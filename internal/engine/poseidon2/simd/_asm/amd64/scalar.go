@@ -88,7 +88,8 @@ func (s *scalars) product(x, y operand.Op) (low, high reg.GPVirtual) {
 //
 // With q = low + 2^32·low, modulo 2^64, the product q·p ends in low, and begins with
 // q − ⌊q/2^32⌋ less the carry of that sum. It is taken from high; where that is negative,
-// p is added.
+// p is added. So the result is below p if high is, as that of a product by a number
+// below p.
 func (s *scalars) reduced(low, high reg.GPVirtual) reg.GPVirtual {
 	q := s.c.GP64()
 	s.add(x86.SHLXQ(s.by32, low, q))
@@ -103,7 +104,8 @@ func (s *scalars) reduced(low, high reg.GPVirtual) reg.GPVirtual {
 
 func (s *scalars) times(x, y operand.Op) reg.GPVirtual { return s.reduced(s.product(x, y)) }
 
-// folded returns high·2^64 + low, of a small high, in low's register.
+// folded returns high·2^64 + low, of a high below 2^32, in low's register. What goes
+// beyond 2^64 leaves less than 2^64 − 2^32, so 2^32 − 1 can be added to it.
 func (s *scalars) folded(low, high reg.GPVirtual) reg.GPVirtual {
 	t := s.c.GP64()
 	s.add(x86.SHLXQ(s.by32, high, t))
@@ -114,14 +116,13 @@ func (s *scalars) folded(low, high reg.GPVirtual) reg.GPVirtual {
 	return low
 }
 
-// plus adds y to x modulo p. What is added to a sum beyond 2^64 may lead there again.
+// plus adds y to x modulo p. One of them must be below p: what is beyond 2^64 is at most
+// p − 2, and 2^32 − 1 can be added to it.
 func (s *scalars) plus(x reg.GPVirtual, y operand.Op) {
 	t := s.c.GP64()
 	s.add(x86.ADDQ(y, x))
-	for range 2 {
-		s.add(x86.SBBL(t.As32(), t.As32()))
-		s.add(x86.ADDQ(t, x))
-	}
+	s.add(x86.SBBL(t.As32(), t.As32()))
+	s.add(x86.ADDQ(t, x))
 }
 
 // sbox returns x^7.
@@ -243,7 +244,7 @@ func (s *scalars) internalRound(lane int) {
 	sum := wide{s.load(rest.low), s.load(rest.high)}
 	s.addWide(sum, wide{y, zero})
 	s.addWide(rest, wide{operand.Mem{Base: internal}, zero})
-	next := s.times(y, s.diagonal)
+	next := s.times(y, s.diagonal) // below p, as the diagonal is
 	s.plus(next, s.folded(rest.low.(reg.GPVirtual), rest.high.(reg.GPVirtual)))
 	s.add(x86.MOVQ(next, scalar(lane, 0)))
 	sumLow, sumHigh := s.product(s.folded(sum.low.(reg.GPVirtual), sum.high.(reg.GPVirtual)), s.epsilon)
