@@ -151,7 +151,7 @@ func TestConnectCommand(t *testing.T) {
 	}
 	stop()
 	g.Wait()
-	for _, line := range []string{`"msg":"mining for nodes","nodes":["` + node.Address() + `"]`, `"msg":"result sent"`, `"msg":"shut down"`} {
+	for _, line := range []string{`"msg":"mining for nodes","nodes":["` + node.Address() + `"],"pow":"poseidon2"`, `"msg":"result sent"`, `"msg":"shut down"`} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("the log lacks %s:\n%s", line, &log)
 		}

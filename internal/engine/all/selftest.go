@@ -18,7 +18,7 @@ type known struct{ header, threshold, start, end, winner string }
 // in turn.
 type test struct {
 	known []known
-	// lanes is the most that a kernel has, and stretch the number of nonces that follow
+	// lanes is as many as any kernel has, or more, and stretch the number of nonces that follow
 	// each other on one lane, in ranges of as many as lanes·stretch.
 	lanes, stretch uint64
 }
