@@ -95,6 +95,7 @@ func TestConnect(t *testing.T) {
 	if !strings.HasPrefix(ready, "ok") {
 		t.Errorf("between two blocks it is ready: %s", ready)
 	}
+	node.Close()
 	for got := ""; !strings.Contains(got, "not connected to "+node.Address()); got = answer(http.Get(page + "/readyz")) {
 		if strings.Contains(got, "refused") && !strings.Contains(got, "next try") {
 			t.Fatal(got)
@@ -157,9 +158,6 @@ func TestConnectCommand(t *testing.T) {
 		}
 	}
 
-	if err := node.SwitchOn(); err != nil {
-		t.Fatal(err)
-	}
 	code := run(t.Context(), append(args, "--auth-token", "a wrong token"), streams{out: &out, err: &log})
 	if told := log.String(); code != exitNo || !strings.Contains(told, "the node refuses the token\ngive the token in this node's own file") {
 		t.Errorf("exit code %d:\n%s", code, told)

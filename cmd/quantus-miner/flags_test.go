@@ -145,7 +145,7 @@ func FuzzMinerURL(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if err := (&simulateCmd{Miner: &s}).Validate(); err != nil {
+		if err := (&simulateCmd{Miner: &s, powFlags: powFlags{PoW: all.SHA3RSA}}).Validate(); err != nil {
 			if !strings.Contains(err.Error(), "--miner: must be ") {
 				t.Errorf("%q is refused with %q", s, err)
 			}

@@ -13,30 +13,47 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
 // simulateCmd plays the node.
 type simulateCmd struct {
-	Miner     *string      `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833. Default: one started for the purpose, with --workers and --engine."`
+	Miner     *string      `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833, with sha3-rsa. Default: one started for the purpose, with --workers and --engine."`
+	Listen    *string      `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2. Default: one started for the purpose."`
+	Dir       *string      `placeholder:"DIR" help:"Directory for the files that such a miner wants, which are written anew."`
 	Blocks    countFlag    `default:"5" help:"Blocks to seal."`
 	BlockTime durationFlag `default:"2s" help:"Time that a block should take on average."`
-	Poll      durationFlag `default:"500ms" help:"Time between two questions for a result; 500ms is the node's."`
+	Poll      durationFlag `default:"500ms" help:"Time between two questions for a result, with sha3-rsa; 500ms is the node's."`
 	JSON      bool         `name:"json" help:"Print one JSON object."`
+	powFlags
 	minerFlags
 }
 
 // Help is what --help says beyond the summary.
 func (c *simulateCmd) Help() string {
-	return "Every seal is verified by the reference rule, and every answer of the miner is checked. " +
-		"A block that takes four times as long as it should is lost to a rival: its job is cancelled, as the node would.\n\n" +
+	return "With sha3-rsa the node talks to its miner over HTTP, with poseidon2 its miner connects over QUIC. " +
+		"Every seal is verified by the reference rule, and all that the miner says is checked. " +
+		"A block that takes four times as long as it should is lost to a rival: its job is cancelled, or replaced, as the node would.\n\n" +
 		"Exit code 0: every block was sealed. 1: a seal was wrong, or the miner misbehaved or was not reached."
 }
 
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
-	if c.Miner == nil {
-		return c.Engine.check(all.SHA3RSA)
+	switch {
+	case c.Miner != nil && c.PoW != all.SHA3RSA:
+		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
+	case c.Listen != nil && c.PoW != all.Poseidon2:
+		return errors.New("--listen: is for --pow poseidon2; with sha3-rsa the node asks the miner: say --miner")
+	case (c.Listen == nil) != (c.Dir == nil):
+		return errors.New("--listen, --dir: each needs the other")
+	case c.Listen != nil:
+		if _, port, err := net.SplitHostPort(*c.Listen); err != nil || new(portFlag).UnmarshalText([]byte(port)) != nil {
+			return errors.New("--listen: must be an address such as 127.0.0.1:9833; port 0 is any that is free")
+		}
+		return nil
+	case c.Miner == nil:
+		return c.Engine.check(c.PoW)
 	}
 	u, err := url.Parse(*c.Miner)
 	if err == nil && u.Port() != "" {
@@ -71,34 +88,27 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
-	var miner string
-	if c.Miner != nil {
-		miner = *c.Miner
-	} else {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return fmt.Errorf("listening for the simulated node: %w", err)
-		}
-		miner = "http://" + listener.Addr().String()
-		// Of this miner's log only what is wrong is of interest here.
-		log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		e, err := c.Engine.choose(all.SHA3RSA, log)
-		if err != nil {
-			return err
-		}
-		g.Go(func() error {
-			return service{pow: all.SHA3RSA, engine: e, workers: int(c.Workers), api: listener, log: log}.run(ctx)
-		})
-		if !c.JSON {
-			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", e.Name(), c.Workers)
-		}
-	}
 	result := simulateResult{Blocks: []simulateBlock{}}
+	prepare := c.overHTTP
+	if c.PoW == all.Poseidon2 {
+		prepare = c.overQUIC
+	}
+	p, err := prepare(ctx, s, func(b simulate.Block) { c.count(s, &result, b) })
+	if err != nil {
+		return err
+	}
+	defer p.end()
+	if p.miner != nil {
+		if !c.JSON {
+			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
+		}
+		g.Go(func() error { return p.miner.run(ctx) })
+	}
 	g.Go(func() error {
 		defer finish()
-		return c.node(miner, s, &result).Run(ctx)
+		return p.node(ctx)
 	})
-	err := g.Wait()
+	err = g.Wait()
 	if c.JSON {
 		if err != nil {
 			result.Error = err.Error()
@@ -114,37 +124,122 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// node returns the node to play, which adds what happens to the result.
-func (c *simulateCmd) node(miner string, s streams, result *simulateResult) simulate.Node {
+// play is a node to be run, and its miner.
+type play struct {
+	node  func(context.Context) error
+	miner *service // nil if it comes from elsewhere
+	end   func()   // for when both are done
+}
+
+// miner returns a miner to be started for the purpose, whose node is yet to be said.
+// Of its log only what is wrong is of interest here.
+func (c *simulateCmd) miner(s streams) (*service, error) {
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	e, err := c.Engine.choose(c.PoW, log)
+	if err != nil {
+		return nil, err
+	}
+	return &service{pow: c.PoW, engine: e, workers: int(c.Workers), log: log}, nil
+}
+
+// overHTTP returns a node that asks its miner.
+func (c *simulateCmd) overHTTP(ctx context.Context, s streams, report func(simulate.Block)) (p play, err error) {
 	blockTime, poll := time.Duration(c.BlockTime), time.Duration(c.Poll)
-	return simulate.Node{
-		Miner:     miner,
+	n := simulate.Node{
 		Blocks:    int(c.Blocks),
 		BlockTime: blockTime,
 		Poll:      poll,
 		Patience:  4 * max(blockTime, poll),
-		Report: func(b simulate.Block) {
-			result.HashCount += b.Tries
-			result.ElapsedSeconds += b.Elapsed.Seconds()
-			if b.Sealed {
-				result.Sealed++
-				result.Blocks = append(result.Blocks, simulateBlock{b.Nonce.Hex(), b.Distance.PaddedHex(), b.Tries, b.Elapsed.Seconds()})
-			} else {
-				result.Lost++
-			}
-			if !c.JSON {
-				c.printBlock(s, result.Sealed, b)
-			}
-		},
+		Report:    report,
+	}
+	if c.Miner != nil {
+		n.Miner = *c.Miner
+		return play{node: n.Run, end: func() {}}, nil
+	}
+	miner, err := c.miner(s)
+	if err != nil {
+		return p, err
+	}
+	if miner.api, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return p, fmt.Errorf("listening for the simulated node: %w", err)
+	}
+	n.Miner = "http://" + miner.api.Addr().String()
+	return play{n.Run, miner, func() {}}, nil
+}
+
+// overQUIC returns a node that waits for its miner to connect.
+func (c *simulateCmd) overQUIC(_ context.Context, s streams, report func(simulate.Block)) (p play, err error) {
+	identity, err := simulate.NewIdentity()
+	if err != nil {
+		return p, err
+	}
+	address, level := "127.0.0.1:0", slog.LevelWarn
+	var token, pin string
+	if c.Listen != nil {
+		address, level = *c.Listen, slog.LevelInfo
+		token, pin, err = identity.WriteFiles(*c.Dir)
+	} else {
+		p.miner, err = c.miner(s)
+	}
+	if err != nil {
+		return p, err
+	}
+	n, err := simulate.ListenQUIC(address, identity, slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level})))
+	if err != nil {
+		return p, err
+	}
+	p.node, p.end = n.Run, n.Close
+	n.Blocks, n.BlockTime, n.Report = int(c.Blocks), time.Duration(c.BlockTime), report
+	n.Patience = 4 * n.BlockTime
+	if p.miner != nil {
+		known := nodelink.Credentials{Token: identity.Token, Pin: identity.Pin()}
+		p.miner.nodes = []nodelink.Node{{
+			Address:     n.Address(),
+			Credentials: func() (nodelink.Credentials, error) { return known, nil },
+		}}
+		return p, nil
+	}
+	out := s.out
+	if c.JSON {
+		out = s.err
+	}
+	fmt.Fprintf(out, "node: waits for a miner, such as this one:\n  quantus-miner connect --node %s --auth-token-file %s --tls-cert-sha256-file %s\n",
+		n.Address(), token, pin)
+	return p, nil
+}
+
+// count adds what has become of a block to the result, and says it.
+func (c *simulateCmd) count(s streams, result *simulateResult, b simulate.Block) {
+	result.HashCount += b.Tries
+	result.ElapsedSeconds += b.Elapsed.Seconds()
+	if b.Sealed {
+		result.Sealed++
+		result.Blocks = append(result.Blocks, simulateBlock{b.Nonce.Hex(), b.Distance.PaddedHex(), b.Tries, b.Elapsed.Seconds()})
+	} else {
+		result.Lost++
+	}
+	if !c.JSON {
+		c.printBlock(s, result.Sealed, b)
 	}
 }
 
 func (c *simulateCmd) printBlock(s streams, number int, b simulate.Block) {
 	speed := rate(b.Tries, b.Elapsed.Seconds())
+	if !b.Sealed && b.Tries == 0 { // as nobody knows how many there were
+		fmt.Fprintln(s.out, "a rival's block came first")
+		return
+	}
 	if !b.Sealed {
 		fmt.Fprintf(s.out, "a rival's block came first   %11s tries  %8.3f s  %s\n", count(b.Tries), b.Elapsed.Seconds(), speed)
 		return
 	}
-	fmt.Fprintf(s.out, "block %d  nonce %s  distance %.24s…  %s tries  %.3f s  %s\n",
-		number, b.Nonce.Hex(), b.Distance.PaddedHex(), count(b.Tries), b.Elapsed.Seconds(), speed)
+	nonce, distance := b.Nonce.Hex(), "distance"
+	if c.PoW == all.Poseidon2 {
+		distance = "hash"
+	}
+	if len(nonce) > 24 { // as it mostly is where miners choose where to begin
+		nonce = nonce[:24] + "…"
+	}
+	fmt.Fprintf(s.out, "block %d  nonce %s  %s %.24s…  %s tries  %.3f s  %s\n",
+		number, nonce, distance, b.Distance.PaddedHex(), count(b.Tries), b.Elapsed.Seconds(), speed)
 }

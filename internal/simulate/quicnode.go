@@ -28,8 +28,8 @@ type QUICNode struct {
 	// Patience is how long a block may take before a rival seals it and the chain
 	// has a new head.
 	Patience time.Duration
-	// Report is told of every block, sealed or lost, if it is not nil. Of a lost one
-	// nobody knows how many nonces were tried.
+	// Report is told of every block, sealed or lost, if it is not nil. How many nonces
+	// were tried for one that was lost nobody says.
 	Report func(Block)
 
 	identity Identity
@@ -81,7 +81,8 @@ const keptJobs = 1000
 var firstDifficulty = u512.From64(1 << 12)
 
 // ListenQUIC returns a node with an address to listen at, whose port may be 0 for any
-// that is free. It lets miners in at once, and has jobs for them when it runs.
+// that is free. It lets miners in at once, until it is closed, and has jobs for them
+// when it runs.
 func ListenQUIC(address string, identity Identity, log *slog.Logger) (*QUICNode, error) {
 	at, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
@@ -106,11 +107,15 @@ func ListenQUIC(address string, identity Identity, log *slog.Logger) (*QUICNode,
 // Address returns where the node listens.
 func (n *QUICNode) Address() string { return n.address.String() }
 
-// Run has the blocks sealed, until ctx is done, and switches the node off. Its errors
-// wrap ErrMisbehaved if a miner is to blame.
+// Close ends the node, and tells its miners so.
+func (n *QUICNode) Close() {
+	n.Drop("the node ends")
+	n.SwitchOff()
+}
+
+// Run has the blocks sealed, until ctx is done. Its errors wrap ErrMisbehaved if a
+// miner is to blame.
 func (n *QUICNode) Run(ctx context.Context) error {
-	defer n.SwitchOff()
-	defer n.Drop("the node ends")
 	for sealed, lost := 0, 0; n.Blocks == 0 || sealed < n.Blocks; {
 		blocks, err := n.next(ctx)
 		if err != nil {
@@ -151,7 +156,7 @@ func (n *QUICNode) next(ctx context.Context) ([]Block, error) {
 	blocks := n.blocks
 	n.blocks = nil
 	if len(blocks) == 0 && n.current.announced && n.trouble == (Trouble{}) {
-		blocks = []Block{{Threshold: n.current.Difficulty, Elapsed: n.Patience}}
+		blocks = []Block{{Threshold: n.current.Difficulty}}
 		// The miners are slower than it was thought, or had no luck.
 		n.difficulty = n.difficulty.Div64(2)
 		if n.difficulty.IsZero() {

@@ -57,6 +57,7 @@ func startNode(t *testing.T, change func(*QUICNode)) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer close(r.ended)
+		defer n.Close()
 		r.err = n.Run(ctx)
 	}()
 	t.Cleanup(func() {
