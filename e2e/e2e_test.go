@@ -210,9 +210,9 @@ func (p *process) logs(t *testing.T, what string, is func(entry) bool) (found en
 
 // entry is what a miner logs at a time, as far as a test cares.
 type entry struct {
-	Time                   time.Time
-	Level, Msg, Job, Error string
-	URL, Page              string // that it listens at
+	Time                           time.Time
+	Level, Msg, Job, Error, Reason string
+	URL, Page                      string // that it listens at
 }
 
 // journal is what was logged, up to its last megabyte.
@@ -346,7 +346,7 @@ func getJSON(t *testing.T, url string, data any) {
 	}
 }
 
-// metrics returns the values of those of the miner's metrics that have no labels.
+// metrics returns the values of the miner's metrics by their names and labels.
 func (m miner) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
 	response, err := http.Get(m.Monitor + "/metrics")
@@ -360,9 +360,10 @@ func (m miner) metrics(t *testing.T) map[string]float64 {
 	}
 	values := make(map[string]float64)
 	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if x, err := strconv.ParseFloat(value, 64); err == nil && !strings.Contains(name, "{") {
-			values[name] = x
+		line = strings.TrimSpace(line)
+		space := strings.LastIndex(line, " ") // as there may be others in labels
+		if x, err := strconv.ParseFloat(line[space+1:], 64); err == nil && space > 0 && line[0] != '#' {
+			values[line[:space]] = x
 		}
 	}
 	return values
