@@ -39,21 +39,6 @@ func elements(half []uint64) (block [Rate]uint64) {
 // of 2^32.
 func Low(nonce u512.Uint) [Rate]uint64 { return elements(nonce[:u512.Words/2]) }
 
-// First returns the top 64 bits of the hash of a nonce that shares the midstate, by
-// plain arithmetic. [Window.First] is faster.
-func (m *Midstate) First(nonce u512.Uint) uint64 {
-	s := State(*m)
-	for i, x := range Low(nonce) {
-		s[i] = add(s[i], x)
-	}
-	s.Permute()
-	// The fourth block has the byte that ends the message, and the element that ends
-	// the elements.
-	s[0], s[1] = add(s[0], 1), add(s[1], 1)
-	s.Permute()
-	return bits.ReverseBytes64(s[0])
-}
-
 // Window is a midstate, prepared for the evaluation of many nonces that share it. It
 // is read-only after [Midstate.Window].
 type Window struct{ state scalar }
