@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// pace is the least time between the beginnings of two searches of the same job,
-	// which matters if it is so easy that each has a winner at once: a node can do
-	// nothing with a hundred of them.
-	pace = 100 * time.Millisecond
+	// pace is the least time between the beginnings of two searches of the same job. It
+	// matters if the job is so easy that each has a winner at once: nobody wants
+	// thousands a second. A pool whose difficulty is low for a miner wants tens, though.
+	pace = 20 * time.Millisecond
 	// respite is how long after a search that failed the job is searched again.
 	respite = time.Second
 )
