@@ -51,7 +51,7 @@ func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, 
 		if err == nil {
 			return w, nil
 		}
-		if hopeless(err) != nil || ctx.Err() != nil {
+		if hopeless(err) != nil || ctx.Err() != nil || len(addresses) == 1 {
 			return nil, err
 		}
 		problems = append(problems, fmt.Errorf("%s: %w", a, err))

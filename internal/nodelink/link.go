@@ -192,7 +192,11 @@ func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error 
 		}
 	}
 	err := r.searchOn(received)
-	r.log.Info("new job", "job", r.search.name, "difficulty", job.Difficulty, "replaces", replaced)
+	told := []any{"job", r.search.name, "difficulty", job.Difficulty}
+	if replaced != "" {
+		told = append(told, "replaces", replaced)
+	}
+	r.log.Info("new job", told...)
 	return err
 }
 
