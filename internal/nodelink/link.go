@@ -47,7 +47,7 @@ type Link struct {
 // is at least one, in the order of preference. The miner is the link's alone; its
 // limits must not refuse one job after another, or end a job that nobody asks about.
 func New(miner *mining.Miner, nodes []Node, log *slog.Logger) *Link {
-	return &Link{miner: miner, nodes: nodes, log: log, dial: dial, status: Status{Since: time.Now(), Node: nodes[0].Address}}
+	return &Link{miner: miner, nodes: nodes, log: log, dial: dial, status: Status{Node: nodes[0].Address}}
 }
 
 // Status returns how the link stands.
@@ -166,8 +166,7 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 	if r.source == p {
 		r.stop()
 	}
-	wrong, hopeless := errors.AsType[*NodeError](e.err)
-	if hopeless && r.source == nil {
+	if wrong, ok := errors.AsType[*NodeError](e.err); ok && r.source == nil {
 		log.Error("the miner ends", "reason", wrong.Err)
 		return wrong
 	}
@@ -222,9 +221,5 @@ func (r *running) publish(err error) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Since = r.status.Since
-	if s.State != r.status.State || s.Node != r.status.Node {
-		s.Since = time.Now()
-	}
 	r.status = s
 }

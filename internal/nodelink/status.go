@@ -42,8 +42,6 @@ func (s State) String() string {
 // Status is how a link stands at one moment.
 type Status struct {
 	State State
-	// Since is when the state began.
-	Since time.Time
 	// Node is the address of the node that the state is about, as it was given.
 	Node string
 	// Fallback says that this is not the first of the nodes.
