@@ -13,10 +13,9 @@ import (
 type avx2 struct {
 	code2
 	rounds
-	last operand.Mem
-
-	diagonal     operand.Mem // for each number a vector of it, one of its high half
-	numbers      func(i int) operand.Mem
+	last         operand.Mem
+	diagonal     operand.Mem             // for each number a vector of it, one of its high half
+	numbers      func(i int) operand.Mem // vectors: 2^63, 2^32 − 1, 2^33 − 1, p − 1 without its top bit
 	swap4, swap8 operand.Mem
 }
 
@@ -40,7 +39,7 @@ func newAVX2(c *build.Context) *avx2 {
 	table = global(c, "avx2Numbers")
 	for _, x := range []uint64{1 << 63, 1<<32 - 1, 1<<33 - 1, p - 1 ^ 1<<63} {
 		numbers := table(x, x, x, x)
-		k.numbers = func(i int) operand.Mem { m := numbers; m.Disp += 32 * i; return m }
+		k.numbers = func(i int) operand.Mem { return plusBytes(numbers, 32*i) }
 	}
 	table = global(c, "avx2Swap4")
 	for i := range uint64(4) {
@@ -59,6 +58,13 @@ func (k *avx2) take() *stream {
 	s := k.stream
 	k.stream = &stream{}
 	return s
+}
+
+// part returns the same with a stream of its own.
+func (k *avx2) part() *avx2 {
+	one := *k
+	one.stream = &stream{}
+	return &one
 }
 
 // constants loads what stays in registers.
@@ -84,18 +90,13 @@ func (k *avx2) absorb() {
 }
 
 // halves is a number of two halves in memory, for multiply.
-func (one *avx2) halves(m operand.Mem) func(half int) operand.Op {
-	return func(half int) operand.Op {
-		m := m
-		m.Disp += 8 * half
-		return one.broadcast(m)
-	}
+func (k *avx2) halves(m operand.Mem) func(half int) operand.Op {
+	return func(half int) operand.Op { return k.broadcast(plusBytes(m, 8*half)) }
 }
 
 // externalBox is the S-box of element i, in place, with the next constant.
 func (k *avx2) externalBox(i int) *stream {
-	one := *k
-	one.stream = &stream{}
+	one := k.part()
 	one.store(one.sbox(k.element(i), one.halves(externalNumber(i))), k.element(i))
 	return one.stream
 }
@@ -121,11 +122,7 @@ func (k *avx2) externalLayer() {
 		// The products go to spare places; the lower halves' sums then to the rest of
 		// those, which the upper halves have no use for.
 		product := func(i int) operand.Mem { return k.spare(i) }
-		result := func(i int) operand.Mem {
-			m := k.spare(i)
-			m.Disp += 32
-			return m
-		}
+		result := func(i int) operand.Mem { return plusBytes(k.spare(i), 32) }
 		var sums [4]operand.Op
 		for g := 0; g < width; g += 4 {
 			a, b, c, d := load(g), load(g+1), load(g+2), load(g+3)
@@ -168,13 +165,12 @@ func (k *avx2) internalFirst() {
 }
 
 func (k *avx2) internalRound() {
-	others := *k
-	others.stream = &stream{}
+	others := k.part()
 	var rest rest2
 	for i := 1; i < width; i++ {
 		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), k.total)
 		others.store(x, k.element(i))
-		rest.add(&others, x)
+		rest.add(others, x)
 	}
 	k.stream = weave(others.stream, k.box())
 	k.join(rest)
@@ -189,8 +185,7 @@ func (k *avx2) internalLast() {
 
 // box is the S-box of element 0.
 func (k *avx2) box() *stream {
-	one := *k
-	one.stream = &stream{}
+	one := k.part()
 	one.store(one.sbox(k.element(0), nil), k.element(0))
 	return one.stream
 }

@@ -48,6 +48,40 @@ type avx512 struct {
 	x, all element
 }
 
+func newAVX512(c *build.Context) *avx512 {
+	k := &avx512{code: code{&stream{}, c}}
+	t := newTables()
+	withOffset := func(x uint64) [2]uint64 {
+		words := split(x)
+		return [2]uint64{words[0] + 1<<54, words[1] - 4}
+	}
+	k.rounds = t.rows(c, "avx512", withOffset, split)
+	table := global(c, "avx512Last")
+	for _, constant := range t.last {
+		limbs := split(constant)
+		k.last = table(limbs[:]...)
+	}
+	table = global(c, "avx512Diagonal")
+	for _, d := range t.diagonal {
+		x, y := split(d), split(multiply(d, 1<<52))
+		k.diagonal = table(x[0], x[1], y[0], y[1])
+	}
+	table = global(c, "avx512Numbers")
+	k.numbers = map[int64]vector{}
+	for i, x := range []int64{1<<44 - 1, 1 << 54, -4, 1<<52 - 1, 1 << 52, -1, 1<<32 - 1, negP} {
+		k.numbers[x] = vector{plusBytes(table(uint64(x)), 8*i), x, x, true}
+	}
+	table = global(c, "avx512Swap4")
+	for i := range uint64(8) {
+		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
+	}
+	table = global(c, "avx512Swap8")
+	for i := range uint64(8) {
+		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
+	}
+	return k
+}
+
 // state is element i in memory.
 func (k *avx512) state(i int, bounds element) element {
 	bounds.x0.at, bounds.x1.at = limb(i, 0), limb(i, 1)
@@ -82,14 +116,11 @@ func (k *avx512) externalBoxes() (code *stream, raw element) {
 	streams := []*stream{}
 	all := &stream{}
 	for i := range width {
-		one := *k
-		one.stream = &stream{}
-		x := one.state(i, limits)
-		x = element{one.load(x.x0), one.load(x.x1)}
+		one := k.part()
 		start := constant(externalNumber(i)) // with the offset
 		start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
 		start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
-		z := one.sbox(k.kept, start, x)
+		z := one.sbox(k.kept, start, one.loaded(i, limits))
 		one.put(i, z)
 		raw = z
 		streams = append(streams, one.stream)
@@ -157,40 +188,6 @@ func (k *avx512) externalLayer(load func(i, j int) vector) {
 	}
 }
 
-func newAVX512(c *build.Context) *avx512 {
-	k := &avx512{code: code{&stream{}, c}}
-	t := newTables()
-	withOffset := func(x uint64) [2]uint64 {
-		words := split(x)
-		return [2]uint64{words[0] + 1<<54, words[1] - 4}
-	}
-	k.rounds = t.rows(c, "avx512", withOffset, split)
-	table := global(c, "avx512Last")
-	for _, constant := range t.last {
-		limbs := split(constant)
-		k.last = table(limbs[:]...)
-	}
-	table = global(c, "avx512Diagonal")
-	for _, d := range t.diagonal {
-		x, y := split(d), split(multiply(d, 1<<52))
-		k.diagonal = table(x[0], x[1], y[0], y[1])
-	}
-	table = global(c, "avx512Numbers")
-	k.numbers = map[int64]vector{}
-	for i, x := range []int64{1<<44 - 1, 1 << 54, -4, 1<<52 - 1, 1 << 52, -1, 1<<32 - 1, negP} {
-		k.numbers[x] = vector{plusBytes(table(uint64(x)), 8*i), x, x, true}
-	}
-	table = global(c, "avx512Swap4")
-	for i := range uint64(8) {
-		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
-	}
-	table = global(c, "avx512Swap8")
-	for i := range uint64(8) {
-		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
-	}
-	return k
-}
-
 // end makes the first elements canonical, turns their bytes round, and compares.
 //
 // With x1 = 2^44·q + 2^12·h + l, x0 + 2^52·x1 is x0 + 2^52·l + 2^64·h + 2^96·q: a number of 64
@@ -254,17 +251,14 @@ var (
 	scaled = element{vector{lo: -1 << 22, hi: 1 << 54}, vector{lo: 0, hi: 1 << 55}}
 )
 
-// internalFirst begins the internal rounds, of which internalRound is one.
+// internalFirst begins the internal rounds with the first S-box.
 //
-// An element is the total + d·x of the round before. The products do not wait for
-// the total, which waits for the S-box of element 0, a long chain, and for the sum of
-// the others. So an iteration, from a total on, is
-//
-//	beside each other: the S-box; the other elements and their sum, then their products
-//	when both are there: the next total and element 0
-//
-// and the products that are not done by then fill the time until the next S-box is
-// under way.
+// An element is the total plus d·x of the round before. The total waits for the S-box
+// of element 0, a long chain, and for the sum of the others; the products do not wait
+// for it. So an internalRound is the S-box and, beside it, the other elements, their
+// sum and their next products. When the S-box and the sum are there, it has the next
+// total and element 0, and the last of the products fill the time until the next S-box
+// is under way.
 func (k *avx512) internalFirst() {
 	k.mask = k.copied(k.numbers[1<<52-1])
 	carried := func(bounds element) element {
@@ -273,11 +267,11 @@ func (k *avx512) internalFirst() {
 	}
 	k.x, k.all = carried(limits), carried(total)
 
-	s, y, product := k.box(k.other(0, limits))
+	s, y, product := k.box(k.loaded(0, limits))
 	others := k.part()
 	var rest element
 	for i := 1; i < width; i++ {
-		x := others.other(i, limits)
+		x := others.loaded(i, limits)
 		x.x0 = others.and(x.x0, k.mask)
 		if i == 1 {
 			rest = x
@@ -339,7 +333,7 @@ func (k *avx512) box(x element) (s *stream, full, product element) {
 
 // scaleOther leaves an element's product in the state.
 func (k *avx512) scaleOther(i int) {
-	z := k.scale(element{k.zero(), k.zero()}, k.other(i, limits), k.factors(i))
+	z := k.scale(element{k.zero(), k.zero()}, k.loaded(i, limits), k.factors(i))
 	k.put(i, element{z.x0.within(scaled.x0), z.x1.within(scaled.x1)})
 }
 
@@ -359,8 +353,8 @@ func (k *avx512) join(rest, y, product element) *stream {
 	return one.stream
 }
 
-// other is an element of the state in registers.
-func (k *avx512) other(i int, bounds element) element {
+// loaded is an element of the state, in registers.
+func (k *avx512) loaded(i int, bounds element) element {
 	x := k.state(i, bounds)
 	return element{k.load(x.x0), k.load(x.x1)}
 }
