@@ -162,8 +162,14 @@ func (m miner) idle(t *testing.T) {
 	})
 }
 
+// says waits until the miner's metrics say that this is how it stands with its node.
+func (m miner) says(t *testing.T, state string) {
+	t.Helper()
+	eventually(t, "the state is "+state, func() bool { return m.metrics(t)[`miner_node_state{state="`+state+`"}`] == 1 })
+}
+
 // TestComesBack has a miner lose its node, for every reason for which it should try
-// again: it does not search what nobody wants any more, and comes back.
+// again: it does not search what nobody wants any more, says why, and comes back.
 func TestComesBack(t *testing.T) {
 	n := playNode(t, simulate.Trouble{Quiet: true})
 	m := connect(t, n)
@@ -194,8 +200,16 @@ func TestComesBack(t *testing.T) {
 			if c.name != "first" {
 				m.idle(t)
 			}
+			if c.name == "silence" {
+				m.says(t, "not_connected")
+			}
 			must(t, n.SwitchOn())
 			eventually(t, "the miner is there", func() bool { return n.Tally().Admitted == before+1 && n.Tally().Miners == 1 })
+			if c.name != "first" {
+				m.says(t, "waiting")
+			}
+			n.now(simulate.Trouble{Impossible: true})
+			m.says(t, "working")
 			n.now(simulate.Trouble{})
 			n.works(t)
 		})

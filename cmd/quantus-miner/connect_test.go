@@ -315,8 +315,9 @@ func TestWithoutTokens(t *testing.T) {
 }
 
 // BenchmarkConnect has a node seal blocks with a miner on all CPUs that connects to it,
-// and reports how long it takes from the receipt of a job to its first nonces, and from
-// finding a winner to its frame being written; an operation is a block:
+// and reports how long it takes from the receipt of a job to its first nonces, from
+// finding a winner to its frame being written, and how much longer than its search a
+// block takes for the node, with the way there and back; an operation is a block:
 //
 //	go test ./cmd/quantus-miner -run '^$' -bench Connect -benchtime 1000x
 //
@@ -337,7 +338,7 @@ func BenchmarkConnect(b *testing.B) {
 	miner := service{pow: all.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
 	link := nodelink.New(miner, nodes, slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
-	var started, sent []time.Duration
+	var started, sent, beside []time.Duration
 	note := func(times *[]time.Duration) func(time.Duration) {
 		return func(after time.Duration) {
 			mu.Lock()
@@ -352,7 +353,14 @@ func BenchmarkConnect(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	node.Blocks = b.N
+	node.Blocks = b.N + 1 // the first waits for the miner to connect
+	var last time.Time
+	node.Report = func(block simulate.Block) {
+		if !last.IsZero() {
+			beside = append(beside, time.Since(last)-block.Elapsed)
+		}
+		last = time.Now()
+	}
 	if err := node.Run(b.Context()); err != nil {
 		b.Fatal(err)
 	}
@@ -361,7 +369,7 @@ func BenchmarkConnect(b *testing.B) {
 	for _, r := range []struct {
 		what  string
 		times []time.Duration
-	}{{"start", started}, {"send", sent}} {
+	}{{"start", started}, {"send", sent}, {"beside", beside}} {
 		slices.Sort(r.times)
 		b.ReportMetric(quantile(r.times, 0.5), r.what+"-p50-ms")
 		b.ReportMetric(quantile(r.times, 0.99), r.what+"-p99-ms")
