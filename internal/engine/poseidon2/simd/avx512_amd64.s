@@ -814,2114 +814,2945 @@ step:
 	VMOVDQU64   1728(DI), Z3
 	MOVL        1728(DI), AX
 	ADDL        $0x08, AX
-	VPSHUFB     avx512Swap4<>+0(SB), Z3, Z3
 	BSWAPL      AX
 	MOVQ        AX, DX
-	VPADDQ      Z3, Z3, Z4
+	VPSHUFB     avx512Swap4<>+0(SB), Z3, Z3
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ      Z3, Z4, Z5
 	ADDQ        1912(DI), DX
 	ADCQ        $0x00, BX
 	SHLXQ       CX, BX, SI
+	VPADDQ      Z3, Z3, Z4
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	VPADDQ      Z3, Z4, Z5
+	MOVQ        DX, 2008(DI)
+	MOVQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1920(DI), DX
 	VPADDQ      Z4, Z4, Z6
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
 	ADDQ        SI, DX
 	VPADDQ      Z5, Z5, Z7
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPADDQ.BCST 1536(DI), Z3, Z8
-	MOVQ        DX, 2008(DI)
-	MOVQ        AX, DX
-	VPSRAQ      $0x34, Z8, Z9
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	ADDQ        1920(DI), DX
-	VPADDQ.BCST 1544(DI), Z9, Z9
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z8, (DI)
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VMOVDQU64   Z9, 64(DI)
-	SBBL        SI, SI
-	ADDQ        SI, DX
 	MOVQ        DX, 2016(DI)
-	VPADDQ.BCST 1552(DI), Z3, Z8
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z8, Z9
+	VPADDQ.BCST 1536(DI), Z3, Z8
 	ADDQ        AX, DX
-	VPADDQ.BCST 1560(DI), Z9, Z9
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
 	ADDQ        1928(DI), DX
 	ADCQ        $0x00, BX
-	VMOVDQU64   Z8, 128(DI)
+	VPSRAQ      $0x34, Z8, Z9
 	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
-	VMOVDQU64   Z9, 192(DI)
 	ADDQ        SI, DX
 	SBBL        SI, SI
-	VPADDQ.BCST 1568(DI), Z5, Z8
+	VPADDQ.BCST 1544(DI), Z9, Z9
 	ADDQ        SI, DX
 	MOVQ        DX, 2024(DI)
-	VPSRAQ      $0x34, Z8, Z9
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1576(DI), Z9, Z9
+	VMOVDQU64   Z8, (DI)
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
 	ADDQ        1936(DI), DX
-	VMOVDQU64   Z8, 256(DI)
 	ADCQ        $0x00, BX
 	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z9, 320(DI)
+	VMOVDQU64   Z9, 64(DI)
 	SUBQ        BX, SI
 	ADDQ        SI, DX
 	SBBL        SI, SI
-	VPADDQ.BCST 1584(DI), Z4, Z8
 	ADDQ        SI, DX
 	MOVQ        DX, 2032(DI)
-	VPSRAQ      $0x34, Z8, Z9
+	VPADDQ.BCST 1552(DI), Z3, Z8
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1592(DI), Z9, Z9
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VMOVDQU64   Z8, 384(DI)
+	VPSRAQ      $0x34, Z8, Z9
 	ADDQ        1944(DI), DX
 	ADCQ        $0x00, BX
 	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z9, 448(DI)
 	SUBQ        BX, SI
 	ADDQ        SI, DX
-	VPADDQ.BCST 1600(DI), Z4, Z8
+	VPADDQ.BCST 1560(DI), Z9, Z9
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPSRAQ      $0x34, Z8, Z9
 	MOVQ        DX, 2040(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1608(DI), Z9, Z9
+	VMOVDQU64   Z8, 128(DI)
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VMOVDQU64   Z8, 512(DI)
 	ADDQ        1952(DI), DX
 	ADCQ        $0x00, BX
-	VMOVDQU64   Z9, 576(DI)
+	VMOVDQU64   Z9, 192(DI)
 	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
-	VPADDQ.BCST 1616(DI), Z4, Z8
 	ADDQ        SI, DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPSRAQ      $0x34, Z8, Z9
+	VPADDQ.BCST 1568(DI), Z5, Z8
 	MOVQ        DX, 2048(DI)
 	MOVQ        AX, DX
-	VPADDQ.BCST 1624(DI), Z9, Z9
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z8, 640(DI)
+	VPSRAQ      $0x34, Z8, Z9
 	ADDQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z9, 704(DI)
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ.BCST 1632(DI), Z7, Z7
+	VPADDQ.BCST 1576(DI), Z9, Z9
 	ADDQ        1960(DI), DX
 	ADCQ        $0x00, BX
-	VPSRAQ      $0x34, Z7, Z8
 	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
-	VPADDQ.BCST 1640(DI), Z8, Z8
+	VMOVDQU64   Z8, 256(DI)
 	ADDQ        SI, DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z7, 768(DI)
 	MOVQ        DX, 2056(DI)
 	MOVQ        AX, DX
-	VMOVDQU64   Z8, 832(DI)
+	VMOVDQU64   Z9, 320(DI)
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1648(DI), Z6, Z6
 	ADDQ        AX, DX
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPSRAQ      $0x34, Z6, Z7
+	VPADDQ.BCST 1584(DI), Z4, Z8
 	ADDQ        1968(DI), DX
 	ADCQ        $0x00, BX
-	VPADDQ.BCST 1656(DI), Z7, Z7
 	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
-	VMOVDQU64   Z6, 896(DI)
+	VPSRAQ      $0x34, Z8, Z9
 	ADDQ        SI, DX
 	SBBL        SI, SI
-	VMOVDQU64   Z7, 960(DI)
 	ADDQ        SI, DX
 	MOVQ        DX, 2064(DI)
 	MOVQ        AX, DX
-	VPADDQ.BCST 1664(DI), Z3, Z6
+	VPADDQ.BCST 1592(DI), Z9, Z9
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPSRAQ      $0x34, Z6, Z7
 	ADDQ        1976(DI), DX
+	ADCQ        $0x00, BX
+	VMOVDQU64   Z8, 384(DI)
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	VMOVDQU64   Z9, 448(DI)
+	MOVQ        DX, 2072(DI)
+	MOVQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VPADDQ.BCST 1600(DI), Z4, Z8
+	ADDQ        1984(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	VPSRAQ      $0x34, Z8, Z9
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2080(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	VPADDQ.BCST 1608(DI), Z9, Z9
+	ADDQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1992(DI), DX
+	VMOVDQU64   Z8, 512(DI)
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	VMOVDQU64   Z9, 576(DI)
+	ADDQ        SI, DX
+	MOVQ        DX, 2088(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	VPADDQ.BCST 1616(DI), Z4, Z8
+	MULXQ       scalarEpsilon<>+0(SB), AX, DX
+	ADDQ        2000(DI), AX
+	ADCQ        $0x00, DX
+	SHLXQ       CX, DX, BX
+	VPSRAQ      $0x34, Z8, Z9
+	SUBQ        DX, BX
+	ADDQ        BX, AX
+	SBBL        BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, 2096(DI)
+	VPADDQ.BCST 1624(DI), Z9, Z9
+	MOVL        1728(DI), AX
+	ADDL        $0x09, AX
+	BSWAPL      AX
+	MOVQ        AX, DX
+	VMOVDQU64   Z8, 640(DI)
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1912(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	VMOVDQU64   Z9, 704(DI)
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	VPADDQ.BCST 1632(DI), Z7, Z7
+	MOVQ        DX, 2104(DI)
+	MOVQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1920(DI), DX
+	VPSRAQ      $0x34, Z7, Z8
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	VPADDQ.BCST 1640(DI), Z8, Z8
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2112(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	VMOVDQU64   Z7, 768(DI)
+	ADDQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1928(DI), DX
+	ADCQ        $0x00, BX
+	VMOVDQU64   Z8, 832(DI)
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	VPADDQ.BCST 1648(DI), Z6, Z6
+	ADDQ        SI, DX
+	MOVQ        DX, 2120(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	VPSRAQ      $0x34, Z6, Z7
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1936(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	VPADDQ.BCST 1656(DI), Z7, Z7
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2128(DI)
+	VMOVDQU64   Z6, 896(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VMOVDQU64   Z7, 960(DI)
+	ADDQ        1944(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	VPADDQ.BCST 1664(DI), Z3, Z6
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2136(DI)
+	MOVQ        AX, DX
+	ADDQ        AX, DX
+	VPSRAQ      $0x34, Z6, Z7
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1952(DI), DX
 	ADCQ        $0x00, BX
 	VPADDQ.BCST 1672(DI), Z7, Z7
 	SHLXQ       CX, BX, SI
 	SUBQ        BX, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z6, 1024(DI)
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z7, 1088(DI)
-	MOVQ        DX, 2072(DI)
+	VMOVDQU64   Z6, 1024(DI)
+	MOVQ        DX, 2144(DI)
 	MOVQ        AX, DX
-	VPADDQ.BCST 1680(DI), Z3, Z3
+	ADDQ        AX, DX
+	ADDQ        AX, DX
+	VMOVDQU64   Z7, 1088(DI)
+	ADDQ        AX, DX
+	ADDQ        AX, DX
+	ADDQ        AX, DX
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VPADDQ.BCST 1680(DI), Z3, Z3
+	ADDQ        1960(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
 	VPSRAQ      $0x34, Z3, Z6
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2152(DI)
+	MOVQ        AX, DX
+	VPADDQ.BCST 1688(DI), Z6, Z6
+	ADDQ        AX, DX
+	ADDQ        AX, DX
+	ADDQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VMOVDQU64   Z3, 1152(DI)
+	ADDQ        1968(DI), DX
+	ADCQ        $0x00, BX
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	VMOVDQU64   Z6, 1216(DI)
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	MOVQ        DX, 2160(DI)
+	MOVQ        AX, DX
+	VPADDQ.BCST 1696(DI), Z5, Z3
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	ADDQ        1976(DI), DX
+	ADCQ        $0x00, BX
+	VPSRAQ      $0x34, Z3, Z5
+	SHLXQ       CX, BX, SI
+	SUBQ        BX, SI
+	ADDQ        SI, DX
+	SBBL        SI, SI
+	ADDQ        SI, DX
+	VPADDQ.BCST 1704(DI), Z5, Z5
+	MOVQ        DX, 2168(DI)
+	MOVQ        AX, DX
+	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VMOVDQU64   Z3, 1280(DI)
 	ADDQ        1984(DI), DX
 	ADCQ        $0x00, BX
 	SHLXQ       CX, BX, SI
-	VPADDQ.BCST 1688(DI), Z6, Z6
 	SUBQ        BX, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z3, 1152(DI)
+	VMOVDQU64   Z5, 1344(DI)
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z6, 1216(DI)
-	MOVQ        DX, 2080(DI)
+	MOVQ        DX, 2176(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1696(DI), Z5, Z3
+	VPADDQ.BCST 1712(DI), Z4, Z3
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z3, Z5
 	MULXQ       scalarEpsilon<>+0(SB), DX, BX
 	ADDQ        1992(DI), DX
-	VPADDQ.BCST 1704(DI), Z5, Z5
+	VPSRAQ      $0x34, Z3, Z4
 	ADCQ        $0x00, BX
 	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z3, 1280(DI)
 	SUBQ        BX, SI
 	ADDQ        SI, DX
 	SBBL        SI, SI
-	VMOVDQU64   Z5, 1344(DI)
+	VPADDQ.BCST 1720(DI), Z4, Z4
 	ADDQ        SI, DX
-	MOVQ        DX, 2088(DI)
-	VPADDQ.BCST 1712(DI), Z4, Z3
+	MOVQ        DX, 2184(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z3, Z4
+	VMOVDQU64   Z3, 1408(DI)
 	MULXQ       scalarEpsilon<>+0(SB), AX, DX
 	ADDQ        2000(DI), AX
-	VPADDQ.BCST 1720(DI), Z4, Z4
 	ADCQ        $0x00, DX
 	SHLXQ       CX, DX, BX
-	VMOVDQU64   Z3, 1408(DI)
+	VMOVDQU64   Z4, 1472(DI)
 	SUBQ        DX, BX
 	ADDQ        BX, AX
-	VMOVDQU64   Z4, 1472(DI)
 	SBBL        BX, BX
 	ADDQ        BX, AX
-	MOVQ        AX, 2096(DI)
+	MOVQ        AX, 2192(DI)
 	LEAQ        avx512External<>+0(SB), SI
 	MOVQ        $0x00000000, 1896(DI)
 
 external:
 	VMOVDQU64    (DI), Z3
-	VMOVDQU64    128(DI), Z10
 	MOVQ         2008(DI), DX
+	VMOVDQU64    128(DI), Z10
+	MULXQ        DX, AX, BX
 	VMOVDQU64    64(DI), Z4
+	SHLXQ        CX, AX, R8
 	VMOVDQU64    192(DI), Z11
-	MULXQ        DX, AX, BX
-	VPSLLQ       $0x04, Z4, Z5
-	VPSLLQ       $0x04, Z11, Z12
-	SHLXQ        CX, AX, R8
-	VPADDQ       Z4, Z4, Z6
 	ADDQ         AX, R8
-	VPADDQ       Z11, Z11, Z13
-	VPXORQ       Z7, Z7, Z7
+	VPSLLQ       $0x04, Z4, Z5
 	SHRXQ        CX, R8, AX
-	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z6, Z3, Z7
+	VPSLLQ       $0x04, Z11, Z12
 	SBBQ         AX, R8
-	VPMADD52HUQ  Z13, Z10, Z14
-	VMOVDQA64    Z1, Z8
+	VPADDQ       Z4, Z4, Z6
 	SUBQ         R8, BX
+	SBBL         R8, R8
+	VPADDQ       Z11, Z11, Z13
+	SUBQ         R8, BX
+	VPXORQ       Z7, Z7, Z7
+	MULXQ        BX, DX, AX
+	VPXORQ       Z14, Z14, Z14
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z6, Z3, Z7
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z13, Z10, Z14
+	SHRXQ        CX, R8, DX
+	VMOVDQA64    Z1, Z8
+	SBBQ         DX, R8
 	VMOVDQA64    Z1, Z15
+	SUBQ         R8, AX
 	SBBL         R8, R8
 	VMOVDQA64    Z2, Z9
+	SUBQ         R8, AX
 	VMOVDQA64    Z2, Z16
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z3, Z3, Z9
-	VPMADD52HUQ  Z10, Z10, Z16
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z3, Z3, Z8
-	VPMADD52LUQ  Z10, Z10, Z15
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z6, Z3, Z9
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z13, Z10, Z16
-	VPSLLQ       $0x08, Z7, Z6
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z14, Z13
-	VPMADD52LUQ  Z5, Z5, Z6
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z12, Z12, Z13
-	VPXORQ       Z7, Z7, Z7
-	SUBQ         R8, AX
-	VPXORQ       Z14, Z14, Z14
-	SBBL         R8, R8
-	VPMADD52HUQ  Z5, Z5, Z7
-	VPMADD52HUQ  Z12, Z12, Z14
-	SUBQ         R8, AX
-	VPSUBQ       Z6, Z8, Z6
-	VPSUBQ       Z13, Z15, Z8
 	MOVQ         BX, DX
-	VPSUBQ       Z7, Z9, Z7
-	VPSUBQ       Z14, Z16, Z13
+	VPMADD52HUQ  Z3, Z3, Z9
 	MULXQ        DX, DX, BX
-	VPSRAQ       $0x2c, Z7, Z9
+	VPMADD52HUQ  Z10, Z10, Z16
 	SHLXQ        CX, DX, R8
-	VPSRAQ       $0x2c, Z13, Z14
-	VPANDQ       Z0, Z7, Z7
+	VPMADD52LUQ  Z3, Z3, Z8
 	ADDQ         DX, R8
-	VPANDQ       Z0, Z13, Z13
-	VPSUBQ       Z9, Z6, Z6
+	VPMADD52LUQ  Z10, Z10, Z15
 	SHRXQ        CX, R8, DX
-	VPSUBQ       Z14, Z8, Z9
-	VPSRAQ       $0x34, Z6, Z8
+	VPMADD52LUQ  Z6, Z3, Z9
 	SBBQ         DX, R8
-	VPSRAQ       $0x34, Z9, Z14
 	SUBQ         R8, BX
-	VPADDQ       Z8, Z7, Z7
-	VPADDQ       Z14, Z13, Z17
+	VPMADD52LUQ  Z13, Z10, Z16
 	SBBL         R8, R8
-	VPSLLQ       $0x04, Z7, Z8
-	VPSLLQ       $0x04, Z17, Z18
+	VPSLLQ       $0x08, Z7, Z6
 	SUBQ         R8, BX
-	VPADDQ       Z7, Z7, Z13
-	VPADDQ       Z17, Z17, Z19
-	MOVQ         AX, DX
-	VPXORQ       Z14, Z14, Z14
-	MULXQ        BX, AX, DX
-	VPXORQ       Z20, Z20, Z20
-	VPMADD52HUQ  Z13, Z6, Z14
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z19, Z9, Z20
-	VMOVDQA64    Z1, Z15
-	ADDQ         AX, BX
-	VMOVDQA64    Z1, Z21
-	VMOVDQA64    Z2, Z16
-	SHRXQ        CX, BX, AX
-	VMOVDQA64    Z2, Z22
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z6, Z6, Z16
-	VPMADD52HUQ  Z9, Z9, Z22
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z6, Z6, Z15
-	VPMADD52LUQ  Z9, Z9, Z21
-	SBBL         BX, BX
-	VPMADD52LUQ  Z13, Z6, Z16
-	VPMADD52LUQ  Z19, Z9, Z22
-	SUBQ         BX, DX
 	VPSLLQ       $0x08, Z14, Z13
+	MOVQ         AX, DX
+	VPMADD52LUQ  Z5, Z5, Z6
+	MULXQ        BX, AX, DX
+	VPMADD52LUQ  Z12, Z12, Z13
+	SHLXQ        CX, AX, BX
+	VPXORQ       Z7, Z7, Z7
+	ADDQ         AX, BX
+	VPXORQ       Z14, Z14, Z14
+	SHRXQ        CX, BX, AX
+	SBBQ         AX, BX
+	VPMADD52HUQ  Z5, Z5, Z7
+	SUBQ         BX, DX
+	VPMADD52HUQ  Z12, Z12, Z14
+	SBBL         BX, BX
+	VPSUBQ       Z6, Z8, Z6
+	SUBQ         BX, DX
+	VPSUBQ       Z13, Z15, Z8
 	MOVQ         DX, 2008(DI)
-	VPSLLQ       $0x08, Z20, Z19
-	VPMADD52LUQ  Z8, Z8, Z13
+	VPSUBQ       Z7, Z9, Z7
 	MOVQ         2016(DI), DX
-	VPMADD52LUQ  Z18, Z18, Z19
-	VPXORQ       Z14, Z14, Z14
+	VPSUBQ       Z14, Z16, Z13
 	MULXQ        DX, AX, BX
-	VPXORQ       Z20, Z20, Z20
-	VPMADD52HUQ  Z8, Z8, Z14
+	VPSRAQ       $0x2c, Z7, Z9
 	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z18, Z18, Z20
 	ADDQ         AX, R8
-	VPSUBQ       Z13, Z15, Z13
-	VPSUBQ       Z19, Z21, Z15
+	VPSRAQ       $0x2c, Z13, Z14
 	SHRXQ        CX, R8, AX
-	VPSUBQ       Z14, Z16, Z14
-	VPSUBQ       Z20, Z22, Z19
-	SBBQ         AX, R8
-	VPSRAQ       $0x2c, Z14, Z16
-	VPSRAQ       $0x2c, Z19, Z20
-	SUBQ         R8, BX
-	VPANDQ       Z0, Z14, Z14
-	SBBL         R8, R8
-	VPANDQ       Z0, Z19, Z19
-	VPSUBQ       Z16, Z13, Z13
-	SUBQ         R8, BX
-	VPSUBQ       Z20, Z15, Z16
-	VPSRAQ       $0x34, Z13, Z15
-	MULXQ        BX, DX, AX
-	VPSRAQ       $0x34, Z16, Z20
-	VPADDQ       Z15, Z14, Z14
-	SHLXQ        CX, DX, R8
-	VPADDQ       Z20, Z19, Z21
-	ADDQ         DX, R8
-	VPXORQ       Z15, Z15, Z15
-	VPXORQ       Z22, Z22, Z22
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z4, Z6, Z15
-	VPMADD52HUQ  Z11, Z9, Z22
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z3, Z7, Z15
-	VPMADD52HUQ  Z10, Z17, Z22
-	SUBQ         R8, AX
-	VMOVDQA64    Z1, Z19
-	SBBL         R8, R8
-	VMOVDQA64    Z1, Z23
-	VMOVDQA64    Z2, Z20
-	SUBQ         R8, AX
-	VMOVDQA64    Z2, Z24
-	VPMADD52HUQ  Z3, Z6, Z20
-	MOVQ         BX, DX
-	VPMADD52HUQ  Z10, Z9, Z24
-	VPMADD52LUQ  Z3, Z6, Z19
-	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z10, Z9, Z23
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z4, Z6, Z20
-	VPMADD52LUQ  Z11, Z9, Z24
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z3, Z7, Z20
-	VPMADD52LUQ  Z10, Z17, Z24
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z15, Z3
-	VPSLLQ       $0x08, Z22, Z6
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z5, Z8, Z3
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z12, Z18, Z6
-	VPXORQ       Z4, Z4, Z4
-	SBBL         R8, R8
-	VPXORQ       Z7, Z7, Z7
-	VPMADD52HUQ  Z5, Z8, Z4
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z12, Z18, Z7
-	VPSUBQ       Z3, Z19, Z3
-	MOVQ         AX, DX
-	VPSUBQ       Z6, Z23, Z5
-	MULXQ        BX, AX, DX
-	VPSUBQ       Z4, Z20, Z4
-	VPSUBQ       Z7, Z24, Z7
-	SHLXQ        CX, AX, BX
-	VPSRAQ       $0x2c, Z4, Z6
-	VPSRAQ       $0x2c, Z7, Z8
-	ADDQ         AX, BX
-	VPANDQ       Z0, Z4, Z4
 	VPANDQ       Z0, Z7, Z7
-	SHRXQ        CX, BX, AX
-	VPSUBQ       Z6, Z3, Z3
-	SBBQ         AX, BX
-	VPSUBQ       Z8, Z5, Z6
-	VPSRAQ       $0x34, Z3, Z5
-	SUBQ         BX, DX
+	SBBQ         AX, R8
+	VPANDQ       Z0, Z13, Z13
+	SUBQ         R8, BX
+	VPSUBQ       Z9, Z6, Z6
+	SBBL         R8, R8
+	VPSUBQ       Z14, Z8, Z9
+	SUBQ         R8, BX
 	VPSRAQ       $0x34, Z6, Z8
-	VPADDQ       Z5, Z4, Z4
-	SBBL         BX, BX
-	VPADDQ       Z8, Z7, Z11
-	VPSLLQ       $0x04, Z4, Z5
+	MULXQ        BX, DX, AX
+	VPSRAQ       $0x34, Z9, Z14
+	SHLXQ        CX, DX, R8
+	ADDQ         DX, R8
+	VPADDQ       Z8, Z7, Z7
+	SHRXQ        CX, R8, DX
+	VPADDQ       Z14, Z13, Z17
+	SBBQ         DX, R8
+	VPSLLQ       $0x04, Z7, Z8
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z17, Z18
+	SBBL         R8, R8
+	VPADDQ       Z7, Z7, Z13
+	SUBQ         R8, AX
+	VPADDQ       Z17, Z17, Z19
+	MOVQ         BX, DX
+	VPXORQ       Z14, Z14, Z14
+	MULXQ        DX, DX, BX
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z20, Z20, Z20
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z13, Z6, Z14
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z19, Z9, Z20
+	SBBQ         DX, R8
+	VMOVDQA64    Z1, Z15
+	SUBQ         R8, BX
+	VMOVDQA64    Z1, Z21
+	SBBL         R8, R8
+	VMOVDQA64    Z2, Z16
+	SUBQ         R8, BX
+	VMOVDQA64    Z2, Z22
+	MOVQ         AX, DX
+	MULXQ        BX, AX, DX
+	VPMADD52HUQ  Z6, Z6, Z16
+	SHLXQ        CX, AX, BX
+	VPMADD52HUQ  Z9, Z9, Z22
+	ADDQ         AX, BX
+	VPMADD52LUQ  Z6, Z6, Z15
+	SHRXQ        CX, BX, AX
+	VPMADD52LUQ  Z9, Z9, Z21
+	SBBQ         AX, BX
+	VPMADD52LUQ  Z13, Z6, Z16
 	SUBQ         BX, DX
-	VPSLLQ       $0x04, Z11, Z12
+	VPMADD52LUQ  Z19, Z9, Z22
+	SBBL         BX, BX
+	VPSLLQ       $0x08, Z14, Z13
+	SUBQ         BX, DX
 	MOVQ         DX, 2016(DI)
-	VPSLLQ       $0x04, Z14, Z7
-	VPSLLQ       $0x04, Z21, Z15
+	VPSLLQ       $0x08, Z20, Z19
 	MOVQ         2024(DI), DX
-	VPXORQ       Z8, Z8, Z8
-	VPXORQ       Z17, Z17, Z17
+	VPMADD52LUQ  Z8, Z8, Z13
 	MULXQ        DX, AX, BX
-	VPMADD52HUQ  Z14, Z3, Z8
-	VPMADD52HUQ  Z21, Z6, Z17
+	VPMADD52LUQ  Z18, Z18, Z19
 	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z13, Z4, Z8
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z16, Z11, Z17
-	VPBROADCASTQ 96(SI), Z9
-	SHRXQ        CX, R8, AX
-	VPBROADCASTQ 112(SI), Z18
-	VPBROADCASTQ 104(SI), Z10
-	SBBQ         AX, R8
-	VPBROADCASTQ 120(SI), Z19
-	VPMADD52HUQ  Z13, Z3, Z10
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z16, Z6, Z19
-	SBBL         R8, R8
-	VPMADD52LUQ  Z13, Z3, Z9
-	VPMADD52LUQ  Z16, Z6, Z18
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z14, Z3, Z10
-	VPMADD52LUQ  Z21, Z6, Z19
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z13, Z4, Z10
-	VPMADD52LUQ  Z16, Z11, Z19
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x08, Z8, Z3
-	ADDQ         DX, R8
-	VPSLLQ       $0x08, Z17, Z6
-	VPMADD52LUQ  Z7, Z5, Z3
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z15, Z12, Z6
-	VPXORQ       Z4, Z4, Z4
-	SBBQ         DX, R8
-	VPXORQ       Z8, Z8, Z8
-	VPMADD52HUQ  Z7, Z5, Z4
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z15, Z12, Z8
-	SBBL         R8, R8
-	VPSUBQ       Z3, Z9, Z3
-	VPSUBQ       Z6, Z18, Z5
-	SUBQ         R8, AX
-	VPSUBQ       Z4, Z10, Z4
-	VPSUBQ       Z8, Z19, Z6
-	MOVQ         BX, DX
-	VMOVDQU64    Z3, (DI)
-	VMOVDQU64    Z5, 128(DI)
-	MULXQ        DX, DX, BX
-	VMOVDQU64    Z4, 64(DI)
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    Z6, 192(DI)
-	VMOVDQU64    256(DI), Z3
-	ADDQ         DX, R8
-	VMOVDQU64    384(DI), Z10
-	VMOVDQU64    320(DI), Z4
-	SHRXQ        CX, R8, DX
-	VMOVDQU64    448(DI), Z11
-	VPSLLQ       $0x04, Z4, Z5
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z11, Z12
-	SUBQ         R8, BX
-	VPADDQ       Z4, Z4, Z6
-	VPADDQ       Z11, Z11, Z13
-	SBBL         R8, R8
-	VPXORQ       Z7, Z7, Z7
 	VPXORQ       Z14, Z14, Z14
+	ADDQ         AX, R8
+	VPXORQ       Z20, Z20, Z20
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z8, Z8, Z14
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z18, Z18, Z20
 	SUBQ         R8, BX
-	VPMADD52HUQ  Z6, Z3, Z7
-	VPMADD52HUQ  Z13, Z10, Z14
+	SBBL         R8, R8
+	VPSUBQ       Z13, Z15, Z13
+	SUBQ         R8, BX
+	VPSUBQ       Z19, Z21, Z15
+	MULXQ        BX, DX, AX
+	VPSUBQ       Z14, Z16, Z14
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z20, Z22, Z19
+	ADDQ         DX, R8
+	VPSRAQ       $0x2c, Z14, Z16
+	SHRXQ        CX, R8, DX
+	VPSRAQ       $0x2c, Z19, Z20
+	SBBQ         DX, R8
+	VPANDQ       Z0, Z14, Z14
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPANDQ       Z0, Z19, Z19
+	SUBQ         R8, AX
+	VPSUBQ       Z16, Z13, Z13
+	MOVQ         BX, DX
+	VPSUBQ       Z20, Z15, Z16
+	MULXQ        DX, DX, BX
+	VPSRAQ       $0x34, Z13, Z15
+	SHLXQ        CX, DX, R8
+	VPSRAQ       $0x34, Z16, Z20
+	ADDQ         DX, R8
+	VPADDQ       Z15, Z14, Z14
+	SHRXQ        CX, R8, DX
+	VPADDQ       Z20, Z19, Z21
+	SBBQ         DX, R8
+	SUBQ         R8, BX
+	VPXORQ       Z15, Z15, Z15
+	SBBL         R8, R8
+	VPXORQ       Z22, Z22, Z22
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z4, Z6, Z15
 	MOVQ         AX, DX
-	VMOVDQA64    Z1, Z8
+	VPMADD52HUQ  Z11, Z9, Z22
 	MULXQ        BX, AX, DX
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z2, Z9
+	VPMADD52HUQ  Z3, Z7, Z15
 	SHLXQ        CX, AX, BX
-	VMOVDQA64    Z2, Z16
-	VPMADD52HUQ  Z3, Z3, Z9
+	VPMADD52HUQ  Z10, Z17, Z22
 	ADDQ         AX, BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	VPMADD52LUQ  Z3, Z3, Z8
+	VMOVDQA64    Z1, Z19
 	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z10, Z10, Z15
 	SBBQ         AX, BX
-	VPMADD52LUQ  Z6, Z3, Z9
-	VPMADD52LUQ  Z13, Z10, Z16
+	VMOVDQA64    Z1, Z23
 	SUBQ         BX, DX
-	VPSLLQ       $0x08, Z7, Z6
-	VPSLLQ       $0x08, Z14, Z13
+	VMOVDQA64    Z2, Z20
 	SBBL         BX, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	VPMADD52LUQ  Z12, Z12, Z13
+	VMOVDQA64    Z2, Z24
 	SUBQ         BX, DX
-	VPXORQ       Z7, Z7, Z7
+	VPMADD52HUQ  Z3, Z6, Z20
 	MOVQ         DX, 2024(DI)
-	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z5, Z5, Z7
+	VPMADD52HUQ  Z10, Z9, Z24
 	MOVQ         2032(DI), DX
-	VPMADD52HUQ  Z12, Z12, Z14
-	VPSUBQ       Z6, Z8, Z6
+	VPMADD52LUQ  Z3, Z6, Z19
 	MULXQ        DX, AX, BX
-	VPSUBQ       Z13, Z15, Z8
-	VPSUBQ       Z7, Z9, Z7
+	VPMADD52LUQ  Z10, Z9, Z23
 	SHLXQ        CX, AX, R8
-	VPSUBQ       Z14, Z16, Z13
 	ADDQ         AX, R8
-	VPSRAQ       $0x2c, Z7, Z9
-	VPSRAQ       $0x2c, Z13, Z14
+	VPMADD52LUQ  Z4, Z6, Z20
 	SHRXQ        CX, R8, AX
-	VPANDQ       Z0, Z7, Z7
-	VPANDQ       Z0, Z13, Z13
+	VPMADD52LUQ  Z11, Z9, Z24
 	SBBQ         AX, R8
-	VPSUBQ       Z9, Z6, Z6
-	VPSUBQ       Z14, Z8, Z9
+	VPMADD52LUQ  Z3, Z7, Z20
 	SUBQ         R8, BX
-	VPSRAQ       $0x34, Z6, Z8
+	VPMADD52LUQ  Z10, Z17, Z24
 	SBBL         R8, R8
-	VPSRAQ       $0x34, Z9, Z14
-	VPADDQ       Z8, Z7, Z7
+	VPSLLQ       $0x08, Z15, Z3
 	SUBQ         R8, BX
-	VPADDQ       Z14, Z13, Z17
-	VPSLLQ       $0x04, Z7, Z8
+	VPSLLQ       $0x08, Z22, Z6
 	MULXQ        BX, DX, AX
-	VPSLLQ       $0x04, Z17, Z18
-	VPADDQ       Z7, Z7, Z13
+	VPMADD52LUQ  Z5, Z8, Z3
 	SHLXQ        CX, DX, R8
-	VPADDQ       Z17, Z17, Z19
 	ADDQ         DX, R8
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z20, Z20, Z20
+	VPMADD52LUQ  Z12, Z18, Z6
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z13, Z6, Z14
-	VPMADD52HUQ  Z19, Z9, Z20
+	VPXORQ       Z4, Z4, Z4
 	SBBQ         DX, R8
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z1, Z21
+	VPXORQ       Z7, Z7, Z7
 	SUBQ         R8, AX
-	VMOVDQA64    Z2, Z16
+	VPMADD52HUQ  Z5, Z8, Z4
 	SBBL         R8, R8
-	VMOVDQA64    Z2, Z22
-	VPMADD52HUQ  Z6, Z6, Z16
+	VPMADD52HUQ  Z12, Z18, Z7
 	SUBQ         R8, AX
-	VPMADD52HUQ  Z9, Z9, Z22
-	VPMADD52LUQ  Z6, Z6, Z15
+	VPSUBQ       Z3, Z19, Z3
 	MOVQ         BX, DX
-	VPMADD52LUQ  Z9, Z9, Z21
-	VPMADD52LUQ  Z13, Z6, Z16
+	VPSUBQ       Z6, Z23, Z5
 	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z19, Z9, Z22
 	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x08, Z14, Z13
-	VPSLLQ       $0x08, Z20, Z19
+	VPSUBQ       Z4, Z20, Z4
 	ADDQ         DX, R8
-	VPMADD52LUQ  Z8, Z8, Z13
-	VPMADD52LUQ  Z18, Z18, Z19
+	VPSUBQ       Z7, Z24, Z7
 	SHRXQ        CX, R8, DX
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z20, Z20, Z20
+	VPSRAQ       $0x2c, Z4, Z6
 	SBBQ         DX, R8
-	VPMADD52HUQ  Z8, Z8, Z14
+	VPSRAQ       $0x2c, Z7, Z8
 	SUBQ         R8, BX
-	VPMADD52HUQ  Z18, Z18, Z20
-	VPSUBQ       Z13, Z15, Z13
+	VPANDQ       Z0, Z4, Z4
 	SBBL         R8, R8
-	VPSUBQ       Z19, Z21, Z15
-	VPSUBQ       Z14, Z16, Z14
+	VPANDQ       Z0, Z7, Z7
 	SUBQ         R8, BX
-	VPSUBQ       Z20, Z22, Z19
-	VPSRAQ       $0x2c, Z14, Z16
+	VPSUBQ       Z6, Z3, Z3
 	MOVQ         AX, DX
-	VPSRAQ       $0x2c, Z19, Z20
 	MULXQ        BX, AX, DX
-	VPANDQ       Z0, Z14, Z14
-	VPANDQ       Z0, Z19, Z19
+	VPSUBQ       Z8, Z5, Z6
 	SHLXQ        CX, AX, BX
-	VPSUBQ       Z16, Z13, Z13
-	VPSUBQ       Z20, Z15, Z16
+	VPSRAQ       $0x34, Z3, Z5
 	ADDQ         AX, BX
-	VPSRAQ       $0x34, Z13, Z15
-	VPSRAQ       $0x34, Z16, Z20
+	VPSRAQ       $0x34, Z6, Z8
 	SHRXQ        CX, BX, AX
-	VPADDQ       Z15, Z14, Z14
+	VPADDQ       Z5, Z4, Z4
 	SBBQ         AX, BX
-	VPADDQ       Z20, Z19, Z21
-	VPXORQ       Z15, Z15, Z15
+	VPADDQ       Z8, Z7, Z11
 	SUBQ         BX, DX
-	VPXORQ       Z22, Z22, Z22
-	VPMADD52HUQ  Z4, Z6, Z15
+	VPSLLQ       $0x04, Z4, Z5
 	SBBL         BX, BX
-	VPMADD52HUQ  Z11, Z9, Z22
-	VPMADD52HUQ  Z3, Z7, Z15
+	VPSLLQ       $0x04, Z11, Z12
 	SUBQ         BX, DX
-	VPMADD52HUQ  Z10, Z17, Z22
 	MOVQ         DX, 2032(DI)
-	VMOVDQA64    Z1, Z19
-	VMOVDQA64    Z1, Z23
+	VPSLLQ       $0x04, Z14, Z7
 	MOVQ         2040(DI), DX
-	VMOVDQA64    Z2, Z20
-	VMOVDQA64    Z2, Z24
-	MULXQ        DX, AX, BX
-	VPMADD52HUQ  Z3, Z6, Z20
-	VPMADD52HUQ  Z10, Z9, Z24
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z3, Z6, Z19
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z10, Z9, Z23
-	VPMADD52LUQ  Z4, Z6, Z20
-	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z11, Z9, Z24
-	VPMADD52LUQ  Z3, Z7, Z20
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z10, Z17, Z24
-	VPSLLQ       $0x08, Z15, Z3
-	SUBQ         R8, BX
-	VPSLLQ       $0x08, Z22, Z6
-	SBBL         R8, R8
-	VPMADD52LUQ  Z5, Z8, Z3
-	VPMADD52LUQ  Z12, Z18, Z6
-	SUBQ         R8, BX
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z7, Z7, Z7
-	MULXQ        BX, DX, AX
-	VPMADD52HUQ  Z5, Z8, Z4
-	VPMADD52HUQ  Z12, Z18, Z7
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z3, Z19, Z3
-	ADDQ         DX, R8
-	VPSUBQ       Z6, Z23, Z5
-	VPSUBQ       Z4, Z20, Z4
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z7, Z24, Z7
-	VPSRAQ       $0x2c, Z4, Z6
-	SBBQ         DX, R8
-	VPSRAQ       $0x2c, Z7, Z8
-	VPANDQ       Z0, Z4, Z4
-	SUBQ         R8, AX
-	VPANDQ       Z0, Z7, Z7
-	SBBL         R8, R8
-	VPSUBQ       Z6, Z3, Z3
-	VPSUBQ       Z8, Z5, Z6
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z3, Z5
-	VPSRAQ       $0x34, Z6, Z8
-	MOVQ         BX, DX
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z7, Z11
-	MULXQ        DX, DX, BX
-	VPSLLQ       $0x04, Z4, Z5
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x04, Z11, Z12
-	VPSLLQ       $0x04, Z14, Z7
-	ADDQ         DX, R8
 	VPSLLQ       $0x04, Z21, Z15
+	MULXQ        DX, AX, BX
 	VPXORQ       Z8, Z8, Z8
-	SHRXQ        CX, R8, DX
+	SHLXQ        CX, AX, R8
 	VPXORQ       Z17, Z17, Z17
+	ADDQ         AX, R8
 	VPMADD52HUQ  Z14, Z3, Z8
-	SBBQ         DX, R8
+	SHRXQ        CX, R8, AX
 	VPMADD52HUQ  Z21, Z6, Z17
-	SUBQ         R8, BX
+	SBBQ         AX, R8
 	VPMADD52HUQ  Z13, Z4, Z8
-	VPMADD52HUQ  Z16, Z11, Z17
-	SBBL         R8, R8
-	VPBROADCASTQ 128(SI), Z9
-	VPBROADCASTQ 144(SI), Z18
 	SUBQ         R8, BX
-	VPBROADCASTQ 136(SI), Z10
-	VPBROADCASTQ 152(SI), Z19
-	MOVQ         AX, DX
+	SBBL         R8, R8
+	VPMADD52HUQ  Z16, Z11, Z17
+	SUBQ         R8, BX
+	VPBROADCASTQ 96(SI), Z9
+	MULXQ        BX, DX, AX
+	VPBROADCASTQ 112(SI), Z18
+	SHLXQ        CX, DX, R8
+	VPBROADCASTQ 104(SI), Z10
+	ADDQ         DX, R8
+	VPBROADCASTQ 120(SI), Z19
+	SHRXQ        CX, R8, DX
 	VPMADD52HUQ  Z13, Z3, Z10
-	MULXQ        BX, AX, DX
+	SBBQ         DX, R8
 	VPMADD52HUQ  Z16, Z6, Z19
+	SUBQ         R8, AX
+	SBBL         R8, R8
 	VPMADD52LUQ  Z13, Z3, Z9
-	SHLXQ        CX, AX, BX
+	SUBQ         R8, AX
 	VPMADD52LUQ  Z16, Z6, Z18
+	MOVQ         BX, DX
 	VPMADD52LUQ  Z14, Z3, Z10
-	ADDQ         AX, BX
+	MULXQ        DX, DX, BX
 	VPMADD52LUQ  Z21, Z6, Z19
-	SHRXQ        CX, BX, AX
+	SHLXQ        CX, DX, R8
 	VPMADD52LUQ  Z13, Z4, Z10
+	ADDQ         DX, R8
 	VPMADD52LUQ  Z16, Z11, Z19
-	SBBQ         AX, BX
+	SHRXQ        CX, R8, DX
 	VPSLLQ       $0x08, Z8, Z3
+	SBBQ         DX, R8
+	SUBQ         R8, BX
 	VPSLLQ       $0x08, Z17, Z6
-	SUBQ         BX, DX
+	SBBL         R8, R8
 	VPMADD52LUQ  Z7, Z5, Z3
+	SUBQ         R8, BX
 	VPMADD52LUQ  Z15, Z12, Z6
-	SBBL         BX, BX
+	MOVQ         AX, DX
 	VPXORQ       Z4, Z4, Z4
-	SUBQ         BX, DX
+	MULXQ        BX, AX, DX
 	VPXORQ       Z8, Z8, Z8
+	SHLXQ        CX, AX, BX
 	VPMADD52HUQ  Z7, Z5, Z4
+	ADDQ         AX, BX
+	SHRXQ        CX, BX, AX
+	VPMADD52HUQ  Z15, Z12, Z8
+	SBBQ         AX, BX
+	VPSUBQ       Z3, Z9, Z3
+	SUBQ         BX, DX
+	VPSUBQ       Z6, Z18, Z5
+	SBBL         BX, BX
+	VPSUBQ       Z4, Z10, Z4
+	SUBQ         BX, DX
+	VPSUBQ       Z8, Z19, Z6
 	MOVQ         DX, 2040(DI)
-	VPMADD52HUQ  Z15, Z12, Z8
-	VPSUBQ       Z3, Z9, Z3
+	VMOVDQU64    Z3, (DI)
 	MOVQ         2048(DI), DX
-	VPSUBQ       Z6, Z18, Z5
-	VPSUBQ       Z4, Z10, Z4
+	VMOVDQU64    Z5, 128(DI)
 	MULXQ        DX, AX, BX
-	VPSUBQ       Z8, Z19, Z6
 	SHLXQ        CX, AX, R8
-	VMOVDQU64    Z3, 256(DI)
-	VMOVDQU64    Z5, 384(DI)
+	VMOVDQU64    Z4, 64(DI)
 	ADDQ         AX, R8
-	VMOVDQU64    Z4, 320(DI)
-	VMOVDQU64    Z6, 448(DI)
+	VMOVDQU64    Z6, 192(DI)
 	SHRXQ        CX, R8, AX
-	VMOVDQU64    512(DI), Z3
-	VMOVDQU64    640(DI), Z10
+	VMOVDQU64    256(DI), Z3
 	SBBQ         AX, R8
-	VMOVDQU64    576(DI), Z4
+	VMOVDQU64    384(DI), Z10
 	SUBQ         R8, BX
-	VMOVDQU64    704(DI), Z11
-	VPSLLQ       $0x04, Z4, Z5
+	VMOVDQU64    320(DI), Z4
 	SBBL         R8, R8
-	VPSLLQ       $0x04, Z11, Z12
-	VPADDQ       Z4, Z4, Z6
+	VMOVDQU64    448(DI), Z11
 	SUBQ         R8, BX
-	VPADDQ       Z11, Z11, Z13
-	VPXORQ       Z7, Z7, Z7
+	VPSLLQ       $0x04, Z4, Z5
 	MULXQ        BX, DX, AX
-	VPXORQ       Z14, Z14, Z14
 	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z6, Z3, Z7
-	VPMADD52HUQ  Z13, Z10, Z14
+	VPSLLQ       $0x04, Z11, Z12
 	ADDQ         DX, R8
-	VMOVDQA64    Z1, Z8
-	VMOVDQA64    Z1, Z15
+	VPADDQ       Z4, Z4, Z6
 	SHRXQ        CX, R8, DX
+	VPADDQ       Z11, Z11, Z13
+	SBBQ         DX, R8
+	VPXORQ       Z7, Z7, Z7
+	SUBQ         R8, AX
+	VPXORQ       Z14, Z14, Z14
+	SBBL         R8, R8
+	VPMADD52HUQ  Z6, Z3, Z7
+	SUBQ         R8, AX
+	VPMADD52HUQ  Z13, Z10, Z14
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
+	VMOVDQA64    Z1, Z8
+	SHLXQ        CX, DX, R8
+	VMOVDQA64    Z1, Z15
+	ADDQ         DX, R8
 	VMOVDQA64    Z2, Z9
+	SHRXQ        CX, R8, DX
 	VMOVDQA64    Z2, Z16
 	SBBQ         DX, R8
 	VPMADD52HUQ  Z3, Z3, Z9
-	SUBQ         R8, AX
+	SUBQ         R8, BX
 	VPMADD52HUQ  Z10, Z10, Z16
+	SBBL         R8, R8
 	VPMADD52LUQ  Z3, Z3, Z8
-	SBBL         R8, R8
-	VPMADD52LUQ  Z10, Z10, Z15
-	VPMADD52LUQ  Z6, Z3, Z9
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z13, Z10, Z16
-	VPSLLQ       $0x08, Z7, Z6
-	MOVQ         BX, DX
-	VPSLLQ       $0x08, Z14, Z13
-	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	VPMADD52LUQ  Z12, Z12, Z13
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z7, Z7, Z7
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z5, Z5, Z7
-	VPMADD52HUQ  Z12, Z12, Z14
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z6, Z8, Z6
-	SBBQ         DX, R8
-	VPSUBQ       Z13, Z15, Z8
-	VPSUBQ       Z7, Z9, Z7
 	SUBQ         R8, BX
-	VPSUBQ       Z14, Z16, Z13
-	VPSRAQ       $0x2c, Z7, Z9
-	SBBL         R8, R8
-	VPSRAQ       $0x2c, Z13, Z14
-	VPANDQ       Z0, Z7, Z7
-	SUBQ         R8, BX
-	VPANDQ       Z0, Z13, Z13
 	MOVQ         AX, DX
-	VPSUBQ       Z9, Z6, Z6
-	VPSUBQ       Z14, Z8, Z9
+	VPMADD52LUQ  Z10, Z10, Z15
 	MULXQ        BX, AX, DX
-	VPSRAQ       $0x34, Z6, Z8
-	VPSRAQ       $0x34, Z9, Z14
+	VPMADD52LUQ  Z6, Z3, Z9
 	SHLXQ        CX, AX, BX
-	VPADDQ       Z8, Z7, Z7
-	VPADDQ       Z14, Z13, Z17
+	VPMADD52LUQ  Z13, Z10, Z16
 	ADDQ         AX, BX
-	VPSLLQ       $0x04, Z7, Z8
+	VPSLLQ       $0x08, Z7, Z6
 	SHRXQ        CX, BX, AX
-	VPSLLQ       $0x04, Z17, Z18
-	VPADDQ       Z7, Z7, Z13
+	VPSLLQ       $0x08, Z14, Z13
 	SBBQ         AX, BX
-	VPADDQ       Z17, Z17, Z19
-	VPXORQ       Z14, Z14, Z14
+	VPMADD52LUQ  Z5, Z5, Z6
 	SUBQ         BX, DX
-	VPXORQ       Z20, Z20, Z20
-	VPMADD52HUQ  Z13, Z6, Z14
+	VPMADD52LUQ  Z12, Z12, Z13
 	SBBL         BX, BX
-	VPMADD52HUQ  Z19, Z9, Z20
 	SUBQ         BX, DX
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z1, Z21
+	VPXORQ       Z7, Z7, Z7
 	MOVQ         DX, 2048(DI)
-	VMOVDQA64    Z2, Z16
-	VMOVDQA64    Z2, Z22
+	VPXORQ       Z14, Z14, Z14
 	MOVQ         2056(DI), DX
-	VPMADD52HUQ  Z6, Z6, Z16
-	VPMADD52HUQ  Z9, Z9, Z22
+	VPMADD52HUQ  Z5, Z5, Z7
 	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z6, Z6, Z15
+	VPMADD52HUQ  Z12, Z12, Z14
 	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z9, Z9, Z21
-	VPMADD52LUQ  Z13, Z6, Z16
+	VPSUBQ       Z6, Z8, Z6
 	ADDQ         AX, R8
-	VPMADD52LUQ  Z19, Z9, Z22
-	VPSLLQ       $0x08, Z14, Z13
+	VPSUBQ       Z13, Z15, Z8
 	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x08, Z20, Z19
-	VPMADD52LUQ  Z8, Z8, Z13
+	VPSUBQ       Z7, Z9, Z7
 	SBBQ         AX, R8
-	VPMADD52LUQ  Z18, Z18, Z19
+	SUBQ         R8, BX
+	VPSUBQ       Z14, Z16, Z13
+	SBBL         R8, R8
+	VPSRAQ       $0x2c, Z7, Z9
+	SUBQ         R8, BX
+	VPSRAQ       $0x2c, Z13, Z14
+	MULXQ        BX, DX, AX
+	VPANDQ       Z0, Z7, Z7
+	SHLXQ        CX, DX, R8
+	VPANDQ       Z0, Z13, Z13
+	ADDQ         DX, R8
+	VPSUBQ       Z9, Z6, Z6
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z14, Z8, Z9
+	SBBQ         DX, R8
+	SUBQ         R8, AX
+	VPSRAQ       $0x34, Z6, Z8
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z9, Z14
+	SUBQ         R8, AX
+	VPADDQ       Z8, Z7, Z7
+	MOVQ         BX, DX
+	VPADDQ       Z14, Z13, Z17
+	MULXQ        DX, DX, BX
+	VPSLLQ       $0x04, Z7, Z8
+	SHLXQ        CX, DX, R8
+	VPSLLQ       $0x04, Z17, Z18
+	ADDQ         DX, R8
+	VPADDQ       Z7, Z7, Z13
+	SHRXQ        CX, R8, DX
+	SBBQ         DX, R8
+	VPADDQ       Z17, Z17, Z19
 	SUBQ         R8, BX
 	VPXORQ       Z14, Z14, Z14
+	SBBL         R8, R8
 	VPXORQ       Z20, Z20, Z20
-	SBBL         R8, R8
-	VPMADD52HUQ  Z8, Z8, Z14
-	VPMADD52HUQ  Z18, Z18, Z20
 	SUBQ         R8, BX
-	VPSUBQ       Z13, Z15, Z13
-	VPSUBQ       Z19, Z21, Z15
-	MULXQ        BX, DX, AX
-	VPSUBQ       Z14, Z16, Z14
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z20, Z22, Z19
-	VPSRAQ       $0x2c, Z14, Z16
-	ADDQ         DX, R8
-	VPSRAQ       $0x2c, Z19, Z20
-	VPANDQ       Z0, Z14, Z14
-	SHRXQ        CX, R8, DX
-	VPANDQ       Z0, Z19, Z19
-	VPSUBQ       Z16, Z13, Z13
-	SBBQ         DX, R8
-	VPSUBQ       Z20, Z15, Z16
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z13, Z15
-	VPSRAQ       $0x34, Z16, Z20
-	SBBL         R8, R8
-	VPADDQ       Z15, Z14, Z14
-	VPADDQ       Z20, Z19, Z21
-	SUBQ         R8, AX
-	VPXORQ       Z15, Z15, Z15
-	VPXORQ       Z22, Z22, Z22
-	MOVQ         BX, DX
-	VPMADD52HUQ  Z4, Z6, Z15
-	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z11, Z9, Z22
-	VPMADD52HUQ  Z3, Z7, Z15
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z10, Z17, Z22
-	VMOVDQA64    Z1, Z19
-	ADDQ         DX, R8
-	VMOVDQA64    Z1, Z23
-	VMOVDQA64    Z2, Z20
-	SHRXQ        CX, R8, DX
-	VMOVDQA64    Z2, Z24
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z3, Z6, Z20
-	VPMADD52HUQ  Z10, Z9, Z24
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z3, Z6, Z19
-	VPMADD52LUQ  Z10, Z9, Z23
-	SBBL         R8, R8
-	VPMADD52LUQ  Z4, Z6, Z20
-	VPMADD52LUQ  Z11, Z9, Z24
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z3, Z7, Z20
+	VPMADD52HUQ  Z13, Z6, Z14
 	MOVQ         AX, DX
-	VPMADD52LUQ  Z10, Z17, Z24
-	VPSLLQ       $0x08, Z15, Z3
+	VPMADD52HUQ  Z19, Z9, Z20
 	MULXQ        BX, AX, DX
-	VPSLLQ       $0x08, Z22, Z6
-	VPMADD52LUQ  Z5, Z8, Z3
+	VMOVDQA64    Z1, Z15
 	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z12, Z18, Z6
-	VPXORQ       Z4, Z4, Z4
+	VMOVDQA64    Z1, Z21
 	ADDQ         AX, BX
-	VPXORQ       Z7, Z7, Z7
 	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z5, Z8, Z4
-	VPMADD52HUQ  Z12, Z18, Z7
+	VMOVDQA64    Z2, Z16
 	SBBQ         AX, BX
-	VPSUBQ       Z3, Z19, Z3
-	VPSUBQ       Z6, Z23, Z5
+	VMOVDQA64    Z2, Z22
 	SUBQ         BX, DX
-	VPSUBQ       Z4, Z20, Z4
-	VPSUBQ       Z7, Z24, Z7
+	VPMADD52HUQ  Z6, Z6, Z16
 	SBBL         BX, BX
-	VPSRAQ       $0x2c, Z4, Z6
+	VPMADD52HUQ  Z9, Z9, Z22
 	SUBQ         BX, DX
-	VPSRAQ       $0x2c, Z7, Z8
-	VPANDQ       Z0, Z4, Z4
+	VPMADD52LUQ  Z6, Z6, Z15
 	MOVQ         DX, 2056(DI)
-	VPANDQ       Z0, Z7, Z7
-	VPSUBQ       Z6, Z3, Z3
+	VPMADD52LUQ  Z9, Z9, Z21
 	MOVQ         2064(DI), DX
-	VPSUBQ       Z8, Z5, Z6
-	VPSRAQ       $0x34, Z3, Z5
+	VPMADD52LUQ  Z13, Z6, Z16
 	MULXQ        DX, AX, BX
-	VPSRAQ       $0x34, Z6, Z8
 	SHLXQ        CX, AX, R8
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z7, Z11
+	VPMADD52LUQ  Z19, Z9, Z22
 	ADDQ         AX, R8
-	VPSLLQ       $0x04, Z4, Z5
-	VPSLLQ       $0x04, Z11, Z12
+	VPSLLQ       $0x08, Z14, Z13
 	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, Z14, Z7
-	VPSLLQ       $0x04, Z21, Z15
+	VPSLLQ       $0x08, Z20, Z19
 	SBBQ         AX, R8
-	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z8, Z8, Z13
 	SUBQ         R8, BX
-	VPXORQ       Z17, Z17, Z17
-	VPMADD52HUQ  Z14, Z3, Z8
+	VPMADD52LUQ  Z18, Z18, Z19
 	SBBL         R8, R8
-	VPMADD52HUQ  Z21, Z6, Z17
-	VPMADD52HUQ  Z13, Z4, Z8
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z16, Z11, Z17
-	VPBROADCASTQ 160(SI), Z9
-	MULXQ        BX, DX, AX
-	VPBROADCASTQ 176(SI), Z18
-	SHLXQ        CX, DX, R8
-	VPBROADCASTQ 168(SI), Z10
-	VPBROADCASTQ 184(SI), Z19
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z13, Z3, Z10
-	VPMADD52HUQ  Z16, Z6, Z19
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z13, Z3, Z9
-	VPMADD52LUQ  Z16, Z6, Z18
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z14, Z3, Z10
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z21, Z6, Z19
-	VPMADD52LUQ  Z13, Z4, Z10
-	SBBL         R8, R8
-	VPMADD52LUQ  Z16, Z11, Z19
-	VPSLLQ       $0x08, Z8, Z3
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z17, Z6
-	VPMADD52LUQ  Z7, Z5, Z3
-	MOVQ         BX, DX
-	VPMADD52LUQ  Z15, Z12, Z6
-	MULXQ        DX, DX, BX
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z8, Z8, Z8
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z7, Z5, Z4
-	VPMADD52HUQ  Z15, Z12, Z8
-	ADDQ         DX, R8
-	VPSUBQ       Z3, Z9, Z3
-	VPSUBQ       Z6, Z18, Z5
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z4, Z10, Z4
-	SBBQ         DX, R8
-	VPSUBQ       Z8, Z19, Z6
-	VMOVDQU64    Z3, 512(DI)
-	SUBQ         R8, BX
-	VMOVDQU64    Z5, 640(DI)
-	VMOVDQU64    Z4, 576(DI)
-	SBBL         R8, R8
-	VMOVDQU64    Z6, 704(DI)
-	VMOVDQU64    768(DI), Z3
-	SUBQ         R8, BX
-	VMOVDQU64    896(DI), Z10
-	MOVQ         AX, DX
-	VMOVDQU64    832(DI), Z4
-	VMOVDQU64    960(DI), Z11
-	MULXQ        BX, AX, DX
-	VPSLLQ       $0x04, Z4, Z5
-	VPSLLQ       $0x04, Z11, Z12
-	SHLXQ        CX, AX, BX
-	VPADDQ       Z4, Z4, Z6
-	VPADDQ       Z11, Z11, Z13
-	ADDQ         AX, BX
-	VPXORQ       Z7, Z7, Z7
-	SHRXQ        CX, BX, AX
 	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z6, Z3, Z7
+	SUBQ         R8, BX
+	VPXORQ       Z20, Z20, Z20
+	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z8, Z8, Z14
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z18, Z18, Z20
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z13, Z15, Z13
+	SBBQ         DX, R8
+	VPSUBQ       Z19, Z21, Z15
+	SUBQ         R8, AX
+	VPSUBQ       Z14, Z16, Z14
+	SBBL         R8, R8
+	VPSUBQ       Z20, Z22, Z19
+	SUBQ         R8, AX
+	VPSRAQ       $0x2c, Z14, Z16
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
+	VPSRAQ       $0x2c, Z19, Z20
+	SHLXQ        CX, DX, R8
+	VPANDQ       Z0, Z14, Z14
+	ADDQ         DX, R8
+	VPANDQ       Z0, Z19, Z19
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z16, Z13, Z13
+	SBBQ         DX, R8
+	VPSUBQ       Z20, Z15, Z16
+	SUBQ         R8, BX
+	VPSRAQ       $0x34, Z13, Z15
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z16, Z20
+	SUBQ         R8, BX
+	MOVQ         AX, DX
+	VPADDQ       Z15, Z14, Z14
+	MULXQ        BX, AX, DX
+	VPADDQ       Z20, Z19, Z21
+	SHLXQ        CX, AX, BX
+	VPXORQ       Z15, Z15, Z15
+	ADDQ         AX, BX
+	VPXORQ       Z22, Z22, Z22
+	SHRXQ        CX, BX, AX
+	VPMADD52HUQ  Z4, Z6, Z15
 	SBBQ         AX, BX
-	VPMADD52HUQ  Z13, Z10, Z14
-	VMOVDQA64    Z1, Z8
+	VPMADD52HUQ  Z11, Z9, Z22
 	SUBQ         BX, DX
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z2, Z9
+	VPMADD52HUQ  Z3, Z7, Z15
 	SBBL         BX, BX
-	VMOVDQA64    Z2, Z16
 	SUBQ         BX, DX
-	VPMADD52HUQ  Z3, Z3, Z9
-	VPMADD52HUQ  Z10, Z10, Z16
+	VPMADD52HUQ  Z10, Z17, Z22
 	MOVQ         DX, 2064(DI)
-	VPMADD52LUQ  Z3, Z3, Z8
-	VPMADD52LUQ  Z10, Z10, Z15
+	VMOVDQA64    Z1, Z19
 	MOVQ         2072(DI), DX
-	VPMADD52LUQ  Z6, Z3, Z9
-	VPMADD52LUQ  Z13, Z10, Z16
+	VMOVDQA64    Z1, Z23
 	MULXQ        DX, AX, BX
-	VPSLLQ       $0x08, Z7, Z6
+	VMOVDQA64    Z2, Z20
 	SHLXQ        CX, AX, R8
-	VPSLLQ       $0x08, Z14, Z13
-	VPMADD52LUQ  Z5, Z5, Z6
+	VMOVDQA64    Z2, Z24
 	ADDQ         AX, R8
-	VPMADD52LUQ  Z12, Z12, Z13
-	VPXORQ       Z7, Z7, Z7
+	VPMADD52HUQ  Z3, Z6, Z20
 	SHRXQ        CX, R8, AX
-	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z5, Z5, Z7
+	VPMADD52HUQ  Z10, Z9, Z24
 	SBBQ         AX, R8
-	VPMADD52HUQ  Z12, Z12, Z14
 	SUBQ         R8, BX
-	VPSUBQ       Z6, Z8, Z6
-	VPSUBQ       Z13, Z15, Z8
+	VPMADD52LUQ  Z3, Z6, Z19
 	SBBL         R8, R8
-	VPSUBQ       Z7, Z9, Z7
-	VPSUBQ       Z14, Z16, Z13
+	VPMADD52LUQ  Z10, Z9, Z23
 	SUBQ         R8, BX
-	VPSRAQ       $0x2c, Z7, Z9
-	VPSRAQ       $0x2c, Z13, Z14
+	VPMADD52LUQ  Z4, Z6, Z20
 	MULXQ        BX, DX, AX
-	VPANDQ       Z0, Z7, Z7
+	VPMADD52LUQ  Z11, Z9, Z24
 	SHLXQ        CX, DX, R8
-	VPANDQ       Z0, Z13, Z13
-	VPSUBQ       Z9, Z6, Z6
+	VPMADD52LUQ  Z3, Z7, Z20
 	ADDQ         DX, R8
-	VPSUBQ       Z14, Z8, Z9
-	VPSRAQ       $0x34, Z6, Z8
+	VPMADD52LUQ  Z10, Z17, Z24
 	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x34, Z9, Z14
-	VPADDQ       Z8, Z7, Z7
+	VPSLLQ       $0x08, Z15, Z3
 	SBBQ         DX, R8
-	VPADDQ       Z14, Z13, Z17
 	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z7, Z8
-	VPSLLQ       $0x04, Z17, Z18
+	VPSLLQ       $0x08, Z22, Z6
 	SBBL         R8, R8
-	VPADDQ       Z7, Z7, Z13
-	VPADDQ       Z17, Z17, Z19
+	VPMADD52LUQ  Z5, Z8, Z3
 	SUBQ         R8, AX
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z20, Z20, Z20
+	VPMADD52LUQ  Z12, Z18, Z6
 	MOVQ         BX, DX
-	VPMADD52HUQ  Z13, Z6, Z14
+	VPXORQ       Z4, Z4, Z4
 	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z19, Z9, Z20
-	VMOVDQA64    Z1, Z15
+	VPXORQ       Z7, Z7, Z7
 	SHLXQ        CX, DX, R8
-	VMOVDQA64    Z1, Z21
-	VMOVDQA64    Z2, Z16
+	VPMADD52HUQ  Z5, Z8, Z4
 	ADDQ         DX, R8
-	VMOVDQA64    Z2, Z22
-	VPMADD52HUQ  Z6, Z6, Z16
+	VPMADD52HUQ  Z12, Z18, Z7
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z9, Z9, Z22
 	SBBQ         DX, R8
-	VPMADD52LUQ  Z6, Z6, Z15
-	VPMADD52LUQ  Z9, Z9, Z21
+	VPSUBQ       Z3, Z19, Z3
 	SUBQ         R8, BX
-	VPMADD52LUQ  Z13, Z6, Z16
-	VPMADD52LUQ  Z19, Z9, Z22
+	VPSUBQ       Z6, Z23, Z5
 	SBBL         R8, R8
-	VPSLLQ       $0x08, Z14, Z13
-	VPSLLQ       $0x08, Z20, Z19
+	VPSUBQ       Z4, Z20, Z4
 	SUBQ         R8, BX
-	VPMADD52LUQ  Z8, Z8, Z13
+	VPSUBQ       Z7, Z24, Z7
 	MOVQ         AX, DX
-	VPMADD52LUQ  Z18, Z18, Z19
-	VPXORQ       Z14, Z14, Z14
+	VPSRAQ       $0x2c, Z4, Z6
 	MULXQ        BX, AX, DX
-	VPXORQ       Z20, Z20, Z20
-	VPMADD52HUQ  Z8, Z8, Z14
+	VPSRAQ       $0x2c, Z7, Z8
 	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z18, Z18, Z20
-	VPSUBQ       Z13, Z15, Z13
+	VPANDQ       Z0, Z4, Z4
 	ADDQ         AX, BX
-	VPSUBQ       Z19, Z21, Z15
 	SHRXQ        CX, BX, AX
-	VPSUBQ       Z14, Z16, Z14
-	VPSUBQ       Z20, Z22, Z19
+	VPANDQ       Z0, Z7, Z7
 	SBBQ         AX, BX
-	VPSRAQ       $0x2c, Z14, Z16
-	VPSRAQ       $0x2c, Z19, Z20
+	VPSUBQ       Z6, Z3, Z3
 	SUBQ         BX, DX
-	VPANDQ       Z0, Z14, Z14
-	VPANDQ       Z0, Z19, Z19
+	VPSUBQ       Z8, Z5, Z6
 	SBBL         BX, BX
-	VPSUBQ       Z16, Z13, Z13
+	VPSRAQ       $0x34, Z3, Z5
 	SUBQ         BX, DX
-	VPSUBQ       Z20, Z15, Z16
-	VPSRAQ       $0x34, Z13, Z15
+	VPSRAQ       $0x34, Z6, Z8
 	MOVQ         DX, 2072(DI)
-	VPSRAQ       $0x34, Z16, Z20
-	VPADDQ       Z15, Z14, Z14
+	VPADDQ       Z5, Z4, Z4
 	MOVQ         2080(DI), DX
-	VPADDQ       Z20, Z19, Z21
-	VPXORQ       Z15, Z15, Z15
-	MULXQ        DX, AX, BX
-	VPXORQ       Z22, Z22, Z22
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z4, Z6, Z15
-	VPMADD52HUQ  Z11, Z9, Z22
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z3, Z7, Z15
-	VPMADD52HUQ  Z10, Z17, Z22
-	SHRXQ        CX, R8, AX
-	VMOVDQA64    Z1, Z19
-	VMOVDQA64    Z1, Z23
-	SBBQ         AX, R8
-	VMOVDQA64    Z2, Z20
-	SUBQ         R8, BX
-	VMOVDQA64    Z2, Z24
-	VPMADD52HUQ  Z3, Z6, Z20
-	SBBL         R8, R8
-	VPMADD52HUQ  Z10, Z9, Z24
-	VPMADD52LUQ  Z3, Z6, Z19
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z10, Z9, Z23
-	VPMADD52LUQ  Z4, Z6, Z20
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z11, Z9, Z24
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z3, Z7, Z20
-	VPMADD52LUQ  Z10, Z17, Z24
-	ADDQ         DX, R8
-	VPSLLQ       $0x08, Z15, Z3
-	VPSLLQ       $0x08, Z22, Z6
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z5, Z8, Z3
-	VPMADD52LUQ  Z12, Z18, Z6
-	SBBQ         DX, R8
-	VPXORQ       Z4, Z4, Z4
-	SUBQ         R8, AX
-	VPXORQ       Z7, Z7, Z7
-	VPMADD52HUQ  Z5, Z8, Z4
-	SBBL         R8, R8
-	VPMADD52HUQ  Z12, Z18, Z7
-	VPSUBQ       Z3, Z19, Z3
-	SUBQ         R8, AX
-	VPSUBQ       Z6, Z23, Z5
-	VPSUBQ       Z4, Z20, Z4
-	MOVQ         BX, DX
-	VPSUBQ       Z7, Z24, Z7
-	MULXQ        DX, DX, BX
-	VPSRAQ       $0x2c, Z4, Z6
-	VPSRAQ       $0x2c, Z7, Z8
-	SHLXQ        CX, DX, R8
-	VPANDQ       Z0, Z4, Z4
-	VPANDQ       Z0, Z7, Z7
-	ADDQ         DX, R8
-	VPSUBQ       Z6, Z3, Z3
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z8, Z5, Z6
-	VPSRAQ       $0x34, Z3, Z5
-	SBBQ         DX, R8
-	VPSRAQ       $0x34, Z6, Z8
-	VPADDQ       Z5, Z4, Z4
-	SUBQ         R8, BX
 	VPADDQ       Z8, Z7, Z11
+	MULXQ        DX, AX, BX
+	SHLXQ        CX, AX, R8
 	VPSLLQ       $0x04, Z4, Z5
-	SBBL         R8, R8
+	ADDQ         AX, R8
 	VPSLLQ       $0x04, Z11, Z12
-	SUBQ         R8, BX
+	SHRXQ        CX, R8, AX
 	VPSLLQ       $0x04, Z14, Z7
+	SBBQ         AX, R8
 	VPSLLQ       $0x04, Z21, Z15
-	MOVQ         AX, DX
+	SUBQ         R8, BX
 	VPXORQ       Z8, Z8, Z8
+	SBBL         R8, R8
 	VPXORQ       Z17, Z17, Z17
-	MULXQ        BX, AX, DX
+	SUBQ         R8, BX
 	VPMADD52HUQ  Z14, Z3, Z8
+	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
 	VPMADD52HUQ  Z21, Z6, Z17
-	SHLXQ        CX, AX, BX
+	ADDQ         DX, R8
 	VPMADD52HUQ  Z13, Z4, Z8
-	ADDQ         AX, BX
+	SHRXQ        CX, R8, DX
 	VPMADD52HUQ  Z16, Z11, Z17
-	VPBROADCASTQ 192(SI), Z9
-	SHRXQ        CX, BX, AX
-	VPBROADCASTQ 208(SI), Z18
-	VPBROADCASTQ 200(SI), Z10
-	SBBQ         AX, BX
-	VPBROADCASTQ 216(SI), Z19
+	SBBQ         DX, R8
+	VPBROADCASTQ 128(SI), Z9
+	SUBQ         R8, AX
+	VPBROADCASTQ 144(SI), Z18
+	SBBL         R8, R8
+	VPBROADCASTQ 136(SI), Z10
+	SUBQ         R8, AX
+	VPBROADCASTQ 152(SI), Z19
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
 	VPMADD52HUQ  Z13, Z3, Z10
-	SUBQ         BX, DX
+	SHLXQ        CX, DX, R8
 	VPMADD52HUQ  Z16, Z6, Z19
-	SBBL         BX, BX
+	ADDQ         DX, R8
 	VPMADD52LUQ  Z13, Z3, Z9
+	SHRXQ        CX, R8, DX
 	VPMADD52LUQ  Z16, Z6, Z18
-	SUBQ         BX, DX
+	SBBQ         DX, R8
 	VPMADD52LUQ  Z14, Z3, Z10
+	SUBQ         R8, BX
 	VPMADD52LUQ  Z21, Z6, Z19
+	SBBL         R8, R8
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z13, Z4, Z10
+	MOVQ         AX, DX
+	VPMADD52LUQ  Z16, Z11, Z19
+	MULXQ        BX, AX, DX
+	VPSLLQ       $0x08, Z8, Z3
+	SHLXQ        CX, AX, BX
+	VPSLLQ       $0x08, Z17, Z6
+	ADDQ         AX, BX
+	VPMADD52LUQ  Z7, Z5, Z3
+	SHRXQ        CX, BX, AX
+	VPMADD52LUQ  Z15, Z12, Z6
+	SBBQ         AX, BX
+	VPXORQ       Z4, Z4, Z4
+	SUBQ         BX, DX
+	SBBL         BX, BX
+	VPXORQ       Z8, Z8, Z8
+	SUBQ         BX, DX
+	VPMADD52HUQ  Z7, Z5, Z4
 	MOVQ         DX, 2080(DI)
-	VPMADD52LUQ  Z13, Z4, Z10
-	VPMADD52LUQ  Z16, Z11, Z19
+	VPMADD52HUQ  Z15, Z12, Z8
 	MOVQ         2088(DI), DX
-	VPSLLQ       $0x08, Z8, Z3
+	VPSUBQ       Z3, Z9, Z3
 	MULXQ        DX, AX, BX
-	VPSLLQ       $0x08, Z17, Z6
-	VPMADD52LUQ  Z7, Z5, Z3
+	VPSUBQ       Z6, Z18, Z5
 	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z15, Z12, Z6
-	VPXORQ       Z4, Z4, Z4
+	VPSUBQ       Z4, Z10, Z4
 	ADDQ         AX, R8
-	VPXORQ       Z8, Z8, Z8
-	VPMADD52HUQ  Z7, Z5, Z4
+	VPSUBQ       Z8, Z19, Z6
 	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z15, Z12, Z8
 	SBBQ         AX, R8
-	VPSUBQ       Z3, Z9, Z3
-	VPSUBQ       Z6, Z18, Z5
+	VMOVDQU64    Z3, 256(DI)
 	SUBQ         R8, BX
-	VPSUBQ       Z4, Z10, Z4
-	VPSUBQ       Z8, Z19, Z6
+	VMOVDQU64    Z5, 384(DI)
 	SBBL         R8, R8
-	VMOVDQU64    Z3, 768(DI)
-	VMOVDQU64    Z5, 896(DI)
-	SUBQ         R8, BX
-	VMOVDQU64    Z4, 832(DI)
-	MULXQ        BX, DX, AX
-	VMOVDQU64    Z6, 960(DI)
-	VMOVDQU64    1024(DI), Z3
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    1152(DI), Z10
-	VMOVDQU64    1088(DI), Z4
-	ADDQ         DX, R8
-	VMOVDQU64    1216(DI), Z11
-	VPSLLQ       $0x04, Z4, Z5
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x04, Z11, Z12
-	SBBQ         DX, R8
-	VPADDQ       Z4, Z4, Z6
-	VPADDQ       Z11, Z11, Z13
-	SUBQ         R8, AX
-	VPXORQ       Z7, Z7, Z7
-	VPXORQ       Z14, Z14, Z14
-	SBBL         R8, R8
-	VPMADD52HUQ  Z6, Z3, Z7
-	VPMADD52HUQ  Z13, Z10, Z14
-	SUBQ         R8, AX
-	VMOVDQA64    Z1, Z8
-	MOVQ         BX, DX
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z2, Z9
-	MULXQ        DX, DX, BX
-	VMOVDQA64    Z2, Z16
-	VPMADD52HUQ  Z3, Z3, Z9
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z10, Z10, Z16
-	VPMADD52LUQ  Z3, Z3, Z8
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z10, Z10, Z15
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z6, Z3, Z9
-	VPMADD52LUQ  Z13, Z10, Z16
-	SBBQ         DX, R8
-	VPSLLQ       $0x08, Z7, Z6
-	VPSLLQ       $0x08, Z14, Z13
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	VPMADD52LUQ  Z12, Z12, Z13
-	SBBL         R8, R8
-	VPXORQ       Z7, Z7, Z7
-	SUBQ         R8, BX
-	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z5, Z5, Z7
-	MOVQ         AX, DX
-	VPMADD52HUQ  Z12, Z12, Z14
-	VPSUBQ       Z6, Z8, Z6
-	MULXQ        BX, AX, DX
-	VPSUBQ       Z13, Z15, Z8
-	VPSUBQ       Z7, Z9, Z7
-	SHLXQ        CX, AX, BX
-	VPSUBQ       Z14, Z16, Z13
-	ADDQ         AX, BX
-	VPSRAQ       $0x2c, Z7, Z9
-	VPSRAQ       $0x2c, Z13, Z14
-	SHRXQ        CX, BX, AX
-	VPANDQ       Z0, Z7, Z7
-	VPANDQ       Z0, Z13, Z13
-	SBBQ         AX, BX
-	VPSUBQ       Z9, Z6, Z6
-	VPSUBQ       Z14, Z8, Z9
-	SUBQ         BX, DX
-	VPSRAQ       $0x34, Z6, Z8
-	SBBL         BX, BX
-	VPSRAQ       $0x34, Z9, Z14
-	VPADDQ       Z8, Z7, Z7
-	SUBQ         BX, DX
-	VPADDQ       Z14, Z13, Z17
-	VPSLLQ       $0x04, Z7, Z8
-	MOVQ         DX, 2088(DI)
-	VPSLLQ       $0x04, Z17, Z18
-	VPADDQ       Z7, Z7, Z13
-	MOVQ         2096(DI), DX
-	VPADDQ       Z17, Z17, Z19
-	MULXQ        DX, AX, BX
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z20, Z20, Z20
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z13, Z6, Z14
-	VPMADD52HUQ  Z19, Z9, Z20
-	ADDQ         AX, R8
-	VMOVDQA64    Z1, Z15
-	VMOVDQA64    Z1, Z21
-	SHRXQ        CX, R8, AX
-	VMOVDQA64    Z2, Z16
-	SBBQ         AX, R8
-	VMOVDQA64    Z2, Z22
-	VPMADD52HUQ  Z6, Z6, Z16
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z9, Z9, Z22
-	VPMADD52LUQ  Z6, Z6, Z15
-	SBBL         R8, R8
-	VPMADD52LUQ  Z9, Z9, Z21
-	VPMADD52LUQ  Z13, Z6, Z16
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z19, Z9, Z22
-	MULXQ        BX, DX, AX
-	VPSLLQ       $0x08, Z14, Z13
-	VPSLLQ       $0x08, Z20, Z19
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z8, Z8, Z13
-	VPMADD52LUQ  Z18, Z18, Z19
-	ADDQ         DX, R8
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z20, Z20, Z20
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z8, Z8, Z14
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z18, Z18, Z20
-	VPSUBQ       Z13, Z15, Z13
-	SUBQ         R8, AX
-	VPSUBQ       Z19, Z21, Z15
-	VPSUBQ       Z14, Z16, Z14
-	SBBL         R8, R8
-	VPSUBQ       Z20, Z22, Z19
-	VPSRAQ       $0x2c, Z14, Z16
-	SUBQ         R8, AX
-	VPSRAQ       $0x2c, Z19, Z20
-	MOVQ         BX, DX
-	VPANDQ       Z0, Z14, Z14
-	VPANDQ       Z0, Z19, Z19
-	MULXQ        DX, DX, BX
-	VPSUBQ       Z16, Z13, Z13
-	VPSUBQ       Z20, Z15, Z16
-	SHLXQ        CX, DX, R8
-	VPSRAQ       $0x34, Z13, Z15
-	VPSRAQ       $0x34, Z16, Z20
-	ADDQ         DX, R8
-	VPADDQ       Z15, Z14, Z14
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z20, Z19, Z21
-	VPXORQ       Z15, Z15, Z15
-	SBBQ         DX, R8
-	VPXORQ       Z22, Z22, Z22
-	VPMADD52HUQ  Z4, Z6, Z15
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z11, Z9, Z22
-	VPMADD52HUQ  Z3, Z7, Z15
-	SBBL         R8, R8
-	VPMADD52HUQ  Z10, Z17, Z22
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z19
-	VMOVDQA64    Z1, Z23
-	MOVQ         AX, DX
-	VMOVDQA64    Z2, Z20
-	VMOVDQA64    Z2, Z24
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z3, Z6, Z20
-	VPMADD52HUQ  Z10, Z9, Z24
-	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z3, Z6, Z19
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z10, Z9, Z23
-	VPMADD52LUQ  Z4, Z6, Z20
-	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z11, Z9, Z24
-	VPMADD52LUQ  Z3, Z7, Z20
-	SBBQ         AX, BX
-	VPMADD52LUQ  Z10, Z17, Z24
-	VPSLLQ       $0x08, Z15, Z3
-	SUBQ         BX, DX
-	VPSLLQ       $0x08, Z22, Z6
-	SBBL         BX, BX
-	VPMADD52LUQ  Z5, Z8, Z3
-	VPMADD52LUQ  Z12, Z18, Z6
-	SUBQ         BX, DX
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z7, Z7, Z7
-	MOVQ         DX, 2096(DI)
-	VPMADD52HUQ  Z5, Z8, Z4
-	VPMADD52HUQ  Z12, Z18, Z7
-	MOVQ         2008(DI), AX
-	VPSUBQ       Z3, Z19, Z3
-	MOVL         $0x00000000, DX
-	VPSUBQ       Z6, Z23, Z5
-	VPSUBQ       Z4, Z20, Z4
-	ADDQ         2040(DI), AX
-	VPSUBQ       Z7, Z24, Z7
-	VPSRAQ       $0x2c, Z4, Z6
-	ADCQ         $0x00, DX
-	VPSRAQ       $0x2c, Z7, Z8
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         2072(DI), AX
-	VPANDQ       Z0, Z7, Z7
-	ADCQ         $0x00, DX
-	VPSUBQ       Z6, Z3, Z3
-	VPSUBQ       Z8, Z5, Z6
-	MOVQ         AX, 2200(DI)
-	VPSRAQ       $0x34, Z3, Z5
-	VPSRAQ       $0x34, Z6, Z8
-	MOVQ         DX, 2208(DI)
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z7, Z11
-	MOVQ         2016(DI), AX
-	VPSLLQ       $0x04, Z4, Z5
-	MOVL         $0x00000000, DX
-	VPSLLQ       $0x04, Z11, Z12
-	VPSLLQ       $0x04, Z14, Z7
-	ADDQ         2048(DI), AX
-	VPSLLQ       $0x04, Z21, Z15
-	VPXORQ       Z8, Z8, Z8
-	ADCQ         $0x00, DX
-	VPXORQ       Z17, Z17, Z17
-	VPMADD52HUQ  Z14, Z3, Z8
-	ADDQ         2080(DI), AX
-	VPMADD52HUQ  Z21, Z6, Z17
-	ADCQ         $0x00, DX
-	VPMADD52HUQ  Z13, Z4, Z8
-	VPMADD52HUQ  Z16, Z11, Z17
-	MOVQ         AX, 2216(DI)
-	VPBROADCASTQ 224(SI), Z9
-	VPBROADCASTQ 240(SI), Z18
-	MOVQ         DX, 2224(DI)
-	VPBROADCASTQ 232(SI), Z10
-	VPBROADCASTQ 248(SI), Z19
-	MOVQ         2024(DI), AX
-	VPMADD52HUQ  Z13, Z3, Z10
-	MOVL         $0x00000000, DX
-	VPMADD52HUQ  Z16, Z6, Z19
-	VPMADD52LUQ  Z13, Z3, Z9
-	ADDQ         2056(DI), AX
-	VPMADD52LUQ  Z16, Z6, Z18
-	VPMADD52LUQ  Z14, Z3, Z10
-	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z21, Z6, Z19
-	VPMADD52LUQ  Z13, Z4, Z10
-	ADDQ         2088(DI), AX
-	VPMADD52LUQ  Z16, Z11, Z19
-	ADCQ         $0x00, DX
-	VPSLLQ       $0x08, Z8, Z3
-	VPSLLQ       $0x08, Z17, Z6
-	MOVQ         AX, 2232(DI)
-	VPMADD52LUQ  Z7, Z5, Z3
-	VPMADD52LUQ  Z15, Z12, Z6
-	MOVQ         DX, 2240(DI)
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z8, Z8, Z8
-	MOVQ         2032(DI), AX
-	VPMADD52HUQ  Z7, Z5, Z4
-	MOVL         $0x00000000, DX
-	VPMADD52HUQ  Z15, Z12, Z8
-	VPSUBQ       Z3, Z9, Z3
-	ADDQ         2064(DI), AX
-	VPSUBQ       Z6, Z18, Z5
-	VPSUBQ       Z4, Z10, Z4
-	ADCQ         $0x00, DX
-	VPSUBQ       Z8, Z19, Z6
-	VMOVDQU64    Z3, 1024(DI)
-	ADDQ         2096(DI), AX
-	VMOVDQU64    Z5, 1152(DI)
-	ADCQ         $0x00, DX
-	VMOVDQU64    Z4, 1088(DI)
-	VMOVDQU64    Z6, 1216(DI)
-	MOVQ         AX, 2248(DI)
-	VMOVDQU64    1280(DI), Z3
-	VMOVDQU64    1408(DI), Z10
-	MOVQ         DX, 2256(DI)
-	VMOVDQU64    1344(DI), Z4
-	VMOVDQU64    1472(DI), Z11
-	MOVQ         2016(DI), AX
-	VPSLLQ       $0x04, Z4, Z5
-	MOVQ         2224(DI), DX
-	VPSLLQ       $0x04, Z11, Z12
-	VPADDQ       Z4, Z4, Z6
-	ADDQ         2216(DI), AX
-	VPADDQ       Z11, Z11, Z13
-	VPXORQ       Z7, Z7, Z7
-	ADCQ         $0x00, DX
-	VPXORQ       Z14, Z14, Z14
-	VPMADD52HUQ  Z6, Z3, Z7
-	MOVQ         2008(DI), BX
-	VPMADD52HUQ  Z13, Z10, Z14
-	MOVQ         2208(DI), R8
-	VMOVDQA64    Z1, Z8
-	VMOVDQA64    Z1, Z15
-	ADDQ         2200(DI), BX
-	VMOVDQA64    Z2, Z9
-	VMOVDQA64    Z2, Z16
-	ADCQ         $0x00, R8
-	VPMADD52HUQ  Z3, Z3, Z9
-	VPMADD52HUQ  Z10, Z10, Z16
-	MOVQ         BX, 2264(DI)
-	VPMADD52LUQ  Z3, Z3, Z8
-	MOVQ         R8, 2272(DI)
-	VPMADD52LUQ  Z10, Z10, Z15
-	VPMADD52LUQ  Z6, Z3, Z9
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z13, Z10, Z16
-	VPSLLQ       $0x08, Z7, Z6
-	ADCQ         DX, R8
-	VPSLLQ       $0x08, Z14, Z13
-	VPMADD52LUQ  Z5, Z5, Z6
-	MOVQ         2032(DI), R9
-	VPMADD52LUQ  Z12, Z12, Z13
-	MOVQ         2256(DI), R10
-	VPXORQ       Z7, Z7, Z7
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         2248(DI), R9
-	VPMADD52HUQ  Z5, Z5, Z7
-	VPMADD52HUQ  Z12, Z12, Z14
-	ADCQ         $0x00, R10
-	VPSUBQ       Z6, Z8, Z6
-	VPSUBQ       Z13, Z15, Z8
-	MOVQ         2024(DI), R11
-	VPSUBQ       Z7, Z9, Z7
-	MOVQ         2240(DI), R12
-	VPSUBQ       Z14, Z16, Z13
-	VPSRAQ       $0x2c, Z7, Z9
-	ADDQ         2232(DI), R11
-	VPSRAQ       $0x2c, Z13, Z14
-	VPANDQ       Z0, Z7, Z7
-	ADCQ         $0x00, R12
-	VPANDQ       Z0, Z13, Z13
-	VPSUBQ       Z9, Z6, Z6
-	MOVQ         R11, 2280(DI)
-	VPSUBQ       Z14, Z8, Z9
-	MOVQ         R12, 2288(DI)
-	VPSRAQ       $0x34, Z6, Z8
-	VPSRAQ       $0x34, Z9, Z14
-	ADDQ         R9, R11
-	VPADDQ       Z8, Z7, Z7
-	VPADDQ       Z14, Z13, Z17
-	ADCQ         R10, R12
-	VPSLLQ       $0x04, Z7, Z8
-	VPSLLQ       $0x04, Z17, Z18
-	ADDQ         BX, AX
-	VPADDQ       Z7, Z7, Z13
-	ADCQ         R8, DX
-	VPADDQ       Z17, Z17, Z19
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         R11, AX
-	VPXORQ       Z20, Z20, Z20
-	VPMADD52HUQ  Z13, Z6, Z14
-	ADCQ         R12, DX
-	VPMADD52HUQ  Z19, Z9, Z20
-	VMOVDQA64    Z1, Z15
-	ADDQ         BX, R9
-	VMOVDQA64    Z1, Z21
-	ADCQ         R8, R10
-	VMOVDQA64    Z2, Z16
-	VMOVDQA64    Z2, Z22
-	ADDQ         R11, R9
-	VPMADD52HUQ  Z6, Z6, Z16
-	VPMADD52HUQ  Z9, Z9, Z22
-	ADCQ         R12, R10
-	VPMADD52LUQ  Z6, Z6, Z15
-	VPMADD52LUQ  Z9, Z9, Z21
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z13, Z6, Z16
-	ADCQ         DX, R8
-	VPMADD52LUQ  Z19, Z9, Z22
-	VPSLLQ       $0x08, Z14, Z13
-	ADDQ         (SI), BX
-	VPSLLQ       $0x08, Z20, Z19
-	VPMADD52LUQ  Z8, Z8, Z13
-	ADCQ         $0x00, R8
-	VPMADD52LUQ  Z18, Z18, Z19
-	VPXORQ       Z14, Z14, Z14
-	SHLXQ        CX, R8, R13
-	VPXORQ       Z20, Z20, Z20
-	SUBQ         R8, R13
-	VPMADD52HUQ  Z8, Z8, Z14
-	VPMADD52HUQ  Z18, Z18, Z20
-	ADDQ         R13, BX
-	VPSUBQ       Z13, Z15, Z13
-	VPSUBQ       Z19, Z21, Z15
-	SBBL         R13, R13
-	VPSUBQ       Z14, Z16, Z14
-	VPSUBQ       Z20, Z22, Z19
-	ADDQ         R13, BX
-	VPSRAQ       $0x2c, Z14, Z16
-	MOVQ         BX, 2008(DI)
-	VPSRAQ       $0x2c, Z19, Z20
-	VPANDQ       Z0, Z14, Z14
-	ADDQ         R9, R11
-	VPANDQ       Z0, Z19, Z19
-	VPSUBQ       Z16, Z13, Z13
-	ADCQ         R10, R12
-	VPSUBQ       Z20, Z15, Z16
-	VPSRAQ       $0x34, Z13, Z15
-	ADDQ         16(SI), R11
-	VPSRAQ       $0x34, Z16, Z20
-	ADCQ         $0x00, R12
-	VPADDQ       Z15, Z14, Z14
-	VPADDQ       Z20, Z19, Z21
-	SHLXQ        CX, R12, BX
-	VPXORQ       Z15, Z15, Z15
-	VPXORQ       Z22, Z22, Z22
-	SUBQ         R12, BX
-	VPMADD52HUQ  Z4, Z6, Z15
-	VPMADD52HUQ  Z11, Z9, Z22
-	ADDQ         BX, R11
-	VPMADD52HUQ  Z3, Z7, Z15
-	SBBL         BX, BX
-	VPMADD52HUQ  Z10, Z17, Z22
-	VMOVDQA64    Z1, Z19
-	ADDQ         BX, R11
-	VMOVDQA64    Z1, Z23
-	VMOVDQA64    Z2, Z20
-	MOVQ         R11, 2024(DI)
-	VMOVDQA64    Z2, Z24
-	VPMADD52HUQ  Z3, Z6, Z20
-	ADDQ         2280(DI), AX
-	VPMADD52HUQ  Z10, Z9, Z24
-	ADCQ         2288(DI), DX
-	VPMADD52LUQ  Z3, Z6, Z19
-	VPMADD52LUQ  Z10, Z9, Z23
-	ADDQ         2280(DI), AX
-	VPMADD52LUQ  Z4, Z6, Z20
-	VPMADD52LUQ  Z11, Z9, Z24
-	ADCQ         2288(DI), DX
-	VPMADD52LUQ  Z3, Z7, Z20
-	ADDQ         8(SI), AX
-	VPMADD52LUQ  Z10, Z17, Z24
-	VPSLLQ       $0x08, Z15, Z3
-	ADCQ         $0x00, DX
-	VPSLLQ       $0x08, Z22, Z6
-	VPMADD52LUQ  Z5, Z8, Z3
-	SHLXQ        CX, DX, BX
-	VPMADD52LUQ  Z12, Z18, Z6
-	VPXORQ       Z4, Z4, Z4
-	SUBQ         DX, BX
-	VPXORQ       Z7, Z7, Z7
-	ADDQ         BX, AX
-	VPMADD52HUQ  Z5, Z8, Z4
-	VPMADD52HUQ  Z12, Z18, Z7
-	SBBL         BX, BX
-	VPSUBQ       Z3, Z19, Z3
-	VPSUBQ       Z6, Z23, Z5
-	ADDQ         BX, AX
-	VPSUBQ       Z4, Z20, Z4
-	VPSUBQ       Z7, Z24, Z7
-	MOVQ         AX, 2016(DI)
-	VPSRAQ       $0x2c, Z4, Z6
-	ADDQ         2264(DI), R9
-	VPSRAQ       $0x2c, Z7, Z8
-	VPANDQ       Z0, Z4, Z4
-	ADCQ         2272(DI), R10
-	VPANDQ       Z0, Z7, Z7
-	VPSUBQ       Z6, Z3, Z3
-	ADDQ         2264(DI), R9
-	VPSUBQ       Z8, Z5, Z6
-	VPSRAQ       $0x34, Z3, Z5
-	ADCQ         2272(DI), R10
-	VPSRAQ       $0x34, Z6, Z8
-	ADDQ         24(SI), R9
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z7, Z11
-	ADCQ         $0x00, R10
-	VPSLLQ       $0x04, Z4, Z5
-	VPSLLQ       $0x04, Z11, Z12
-	SHLXQ        CX, R10, AX
-	VPSLLQ       $0x04, Z14, Z7
-	VPSLLQ       $0x04, Z21, Z15
-	SUBQ         R10, AX
-	VPXORQ       Z8, Z8, Z8
-	ADDQ         AX, R9
-	VPXORQ       Z17, Z17, Z17
-	VPMADD52HUQ  Z14, Z3, Z8
-	SBBL         AX, AX
-	VPMADD52HUQ  Z21, Z6, Z17
-	VPMADD52HUQ  Z13, Z4, Z8
-	ADDQ         AX, R9
-	VPMADD52HUQ  Z16, Z11, Z17
-	VPBROADCASTQ 256(SI), Z9
-	MOVQ         R9, 2032(DI)
-	VPBROADCASTQ 272(SI), Z18
-	MOVQ         2048(DI), AX
-	VPBROADCASTQ 264(SI), Z10
-	VPBROADCASTQ 280(SI), Z19
-	MOVQ         2224(DI), DX
-	VPMADD52HUQ  Z13, Z3, Z10
-	VPMADD52HUQ  Z16, Z6, Z19
-	ADDQ         2216(DI), AX
-	VPMADD52LUQ  Z13, Z3, Z9
-	VPMADD52LUQ  Z16, Z6, Z18
-	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z14, Z3, Z10
-	MOVQ         2040(DI), BX
-	VPMADD52LUQ  Z21, Z6, Z19
-	VPMADD52LUQ  Z13, Z4, Z10
-	MOVQ         2208(DI), R8
-	VPMADD52LUQ  Z16, Z11, Z19
-	VPSLLQ       $0x08, Z8, Z3
-	ADDQ         2200(DI), BX
-	VPSLLQ       $0x08, Z17, Z6
-	VPMADD52LUQ  Z7, Z5, Z3
-	ADCQ         $0x00, R8
-	VPMADD52LUQ  Z15, Z12, Z6
-	MOVQ         BX, 2264(DI)
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z8, Z8, Z8
-	MOVQ         R8, 2272(DI)
-	VPMADD52HUQ  Z7, Z5, Z4
-	VPMADD52HUQ  Z15, Z12, Z8
-	ADDQ         AX, BX
-	VPSUBQ       Z3, Z9, Z3
-	VPSUBQ       Z6, Z18, Z5
-	ADCQ         DX, R8
-	VPSUBQ       Z4, Z10, Z4
-	MOVQ         2064(DI), R9
-	VPSUBQ       Z8, Z19, Z6
-	VMOVDQU64    Z3, 1280(DI)
-	MOVQ         2256(DI), R10
-	VMOVDQU64    Z5, 1408(DI)
-	VMOVDQU64    Z4, 1344(DI)
-	ADDQ         2248(DI), R9
-	VMOVDQU64    Z6, 1472(DI)
-	VMOVDQU64    (DI), Z3
-	ADCQ         $0x00, R10
-	VMOVDQU64    128(DI), Z4
-	MOVQ         2056(DI), R11
-	VMOVDQU64    256(DI), Z5
-	VMOVDQU64    384(DI), Z6
-	MOVQ         2240(DI), R12
-	VPADDQ       Z4, Z3, Z7
-	VPADDQ       Z6, Z5, Z8
-	ADDQ         2232(DI), R11
-	VPADDQ       Z8, Z7, Z9
-	VPADDQ       Z4, Z9, Z4
-	ADCQ         $0x00, R12
-	VPADDQ       Z6, Z9, Z6
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Z7, Z4, Z7
-	VPADDQ       Z5, Z5, Z5
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z6, Z5
-	ADDQ         R9, R11
-	VPADDQ       Z3, Z3, Z3
-	VPADDQ       Z3, Z6, Z3
-	ADCQ         R10, R12
-	VMOVDQU64    512(DI), Z6
-	ADDQ         BX, AX
-	VMOVDQU64    640(DI), Z8
-	VMOVDQU64    768(DI), Z9
-	ADCQ         R8, DX
-	VMOVDQU64    896(DI), Z10
-	VPADDQ       Z8, Z6, Z11
-	ADDQ         R11, AX
-	VPADDQ       Z10, Z9, Z12
-	VPADDQ       Z12, Z11, Z13
-	ADCQ         R12, DX
-	VPADDQ       Z8, Z13, Z8
-	ADDQ         BX, R9
-	VPADDQ       Z10, Z13, Z10
-	VPADDQ       Z11, Z8, Z11
-	ADCQ         R8, R10
-	VPADDQ       Z9, Z9, Z9
-	VPADDQ       Z9, Z8, Z8
-	ADDQ         R11, R9
-	VPADDQ       Z12, Z10, Z9
-	VPADDQ       Z6, Z6, Z6
-	ADCQ         R12, R10
-	VPADDQ       Z6, Z10, Z6
-	ADDQ         AX, BX
-	VMOVDQU64    1024(DI), Z10
-	VMOVDQU64    1152(DI), Z12
-	ADCQ         DX, R8
-	VMOVDQU64    1280(DI), Z13
-	VMOVDQU64    1408(DI), Z14
-	ADDQ         32(SI), BX
-	VPADDQ       Z12, Z10, Z15
-	VPADDQ       Z14, Z13, Z16
-	ADCQ         $0x00, R8
-	VPADDQ       Z16, Z15, Z17
-	SHLXQ        CX, R8, R13
-	VPADDQ       Z12, Z17, Z12
-	VPADDQ       Z14, Z17, Z14
-	SUBQ         R8, R13
-	VPADDQ       Z15, Z12, Z15
-	VPADDQ       Z13, Z13, Z13
-	ADDQ         R13, BX
-	VPADDQ       Z13, Z12, Z12
-	VPADDQ       Z16, Z14, Z13
-	SBBL         R13, R13
-	VPADDQ       Z10, Z10, Z10
-	ADDQ         R13, BX
-	VPADDQ       Z10, Z14, Z10
-	VPADDQ       Z11, Z7, Z14
-	MOVQ         BX, 2040(DI)
-	VPADDQ       Z15, Z14, Z14
-	VPADDQ       Z8, Z4, Z16
-	ADDQ         R9, R11
-	VPADDQ       Z12, Z16, Z16
-	VPADDQ       Z9, Z5, Z17
-	ADCQ         R10, R12
-	VPADDQ       Z13, Z17, Z17
-	ADDQ         48(SI), R11
-	VPADDQ       Z6, Z3, Z18
-	VPADDQ       Z10, Z18, Z18
-	ADCQ         $0x00, R12
-	VPADDQ       Z14, Z7, Z7
-	VMOVDQU64    Z7, (DI)
-	SHLXQ        CX, R12, BX
-	VPADDQ       Z16, Z4, Z4
-	VMOVDQU64    Z4, 128(DI)
-	SUBQ         R12, BX
-	VPADDQ       Z17, Z5, Z4
-	ADDQ         BX, R11
-	VMOVDQU64    Z4, 256(DI)
-	VPADDQ       Z18, Z3, Z3
-	SBBL         BX, BX
-	VMOVDQU64    Z3, 384(DI)
-	VPADDQ       Z14, Z11, Z3
-	ADDQ         BX, R11
-	VMOVDQU64    Z3, 512(DI)
-	VPADDQ       Z16, Z8, Z3
-	MOVQ         R11, 2056(DI)
-	VMOVDQU64    Z3, 640(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Z17, Z9, Z3
-	VMOVDQU64    Z3, 768(DI)
-	ADCQ         2288(DI), DX
-	VPADDQ       Z18, Z6, Z3
-	VMOVDQU64    Z3, 896(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Z14, Z15, Z3
-	VMOVDQU64    Z3, 1024(DI)
-	ADCQ         2288(DI), DX
-	VPADDQ       Z16, Z12, Z3
-	ADDQ         40(SI), AX
-	VMOVDQU64    Z3, 1152(DI)
-	VPADDQ       Z17, Z13, Z3
-	ADCQ         $0x00, DX
-	VMOVDQU64    Z3, 1280(DI)
-	VPADDQ       Z18, Z10, Z3
-	SHLXQ        CX, DX, BX
-	VMOVDQU64    Z3, 1408(DI)
-	VMOVDQU64    64(DI), Z3
-	SUBQ         DX, BX
-	VMOVDQU64    192(DI), Z4
-	ADDQ         BX, AX
-	VMOVDQU64    320(DI), Z5
-	VMOVDQU64    448(DI), Z6
-	SBBL         BX, BX
-	VPADDQ       Z4, Z3, Z7
-	VPADDQ       Z6, Z5, Z8
-	ADDQ         BX, AX
-	VPADDQ       Z8, Z7, Z9
-	VPADDQ       Z4, Z9, Z4
-	MOVQ         AX, 2048(DI)
-	VPADDQ       Z6, Z9, Z6
-	ADDQ         2264(DI), R9
-	VPADDQ       Z7, Z4, Z7
-	VPADDQ       Z5, Z5, Z5
-	ADCQ         2272(DI), R10
-	VPADDQ       Z5, Z4, Z4
-	VPADDQ       Z8, Z6, Z5
-	ADDQ         2264(DI), R9
-	VPADDQ       Z3, Z3, Z3
-	VPADDQ       Z3, Z6, Z3
-	ADCQ         2272(DI), R10
-	VMOVDQU64    576(DI), Z6
-	ADDQ         56(SI), R9
-	VMOVDQU64    704(DI), Z8
-	VMOVDQU64    832(DI), Z9
-	ADCQ         $0x00, R10
-	VMOVDQU64    960(DI), Z10
-	VPADDQ       Z8, Z6, Z11
-	SHLXQ        CX, R10, AX
-	VPADDQ       Z10, Z9, Z12
-	VPADDQ       Z12, Z11, Z13
-	SUBQ         R10, AX
-	VPADDQ       Z8, Z13, Z8
-	ADDQ         AX, R9
-	VPADDQ       Z10, Z13, Z10
-	VPADDQ       Z11, Z8, Z11
-	SBBL         AX, AX
-	VPADDQ       Z9, Z9, Z9
-	VPADDQ       Z9, Z8, Z8
-	ADDQ         AX, R9
-	VPADDQ       Z12, Z10, Z9
-	VPADDQ       Z6, Z6, Z6
-	MOVQ         R9, 2064(DI)
-	VPADDQ       Z6, Z10, Z6
-	MOVQ         2080(DI), AX
-	VMOVDQU64    1088(DI), Z10
-	VMOVDQU64    1216(DI), Z12
-	MOVQ         2224(DI), DX
-	VMOVDQU64    1344(DI), Z13
-	VMOVDQU64    1472(DI), Z14
-	ADDQ         2216(DI), AX
-	VPADDQ       Z12, Z10, Z15
-	VPADDQ       Z14, Z13, Z16
-	ADCQ         $0x00, DX
-	VPADDQ       Z16, Z15, Z17
-	MOVQ         2072(DI), BX
-	VPADDQ       Z12, Z17, Z12
-	VPADDQ       Z14, Z17, Z14
-	MOVQ         2208(DI), R8
-	VPADDQ       Z15, Z12, Z15
-	VPADDQ       Z13, Z13, Z13
-	ADDQ         2200(DI), BX
-	VPADDQ       Z13, Z12, Z12
-	VPADDQ       Z16, Z14, Z13
-	ADCQ         $0x00, R8
-	VPADDQ       Z10, Z10, Z10
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Z10, Z14, Z10
-	VPADDQ       Z11, Z7, Z14
-	MOVQ         R8, 2272(DI)
-	VPADDQ       Z15, Z14, Z14
-	VPADDQ       Z8, Z4, Z16
-	ADDQ         AX, BX
-	VPADDQ       Z12, Z16, Z16
-	VPADDQ       Z9, Z5, Z17
-	ADCQ         DX, R8
-	VPADDQ       Z13, Z17, Z17
-	MOVQ         2096(DI), R9
-	VPADDQ       Z6, Z3, Z18
-	VPADDQ       Z10, Z18, Z18
-	MOVQ         2256(DI), R10
-	VPADDQ       Z14, Z7, Z7
-	VMOVDQU64    (DI), Z19
-	ADDQ         2248(DI), R9
-	VPSRAQ       $0x2c, Z7, Z20
-	VPANDQ       Z0, Z7, Z7
-	ADCQ         $0x00, R10
-	VPSUBQ       Z20, Z19, Z19
-	MOVQ         2088(DI), R11
-	VPSRAQ       $0x34, Z19, Z20
-	VPADDQ       Z20, Z7, Z7
-	MOVQ         2240(DI), R12
-	VMOVDQU64    Z19, (DI)
-	VMOVDQU64    Z7, 64(DI)
-	ADDQ         2232(DI), R11
-	VPADDQ       Z16, Z4, Z4
-	VMOVDQU64    128(DI), Z7
-	ADCQ         $0x00, R12
-	VPSRAQ       $0x2c, Z4, Z19
-	MOVQ         R11, 2280(DI)
-	VPANDQ       Z0, Z4, Z4
-	VPSUBQ       Z19, Z7, Z7
-	MOVQ         R12, 2288(DI)
-	VPSRAQ       $0x34, Z7, Z19
-	VPADDQ       Z19, Z4, Z4
-	ADDQ         R9, R11
-	VMOVDQU64    Z7, 128(DI)
-	VMOVDQU64    Z4, 192(DI)
-	ADCQ         R10, R12
-	VPADDQ       Z17, Z5, Z4
-	ADDQ         BX, AX
-	VMOVDQU64    256(DI), Z5
-	VPSRAQ       $0x2c, Z4, Z7
-	ADCQ         R8, DX
-	VPANDQ       Z0, Z4, Z4
-	VPSUBQ       Z7, Z5, Z5
-	ADDQ         R11, AX
-	VPSRAQ       $0x34, Z5, Z7
-	VPADDQ       Z7, Z4, Z4
-	ADCQ         R12, DX
-	VMOVDQU64    Z5, 256(DI)
-	ADDQ         BX, R9
 	VMOVDQU64    Z4, 320(DI)
-	VPADDQ       Z18, Z3, Z3
-	ADCQ         R8, R10
-	VMOVDQU64    384(DI), Z4
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         R11, R9
-	VPANDQ       Z0, Z3, Z3
-	VPSUBQ       Z5, Z4, Z4
-	ADCQ         R12, R10
-	VPSRAQ       $0x34, Z4, Z5
+	SUBQ         R8, BX
+	VMOVDQU64    Z6, 448(DI)
+	MULXQ        BX, DX, AX
+	VMOVDQU64    512(DI), Z3
+	SHLXQ        CX, DX, R8
+	VMOVDQU64    640(DI), Z10
+	ADDQ         DX, R8
+	VMOVDQU64    576(DI), Z4
+	SHRXQ        CX, R8, DX
+	SBBQ         DX, R8
+	VMOVDQU64    704(DI), Z11
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z4, Z5
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z11, Z12
+	SUBQ         R8, AX
+	VPADDQ       Z4, Z4, Z6
+	MOVQ         BX, DX
+	VPADDQ       Z11, Z11, Z13
+	MULXQ        DX, DX, BX
+	VPXORQ       Z7, Z7, Z7
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z14, Z14, Z14
+	ADDQ         DX, R8
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z6, Z3, Z7
+	SBBQ         DX, R8
+	VPMADD52HUQ  Z13, Z10, Z14
+	SUBQ         R8, BX
+	VMOVDQA64    Z1, Z8
+	SBBL         R8, R8
+	VMOVDQA64    Z1, Z15
+	SUBQ         R8, BX
+	VMOVDQA64    Z2, Z9
+	MOVQ         AX, DX
+	VMOVDQA64    Z2, Z16
+	MULXQ        BX, AX, DX
+	VPMADD52HUQ  Z3, Z3, Z9
+	SHLXQ        CX, AX, BX
 	ADDQ         AX, BX
-	VPADDQ       Z5, Z3, Z3
-	VMOVDQU64    Z4, 384(DI)
-	ADCQ         DX, R8
-	VMOVDQU64    Z3, 448(DI)
-	VPADDQ       Z14, Z11, Z3
-	ADDQ         64(SI), BX
-	VMOVDQU64    512(DI), Z4
-	VPSRAQ       $0x2c, Z3, Z5
-	ADCQ         $0x00, R8
-	VPANDQ       Z0, Z3, Z3
-	SHLXQ        CX, R8, R13
-	VPSUBQ       Z5, Z4, Z4
-	VPSRAQ       $0x34, Z4, Z5
-	SUBQ         R8, R13
-	VPADDQ       Z5, Z3, Z3
-	VMOVDQU64    Z4, 512(DI)
-	ADDQ         R13, BX
-	VMOVDQU64    Z3, 576(DI)
-	VPADDQ       Z16, Z8, Z3
-	SBBL         R13, R13
-	VMOVDQU64    640(DI), Z4
-	ADDQ         R13, BX
-	VPSRAQ       $0x2c, Z3, Z5
-	VPANDQ       Z0, Z3, Z3
-	MOVQ         BX, 2072(DI)
-	VPSUBQ       Z5, Z4, Z4
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         R9, R11
-	VPADDQ       Z5, Z3, Z3
-	VMOVDQU64    Z4, 640(DI)
-	ADCQ         R10, R12
-	VMOVDQU64    Z3, 704(DI)
-	ADDQ         80(SI), R11
-	VPADDQ       Z17, Z9, Z3
-	VMOVDQU64    768(DI), Z4
-	ADCQ         $0x00, R12
-	VPSRAQ       $0x2c, Z3, Z5
-	VPANDQ       Z0, Z3, Z3
-	SHLXQ        CX, R12, BX
-	VPSUBQ       Z5, Z4, Z4
-	VPSRAQ       $0x34, Z4, Z5
-	SUBQ         R12, BX
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         BX, R11
-	VMOVDQU64    Z4, 768(DI)
-	VMOVDQU64    Z3, 832(DI)
+	VPMADD52HUQ  Z10, Z10, Z16
+	SHRXQ        CX, BX, AX
+	VPMADD52LUQ  Z3, Z3, Z8
+	SBBQ         AX, BX
+	VPMADD52LUQ  Z10, Z10, Z15
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z6, Z3, Z9
 	SBBL         BX, BX
-	VPADDQ       Z18, Z6, Z3
-	VMOVDQU64    896(DI), Z4
-	ADDQ         BX, R11
-	VPSRAQ       $0x2c, Z3, Z5
-	VPANDQ       Z0, Z3, Z3
-	MOVQ         R11, 2088(DI)
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         2280(DI), AX
-	VPSRAQ       $0x34, Z4, Z5
-	VPADDQ       Z5, Z3, Z3
-	ADCQ         2288(DI), DX
-	VMOVDQU64    Z4, 896(DI)
-	VMOVDQU64    Z3, 960(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Z14, Z15, Z3
-	VMOVDQU64    1024(DI), Z4
-	ADCQ         2288(DI), DX
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         72(SI), AX
-	VPANDQ       Z0, Z3, Z3
-	VPSUBQ       Z5, Z4, Z4
+	VPMADD52LUQ  Z13, Z10, Z16
+	SUBQ         BX, DX
+	VPSLLQ       $0x08, Z7, Z6
+	MOVQ         DX, 2088(DI)
+	VPSLLQ       $0x08, Z14, Z13
+	MOVQ         2096(DI), DX
+	MULXQ        DX, AX, BX
+	VPMADD52LUQ  Z5, Z5, Z6
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z12, Z12, Z13
+	ADDQ         AX, R8
+	VPXORQ       Z7, Z7, Z7
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z14, Z14, Z14
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z5, Z5, Z7
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z12, Z12, Z14
+	SBBL         R8, R8
+	VPSUBQ       Z6, Z8, Z6
+	SUBQ         R8, BX
+	MULXQ        BX, DX, AX
+	VPSUBQ       Z13, Z15, Z8
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z7, Z9, Z7
+	ADDQ         DX, R8
+	VPSUBQ       Z14, Z16, Z13
+	SHRXQ        CX, R8, DX
+	VPSRAQ       $0x2c, Z7, Z9
+	SBBQ         DX, R8
+	VPSRAQ       $0x2c, Z13, Z14
+	SUBQ         R8, AX
+	VPANDQ       Z0, Z7, Z7
+	SBBL         R8, R8
+	VPANDQ       Z0, Z13, Z13
+	SUBQ         R8, AX
+	MOVQ         BX, DX
+	VPSUBQ       Z9, Z6, Z6
+	MULXQ        DX, DX, BX
+	VPSUBQ       Z14, Z8, Z9
+	SHLXQ        CX, DX, R8
+	VPSRAQ       $0x34, Z6, Z8
+	ADDQ         DX, R8
+	VPSRAQ       $0x34, Z9, Z14
+	SHRXQ        CX, R8, DX
+	VPADDQ       Z8, Z7, Z7
+	SBBQ         DX, R8
+	VPADDQ       Z14, Z13, Z17
+	SUBQ         R8, BX
+	VPSLLQ       $0x04, Z7, Z8
+	SBBL         R8, R8
+	SUBQ         R8, BX
+	VPSLLQ       $0x04, Z17, Z18
+	MOVQ         AX, DX
+	VPADDQ       Z7, Z7, Z13
+	MULXQ        BX, AX, DX
+	VPADDQ       Z17, Z17, Z19
+	SHLXQ        CX, AX, BX
+	VPXORQ       Z14, Z14, Z14
+	ADDQ         AX, BX
+	VPXORQ       Z20, Z20, Z20
+	SHRXQ        CX, BX, AX
+	VPMADD52HUQ  Z13, Z6, Z14
+	SBBQ         AX, BX
+	VPMADD52HUQ  Z19, Z9, Z20
+	SUBQ         BX, DX
+	SBBL         BX, BX
+	VMOVDQA64    Z1, Z15
+	SUBQ         BX, DX
+	VMOVDQA64    Z1, Z21
+	MOVQ         DX, 2096(DI)
+	VMOVDQA64    Z2, Z16
+	MOVQ         2008(DI), AX
+	VMOVDQA64    Z2, Z22
+	MOVL         $0x00000000, DX
+	VPMADD52HUQ  Z6, Z6, Z16
+	ADDQ         2040(DI), AX
+	VPMADD52HUQ  Z9, Z9, Z22
 	ADCQ         $0x00, DX
-	VPSRAQ       $0x34, Z4, Z5
-	VPADDQ       Z5, Z3, Z3
-	SHLXQ        CX, DX, BX
-	VMOVDQU64    Z4, 1024(DI)
-	VMOVDQU64    Z3, 1088(DI)
-	SUBQ         DX, BX
-	VPADDQ       Z16, Z12, Z3
+	VPMADD52LUQ  Z6, Z6, Z15
+	ADDQ         2072(DI), AX
+	ADCQ         $0x00, DX
+	VPMADD52LUQ  Z9, Z9, Z21
+	MOVQ         AX, 2200(DI)
+	VPMADD52LUQ  Z13, Z6, Z16
+	MOVQ         DX, 2208(DI)
+	VPMADD52LUQ  Z19, Z9, Z22
+	MOVQ         2016(DI), AX
+	VPSLLQ       $0x08, Z14, Z13
+	MOVL         $0x00000000, DX
+	VPSLLQ       $0x08, Z20, Z19
+	ADDQ         2048(DI), AX
+	VPMADD52LUQ  Z8, Z8, Z13
+	ADCQ         $0x00, DX
+	VPMADD52LUQ  Z18, Z18, Z19
+	ADDQ         2080(DI), AX
+	ADCQ         $0x00, DX
+	VPXORQ       Z14, Z14, Z14
+	MOVQ         AX, 2216(DI)
+	VPXORQ       Z20, Z20, Z20
+	MOVQ         DX, 2224(DI)
+	VPMADD52HUQ  Z8, Z8, Z14
+	MOVQ         2024(DI), AX
+	VPMADD52HUQ  Z18, Z18, Z20
+	MOVL         $0x00000000, DX
+	VPSUBQ       Z13, Z15, Z13
+	ADDQ         2056(DI), AX
+	VPSUBQ       Z19, Z21, Z15
+	ADCQ         $0x00, DX
+	VPSUBQ       Z14, Z16, Z14
+	ADDQ         2088(DI), AX
+	ADCQ         $0x00, DX
+	VPSUBQ       Z20, Z22, Z19
+	MOVQ         AX, 2232(DI)
+	VPSRAQ       $0x2c, Z14, Z16
+	MOVQ         DX, 2240(DI)
+	VPSRAQ       $0x2c, Z19, Z20
+	MOVQ         2032(DI), AX
+	VPANDQ       Z0, Z14, Z14
+	MOVL         $0x00000000, DX
+	VPANDQ       Z0, Z19, Z19
+	ADDQ         2064(DI), AX
+	VPSUBQ       Z16, Z13, Z13
+	ADCQ         $0x00, DX
+	VPSUBQ       Z20, Z15, Z16
+	ADDQ         2096(DI), AX
+	ADCQ         $0x00, DX
+	VPSRAQ       $0x34, Z13, Z15
+	MOVQ         AX, 2248(DI)
+	VPSRAQ       $0x34, Z16, Z20
+	MOVQ         DX, 2256(DI)
+	VPADDQ       Z15, Z14, Z14
+	MOVQ         2016(DI), AX
+	VPADDQ       Z20, Z19, Z21
+	MOVQ         2224(DI), DX
+	VPXORQ       Z15, Z15, Z15
+	ADDQ         2216(DI), AX
+	VPXORQ       Z22, Z22, Z22
+	ADCQ         $0x00, DX
+	VPMADD52HUQ  Z4, Z6, Z15
+	MOVQ         2008(DI), BX
+	MOVQ         2208(DI), R8
+	VPMADD52HUQ  Z11, Z9, Z22
+	ADDQ         2200(DI), BX
+	VPMADD52HUQ  Z3, Z7, Z15
+	ADCQ         $0x00, R8
+	VPMADD52HUQ  Z10, Z17, Z22
+	MOVQ         BX, 2264(DI)
+	VMOVDQA64    Z1, Z19
+	MOVQ         R8, 2272(DI)
+	VMOVDQA64    Z1, Z23
+	ADDQ         AX, BX
+	VMOVDQA64    Z2, Z20
+	ADCQ         DX, R8
+	VMOVDQA64    Z2, Z24
+	MOVQ         2032(DI), R9
+	MOVQ         2256(DI), R10
+	VPMADD52HUQ  Z3, Z6, Z20
+	ADDQ         2248(DI), R9
+	VPMADD52HUQ  Z10, Z9, Z24
+	ADCQ         $0x00, R10
+	VPMADD52LUQ  Z3, Z6, Z19
+	MOVQ         2024(DI), R11
+	VPMADD52LUQ  Z10, Z9, Z23
+	MOVQ         2240(DI), R12
+	VPMADD52LUQ  Z4, Z6, Z20
+	ADDQ         2232(DI), R11
+	VPMADD52LUQ  Z11, Z9, Z24
+	ADCQ         $0x00, R12
+	VPMADD52LUQ  Z3, Z7, Z20
+	MOVQ         R11, 2280(DI)
+	MOVQ         R12, 2288(DI)
+	VPMADD52LUQ  Z10, Z17, Z24
+	ADDQ         R9, R11
+	VPSLLQ       $0x08, Z15, Z3
+	ADCQ         R10, R12
+	VPSLLQ       $0x08, Z22, Z6
 	ADDQ         BX, AX
-	VMOVDQU64    1152(DI), Z4
+	VPMADD52LUQ  Z5, Z8, Z3
+	ADCQ         R8, DX
+	VPMADD52LUQ  Z12, Z18, Z6
+	ADDQ         R11, AX
+	VPXORQ       Z4, Z4, Z4
+	ADCQ         R12, DX
+	VPXORQ       Z7, Z7, Z7
+	ADDQ         BX, R9
+	ADCQ         R8, R10
+	VPMADD52HUQ  Z5, Z8, Z4
+	ADDQ         R11, R9
+	VPMADD52HUQ  Z12, Z18, Z7
+	ADCQ         R12, R10
+	VPSUBQ       Z3, Z19, Z3
+	ADDQ         AX, BX
+	VPSUBQ       Z6, Z23, Z5
+	ADCQ         DX, R8
+	VPSUBQ       Z4, Z20, Z4
+	ADDQ         (SI), BX
+	VPSUBQ       Z7, Z24, Z7
+	ADCQ         $0x00, R8
+	VPSRAQ       $0x2c, Z4, Z6
+	SHLXQ        CX, R8, R13
+	SUBQ         R8, R13
+	VPSRAQ       $0x2c, Z7, Z8
+	ADDQ         R13, BX
+	VPANDQ       Z0, Z4, Z4
+	SBBL         R13, R13
+	VPANDQ       Z0, Z7, Z7
+	ADDQ         R13, BX
+	VPSUBQ       Z6, Z3, Z3
+	MOVQ         BX, 2008(DI)
+	VPSUBQ       Z8, Z5, Z6
+	ADDQ         R9, R11
+	VPSRAQ       $0x34, Z3, Z5
+	ADCQ         R10, R12
+	VPSRAQ       $0x34, Z6, Z8
+	ADDQ         16(SI), R11
+	ADCQ         $0x00, R12
+	VPADDQ       Z5, Z4, Z4
+	SHLXQ        CX, R12, BX
+	VPADDQ       Z8, Z7, Z11
+	SUBQ         R12, BX
+	VPSLLQ       $0x04, Z4, Z5
+	ADDQ         BX, R11
+	VPSLLQ       $0x04, Z11, Z12
+	SBBL         BX, BX
+	VPSLLQ       $0x04, Z14, Z7
+	ADDQ         BX, R11
+	VPSLLQ       $0x04, Z21, Z15
+	MOVQ         R11, 2024(DI)
+	VPXORQ       Z8, Z8, Z8
+	ADDQ         2280(DI), AX
+	ADCQ         2288(DI), DX
+	VPXORQ       Z17, Z17, Z17
+	ADDQ         2280(DI), AX
+	VPMADD52HUQ  Z14, Z3, Z8
+	ADCQ         2288(DI), DX
+	VPMADD52HUQ  Z21, Z6, Z17
+	ADDQ         8(SI), AX
+	VPMADD52HUQ  Z13, Z4, Z8
+	ADCQ         $0x00, DX
+	VPMADD52HUQ  Z16, Z11, Z17
+	SHLXQ        CX, DX, BX
+	VPBROADCASTQ 160(SI), Z9
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VPBROADCASTQ 176(SI), Z18
+	SBBL         BX, BX
+	VPBROADCASTQ 168(SI), Z10
+	ADDQ         BX, AX
+	VPBROADCASTQ 184(SI), Z19
+	MOVQ         AX, 2016(DI)
+	VPMADD52HUQ  Z13, Z3, Z10
+	ADDQ         2264(DI), R9
+	VPMADD52HUQ  Z16, Z6, Z19
+	ADCQ         2272(DI), R10
+	VPMADD52LUQ  Z13, Z3, Z9
+	ADDQ         2264(DI), R9
+	VPMADD52LUQ  Z16, Z6, Z18
+	ADCQ         2272(DI), R10
+	ADDQ         24(SI), R9
+	VPMADD52LUQ  Z14, Z3, Z10
+	ADCQ         $0x00, R10
+	VPMADD52LUQ  Z21, Z6, Z19
+	SHLXQ        CX, R10, AX
+	VPMADD52LUQ  Z13, Z4, Z10
+	SUBQ         R10, AX
+	VPMADD52LUQ  Z16, Z11, Z19
+	ADDQ         AX, R9
+	VPSLLQ       $0x08, Z8, Z3
+	SBBL         AX, AX
+	VPSLLQ       $0x08, Z17, Z6
+	ADDQ         AX, R9
+	VPMADD52LUQ  Z7, Z5, Z3
+	MOVQ         R9, 2032(DI)
+	MOVQ         2048(DI), AX
+	VPMADD52LUQ  Z15, Z12, Z6
+	MOVQ         2224(DI), DX
+	VPXORQ       Z4, Z4, Z4
+	ADDQ         2216(DI), AX
+	VPXORQ       Z8, Z8, Z8
+	ADCQ         $0x00, DX
+	VPMADD52HUQ  Z7, Z5, Z4
+	MOVQ         2040(DI), BX
+	VPMADD52HUQ  Z15, Z12, Z8
+	MOVQ         2208(DI), R8
+	VPSUBQ       Z3, Z9, Z3
+	ADDQ         2200(DI), BX
+	VPSUBQ       Z6, Z18, Z5
+	ADCQ         $0x00, R8
+	MOVQ         BX, 2264(DI)
+	VPSUBQ       Z4, Z10, Z4
+	MOVQ         R8, 2272(DI)
+	VPSUBQ       Z8, Z19, Z6
+	ADDQ         AX, BX
+	VMOVDQU64    Z3, 512(DI)
+	ADCQ         DX, R8
+	VMOVDQU64    Z5, 640(DI)
+	MOVQ         2064(DI), R9
+	VMOVDQU64    Z4, 576(DI)
+	MOVQ         2256(DI), R10
+	VMOVDQU64    Z6, 704(DI)
+	ADDQ         2248(DI), R9
+	VMOVDQU64    768(DI), Z3
+	ADCQ         $0x00, R10
+	MOVQ         2056(DI), R11
+	VMOVDQU64    896(DI), Z10
+	MOVQ         2240(DI), R12
+	VMOVDQU64    832(DI), Z4
+	ADDQ         2232(DI), R11
+	VMOVDQU64    960(DI), Z11
+	ADCQ         $0x00, R12
+	VPSLLQ       $0x04, Z4, Z5
+	MOVQ         R11, 2280(DI)
+	VPSLLQ       $0x04, Z11, Z12
+	MOVQ         R12, 2288(DI)
+	VPADDQ       Z4, Z4, Z6
+	ADDQ         R9, R11
+	VPADDQ       Z11, Z11, Z13
+	ADCQ         R10, R12
+	ADDQ         BX, AX
+	VPXORQ       Z7, Z7, Z7
+	ADCQ         R8, DX
+	VPXORQ       Z14, Z14, Z14
+	ADDQ         R11, AX
+	VPMADD52HUQ  Z6, Z3, Z7
+	ADCQ         R12, DX
+	VPMADD52HUQ  Z13, Z10, Z14
+	ADDQ         BX, R9
+	VMOVDQA64    Z1, Z8
+	ADCQ         R8, R10
+	VMOVDQA64    Z1, Z15
+	ADDQ         R11, R9
+	VMOVDQA64    Z2, Z9
+	ADCQ         R12, R10
+	ADDQ         AX, BX
+	VMOVDQA64    Z2, Z16
+	ADCQ         DX, R8
+	VPMADD52HUQ  Z3, Z3, Z9
+	ADDQ         32(SI), BX
+	VPMADD52HUQ  Z10, Z10, Z16
+	ADCQ         $0x00, R8
+	VPMADD52LUQ  Z3, Z3, Z8
+	SHLXQ        CX, R8, R13
+	VPMADD52LUQ  Z10, Z10, Z15
+	SUBQ         R8, R13
+	VPMADD52LUQ  Z6, Z3, Z9
+	ADDQ         R13, BX
+	VPMADD52LUQ  Z13, Z10, Z16
+	SBBL         R13, R13
+	ADDQ         R13, BX
+	VPSLLQ       $0x08, Z7, Z6
+	MOVQ         BX, 2040(DI)
+	VPSLLQ       $0x08, Z14, Z13
+	ADDQ         R9, R11
+	VPMADD52LUQ  Z5, Z5, Z6
+	ADCQ         R10, R12
+	VPMADD52LUQ  Z12, Z12, Z13
+	ADDQ         48(SI), R11
+	VPXORQ       Z7, Z7, Z7
+	ADCQ         $0x00, R12
+	VPXORQ       Z14, Z14, Z14
+	SHLXQ        CX, R12, BX
+	VPMADD52HUQ  Z5, Z5, Z7
+	SUBQ         R12, BX
+	ADDQ         BX, R11
+	VPMADD52HUQ  Z12, Z12, Z14
+	SBBL         BX, BX
+	VPSUBQ       Z6, Z8, Z6
+	ADDQ         BX, R11
+	VPSUBQ       Z13, Z15, Z8
+	MOVQ         R11, 2056(DI)
+	VPSUBQ       Z7, Z9, Z7
+	ADDQ         2280(DI), AX
+	VPSUBQ       Z14, Z16, Z13
+	ADCQ         2288(DI), DX
+	VPSRAQ       $0x2c, Z7, Z9
+	ADDQ         2280(DI), AX
+	VPSRAQ       $0x2c, Z13, Z14
+	ADCQ         2288(DI), DX
+	ADDQ         40(SI), AX
+	VPANDQ       Z0, Z7, Z7
+	ADCQ         $0x00, DX
+	VPANDQ       Z0, Z13, Z13
+	SHLXQ        CX, DX, BX
+	VPSUBQ       Z9, Z6, Z6
+	SUBQ         DX, BX
+	VPSUBQ       Z14, Z8, Z9
+	ADDQ         BX, AX
+	VPSRAQ       $0x34, Z6, Z8
+	SBBL         BX, BX
+	VPSRAQ       $0x34, Z9, Z14
+	ADDQ         BX, AX
+	VPADDQ       Z8, Z7, Z7
+	MOVQ         AX, 2048(DI)
+	ADDQ         2264(DI), R9
+	VPADDQ       Z14, Z13, Z17
+	ADCQ         2272(DI), R10
+	VPSLLQ       $0x04, Z7, Z8
+	ADDQ         2264(DI), R9
+	VPSLLQ       $0x04, Z17, Z18
+	ADCQ         2272(DI), R10
+	VPADDQ       Z7, Z7, Z13
+	ADDQ         56(SI), R9
+	VPADDQ       Z17, Z17, Z19
+	ADCQ         $0x00, R10
+	VPXORQ       Z14, Z14, Z14
+	SHLXQ        CX, R10, AX
+	VPXORQ       Z20, Z20, Z20
+	SUBQ         R10, AX
+	ADDQ         AX, R9
+	VPMADD52HUQ  Z13, Z6, Z14
+	SBBL         AX, AX
+	VPMADD52HUQ  Z19, Z9, Z20
+	ADDQ         AX, R9
+	VMOVDQA64    Z1, Z15
+	MOVQ         R9, 2064(DI)
+	VMOVDQA64    Z1, Z21
+	MOVQ         2080(DI), AX
+	VMOVDQA64    Z2, Z16
+	MOVQ         2224(DI), DX
+	VMOVDQA64    Z2, Z22
+	ADDQ         2216(DI), AX
+	VPMADD52HUQ  Z6, Z6, Z16
+	ADCQ         $0x00, DX
+	MOVQ         2072(DI), BX
+	VPMADD52HUQ  Z9, Z9, Z22
+	MOVQ         2208(DI), R8
+	VPMADD52LUQ  Z6, Z6, Z15
+	ADDQ         2200(DI), BX
+	VPMADD52LUQ  Z9, Z9, Z21
+	ADCQ         $0x00, R8
+	VPMADD52LUQ  Z13, Z6, Z16
+	MOVQ         BX, 2264(DI)
+	VPMADD52LUQ  Z19, Z9, Z22
+	MOVQ         R8, 2272(DI)
+	VPSLLQ       $0x08, Z14, Z13
+	ADDQ         AX, BX
+	VPSLLQ       $0x08, Z20, Z19
+	ADCQ         DX, R8
+	MOVQ         2096(DI), R9
+	VPMADD52LUQ  Z8, Z8, Z13
+	MOVQ         2256(DI), R10
+	VPMADD52LUQ  Z18, Z18, Z19
+	ADDQ         2248(DI), R9
+	VPXORQ       Z14, Z14, Z14
+	ADCQ         $0x00, R10
+	VPXORQ       Z20, Z20, Z20
+	MOVQ         2088(DI), R11
+	VPMADD52HUQ  Z8, Z8, Z14
+	MOVQ         2240(DI), R12
+	VPMADD52HUQ  Z18, Z18, Z20
+	ADDQ         2232(DI), R11
+	VPSUBQ       Z13, Z15, Z13
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
+	VPSUBQ       Z19, Z21, Z15
+	MOVQ         R12, 2288(DI)
+	VPSUBQ       Z14, Z16, Z14
+	ADDQ         R9, R11
+	VPSUBQ       Z20, Z22, Z19
+	ADCQ         R10, R12
+	VPSRAQ       $0x2c, Z14, Z16
+	ADDQ         BX, AX
+	VPSRAQ       $0x2c, Z19, Z20
+	ADCQ         R8, DX
+	VPANDQ       Z0, Z14, Z14
+	ADDQ         R11, AX
+	VPANDQ       Z0, Z19, Z19
+	ADCQ         R12, DX
+	ADDQ         BX, R9
+	VPSUBQ       Z16, Z13, Z13
+	ADCQ         R8, R10
+	VPSUBQ       Z20, Z15, Z16
+	ADDQ         R11, R9
+	VPSRAQ       $0x34, Z13, Z15
+	ADCQ         R12, R10
+	VPSRAQ       $0x34, Z16, Z20
+	ADDQ         AX, BX
+	VPADDQ       Z15, Z14, Z14
+	ADCQ         DX, R8
+	VPADDQ       Z20, Z19, Z21
+	ADDQ         64(SI), BX
+	VPXORQ       Z15, Z15, Z15
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
+	VPXORQ       Z22, Z22, Z22
+	SUBQ         R8, R13
+	VPMADD52HUQ  Z4, Z6, Z15
+	ADDQ         R13, BX
+	VPMADD52HUQ  Z11, Z9, Z22
+	SBBL         R13, R13
+	VPMADD52HUQ  Z3, Z7, Z15
+	ADDQ         R13, BX
+	VPMADD52HUQ  Z10, Z17, Z22
+	MOVQ         BX, 2072(DI)
+	VMOVDQA64    Z1, Z19
+	ADDQ         R9, R11
+	VMOVDQA64    Z1, Z23
+	ADCQ         R10, R12
+	ADDQ         80(SI), R11
+	VMOVDQA64    Z2, Z20
+	ADCQ         $0x00, R12
+	VMOVDQA64    Z2, Z24
+	SHLXQ        CX, R12, BX
+	VPMADD52HUQ  Z3, Z6, Z20
+	SUBQ         R12, BX
+	VPMADD52HUQ  Z10, Z9, Z24
+	ADDQ         BX, R11
+	VPMADD52LUQ  Z3, Z6, Z19
+	SBBL         BX, BX
+	VPMADD52LUQ  Z10, Z9, Z23
+	ADDQ         BX, R11
+	VPMADD52LUQ  Z4, Z6, Z20
+	MOVQ         R11, 2088(DI)
+	ADDQ         2280(DI), AX
+	VPMADD52LUQ  Z11, Z9, Z24
+	ADCQ         2288(DI), DX
+	VPMADD52LUQ  Z3, Z7, Z20
+	ADDQ         2280(DI), AX
+	VPMADD52LUQ  Z10, Z17, Z24
+	ADCQ         2288(DI), DX
+	VPSLLQ       $0x08, Z15, Z3
+	ADDQ         72(SI), AX
+	VPSLLQ       $0x08, Z22, Z6
+	ADCQ         $0x00, DX
+	VPMADD52LUQ  Z5, Z8, Z3
+	SHLXQ        CX, DX, BX
+	VPMADD52LUQ  Z12, Z18, Z6
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VPXORQ       Z4, Z4, Z4
+	SBBL         BX, BX
+	VPXORQ       Z7, Z7, Z7
+	ADDQ         BX, AX
+	VPMADD52HUQ  Z5, Z8, Z4
+	MOVQ         AX, 2080(DI)
+	VPMADD52HUQ  Z12, Z18, Z7
+	ADDQ         2264(DI), R9
+	VPSUBQ       Z3, Z19, Z3
+	ADCQ         2272(DI), R10
+	VPSUBQ       Z6, Z23, Z5
+	ADDQ         2264(DI), R9
+	VPSUBQ       Z4, Z20, Z4
+	ADCQ         2272(DI), R10
+	ADDQ         88(SI), R9
+	VPSUBQ       Z7, Z24, Z7
+	ADCQ         $0x00, R10
+	VPSRAQ       $0x2c, Z4, Z6
+	SHLXQ        CX, R10, AX
+	VPSRAQ       $0x2c, Z7, Z8
+	SUBQ         R10, AX
+	VPANDQ       Z0, Z4, Z4
+	ADDQ         AX, R9
+	VPANDQ       Z0, Z7, Z7
+	SBBL         AX, AX
+	VPSUBQ       Z6, Z3, Z3
+	ADDQ         AX, R9
+	MOVQ         R9, 2096(DI)
+	VPSUBQ       Z8, Z5, Z6
+	MOVQ         2104(DI), DX
+	VPSRAQ       $0x34, Z3, Z5
+	MULXQ        DX, AX, BX
+	VPSRAQ       $0x34, Z6, Z8
+	SHLXQ        CX, AX, R8
+	VPADDQ       Z5, Z4, Z4
+	ADDQ         AX, R8
+	VPADDQ       Z8, Z7, Z11
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x04, Z4, Z5
+	SBBQ         AX, R8
+	VPSLLQ       $0x04, Z11, Z12
+	SUBQ         R8, BX
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z14, Z7
+	SUBQ         R8, BX
+	VPSLLQ       $0x04, Z21, Z15
+	MULXQ        BX, DX, AX
+	VPXORQ       Z8, Z8, Z8
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z17, Z17, Z17
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z14, Z3, Z8
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z21, Z6, Z17
+	SBBQ         DX, R8
+	VPMADD52HUQ  Z13, Z4, Z8
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPMADD52HUQ  Z16, Z11, Z17
+	SUBQ         R8, AX
+	VPBROADCASTQ 192(SI), Z9
+	MOVQ         BX, DX
+	VPBROADCASTQ 208(SI), Z18
+	MULXQ        DX, DX, BX
+	VPBROADCASTQ 200(SI), Z10
+	SHLXQ        CX, DX, R8
+	VPBROADCASTQ 216(SI), Z19
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z13, Z3, Z10
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z16, Z6, Z19
+	SBBQ         DX, R8
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z13, Z3, Z9
+	SBBL         R8, R8
+	VPMADD52LUQ  Z16, Z6, Z18
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z14, Z3, Z10
+	MOVQ         AX, DX
+	VPMADD52LUQ  Z21, Z6, Z19
+	MULXQ        BX, AX, DX
+	VPMADD52LUQ  Z13, Z4, Z10
+	SHLXQ        CX, AX, BX
+	VPMADD52LUQ  Z16, Z11, Z19
+	ADDQ         AX, BX
+	VPSLLQ       $0x08, Z8, Z3
+	SHRXQ        CX, BX, AX
+	SBBQ         AX, BX
+	VPSLLQ       $0x08, Z17, Z6
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z7, Z5, Z3
+	SBBL         BX, BX
+	VPMADD52LUQ  Z15, Z12, Z6
+	SUBQ         BX, DX
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         DX, 2104(DI)
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         2112(DI), DX
+	VPMADD52HUQ  Z7, Z5, Z4
+	MULXQ        DX, AX, BX
+	VPMADD52HUQ  Z15, Z12, Z8
+	SHLXQ        CX, AX, R8
+	ADDQ         AX, R8
+	VPSUBQ       Z3, Z9, Z3
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z6, Z18, Z5
+	SBBQ         AX, R8
+	VPSUBQ       Z4, Z10, Z4
+	SUBQ         R8, BX
+	VPSUBQ       Z8, Z19, Z6
+	SBBL         R8, R8
+	VMOVDQU64    Z3, 768(DI)
+	SUBQ         R8, BX
+	VMOVDQU64    Z5, 896(DI)
+	MULXQ        BX, DX, AX
+	VMOVDQU64    Z4, 832(DI)
+	SHLXQ        CX, DX, R8
+	ADDQ         DX, R8
+	VMOVDQU64    Z6, 960(DI)
+	SHRXQ        CX, R8, DX
+	VMOVDQU64    1024(DI), Z3
+	SBBQ         DX, R8
+	VMOVDQU64    1152(DI), Z10
+	SUBQ         R8, AX
+	VMOVDQU64    1088(DI), Z4
+	SBBL         R8, R8
+	VMOVDQU64    1216(DI), Z11
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z4, Z5
+	MOVQ         BX, DX
+	VPSLLQ       $0x04, Z11, Z12
+	MULXQ        DX, DX, BX
+	SHLXQ        CX, DX, R8
+	VPADDQ       Z4, Z4, Z6
+	ADDQ         DX, R8
+	VPADDQ       Z11, Z11, Z13
+	SHRXQ        CX, R8, DX
+	VPXORQ       Z7, Z7, Z7
+	SBBQ         DX, R8
+	VPXORQ       Z14, Z14, Z14
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z6, Z3, Z7
+	SBBL         R8, R8
+	VPMADD52HUQ  Z13, Z10, Z14
+	SUBQ         R8, BX
+	VMOVDQA64    Z1, Z8
+	MOVQ         AX, DX
+	MULXQ        BX, AX, DX
+	VMOVDQA64    Z1, Z15
+	SHLXQ        CX, AX, BX
+	VMOVDQA64    Z2, Z9
+	ADDQ         AX, BX
+	VMOVDQA64    Z2, Z16
+	SHRXQ        CX, BX, AX
+	VPMADD52HUQ  Z3, Z3, Z9
+	SBBQ         AX, BX
+	VPMADD52HUQ  Z10, Z10, Z16
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z3, Z3, Z8
+	SBBL         BX, BX
+	VPMADD52LUQ  Z10, Z10, Z15
+	SUBQ         BX, DX
+	MOVQ         DX, 2112(DI)
+	VPMADD52LUQ  Z6, Z3, Z9
+	MOVQ         2120(DI), DX
+	VPMADD52LUQ  Z13, Z10, Z16
+	MULXQ        DX, AX, BX
+	VPSLLQ       $0x08, Z7, Z6
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x08, Z14, Z13
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z5, Z5, Z6
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z12, Z12, Z13
+	SBBQ         AX, R8
+	VPXORQ       Z7, Z7, Z7
+	SUBQ         R8, BX
+	SBBL         R8, R8
+	VPXORQ       Z14, Z14, Z14
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z5, Z5, Z7
+	MULXQ        BX, DX, AX
+	VPMADD52HUQ  Z12, Z12, Z14
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z6, Z8, Z6
+	ADDQ         DX, R8
+	VPSUBQ       Z13, Z15, Z8
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z7, Z9, Z7
+	SBBQ         DX, R8
+	VPSUBQ       Z14, Z16, Z13
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPSRAQ       $0x2c, Z7, Z9
+	SUBQ         R8, AX
+	VPSRAQ       $0x2c, Z13, Z14
+	MOVQ         BX, DX
+	VPANDQ       Z0, Z7, Z7
+	MULXQ        DX, DX, BX
+	VPANDQ       Z0, Z13, Z13
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z9, Z6, Z6
+	ADDQ         DX, R8
+	VPSUBQ       Z14, Z8, Z9
+	SHRXQ        CX, R8, DX
+	VPSRAQ       $0x34, Z6, Z8
+	SBBQ         DX, R8
+	SUBQ         R8, BX
+	VPSRAQ       $0x34, Z9, Z14
+	SBBL         R8, R8
+	VPADDQ       Z8, Z7, Z7
+	SUBQ         R8, BX
+	VPADDQ       Z14, Z13, Z17
+	MOVQ         AX, DX
+	VPSLLQ       $0x04, Z7, Z8
+	MULXQ        BX, AX, DX
+	VPSLLQ       $0x04, Z17, Z18
+	SHLXQ        CX, AX, BX
+	VPADDQ       Z7, Z7, Z13
+	ADDQ         AX, BX
+	VPADDQ       Z17, Z17, Z19
+	SHRXQ        CX, BX, AX
+	SBBQ         AX, BX
+	VPXORQ       Z14, Z14, Z14
+	SUBQ         BX, DX
+	VPXORQ       Z20, Z20, Z20
+	SBBL         BX, BX
+	VPMADD52HUQ  Z13, Z6, Z14
+	SUBQ         BX, DX
+	VPMADD52HUQ  Z19, Z9, Z20
+	MOVQ         DX, 2120(DI)
+	VMOVDQA64    Z1, Z15
+	MOVQ         2128(DI), DX
+	VMOVDQA64    Z1, Z21
+	MULXQ        DX, AX, BX
+	VMOVDQA64    Z2, Z16
+	SHLXQ        CX, AX, R8
+	ADDQ         AX, R8
+	VMOVDQA64    Z2, Z22
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z6, Z6, Z16
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z9, Z9, Z22
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z6, Z6, Z15
+	SBBL         R8, R8
+	VPMADD52LUQ  Z9, Z9, Z21
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z13, Z6, Z16
+	MULXQ        BX, DX, AX
+	VPMADD52LUQ  Z19, Z9, Z22
+	SHLXQ        CX, DX, R8
+	ADDQ         DX, R8
+	VPSLLQ       $0x08, Z14, Z13
+	SHRXQ        CX, R8, DX
+	VPSLLQ       $0x08, Z20, Z19
+	SBBQ         DX, R8
+	VPMADD52LUQ  Z8, Z8, Z13
+	SUBQ         R8, AX
+	VPMADD52LUQ  Z18, Z18, Z19
+	SBBL         R8, R8
+	VPXORQ       Z14, Z14, Z14
+	SUBQ         R8, AX
+	VPXORQ       Z20, Z20, Z20
+	MOVQ         BX, DX
+	VPMADD52HUQ  Z8, Z8, Z14
+	MULXQ        DX, DX, BX
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z18, Z18, Z20
+	ADDQ         DX, R8
+	VPSUBQ       Z13, Z15, Z13
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z19, Z21, Z15
+	SBBQ         DX, R8
+	VPSUBQ       Z14, Z16, Z14
+	SUBQ         R8, BX
+	VPSUBQ       Z20, Z22, Z19
+	SBBL         R8, R8
+	VPSRAQ       $0x2c, Z14, Z16
+	SUBQ         R8, BX
+	VPSRAQ       $0x2c, Z19, Z20
+	MOVQ         AX, DX
+	MULXQ        BX, AX, DX
+	VPANDQ       Z0, Z14, Z14
+	SHLXQ        CX, AX, BX
+	VPANDQ       Z0, Z19, Z19
+	ADDQ         AX, BX
+	VPSUBQ       Z16, Z13, Z13
+	SHRXQ        CX, BX, AX
+	VPSUBQ       Z20, Z15, Z16
+	SBBQ         AX, BX
+	VPSRAQ       $0x34, Z13, Z15
+	SUBQ         BX, DX
+	VPSRAQ       $0x34, Z16, Z20
+	SBBL         BX, BX
+	VPADDQ       Z15, Z14, Z14
+	SUBQ         BX, DX
+	MOVQ         DX, 2128(DI)
+	VPADDQ       Z20, Z19, Z21
+	MOVQ         2136(DI), DX
+	VPXORQ       Z15, Z15, Z15
+	MULXQ        DX, AX, BX
+	VPXORQ       Z22, Z22, Z22
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z4, Z6, Z15
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z11, Z9, Z22
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z3, Z7, Z15
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z10, Z17, Z22
+	SUBQ         R8, BX
+	SBBL         R8, R8
+	VMOVDQA64    Z1, Z19
+	SUBQ         R8, BX
+	VMOVDQA64    Z1, Z23
+	MULXQ        BX, DX, AX
+	VMOVDQA64    Z2, Z20
+	SHLXQ        CX, DX, R8
+	VMOVDQA64    Z2, Z24
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z3, Z6, Z20
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z10, Z9, Z24
+	SBBQ         DX, R8
+	VPMADD52LUQ  Z3, Z6, Z19
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPMADD52LUQ  Z10, Z9, Z23
+	SUBQ         R8, AX
+	VPMADD52LUQ  Z4, Z6, Z20
+	MOVQ         BX, DX
+	VPMADD52LUQ  Z11, Z9, Z24
+	MULXQ        DX, DX, BX
+	VPMADD52LUQ  Z3, Z7, Z20
+	SHLXQ        CX, DX, R8
+	VPMADD52LUQ  Z10, Z17, Z24
+	ADDQ         DX, R8
+	VPSLLQ       $0x08, Z15, Z3
+	SHRXQ        CX, R8, DX
+	VPSLLQ       $0x08, Z22, Z6
+	SBBQ         DX, R8
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z5, Z8, Z3
+	SBBL         R8, R8
+	VPMADD52LUQ  Z12, Z18, Z6
+	SUBQ         R8, BX
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         AX, DX
+	VPXORQ       Z7, Z7, Z7
+	MULXQ        BX, AX, DX
+	VPMADD52HUQ  Z5, Z8, Z4
+	SHLXQ        CX, AX, BX
+	VPMADD52HUQ  Z12, Z18, Z7
+	ADDQ         AX, BX
+	SHRXQ        CX, BX, AX
+	VPSUBQ       Z3, Z19, Z3
+	SBBQ         AX, BX
+	VPSUBQ       Z6, Z23, Z5
+	SUBQ         BX, DX
+	VPSUBQ       Z4, Z20, Z4
+	SBBL         BX, BX
+	VPSUBQ       Z7, Z24, Z7
+	SUBQ         BX, DX
+	VPSRAQ       $0x2c, Z4, Z6
+	MOVQ         DX, 2136(DI)
+	VPSRAQ       $0x2c, Z7, Z8
+	MOVQ         2144(DI), DX
+	VPANDQ       Z0, Z4, Z4
+	MULXQ        DX, AX, BX
+	SHLXQ        CX, AX, R8
+	VPANDQ       Z0, Z7, Z7
+	ADDQ         AX, R8
+	VPSUBQ       Z6, Z3, Z3
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z8, Z5, Z6
+	SBBQ         AX, R8
+	VPSRAQ       $0x34, Z3, Z5
+	SUBQ         R8, BX
+	VPSRAQ       $0x34, Z6, Z8
+	SBBL         R8, R8
+	VPADDQ       Z5, Z4, Z4
+	SUBQ         R8, BX
+	VPADDQ       Z8, Z7, Z11
+	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPSLLQ       $0x04, Z4, Z5
+	ADDQ         DX, R8
+	VPSLLQ       $0x04, Z11, Z12
+	SHRXQ        CX, R8, DX
+	VPSLLQ       $0x04, Z14, Z7
+	SBBQ         DX, R8
+	VPSLLQ       $0x04, Z21, Z15
+	SUBQ         R8, AX
+	VPXORQ       Z8, Z8, Z8
+	SBBL         R8, R8
+	VPXORQ       Z17, Z17, Z17
+	SUBQ         R8, AX
+	VPMADD52HUQ  Z14, Z3, Z8
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
+	VPMADD52HUQ  Z21, Z6, Z17
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z13, Z4, Z8
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z16, Z11, Z17
+	SHRXQ        CX, R8, DX
+	VPBROADCASTQ 224(SI), Z9
+	SBBQ         DX, R8
+	VPBROADCASTQ 240(SI), Z18
+	SUBQ         R8, BX
+	VPBROADCASTQ 232(SI), Z10
+	SBBL         R8, R8
+	VPBROADCASTQ 248(SI), Z19
+	SUBQ         R8, BX
+	MOVQ         AX, DX
+	VPMADD52HUQ  Z13, Z3, Z10
+	MULXQ        BX, AX, DX
+	VPMADD52HUQ  Z16, Z6, Z19
+	SHLXQ        CX, AX, BX
+	VPMADD52LUQ  Z13, Z3, Z9
+	ADDQ         AX, BX
+	VPMADD52LUQ  Z16, Z6, Z18
+	SHRXQ        CX, BX, AX
+	VPMADD52LUQ  Z14, Z3, Z10
+	SBBQ         AX, BX
+	VPMADD52LUQ  Z21, Z6, Z19
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z13, Z4, Z10
+	SBBL         BX, BX
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z16, Z11, Z19
+	MOVQ         DX, 2144(DI)
+	VPSLLQ       $0x08, Z8, Z3
+	MOVQ         2152(DI), DX
+	VPSLLQ       $0x08, Z17, Z6
+	MULXQ        DX, AX, BX
+	VPMADD52LUQ  Z7, Z5, Z3
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z15, Z12, Z6
+	ADDQ         AX, R8
+	VPXORQ       Z4, Z4, Z4
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z8, Z8, Z8
+	SBBQ         AX, R8
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z7, Z5, Z4
+	SBBL         R8, R8
+	VPMADD52HUQ  Z15, Z12, Z8
+	SUBQ         R8, BX
+	VPSUBQ       Z3, Z9, Z3
+	MULXQ        BX, DX, AX
+	VPSUBQ       Z6, Z18, Z5
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z4, Z10, Z4
+	ADDQ         DX, R8
+	VPSUBQ       Z8, Z19, Z6
+	SHRXQ        CX, R8, DX
+	VMOVDQU64    Z3, 1024(DI)
+	SBBQ         DX, R8
+	SUBQ         R8, AX
+	VMOVDQU64    Z5, 1152(DI)
+	SBBL         R8, R8
+	VMOVDQU64    Z4, 1088(DI)
+	SUBQ         R8, AX
+	VMOVDQU64    Z6, 1216(DI)
+	MOVQ         BX, DX
+	VMOVDQU64    1280(DI), Z3
+	MULXQ        DX, DX, BX
+	VMOVDQU64    1408(DI), Z10
+	SHLXQ        CX, DX, R8
+	VMOVDQU64    1344(DI), Z4
+	ADDQ         DX, R8
+	VMOVDQU64    1472(DI), Z11
+	SHRXQ        CX, R8, DX
+	SBBQ         DX, R8
+	VPSLLQ       $0x04, Z4, Z5
+	SUBQ         R8, BX
+	VPSLLQ       $0x04, Z11, Z12
+	SBBL         R8, R8
+	VPADDQ       Z4, Z4, Z6
+	SUBQ         R8, BX
+	VPADDQ       Z11, Z11, Z13
+	MOVQ         AX, DX
+	VPXORQ       Z7, Z7, Z7
+	MULXQ        BX, AX, DX
+	VPXORQ       Z14, Z14, Z14
+	SHLXQ        CX, AX, BX
+	VPMADD52HUQ  Z6, Z3, Z7
+	ADDQ         AX, BX
+	SHRXQ        CX, BX, AX
+	VPMADD52HUQ  Z13, Z10, Z14
+	SBBQ         AX, BX
+	VMOVDQA64    Z1, Z8
+	SUBQ         BX, DX
+	VMOVDQA64    Z1, Z15
+	SBBL         BX, BX
+	VMOVDQA64    Z2, Z9
+	SUBQ         BX, DX
+	VMOVDQA64    Z2, Z16
+	MOVQ         DX, 2152(DI)
+	VPMADD52HUQ  Z3, Z3, Z9
+	MOVQ         2160(DI), DX
+	VPMADD52HUQ  Z10, Z10, Z16
+	MULXQ        DX, AX, BX
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z3, Z3, Z8
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z10, Z10, Z15
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z6, Z3, Z9
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z13, Z10, Z16
+	SUBQ         R8, BX
+	VPSLLQ       $0x08, Z7, Z6
+	SBBL         R8, R8
+	VPSLLQ       $0x08, Z14, Z13
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z5, Z5, Z6
+	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPMADD52LUQ  Z12, Z12, Z13
+	ADDQ         DX, R8
+	VPXORQ       Z7, Z7, Z7
+	SHRXQ        CX, R8, DX
+	VPXORQ       Z14, Z14, Z14
+	SBBQ         DX, R8
+	VPMADD52HUQ  Z5, Z5, Z7
+	SUBQ         R8, AX
+	VPMADD52HUQ  Z12, Z12, Z14
+	SBBL         R8, R8
+	VPSUBQ       Z6, Z8, Z6
+	SUBQ         R8, AX
+	VPSUBQ       Z13, Z15, Z8
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
+	VPSUBQ       Z7, Z9, Z7
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z14, Z16, Z13
+	ADDQ         DX, R8
+	VPSRAQ       $0x2c, Z7, Z9
+	SHRXQ        CX, R8, DX
+	VPSRAQ       $0x2c, Z13, Z14
+	SBBQ         DX, R8
+	VPANDQ       Z0, Z7, Z7
+	SUBQ         R8, BX
+	VPANDQ       Z0, Z13, Z13
+	SBBL         R8, R8
+	VPSUBQ       Z9, Z6, Z6
+	SUBQ         R8, BX
+	MOVQ         AX, DX
+	VPSUBQ       Z14, Z8, Z9
+	MULXQ        BX, AX, DX
+	VPSRAQ       $0x34, Z6, Z8
+	SHLXQ        CX, AX, BX
+	VPSRAQ       $0x34, Z9, Z14
+	ADDQ         AX, BX
+	VPADDQ       Z8, Z7, Z7
+	SHRXQ        CX, BX, AX
+	VPADDQ       Z14, Z13, Z17
+	SBBQ         AX, BX
+	VPSLLQ       $0x04, Z7, Z8
+	SUBQ         BX, DX
+	VPSLLQ       $0x04, Z17, Z18
+	SBBL         BX, BX
+	SUBQ         BX, DX
+	VPADDQ       Z7, Z7, Z13
+	MOVQ         DX, 2160(DI)
+	VPADDQ       Z17, Z17, Z19
+	MOVQ         2168(DI), DX
+	VPXORQ       Z14, Z14, Z14
+	MULXQ        DX, AX, BX
+	VPXORQ       Z20, Z20, Z20
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z13, Z6, Z14
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z19, Z9, Z20
+	SHRXQ        CX, R8, AX
+	VMOVDQA64    Z1, Z15
+	SBBQ         AX, R8
+	SUBQ         R8, BX
+	VMOVDQA64    Z1, Z21
+	SBBL         R8, R8
+	VMOVDQA64    Z2, Z16
+	SUBQ         R8, BX
+	VMOVDQA64    Z2, Z22
+	MULXQ        BX, DX, AX
+	VPMADD52HUQ  Z6, Z6, Z16
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z9, Z9, Z22
+	ADDQ         DX, R8
+	VPMADD52LUQ  Z6, Z6, Z15
+	SHRXQ        CX, R8, DX
+	VPMADD52LUQ  Z9, Z9, Z21
+	SBBQ         DX, R8
+	SUBQ         R8, AX
+	VPMADD52LUQ  Z13, Z6, Z16
+	SBBL         R8, R8
+	VPMADD52LUQ  Z19, Z9, Z22
+	SUBQ         R8, AX
+	VPSLLQ       $0x08, Z14, Z13
+	MOVQ         BX, DX
+	VPSLLQ       $0x08, Z20, Z19
+	MULXQ        DX, DX, BX
+	VPMADD52LUQ  Z8, Z8, Z13
+	SHLXQ        CX, DX, R8
+	VPMADD52LUQ  Z18, Z18, Z19
+	ADDQ         DX, R8
+	VPXORQ       Z14, Z14, Z14
+	SHRXQ        CX, R8, DX
+	SBBQ         DX, R8
+	VPXORQ       Z20, Z20, Z20
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z8, Z8, Z14
+	SBBL         R8, R8
+	VPMADD52HUQ  Z18, Z18, Z20
+	SUBQ         R8, BX
+	VPSUBQ       Z13, Z15, Z13
+	MOVQ         AX, DX
+	VPSUBQ       Z19, Z21, Z15
+	MULXQ        BX, AX, DX
+	VPSUBQ       Z14, Z16, Z14
+	SHLXQ        CX, AX, BX
+	VPSUBQ       Z20, Z22, Z19
+	ADDQ         AX, BX
+	SHRXQ        CX, BX, AX
+	VPSRAQ       $0x2c, Z14, Z16
+	SBBQ         AX, BX
+	VPSRAQ       $0x2c, Z19, Z20
+	SUBQ         BX, DX
+	VPANDQ       Z0, Z14, Z14
+	SBBL         BX, BX
+	VPANDQ       Z0, Z19, Z19
+	SUBQ         BX, DX
+	VPSUBQ       Z16, Z13, Z13
+	MOVQ         DX, 2168(DI)
+	VPSUBQ       Z20, Z15, Z16
+	MOVQ         2176(DI), DX
+	VPSRAQ       $0x34, Z13, Z15
+	MULXQ        DX, AX, BX
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x34, Z16, Z20
+	ADDQ         AX, R8
+	VPADDQ       Z15, Z14, Z14
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z20, Z19, Z21
+	SBBQ         AX, R8
+	VPXORQ       Z15, Z15, Z15
+	SUBQ         R8, BX
+	VPXORQ       Z22, Z22, Z22
+	SBBL         R8, R8
+	VPMADD52HUQ  Z4, Z6, Z15
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z11, Z9, Z22
+	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z3, Z7, Z15
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z10, Z17, Z22
+	SHRXQ        CX, R8, DX
+	VMOVDQA64    Z1, Z19
+	SBBQ         DX, R8
+	VMOVDQA64    Z1, Z23
+	SUBQ         R8, AX
+	VMOVDQA64    Z2, Z20
+	SBBL         R8, R8
+	VMOVDQA64    Z2, Z24
+	SUBQ         R8, AX
+	VPMADD52HUQ  Z3, Z6, Z20
+	MOVQ         BX, DX
+	MULXQ        DX, DX, BX
+	VPMADD52HUQ  Z10, Z9, Z24
+	SHLXQ        CX, DX, R8
+	VPMADD52LUQ  Z3, Z6, Z19
+	ADDQ         DX, R8
+	VPMADD52LUQ  Z10, Z9, Z23
+	SHRXQ        CX, R8, DX
+	VPMADD52LUQ  Z4, Z6, Z20
+	SBBQ         DX, R8
+	VPMADD52LUQ  Z11, Z9, Z24
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z3, Z7, Z20
+	SBBL         R8, R8
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z10, Z17, Z24
+	MOVQ         AX, DX
+	VPSLLQ       $0x08, Z15, Z3
+	MULXQ        BX, AX, DX
+	VPSLLQ       $0x08, Z22, Z6
+	SHLXQ        CX, AX, BX
+	VPMADD52LUQ  Z5, Z8, Z3
+	ADDQ         AX, BX
+	VPMADD52LUQ  Z12, Z18, Z6
+	SHRXQ        CX, BX, AX
+	VPXORQ       Z4, Z4, Z4
+	SBBQ         AX, BX
+	VPXORQ       Z7, Z7, Z7
+	SUBQ         BX, DX
+	SBBL         BX, BX
+	VPMADD52HUQ  Z5, Z8, Z4
+	SUBQ         BX, DX
+	VPMADD52HUQ  Z12, Z18, Z7
+	MOVQ         DX, 2176(DI)
+	VPSUBQ       Z3, Z19, Z3
+	MOVQ         2184(DI), DX
+	VPSUBQ       Z6, Z23, Z5
+	MULXQ        DX, AX, BX
+	VPSUBQ       Z4, Z20, Z4
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Z7, Z24, Z7
+	ADDQ         AX, R8
+	VPSRAQ       $0x2c, Z4, Z6
+	SHRXQ        CX, R8, AX
+	SBBQ         AX, R8
+	VPSRAQ       $0x2c, Z7, Z8
+	SUBQ         R8, BX
+	VPANDQ       Z0, Z4, Z4
+	SBBL         R8, R8
+	VPANDQ       Z0, Z7, Z7
+	SUBQ         R8, BX
+	VPSUBQ       Z6, Z3, Z3
+	MULXQ        BX, DX, AX
+	VPSUBQ       Z8, Z5, Z6
+	SHLXQ        CX, DX, R8
+	VPSRAQ       $0x34, Z3, Z5
+	ADDQ         DX, R8
+	VPSRAQ       $0x34, Z6, Z8
+	SHRXQ        CX, R8, DX
+	SBBQ         DX, R8
+	VPADDQ       Z5, Z4, Z4
+	SUBQ         R8, AX
+	VPADDQ       Z8, Z7, Z11
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z4, Z5
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z11, Z12
+	MOVQ         BX, DX
+	VPSLLQ       $0x04, Z14, Z7
+	MULXQ        DX, DX, BX
+	VPSLLQ       $0x04, Z21, Z15
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z8, Z8, Z8
+	ADDQ         DX, R8
+	SHRXQ        CX, R8, DX
+	VPXORQ       Z17, Z17, Z17
+	SBBQ         DX, R8
+	VPMADD52HUQ  Z14, Z3, Z8
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z21, Z6, Z17
+	SBBL         R8, R8
+	VPMADD52HUQ  Z13, Z4, Z8
+	SUBQ         R8, BX
+	VPMADD52HUQ  Z16, Z11, Z17
+	MOVQ         AX, DX
+	VPBROADCASTQ 256(SI), Z9
+	MULXQ        BX, AX, DX
+	VPBROADCASTQ 272(SI), Z18
+	SHLXQ        CX, AX, BX
+	ADDQ         AX, BX
+	VPBROADCASTQ 264(SI), Z10
+	SHRXQ        CX, BX, AX
+	VPBROADCASTQ 280(SI), Z19
+	SBBQ         AX, BX
+	VPMADD52HUQ  Z13, Z3, Z10
+	SUBQ         BX, DX
+	VPMADD52HUQ  Z16, Z6, Z19
+	SBBL         BX, BX
+	VPMADD52LUQ  Z13, Z3, Z9
+	SUBQ         BX, DX
+	VPMADD52LUQ  Z16, Z6, Z18
+	MOVQ         DX, 2184(DI)
+	VPMADD52LUQ  Z14, Z3, Z10
+	MOVQ         2192(DI), DX
+	MULXQ        DX, AX, BX
+	VPMADD52LUQ  Z21, Z6, Z19
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z13, Z4, Z10
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z16, Z11, Z19
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x08, Z8, Z3
+	SBBQ         AX, R8
+	VPSLLQ       $0x08, Z17, Z6
+	SUBQ         R8, BX
+	VPMADD52LUQ  Z7, Z5, Z3
+	SBBL         R8, R8
+	VPMADD52LUQ  Z15, Z12, Z6
+	SUBQ         R8, BX
+	MULXQ        BX, DX, AX
+	VPXORQ       Z4, Z4, Z4
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z8, Z8, Z8
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z7, Z5, Z4
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z15, Z12, Z8
+	SBBQ         DX, R8
+	VPSUBQ       Z3, Z9, Z3
+	SUBQ         R8, AX
+	VPSUBQ       Z6, Z18, Z5
+	SBBL         R8, R8
+	VPSUBQ       Z4, Z10, Z4
+	SUBQ         R8, AX
+	MOVQ         BX, DX
+	VPSUBQ       Z8, Z19, Z6
+	MULXQ        DX, DX, BX
+	VMOVDQU64    Z3, 1280(DI)
+	SHLXQ        CX, DX, R8
+	VMOVDQU64    Z5, 1408(DI)
+	ADDQ         DX, R8
+	VMOVDQU64    Z4, 1344(DI)
+	SHRXQ        CX, R8, DX
+	VMOVDQU64    Z6, 1472(DI)
+	SBBQ         DX, R8
+	VMOVDQU64    (DI), Z3
+	SUBQ         R8, BX
+	VMOVDQU64    128(DI), Z4
+	SBBL         R8, R8
+	SUBQ         R8, BX
+	VMOVDQU64    256(DI), Z5
+	MOVQ         AX, DX
+	VMOVDQU64    384(DI), Z6
+	MULXQ        BX, AX, DX
+	VPADDQ       Z4, Z3, Z7
+	SHLXQ        CX, AX, BX
+	VPADDQ       Z6, Z5, Z8
+	ADDQ         AX, BX
+	VPADDQ       Z8, Z7, Z9
+	SHRXQ        CX, BX, AX
+	VPADDQ       Z4, Z9, Z4
+	SBBQ         AX, BX
+	VPADDQ       Z6, Z9, Z6
+	SUBQ         BX, DX
+	SBBL         BX, BX
+	VPADDQ       Z7, Z4, Z7
+	SUBQ         BX, DX
+	VPADDQ       Z5, Z5, Z5
+	MOVQ         DX, 2192(DI)
+	VPADDQ       Z5, Z4, Z4
+	MOVQ         2104(DI), AX
+	VPADDQ       Z8, Z6, Z5
+	MOVL         $0x00000000, DX
+	VPADDQ       Z3, Z3, Z3
+	ADDQ         2136(DI), AX
+	VPADDQ       Z3, Z6, Z3
+	ADCQ         $0x00, DX
+	VMOVDQU64    512(DI), Z6
+	ADDQ         2168(DI), AX
+	ADCQ         $0x00, DX
+	VMOVDQU64    640(DI), Z8
+	MOVQ         AX, 2200(DI)
+	VMOVDQU64    768(DI), Z9
+	MOVQ         DX, 2208(DI)
+	VMOVDQU64    896(DI), Z10
+	MOVQ         2112(DI), AX
+	VPADDQ       Z8, Z6, Z11
+	MOVL         $0x00000000, DX
+	VPADDQ       Z10, Z9, Z12
+	ADDQ         2144(DI), AX
+	VPADDQ       Z12, Z11, Z13
+	ADCQ         $0x00, DX
+	VPADDQ       Z8, Z13, Z8
+	ADDQ         2176(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z10, Z13, Z10
+	MOVQ         AX, 2216(DI)
+	VPADDQ       Z11, Z8, Z11
+	MOVQ         DX, 2224(DI)
+	VPADDQ       Z9, Z9, Z9
+	MOVQ         2120(DI), AX
+	VPADDQ       Z9, Z8, Z8
+	MOVL         $0x00000000, DX
+	VPADDQ       Z12, Z10, Z9
+	ADDQ         2152(DI), AX
+	VPADDQ       Z6, Z6, Z6
+	ADCQ         $0x00, DX
+	VPADDQ       Z6, Z10, Z6
+	ADDQ         2184(DI), AX
+	ADCQ         $0x00, DX
+	VMOVDQU64    1024(DI), Z10
+	MOVQ         AX, 2232(DI)
+	VMOVDQU64    1152(DI), Z12
+	MOVQ         DX, 2240(DI)
+	VMOVDQU64    1280(DI), Z13
+	MOVQ         2128(DI), AX
+	VMOVDQU64    1408(DI), Z14
+	MOVL         $0x00000000, DX
+	VPADDQ       Z12, Z10, Z15
+	ADDQ         2160(DI), AX
+	VPADDQ       Z14, Z13, Z16
+	ADCQ         $0x00, DX
+	VPADDQ       Z16, Z15, Z17
+	ADDQ         2192(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z12, Z17, Z12
+	MOVQ         AX, 2248(DI)
+	VPADDQ       Z14, Z17, Z14
+	MOVQ         DX, 2256(DI)
+	VPADDQ       Z15, Z12, Z15
+	MOVQ         2112(DI), AX
+	VPADDQ       Z13, Z13, Z13
+	MOVQ         2224(DI), DX
+	VPADDQ       Z13, Z12, Z12
+	ADDQ         2216(DI), AX
+	VPADDQ       Z16, Z14, Z13
+	ADCQ         $0x00, DX
+	VPADDQ       Z10, Z10, Z10
+	MOVQ         2104(DI), BX
+	MOVQ         2208(DI), R8
+	VPADDQ       Z10, Z14, Z10
+	ADDQ         2200(DI), BX
+	VPADDQ       Z11, Z7, Z14
+	ADCQ         $0x00, R8
+	VPADDQ       Z15, Z14, Z14
+	MOVQ         BX, 2264(DI)
+	VPADDQ       Z8, Z4, Z16
+	MOVQ         R8, 2272(DI)
+	VPADDQ       Z12, Z16, Z16
+	ADDQ         AX, BX
+	VPADDQ       Z9, Z5, Z17
+	ADCQ         DX, R8
+	VPADDQ       Z13, Z17, Z17
+	MOVQ         2128(DI), R9
+	MOVQ         2256(DI), R10
+	VPADDQ       Z6, Z3, Z18
+	ADDQ         2248(DI), R9
+	VPADDQ       Z10, Z18, Z18
+	ADCQ         $0x00, R10
+	VPADDQ       Z14, Z7, Z7
+	MOVQ         2120(DI), R11
+	VMOVDQU64    Z7, (DI)
+	MOVQ         2240(DI), R12
+	VPADDQ       Z16, Z4, Z4
+	ADDQ         2232(DI), R11
+	VMOVDQU64    Z4, 128(DI)
+	ADCQ         $0x00, R12
+	VPADDQ       Z17, Z5, Z4
+	MOVQ         R11, 2280(DI)
+	MOVQ         R12, 2288(DI)
+	VMOVDQU64    Z4, 256(DI)
+	ADDQ         R9, R11
+	VPADDQ       Z18, Z3, Z3
+	ADCQ         R10, R12
+	VMOVDQU64    Z3, 384(DI)
+	ADDQ         BX, AX
+	VPADDQ       Z14, Z11, Z3
+	ADCQ         R8, DX
+	VMOVDQU64    Z3, 512(DI)
+	ADDQ         R11, AX
+	VPADDQ       Z16, Z8, Z3
+	ADCQ         R12, DX
+	VMOVDQU64    Z3, 640(DI)
+	ADDQ         BX, R9
+	ADCQ         R8, R10
+	VPADDQ       Z17, Z9, Z3
+	ADDQ         R11, R9
+	VMOVDQU64    Z3, 768(DI)
+	ADCQ         R12, R10
+	VPADDQ       Z18, Z6, Z3
+	ADDQ         AX, BX
+	VMOVDQU64    Z3, 896(DI)
+	ADCQ         DX, R8
+	VPADDQ       Z14, Z15, Z3
+	ADDQ         (SI), BX
+	VMOVDQU64    Z3, 1024(DI)
+	ADCQ         $0x00, R8
+	VPADDQ       Z16, Z12, Z3
+	SHLXQ        CX, R8, R13
+	SUBQ         R8, R13
+	VMOVDQU64    Z3, 1152(DI)
+	ADDQ         R13, BX
+	VPADDQ       Z17, Z13, Z3
+	SBBL         R13, R13
+	VMOVDQU64    Z3, 1280(DI)
+	ADDQ         R13, BX
+	VPADDQ       Z18, Z10, Z3
+	MOVQ         BX, 2104(DI)
+	VMOVDQU64    Z3, 1408(DI)
+	ADDQ         R9, R11
+	VMOVDQU64    64(DI), Z3
+	ADCQ         R10, R12
+	VMOVDQU64    192(DI), Z4
+	ADDQ         16(SI), R11
+	ADCQ         $0x00, R12
+	VMOVDQU64    320(DI), Z5
+	SHLXQ        CX, R12, BX
+	VMOVDQU64    448(DI), Z6
+	SUBQ         R12, BX
+	VPADDQ       Z4, Z3, Z7
+	ADDQ         BX, R11
+	VPADDQ       Z6, Z5, Z8
+	SBBL         BX, BX
+	VPADDQ       Z8, Z7, Z9
+	ADDQ         BX, R11
+	VPADDQ       Z4, Z9, Z4
+	MOVQ         R11, 2120(DI)
+	VPADDQ       Z6, Z9, Z6
+	ADDQ         2280(DI), AX
+	ADCQ         2288(DI), DX
+	VPADDQ       Z7, Z4, Z7
+	ADDQ         2280(DI), AX
+	VPADDQ       Z5, Z5, Z5
+	ADCQ         2288(DI), DX
+	VPADDQ       Z5, Z4, Z4
+	ADDQ         8(SI), AX
+	VPADDQ       Z8, Z6, Z5
+	ADCQ         $0x00, DX
+	VPADDQ       Z3, Z3, Z3
+	SHLXQ        CX, DX, BX
+	VPADDQ       Z3, Z6, Z3
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VMOVDQU64    576(DI), Z6
+	SBBL         BX, BX
+	VMOVDQU64    704(DI), Z8
+	ADDQ         BX, AX
+	VMOVDQU64    832(DI), Z9
+	MOVQ         AX, 2112(DI)
+	VMOVDQU64    960(DI), Z10
+	ADDQ         2264(DI), R9
+	VPADDQ       Z8, Z6, Z11
+	ADCQ         2272(DI), R10
+	VPADDQ       Z10, Z9, Z12
+	ADDQ         2264(DI), R9
+	VPADDQ       Z12, Z11, Z13
+	ADCQ         2272(DI), R10
+	ADDQ         24(SI), R9
+	VPADDQ       Z8, Z13, Z8
+	ADCQ         $0x00, R10
+	VPADDQ       Z10, Z13, Z10
+	SHLXQ        CX, R10, AX
+	VPADDQ       Z11, Z8, Z11
+	SUBQ         R10, AX
+	VPADDQ       Z9, Z9, Z9
+	ADDQ         AX, R9
+	VPADDQ       Z9, Z8, Z8
+	SBBL         AX, AX
+	VPADDQ       Z12, Z10, Z9
+	ADDQ         AX, R9
+	VPADDQ       Z6, Z6, Z6
+	MOVQ         R9, 2128(DI)
+	MOVQ         2144(DI), AX
+	VPADDQ       Z6, Z10, Z6
+	MOVQ         2224(DI), DX
+	VMOVDQU64    1088(DI), Z10
+	ADDQ         2216(DI), AX
+	VMOVDQU64    1216(DI), Z12
+	ADCQ         $0x00, DX
+	VMOVDQU64    1344(DI), Z13
+	MOVQ         2136(DI), BX
+	VMOVDQU64    1472(DI), Z14
+	MOVQ         2208(DI), R8
+	VPADDQ       Z12, Z10, Z15
+	ADDQ         2200(DI), BX
+	VPADDQ       Z14, Z13, Z16
+	ADCQ         $0x00, R8
+	MOVQ         BX, 2264(DI)
+	VPADDQ       Z16, Z15, Z17
+	MOVQ         R8, 2272(DI)
+	VPADDQ       Z12, Z17, Z12
+	ADDQ         AX, BX
+	VPADDQ       Z14, Z17, Z14
+	ADCQ         DX, R8
+	VPADDQ       Z15, Z12, Z15
+	MOVQ         2160(DI), R9
+	VPADDQ       Z13, Z13, Z13
+	MOVQ         2256(DI), R10
+	VPADDQ       Z13, Z12, Z12
+	ADDQ         2248(DI), R9
+	VPADDQ       Z16, Z14, Z13
+	ADCQ         $0x00, R10
+	MOVQ         2152(DI), R11
+	VPADDQ       Z10, Z10, Z10
+	MOVQ         2240(DI), R12
+	VPADDQ       Z10, Z14, Z10
+	ADDQ         2232(DI), R11
+	VPADDQ       Z11, Z7, Z14
+	ADCQ         $0x00, R12
+	VPADDQ       Z15, Z14, Z14
+	MOVQ         R11, 2280(DI)
+	VPADDQ       Z8, Z4, Z16
+	MOVQ         R12, 2288(DI)
+	VPADDQ       Z12, Z16, Z16
+	ADDQ         R9, R11
+	VPADDQ       Z9, Z5, Z17
+	ADCQ         R10, R12
+	ADDQ         BX, AX
+	VPADDQ       Z13, Z17, Z17
+	ADCQ         R8, DX
+	VPADDQ       Z6, Z3, Z18
+	ADDQ         R11, AX
+	VPADDQ       Z10, Z18, Z18
+	ADCQ         R12, DX
+	VPADDQ       Z14, Z7, Z7
+	ADDQ         BX, R9
+	VMOVDQU64    (DI), Z19
+	ADCQ         R8, R10
+	VPSRAQ       $0x2c, Z7, Z20
+	ADDQ         R11, R9
+	VPANDQ       Z0, Z7, Z7
+	ADCQ         R12, R10
+	ADDQ         AX, BX
+	VPSUBQ       Z20, Z19, Z19
+	ADCQ         DX, R8
+	VPSRAQ       $0x34, Z19, Z20
+	ADDQ         32(SI), BX
+	VPADDQ       Z20, Z7, Z7
+	ADCQ         $0x00, R8
+	VMOVDQU64    Z19, (DI)
+	SHLXQ        CX, R8, R13
+	VMOVDQU64    Z7, 64(DI)
+	SUBQ         R8, R13
+	VPADDQ       Z16, Z4, Z4
+	ADDQ         R13, BX
+	VMOVDQU64    128(DI), Z7
+	SBBL         R13, R13
+	ADDQ         R13, BX
+	VPSRAQ       $0x2c, Z4, Z19
+	MOVQ         BX, 2136(DI)
+	VPANDQ       Z0, Z4, Z4
+	ADDQ         R9, R11
+	VPSUBQ       Z19, Z7, Z7
+	ADCQ         R10, R12
+	VPSRAQ       $0x34, Z7, Z19
+	ADDQ         48(SI), R11
+	VPADDQ       Z19, Z4, Z4
+	ADCQ         $0x00, R12
+	VMOVDQU64    Z7, 128(DI)
+	SHLXQ        CX, R12, BX
+	VMOVDQU64    Z4, 192(DI)
+	SUBQ         R12, BX
+	ADDQ         BX, R11
+	VPADDQ       Z17, Z5, Z4
+	SBBL         BX, BX
+	VMOVDQU64    256(DI), Z5
+	ADDQ         BX, R11
+	VPSRAQ       $0x2c, Z4, Z7
+	MOVQ         R11, 2152(DI)
+	VPANDQ       Z0, Z4, Z4
+	ADDQ         2280(DI), AX
+	VPSUBQ       Z7, Z5, Z5
+	ADCQ         2288(DI), DX
+	VPSRAQ       $0x34, Z5, Z7
+	ADDQ         2280(DI), AX
+	VPADDQ       Z7, Z4, Z4
+	ADCQ         2288(DI), DX
+	ADDQ         40(SI), AX
+	VMOVDQU64    Z5, 256(DI)
+	ADCQ         $0x00, DX
+	VMOVDQU64    Z4, 320(DI)
+	SHLXQ        CX, DX, BX
+	VPADDQ       Z18, Z3, Z3
+	SUBQ         DX, BX
+	VMOVDQU64    384(DI), Z4
+	ADDQ         BX, AX
 	VPSRAQ       $0x2c, Z3, Z5
 	SBBL         BX, BX
 	VPANDQ       Z0, Z3, Z3
-	VPSUBQ       Z5, Z4, Z4
 	ADDQ         BX, AX
-	VPSRAQ       $0x34, Z4, Z5
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         AX, 2080(DI)
-	VMOVDQU64    Z4, 1152(DI)
-	ADDQ         2264(DI), R9
-	VMOVDQU64    Z3, 1216(DI)
-	VPADDQ       Z17, Z13, Z3
-	ADCQ         2272(DI), R10
-	VMOVDQU64    1280(DI), Z4
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         2264(DI), R9
-	VPANDQ       Z0, Z3, Z3
 	VPSUBQ       Z5, Z4, Z4
-	ADCQ         2272(DI), R10
+	MOVQ         AX, 2144(DI)
+	ADDQ         2264(DI), R9
 	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         88(SI), R9
+	ADCQ         2272(DI), R10
 	VPADDQ       Z5, Z3, Z3
-	VMOVDQU64    Z4, 1280(DI)
+	ADDQ         2264(DI), R9
+	VMOVDQU64    Z4, 384(DI)
+	ADCQ         2272(DI), R10
+	VMOVDQU64    Z3, 448(DI)
+	ADDQ         56(SI), R9
+	VPADDQ       Z14, Z11, Z3
 	ADCQ         $0x00, R10
-	VMOVDQU64    Z3, 1344(DI)
-	VPADDQ       Z18, Z10, Z3
+	VMOVDQU64    512(DI), Z4
 	SHLXQ        CX, R10, AX
-	VMOVDQU64    1408(DI), Z4
 	VPSRAQ       $0x2c, Z3, Z5
 	SUBQ         R10, AX
+	ADDQ         AX, R9
 	VPANDQ       Z0, Z3, Z3
-	ADDQ         AX, R9
-	VPSUBQ       Z5, Z4, Z4
-	VPSRAQ       $0x34, Z4, Z5
 	SBBL         AX, AX
-	VPADDQ       Z5, Z3, Z3
-	VMOVDQU64    Z4, 1408(DI)
+	VPSUBQ       Z5, Z4, Z4
 	ADDQ         AX, R9
+	VPSRAQ       $0x34, Z4, Z5
+	MOVQ         R9, 2160(DI)
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         2176(DI), AX
+	VMOVDQU64    Z4, 512(DI)
+	MOVQ         2224(DI), DX
+	VMOVDQU64    Z3, 576(DI)
+	ADDQ         2216(DI), AX
+	VPADDQ       Z16, Z8, Z3
+	ADCQ         $0x00, DX
+	MOVQ         2168(DI), BX
+	VMOVDQU64    640(DI), Z4
+	MOVQ         2208(DI), R8
+	VPSRAQ       $0x2c, Z3, Z5
+	ADDQ         2200(DI), BX
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         $0x00, R8
+	VPSUBQ       Z5, Z4, Z4
+	MOVQ         BX, 2264(DI)
+	VPSRAQ       $0x34, Z4, Z5
+	MOVQ         R8, 2272(DI)
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         AX, BX
+	VMOVDQU64    Z4, 640(DI)
+	ADCQ         DX, R8
+	MOVQ         2192(DI), R9
+	VMOVDQU64    Z3, 704(DI)
+	MOVQ         2256(DI), R10
+	VPADDQ       Z17, Z9, Z3
+	ADDQ         2248(DI), R9
+	VMOVDQU64    768(DI), Z4
+	ADCQ         $0x00, R10
+	VPSRAQ       $0x2c, Z3, Z5
+	MOVQ         2184(DI), R11
+	VPANDQ       Z0, Z3, Z3
+	MOVQ         2240(DI), R12
+	VPSUBQ       Z5, Z4, Z4
+	ADDQ         2232(DI), R11
+	VPSRAQ       $0x34, Z4, Z5
+	ADCQ         $0x00, R12
+	MOVQ         R11, 2280(DI)
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         R12, 2288(DI)
+	VMOVDQU64    Z4, 768(DI)
+	ADDQ         R9, R11
+	VMOVDQU64    Z3, 832(DI)
+	ADCQ         R10, R12
+	VPADDQ       Z18, Z6, Z3
+	ADDQ         BX, AX
+	VMOVDQU64    896(DI), Z4
+	ADCQ         R8, DX
+	VPSRAQ       $0x2c, Z3, Z5
+	ADDQ         R11, AX
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         R12, DX
+	ADDQ         BX, R9
+	VPSUBQ       Z5, Z4, Z4
+	ADCQ         R8, R10
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         R11, R9
+	VPADDQ       Z5, Z3, Z3
+	ADCQ         R12, R10
+	VMOVDQU64    Z4, 896(DI)
+	ADDQ         AX, BX
+	VMOVDQU64    Z3, 960(DI)
+	ADCQ         DX, R8
+	VPADDQ       Z14, Z15, Z3
+	ADDQ         64(SI), BX
+	VMOVDQU64    1024(DI), Z4
+	ADCQ         $0x00, R8
+	SHLXQ        CX, R8, R13
+	VPSRAQ       $0x2c, Z3, Z5
+	SUBQ         R8, R13
+	VPANDQ       Z0, Z3, Z3
+	ADDQ         R13, BX
+	VPSUBQ       Z5, Z4, Z4
+	SBBL         R13, R13
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         R13, BX
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         BX, 2168(DI)
+	VMOVDQU64    Z4, 1024(DI)
+	ADDQ         R9, R11
+	VMOVDQU64    Z3, 1088(DI)
+	ADCQ         R10, R12
+	ADDQ         80(SI), R11
+	VPADDQ       Z16, Z12, Z3
+	ADCQ         $0x00, R12
+	VMOVDQU64    1152(DI), Z4
+	SHLXQ        CX, R12, BX
+	VPSRAQ       $0x2c, Z3, Z5
+	SUBQ         R12, BX
+	VPANDQ       Z0, Z3, Z3
+	ADDQ         BX, R11
+	VPSUBQ       Z5, Z4, Z4
+	SBBL         BX, BX
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         BX, R11
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         R11, 2184(DI)
+	ADDQ         2280(DI), AX
+	VMOVDQU64    Z4, 1152(DI)
+	ADCQ         2288(DI), DX
+	VMOVDQU64    Z3, 1216(DI)
+	ADDQ         2280(DI), AX
+	VPADDQ       Z17, Z13, Z3
+	ADCQ         2288(DI), DX
+	VMOVDQU64    1280(DI), Z4
+	ADDQ         72(SI), AX
+	VPSRAQ       $0x2c, Z3, Z5
+	ADCQ         $0x00, DX
+	VPANDQ       Z0, Z3, Z3
+	SHLXQ        CX, DX, BX
+	VPSUBQ       Z5, Z4, Z4
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VPSRAQ       $0x34, Z4, Z5
+	SBBL         BX, BX
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         BX, AX
+	VMOVDQU64    Z4, 1280(DI)
+	MOVQ         AX, 2176(DI)
+	VMOVDQU64    Z3, 1344(DI)
+	ADDQ         2264(DI), R9
+	VPADDQ       Z18, Z10, Z3
+	ADCQ         2272(DI), R10
+	VMOVDQU64    1408(DI), Z4
+	ADDQ         2264(DI), R9
+	VPSRAQ       $0x2c, Z3, Z5
+	ADCQ         2272(DI), R10
+	ADDQ         88(SI), R9
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         $0x00, R10
+	VPSUBQ       Z5, Z4, Z4
+	SHLXQ        CX, R10, AX
+	VPSRAQ       $0x34, Z4, Z5
+	SUBQ         R10, AX
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         AX, R9
+	VMOVDQU64    Z4, 1408(DI)
+	SBBL         AX, AX
 	VMOVDQU64    Z3, 1472(DI)
-	MOVQ         R9, 2096(DI)
+	ADDQ         AX, R9
+	MOVQ         R9, 2192(DI)
 	ADDQ         $0x00000120, SI
 	INCQ         1896(DI)
 	MOVL         1896(DI), AX
@@ -2933,2056 +3764,2677 @@ external:
 	JEQ          end
 	VPBROADCASTQ avx512Numbers<>+24(SB), Z3
 	MOVQ         2008(DI), AX
-	VMOVDQU64    (DI), Z4
 	MOVL         $0x00000000, DX
-	VPANDQ       Z3, Z4, Z4
+	VMOVDQU64    (DI), Z4
 	ADDQ         2040(DI), AX
-	VPADDQ       Z1, Z4, Z4
 	ADCQ         $0x00, DX
-	VMOVDQU64    128(DI), Z5
+	VPANDQ       Z3, Z4, Z4
 	ADDQ         2072(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z1, Z4, Z4
+	MOVQ         AX, 2200(DI)
+	MOVQ         DX, 2208(DI)
+	VMOVDQU64    128(DI), Z5
+	MOVQ         2016(DI), AX
+	MOVL         $0x00000000, DX
 	VPANDQ       Z3, Z5, Z5
+	ADDQ         2048(DI), AX
 	ADCQ         $0x00, DX
 	VMOVDQU64    256(DI), Z6
-	MOVQ         AX, 2200(DI)
-	VPANDQ       Z3, Z6, Z6
-	MOVQ         DX, 2208(DI)
-	VMOVDQU64    384(DI), Z7
-	MOVQ         2016(DI), AX
-	VPANDQ       Z3, Z7, Z7
-	MOVL         $0x00000000, DX
-	VPADDQ       Z5, Z4, Z8
-	ADDQ         2048(DI), AX
-	VPADDQ       Z7, Z6, Z9
-	ADCQ         $0x00, DX
-	VPADDQ       Z9, Z8, Z10
 	ADDQ         2080(DI), AX
+	ADCQ         $0x00, DX
+	VPANDQ       Z3, Z6, Z6
+	MOVQ         AX, 2216(DI)
+	MOVQ         DX, 2224(DI)
+	VMOVDQU64    384(DI), Z7
+	MOVQ         2024(DI), AX
+	MOVL         $0x00000000, DX
+	VPANDQ       Z3, Z7, Z7
+	ADDQ         2056(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z5, Z4, Z8
+	ADDQ         2088(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z7, Z6, Z9
+	MOVQ         AX, 2232(DI)
+	MOVQ         DX, 2240(DI)
+	VPADDQ       Z9, Z8, Z10
+	MOVQ         2032(DI), AX
+	MOVL         $0x00000000, DX
 	VPADDQ       Z5, Z10, Z5
+	ADDQ         2064(DI), AX
 	ADCQ         $0x00, DX
 	VPADDQ       Z7, Z10, Z7
-	MOVQ         AX, 2216(DI)
-	VPADDQ       Z8, Z5, Z8
-	MOVQ         DX, 2224(DI)
-	VPADDQ       Z6, Z6, Z6
-	MOVQ         2024(DI), AX
-	VPADDQ       Z6, Z5, Z5
-	MOVL         $0x00000000, DX
-	VPADDQ       Z9, Z7, Z6
-	ADDQ         2056(DI), AX
-	VPADDQ       Z4, Z4, Z4
-	ADCQ         $0x00, DX
-	VPADDQ       Z4, Z7, Z4
-	ADDQ         2088(DI), AX
-	VMOVDQU64    512(DI), Z7
-	ADCQ         $0x00, DX
-	VPANDQ       Z3, Z7, Z7
-	MOVQ         AX, 2232(DI)
-	VMOVDQU64    640(DI), Z9
-	MOVQ         DX, 2240(DI)
-	VPANDQ       Z3, Z9, Z9
-	MOVQ         2032(DI), AX
-	VMOVDQU64    768(DI), Z10
-	MOVL         $0x00000000, DX
-	VPANDQ       Z3, Z10, Z10
-	ADDQ         2064(DI), AX
-	VMOVDQU64    896(DI), Z11
-	ADCQ         $0x00, DX
-	VPANDQ       Z3, Z11, Z11
 	ADDQ         2096(DI), AX
-	VPADDQ       Z9, Z7, Z12
 	ADCQ         $0x00, DX
-	VPADDQ       Z11, Z10, Z13
+	VPADDQ       Z8, Z5, Z8
 	MOVQ         AX, 2248(DI)
-	VPADDQ       Z13, Z12, Z14
 	MOVQ         DX, 2256(DI)
-	VPADDQ       Z9, Z14, Z9
+	VPADDQ       Z6, Z6, Z6
 	MOVQ         2016(DI), AX
-	VPADDQ       Z11, Z14, Z11
 	MOVQ         2224(DI), DX
-	VPADDQ       Z12, Z9, Z12
+	VPADDQ       Z6, Z5, Z5
 	ADDQ         2216(DI), AX
-	VPADDQ       Z10, Z10, Z10
 	ADCQ         $0x00, DX
-	VPADDQ       Z10, Z9, Z9
+	VPADDQ       Z9, Z7, Z6
 	MOVQ         2008(DI), BX
 	MOVQ         2208(DI), R8
-	VPADDQ       Z13, Z11, Z10
 	ADDQ         2200(DI), BX
-	VPADDQ       Z7, Z7, Z7
+	VPADDQ       Z4, Z4, Z4
 	ADCQ         $0x00, R8
-	VPADDQ       Z7, Z11, Z7
 	MOVQ         BX, 2264(DI)
-	VMOVDQU64    1024(DI), Z11
+	VPADDQ       Z4, Z7, Z4
 	MOVQ         R8, 2272(DI)
-	VPANDQ       Z3, Z11, Z11
 	ADDQ         AX, BX
-	VMOVDQU64    1152(DI), Z13
+	VMOVDQU64    512(DI), Z7
 	ADCQ         DX, R8
-	VPANDQ       Z3, Z13, Z13
 	MOVQ         2032(DI), R9
-	VMOVDQU64    1280(DI), Z14
+	VPANDQ       Z3, Z7, Z7
 	MOVQ         2256(DI), R10
-	VPANDQ       Z3, Z14, Z14
 	ADDQ         2248(DI), R9
-	VMOVDQU64    1408(DI), Z15
+	VMOVDQU64    640(DI), Z9
 	ADCQ         $0x00, R10
-	VPANDQ       Z3, Z15, Z3
 	MOVQ         2024(DI), R11
-	VPADDQ       Z13, Z11, Z15
+	VPANDQ       Z3, Z9, Z9
 	MOVQ         2240(DI), R12
-	VPADDQ       Z3, Z14, Z16
 	ADDQ         2232(DI), R11
-	VPADDQ       Z16, Z15, Z17
+	VMOVDQU64    768(DI), Z10
 	ADCQ         $0x00, R12
-	VPADDQ       Z13, Z17, Z13
 	MOVQ         R11, 2280(DI)
-	VPADDQ       Z3, Z17, Z3
+	VPANDQ       Z3, Z10, Z10
 	MOVQ         R12, 2288(DI)
-	VPADDQ       Z15, Z13, Z15
 	ADDQ         R9, R11
-	VPADDQ       Z14, Z14, Z14
+	VMOVDQU64    896(DI), Z11
 	ADCQ         R10, R12
-	VPADDQ       Z14, Z13, Z13
 	ADDQ         BX, AX
-	VPADDQ       Z16, Z3, Z14
+	VPANDQ       Z3, Z11, Z11
 	ADCQ         R8, DX
-	VPADDQ       Z11, Z11, Z11
 	ADDQ         R11, AX
-	VPADDQ       Z11, Z3, Z3
+	VPADDQ       Z9, Z7, Z12
 	ADCQ         R12, DX
-	VPADDQ       Z12, Z8, Z11
 	ADDQ         BX, R9
-	VPADDQ       Z15, Z11, Z11
+	VPADDQ       Z11, Z10, Z13
 	ADCQ         R8, R10
-	VPADDQ       Z9, Z5, Z16
 	ADDQ         R11, R9
-	VPADDQ       Z13, Z16, Z16
+	VPADDQ       Z13, Z12, Z14
 	ADCQ         R12, R10
-	VPADDQ       Z10, Z6, Z17
 	ADDQ         AX, BX
-	VPADDQ       Z14, Z17, Z17
+	VPADDQ       Z9, Z14, Z9
 	ADCQ         DX, R8
-	VPADDQ       Z7, Z4, Z18
 	ADDQ         scalarSecond<>+0(SB), BX
-	VPADDQ       Z3, Z18, Z18
+	VPADDQ       Z11, Z14, Z11
 	ADCQ         $0x00, R8
-	VPADDQ       Z11, Z8, Z8
 	SHLXQ        CX, R8, R13
-	VMOVDQU64    Z8, (DI)
+	VPADDQ       Z12, Z9, Z12
 	SUBQ         R8, R13
-	VPADDQ       Z16, Z5, Z5
 	ADDQ         R13, BX
-	VMOVDQU64    Z5, 128(DI)
+	VPADDQ       Z10, Z10, Z10
 	SBBL         R13, R13
-	VPADDQ       Z17, Z6, Z5
 	ADDQ         R13, BX
-	VMOVDQU64    Z5, 256(DI)
+	VPADDQ       Z10, Z9, Z9
 	MOVQ         BX, 2008(DI)
 	ADDQ         R9, R11
-	VPADDQ       Z18, Z4, Z4
 	ADCQ         R10, R12
-	VMOVDQU64    Z4, 384(DI)
+	VPADDQ       Z13, Z11, Z10
 	ADDQ         scalarSecond<>+16(SB), R11
-	VPADDQ       Z11, Z12, Z4
 	ADCQ         $0x00, R12
-	VMOVDQU64    Z4, 512(DI)
+	VPADDQ       Z7, Z7, Z7
 	SHLXQ        CX, R12, BX
-	VPADDQ       Z16, Z9, Z4
 	SUBQ         R12, BX
-	VMOVDQU64    Z4, 640(DI)
+	VPADDQ       Z7, Z11, Z7
 	ADDQ         BX, R11
-	VPADDQ       Z17, Z10, Z4
 	SBBL         BX, BX
-	VMOVDQU64    Z4, 768(DI)
+	VMOVDQU64    1024(DI), Z11
 	ADDQ         BX, R11
-	VPADDQ       Z18, Z7, Z4
 	MOVQ         R11, 2024(DI)
-	VMOVDQU64    Z4, 896(DI)
+	VPANDQ       Z3, Z11, Z11
 	ADDQ         2280(DI), AX
-	VPADDQ       Z11, Z15, Z4
 	ADCQ         2288(DI), DX
-	VMOVDQU64    Z4, 1024(DI)
+	VMOVDQU64    1152(DI), Z13
 	ADDQ         2280(DI), AX
-	VPADDQ       Z16, Z13, Z4
 	ADCQ         2288(DI), DX
-	VMOVDQU64    Z4, 1152(DI)
+	VPANDQ       Z3, Z13, Z13
 	ADDQ         scalarSecond<>+8(SB), AX
-	VPADDQ       Z17, Z14, Z4
 	ADCQ         $0x00, DX
-	VMOVDQU64    Z4, 1280(DI)
+	VMOVDQU64    1280(DI), Z14
 	SHLXQ        CX, DX, BX
-	VPADDQ       Z18, Z3, Z3
 	SUBQ         DX, BX
-	VMOVDQU64    Z3, 1408(DI)
+	VPANDQ       Z3, Z14, Z14
 	ADDQ         BX, AX
-	VMOVDQU64    64(DI), Z3
 	SBBL         BX, BX
-	VPADDQ       Z2, Z3, Z3
+	VMOVDQU64    1408(DI), Z15
 	ADDQ         BX, AX
-	VMOVDQU64    192(DI), Z4
 	MOVQ         AX, 2016(DI)
-	VMOVDQU64    320(DI), Z5
+	VPANDQ       Z3, Z15, Z3
 	ADDQ         2264(DI), R9
-	VMOVDQU64    448(DI), Z6
 	ADCQ         2272(DI), R10
-	VPADDQ       Z4, Z3, Z7
+	VPADDQ       Z13, Z11, Z15
 	ADDQ         2264(DI), R9
-	VPADDQ       Z6, Z5, Z8
 	ADCQ         2272(DI), R10
-	VPADDQ       Z8, Z7, Z9
+	VPADDQ       Z3, Z14, Z16
 	ADDQ         scalarSecond<>+24(SB), R9
-	VPADDQ       Z4, Z9, Z4
 	ADCQ         $0x00, R10
-	VPADDQ       Z6, Z9, Z6
+	VPADDQ       Z16, Z15, Z17
 	SHLXQ        CX, R10, AX
-	VPADDQ       Z7, Z4, Z7
 	SUBQ         R10, AX
-	VPADDQ       Z5, Z5, Z5
+	VPADDQ       Z13, Z17, Z13
 	ADDQ         AX, R9
-	VPADDQ       Z5, Z4, Z4
 	SBBL         AX, AX
-	VPADDQ       Z8, Z6, Z5
+	VPADDQ       Z3, Z17, Z3
 	ADDQ         AX, R9
-	VPADDQ       Z3, Z3, Z3
 	MOVQ         R9, 2032(DI)
-	VPADDQ       Z3, Z6, Z3
+	VPADDQ       Z15, Z13, Z15
 	MOVQ         2048(DI), AX
-	VMOVDQU64    576(DI), Z6
 	MOVQ         2224(DI), DX
-	VMOVDQU64    704(DI), Z8
+	VPADDQ       Z14, Z14, Z14
 	ADDQ         2216(DI), AX
 	ADCQ         $0x00, DX
-	VMOVDQU64    832(DI), Z9
 	MOVQ         2040(DI), BX
-	VMOVDQU64    960(DI), Z10
+	VPADDQ       Z14, Z13, Z13
 	MOVQ         2208(DI), R8
-	VPADDQ       Z8, Z6, Z11
 	ADDQ         2200(DI), BX
-	VPADDQ       Z10, Z9, Z12
+	VPADDQ       Z16, Z3, Z14
 	ADCQ         $0x00, R8
-	VPADDQ       Z12, Z11, Z13
 	MOVQ         BX, 2264(DI)
-	VPADDQ       Z8, Z13, Z8
+	VPADDQ       Z11, Z11, Z11
 	MOVQ         R8, 2272(DI)
-	VPADDQ       Z10, Z13, Z10
 	ADDQ         AX, BX
-	VPADDQ       Z11, Z8, Z11
+	VPADDQ       Z11, Z3, Z3
 	ADCQ         DX, R8
-	VPADDQ       Z9, Z9, Z9
 	MOVQ         2064(DI), R9
-	VPADDQ       Z9, Z8, Z8
+	VPADDQ       Z12, Z8, Z11
 	MOVQ         2256(DI), R10
-	VPADDQ       Z12, Z10, Z9
 	ADDQ         2248(DI), R9
-	VPADDQ       Z6, Z6, Z6
+	VPADDQ       Z15, Z11, Z11
 	ADCQ         $0x00, R10
-	VPADDQ       Z6, Z10, Z6
 	MOVQ         2056(DI), R11
-	VMOVDQU64    1088(DI), Z10
+	VPADDQ       Z9, Z5, Z16
 	MOVQ         2240(DI), R12
-	VMOVDQU64    1216(DI), Z12
 	ADDQ         2232(DI), R11
-	VMOVDQU64    1344(DI), Z13
+	VPADDQ       Z13, Z16, Z16
 	ADCQ         $0x00, R12
-	VMOVDQU64    1472(DI), Z14
 	MOVQ         R11, 2280(DI)
-	VPADDQ       Z12, Z10, Z15
+	VPADDQ       Z10, Z6, Z17
 	MOVQ         R12, 2288(DI)
-	VPADDQ       Z14, Z13, Z16
 	ADDQ         R9, R11
-	VPADDQ       Z16, Z15, Z17
+	VPADDQ       Z14, Z17, Z17
 	ADCQ         R10, R12
-	VPADDQ       Z12, Z17, Z12
 	ADDQ         BX, AX
-	VPADDQ       Z14, Z17, Z14
+	VPADDQ       Z7, Z4, Z18
 	ADCQ         R8, DX
-	VPADDQ       Z15, Z12, Z15
 	ADDQ         R11, AX
-	VPADDQ       Z13, Z13, Z13
+	VPADDQ       Z3, Z18, Z18
 	ADCQ         R12, DX
-	VPADDQ       Z13, Z12, Z12
 	ADDQ         BX, R9
-	VPADDQ       Z16, Z14, Z13
+	VPADDQ       Z11, Z8, Z8
 	ADCQ         R8, R10
-	VPADDQ       Z10, Z10, Z10
 	ADDQ         R11, R9
-	VPADDQ       Z10, Z14, Z10
+	VMOVDQU64    Z8, (DI)
 	ADCQ         R12, R10
-	VPADDQ       Z11, Z7, Z14
 	ADDQ         AX, BX
-	VPADDQ       Z15, Z14, Z14
+	VPADDQ       Z16, Z5, Z5
 	ADCQ         DX, R8
-	VPADDQ       Z8, Z4, Z16
 	ADDQ         scalarSecond<>+32(SB), BX
-	VPADDQ       Z12, Z16, Z16
+	VMOVDQU64    Z5, 128(DI)
 	ADCQ         $0x00, R8
-	VPADDQ       Z9, Z5, Z17
 	SHLXQ        CX, R8, R13
-	VPADDQ       Z13, Z17, Z17
+	VPADDQ       Z17, Z6, Z5
 	SUBQ         R8, R13
-	VPADDQ       Z6, Z3, Z18
 	ADDQ         R13, BX
-	VPADDQ       Z10, Z18, Z18
+	VMOVDQU64    Z5, 256(DI)
 	SBBL         R13, R13
 	ADDQ         R13, BX
-	VPADDQ       Z14, Z7, Z7
 	MOVQ         BX, 2040(DI)
-	VMOVDQU64    (DI), Z19
+	VPADDQ       Z18, Z4, Z4
 	ADDQ         R9, R11
-	VPSRAQ       $0x2c, Z7, Z20
 	ADCQ         R10, R12
-	VPANDQ       Z0, Z7, Z7
-	ADDQ         scalarSecond<>+48(SB), R11
-	VPSUBQ       Z20, Z19, Z19
-	ADCQ         $0x00, R12
-	VPSRAQ       $0x34, Z19, Z20
-	SHLXQ        CX, R12, BX
-	VPADDQ       Z20, Z7, Z7
-	SUBQ         R12, BX
-	VMOVDQU64    Z19, (DI)
-	ADDQ         BX, R11
-	VMOVDQU64    Z7, 64(DI)
-	SBBL         BX, BX
-	VPADDQ       Z16, Z4, Z4
-	ADDQ         BX, R11
-	VMOVDQU64    128(DI), Z7
-	MOVQ         R11, 2056(DI)
-	VPSRAQ       $0x2c, Z4, Z19
-	ADDQ         2280(DI), AX
-	VPANDQ       Z0, Z4, Z4
-	ADCQ         2288(DI), DX
-	VPSUBQ       Z19, Z7, Z7
-	ADDQ         2280(DI), AX
-	VPSRAQ       $0x34, Z7, Z19
-	ADCQ         2288(DI), DX
-	VPADDQ       Z19, Z4, Z4
-	ADDQ         scalarSecond<>+40(SB), AX
-	VMOVDQU64    Z7, 128(DI)
-	ADCQ         $0x00, DX
-	VMOVDQU64    Z4, 192(DI)
-	SHLXQ        CX, DX, BX
-	VPADDQ       Z17, Z5, Z4
-	SUBQ         DX, BX
-	VMOVDQU64    256(DI), Z5
-	ADDQ         BX, AX
-	VPSRAQ       $0x2c, Z4, Z7
-	SBBL         BX, BX
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         BX, AX
-	VPSUBQ       Z7, Z5, Z5
-	MOVQ         AX, 2048(DI)
-	VPSRAQ       $0x34, Z5, Z7
-	ADDQ         2264(DI), R9
-	VPADDQ       Z7, Z4, Z4
-	ADCQ         2272(DI), R10
-	VMOVDQU64    Z5, 256(DI)
-	ADDQ         2264(DI), R9
-	VMOVDQU64    Z4, 320(DI)
-	ADCQ         2272(DI), R10
-	VPADDQ       Z18, Z3, Z3
-	ADDQ         scalarSecond<>+56(SB), R9
-	VMOVDQU64    384(DI), Z4
-	ADCQ         $0x00, R10
-	VPSRAQ       $0x2c, Z3, Z5
-	SHLXQ        CX, R10, AX
-	VPANDQ       Z0, Z3, Z3
-	SUBQ         R10, AX
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         AX, R9
-	VPSRAQ       $0x34, Z4, Z5
-	SBBL         AX, AX
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         AX, R9
 	VMOVDQU64    Z4, 384(DI)
+	ADDQ         scalarSecond<>+48(SB), R11
+	ADCQ         $0x00, R12
+	VPADDQ       Z11, Z12, Z4
+	SHLXQ        CX, R12, BX
+	SUBQ         R12, BX
+	VMOVDQU64    Z4, 512(DI)
+	ADDQ         BX, R11
+	SBBL         BX, BX
+	VPADDQ       Z16, Z9, Z4
+	ADDQ         BX, R11
+	MOVQ         R11, 2056(DI)
+	VMOVDQU64    Z4, 640(DI)
+	ADDQ         2280(DI), AX
+	ADCQ         2288(DI), DX
+	VPADDQ       Z17, Z10, Z4
+	ADDQ         2280(DI), AX
+	ADCQ         2288(DI), DX
+	VMOVDQU64    Z4, 768(DI)
+	ADDQ         scalarSecond<>+40(SB), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z18, Z7, Z4
+	SHLXQ        CX, DX, BX
+	SUBQ         DX, BX
+	VMOVDQU64    Z4, 896(DI)
+	ADDQ         BX, AX
+	SBBL         BX, BX
+	VPADDQ       Z11, Z15, Z4
+	ADDQ         BX, AX
+	MOVQ         AX, 2048(DI)
+	VMOVDQU64    Z4, 1024(DI)
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
+	VPADDQ       Z16, Z13, Z4
+	ADDQ         2264(DI), R9
+	ADCQ         2272(DI), R10
+	VMOVDQU64    Z4, 1152(DI)
+	ADDQ         scalarSecond<>+56(SB), R9
+	ADCQ         $0x00, R10
+	VPADDQ       Z17, Z14, Z4
+	SHLXQ        CX, R10, AX
+	SUBQ         R10, AX
+	VMOVDQU64    Z4, 1280(DI)
+	ADDQ         AX, R9
+	SBBL         AX, AX
+	VPADDQ       Z18, Z3, Z3
+	ADDQ         AX, R9
 	MOVQ         R9, 2064(DI)
-	VMOVDQU64    Z3, 448(DI)
+	VMOVDQU64    Z3, 1408(DI)
 	MOVQ         2080(DI), AX
 	MOVQ         2224(DI), DX
-	VPADDQ       Z14, Z11, Z3
 	ADDQ         2216(DI), AX
-	VMOVDQU64    512(DI), Z4
+	VMOVDQU64    64(DI), Z3
 	ADCQ         $0x00, DX
-	VPSRAQ       $0x2c, Z3, Z5
 	MOVQ         2072(DI), BX
-	VPANDQ       Z0, Z3, Z3
+	VPADDQ       Z2, Z3, Z3
 	MOVQ         2208(DI), R8
-	VPSUBQ       Z5, Z4, Z4
 	ADDQ         2200(DI), BX
-	VPSRAQ       $0x34, Z4, Z5
+	VMOVDQU64    192(DI), Z4
 	ADCQ         $0x00, R8
-	VPADDQ       Z5, Z3, Z3
 	MOVQ         BX, 2264(DI)
-	VMOVDQU64    Z4, 512(DI)
+	VMOVDQU64    320(DI), Z5
 	MOVQ         R8, 2272(DI)
-	VMOVDQU64    Z3, 576(DI)
 	ADDQ         AX, BX
-	VPADDQ       Z16, Z8, Z3
+	VMOVDQU64    448(DI), Z6
 	ADCQ         DX, R8
-	VMOVDQU64    640(DI), Z4
 	MOVQ         2096(DI), R9
-	VPSRAQ       $0x2c, Z3, Z5
+	VPADDQ       Z4, Z3, Z7
 	MOVQ         2256(DI), R10
-	VPANDQ       Z0, Z3, Z3
 	ADDQ         2248(DI), R9
-	VPSUBQ       Z5, Z4, Z4
+	VPADDQ       Z6, Z5, Z8
 	ADCQ         $0x00, R10
-	VPSRAQ       $0x34, Z4, Z5
 	MOVQ         2088(DI), R11
-	VPADDQ       Z5, Z3, Z3
+	VPADDQ       Z8, Z7, Z9
 	MOVQ         2240(DI), R12
-	VMOVDQU64    Z4, 640(DI)
 	ADDQ         2232(DI), R11
-	VMOVDQU64    Z3, 704(DI)
+	VPADDQ       Z4, Z9, Z4
 	ADCQ         $0x00, R12
-	VPADDQ       Z17, Z9, Z3
 	MOVQ         R11, 2280(DI)
-	VMOVDQU64    768(DI), Z4
+	VPADDQ       Z6, Z9, Z6
 	MOVQ         R12, 2288(DI)
-	VPSRAQ       $0x2c, Z3, Z5
 	ADDQ         R9, R11
-	VPANDQ       Z0, Z3, Z3
+	VPADDQ       Z7, Z4, Z7
 	ADCQ         R10, R12
-	VPSUBQ       Z5, Z4, Z4
 	ADDQ         BX, AX
-	VPSRAQ       $0x34, Z4, Z5
+	VPADDQ       Z5, Z5, Z5
 	ADCQ         R8, DX
-	VPADDQ       Z5, Z3, Z3
 	ADDQ         R11, AX
-	VMOVDQU64    Z4, 768(DI)
+	VPADDQ       Z5, Z4, Z4
 	ADCQ         R12, DX
-	VMOVDQU64    Z3, 832(DI)
 	ADDQ         BX, R9
-	VPADDQ       Z18, Z6, Z3
+	VPADDQ       Z8, Z6, Z5
 	ADCQ         R8, R10
-	VMOVDQU64    896(DI), Z4
 	ADDQ         R11, R9
-	VPSRAQ       $0x2c, Z3, Z5
+	VPADDQ       Z3, Z3, Z3
 	ADCQ         R12, R10
-	VPANDQ       Z0, Z3, Z3
 	ADDQ         AX, BX
-	VPSUBQ       Z5, Z4, Z4
+	VPADDQ       Z3, Z6, Z3
 	ADCQ         DX, R8
-	VPSRAQ       $0x34, Z4, Z5
 	ADDQ         scalarSecond<>+64(SB), BX
-	VPADDQ       Z5, Z3, Z3
+	VMOVDQU64    576(DI), Z6
 	ADCQ         $0x00, R8
-	VMOVDQU64    Z4, 896(DI)
 	SHLXQ        CX, R8, R13
-	VMOVDQU64    Z3, 960(DI)
+	VMOVDQU64    704(DI), Z8
 	SUBQ         R8, R13
 	ADDQ         R13, BX
-	VPADDQ       Z14, Z15, Z3
 	SBBL         R13, R13
-	VMOVDQU64    1024(DI), Z4
+	VMOVDQU64    832(DI), Z9
 	ADDQ         R13, BX
-	VPSRAQ       $0x2c, Z3, Z5
 	MOVQ         BX, 2072(DI)
-	VPANDQ       Z0, Z3, Z3
+	VMOVDQU64    960(DI), Z10
 	ADDQ         R9, R11
-	VPSUBQ       Z5, Z4, Z4
 	ADCQ         R10, R12
-	VPSRAQ       $0x34, Z4, Z5
+	VPADDQ       Z8, Z6, Z11
 	ADDQ         scalarSecond<>+80(SB), R11
-	VPADDQ       Z5, Z3, Z3
 	ADCQ         $0x00, R12
-	VMOVDQU64    Z4, 1024(DI)
+	VPADDQ       Z10, Z9, Z12
 	SHLXQ        CX, R12, BX
-	VMOVDQU64    Z3, 1088(DI)
 	SUBQ         R12, BX
-	VPADDQ       Z16, Z12, Z3
+	VPADDQ       Z12, Z11, Z13
 	ADDQ         BX, R11
-	VMOVDQU64    1152(DI), Z4
 	SBBL         BX, BX
-	VPSRAQ       $0x2c, Z3, Z5
+	VPADDQ       Z8, Z13, Z8
 	ADDQ         BX, R11
-	VPANDQ       Z0, Z3, Z3
 	MOVQ         R11, 2088(DI)
-	VPSUBQ       Z5, Z4, Z4
+	VPADDQ       Z10, Z13, Z10
 	ADDQ         2280(DI), AX
-	VPSRAQ       $0x34, Z4, Z5
 	ADCQ         2288(DI), DX
-	VPADDQ       Z5, Z3, Z3
+	VPADDQ       Z11, Z8, Z11
 	ADDQ         2280(DI), AX
-	VMOVDQU64    Z4, 1152(DI)
 	ADCQ         2288(DI), DX
-	VMOVDQU64    Z3, 1216(DI)
+	VPADDQ       Z9, Z9, Z9
 	ADDQ         scalarSecond<>+72(SB), AX
-	VPADDQ       Z17, Z13, Z3
 	ADCQ         $0x00, DX
-	VMOVDQU64    1280(DI), Z4
+	VPADDQ       Z9, Z8, Z8
 	SHLXQ        CX, DX, BX
-	VPSRAQ       $0x2c, Z3, Z5
 	SUBQ         DX, BX
-	VPANDQ       Z0, Z3, Z3
+	VPADDQ       Z12, Z10, Z9
 	ADDQ         BX, AX
-	VPSUBQ       Z5, Z4, Z4
 	SBBL         BX, BX
-	VPSRAQ       $0x34, Z4, Z5
+	VPADDQ       Z6, Z6, Z6
 	ADDQ         BX, AX
-	VPADDQ       Z5, Z3, Z3
 	MOVQ         AX, 2080(DI)
-	VMOVDQU64    Z4, 1280(DI)
+	VPADDQ       Z6, Z10, Z6
 	ADDQ         2264(DI), R9
-	VMOVDQU64    Z3, 1344(DI)
 	ADCQ         2272(DI), R10
-	VPADDQ       Z18, Z10, Z3
+	VMOVDQU64    1088(DI), Z10
 	ADDQ         2264(DI), R9
-	VMOVDQU64    1408(DI), Z4
 	ADCQ         2272(DI), R10
-	VPSRAQ       $0x2c, Z3, Z5
+	VMOVDQU64    1216(DI), Z12
 	ADDQ         scalarSecond<>+88(SB), R9
-	VPANDQ       Z0, Z3, Z3
 	ADCQ         $0x00, R10
+	VMOVDQU64    1344(DI), Z13
+	SHLXQ        CX, R10, AX
+	SUBQ         R10, AX
+	VMOVDQU64    1472(DI), Z14
+	ADDQ         AX, R9
+	SBBL         AX, AX
+	VPADDQ       Z12, Z10, Z15
+	ADDQ         AX, R9
+	MOVQ         R9, 2096(DI)
+	MOVQ         2104(DI), AX
+	VPADDQ       Z14, Z13, Z16
+	MOVL         $0x00000000, DX
+	ADDQ         2136(DI), AX
+	VPADDQ       Z16, Z15, Z17
+	ADCQ         $0x00, DX
+	ADDQ         2168(DI), AX
+	VPADDQ       Z12, Z17, Z12
+	ADCQ         $0x00, DX
+	MOVQ         AX, 2200(DI)
+	VPADDQ       Z14, Z17, Z14
+	MOVQ         DX, 2208(DI)
+	MOVQ         2112(DI), AX
+	VPADDQ       Z15, Z12, Z15
+	MOVL         $0x00000000, DX
+	ADDQ         2144(DI), AX
+	VPADDQ       Z13, Z13, Z13
+	ADCQ         $0x00, DX
+	ADDQ         2176(DI), AX
+	VPADDQ       Z13, Z12, Z12
+	ADCQ         $0x00, DX
+	MOVQ         AX, 2216(DI)
+	VPADDQ       Z16, Z14, Z13
+	MOVQ         DX, 2224(DI)
+	MOVQ         2120(DI), AX
+	VPADDQ       Z10, Z10, Z10
+	MOVL         $0x00000000, DX
+	ADDQ         2152(DI), AX
+	VPADDQ       Z10, Z14, Z10
+	ADCQ         $0x00, DX
+	ADDQ         2184(DI), AX
+	VPADDQ       Z11, Z7, Z14
+	ADCQ         $0x00, DX
+	MOVQ         AX, 2232(DI)
+	VPADDQ       Z15, Z14, Z14
+	MOVQ         DX, 2240(DI)
+	MOVQ         2128(DI), AX
+	VPADDQ       Z8, Z4, Z16
+	MOVL         $0x00000000, DX
+	ADDQ         2160(DI), AX
+	VPADDQ       Z12, Z16, Z16
+	ADCQ         $0x00, DX
+	ADDQ         2192(DI), AX
+	VPADDQ       Z9, Z5, Z17
+	ADCQ         $0x00, DX
+	MOVQ         AX, 2248(DI)
+	VPADDQ       Z13, Z17, Z17
+	MOVQ         DX, 2256(DI)
+	MOVQ         2112(DI), AX
+	VPADDQ       Z6, Z3, Z18
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
+	VPADDQ       Z10, Z18, Z18
+	ADCQ         $0x00, DX
+	MOVQ         2104(DI), BX
+	MOVQ         2208(DI), R8
+	VPADDQ       Z14, Z7, Z7
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
+	VMOVDQU64    (DI), Z19
+	MOVQ         BX, 2264(DI)
+	MOVQ         R8, 2272(DI)
+	VPSRAQ       $0x2c, Z7, Z20
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VPANDQ       Z0, Z7, Z7
+	MOVQ         2128(DI), R9
+	MOVQ         2256(DI), R10
+	VPSUBQ       Z20, Z19, Z19
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
+	VPSRAQ       $0x34, Z19, Z20
+	MOVQ         2120(DI), R11
+	MOVQ         2240(DI), R12
+	VPADDQ       Z20, Z7, Z7
+	ADDQ         2232(DI), R11
+	ADCQ         $0x00, R12
+	VMOVDQU64    Z19, (DI)
+	MOVQ         R11, 2280(DI)
+	MOVQ         R12, 2288(DI)
+	VMOVDQU64    Z7, 64(DI)
+	ADDQ         R9, R11
+	ADCQ         R10, R12
+	VPADDQ       Z16, Z4, Z4
+	ADDQ         BX, AX
+	ADCQ         R8, DX
+	VMOVDQU64    128(DI), Z7
+	ADDQ         R11, AX
+	ADCQ         R12, DX
+	VPSRAQ       $0x2c, Z4, Z19
+	ADDQ         BX, R9
+	ADCQ         R8, R10
+	VPANDQ       Z0, Z4, Z4
+	ADDQ         R11, R9
+	ADCQ         R12, R10
+	VPSUBQ       Z19, Z7, Z7
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VPSRAQ       $0x34, Z7, Z19
+	ADDQ         scalarSecond<>+0(SB), BX
+	ADCQ         $0x00, R8
+	VPADDQ       Z19, Z4, Z4
+	SHLXQ        CX, R8, R13
+	SUBQ         R8, R13
+	VMOVDQU64    Z7, 128(DI)
+	ADDQ         R13, BX
+	SBBL         R13, R13
+	VMOVDQU64    Z4, 192(DI)
+	ADDQ         R13, BX
+	MOVQ         BX, 2104(DI)
+	ADDQ         R9, R11
+	VPADDQ       Z17, Z5, Z4
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+16(SB), R11
+	VMOVDQU64    256(DI), Z5
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
+	VPSRAQ       $0x2c, Z4, Z7
+	SUBQ         R12, BX
+	ADDQ         BX, R11
+	VPANDQ       Z0, Z4, Z4
+	SBBL         BX, BX
+	ADDQ         BX, R11
+	VPSUBQ       Z7, Z5, Z5
+	MOVQ         R11, 2120(DI)
+	ADDQ         2280(DI), AX
+	VPSRAQ       $0x34, Z5, Z7
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
+	VPADDQ       Z7, Z4, Z4
+	ADCQ         2288(DI), DX
+	ADDQ         scalarSecond<>+8(SB), AX
+	VMOVDQU64    Z5, 256(DI)
+	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, BX
+	VMOVDQU64    Z4, 320(DI)
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VPADDQ       Z18, Z3, Z3
+	SBBL         BX, BX
+	ADDQ         BX, AX
+	VMOVDQU64    384(DI), Z4
+	MOVQ         AX, 2112(DI)
+	ADDQ         2264(DI), R9
+	VPSRAQ       $0x2c, Z3, Z5
+	ADCQ         2272(DI), R10
+	ADDQ         2264(DI), R9
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         2272(DI), R10
+	ADDQ         scalarSecond<>+24(SB), R9
 	VPSUBQ       Z5, Z4, Z4
+	ADCQ         $0x00, R10
 	SHLXQ        CX, R10, AX
 	VPSRAQ       $0x34, Z4, Z5
 	SUBQ         R10, AX
+	ADDQ         AX, R9
 	VPADDQ       Z5, Z3, Z3
-	ADDQ         AX, R9
-	VMOVDQU64    Z4, 1408(DI)
 	SBBL         AX, AX
-	VMOVDQU64    Z3, 1472(DI)
 	ADDQ         AX, R9
-	MOVQ         R9, 2096(DI)
+	VMOVDQU64    Z4, 384(DI)
+	MOVQ         R9, 2128(DI)
+	MOVQ         2144(DI), AX
+	VMOVDQU64    Z3, 448(DI)
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
+	ADCQ         $0x00, DX
+	VPADDQ       Z14, Z11, Z3
+	MOVQ         2136(DI), BX
+	MOVQ         2208(DI), R8
+	VMOVDQU64    512(DI), Z4
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
+	VPSRAQ       $0x2c, Z3, Z5
+	MOVQ         BX, 2264(DI)
+	MOVQ         R8, 2272(DI)
+	VPANDQ       Z0, Z3, Z3
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VPSUBQ       Z5, Z4, Z4
+	MOVQ         2160(DI), R9
+	MOVQ         2256(DI), R10
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         2152(DI), R11
+	MOVQ         2240(DI), R12
+	VMOVDQU64    Z4, 512(DI)
+	ADDQ         2232(DI), R11
+	ADCQ         $0x00, R12
+	VMOVDQU64    Z3, 576(DI)
+	MOVQ         R11, 2280(DI)
+	MOVQ         R12, 2288(DI)
+	VPADDQ       Z16, Z8, Z3
+	ADDQ         R9, R11
+	ADCQ         R10, R12
+	VMOVDQU64    640(DI), Z4
+	ADDQ         BX, AX
+	ADCQ         R8, DX
+	VPSRAQ       $0x2c, Z3, Z5
+	ADDQ         R11, AX
+	ADCQ         R12, DX
+	VPANDQ       Z0, Z3, Z3
+	ADDQ         BX, R9
+	ADCQ         R8, R10
+	VPSUBQ       Z5, Z4, Z4
+	ADDQ         R11, R9
+	ADCQ         R12, R10
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         scalarSecond<>+32(SB), BX
+	ADCQ         $0x00, R8
+	VMOVDQU64    Z4, 640(DI)
+	SHLXQ        CX, R8, R13
+	SUBQ         R8, R13
+	VMOVDQU64    Z3, 704(DI)
+	ADDQ         R13, BX
+	SBBL         R13, R13
+	ADDQ         R13, BX
+	VPADDQ       Z17, Z9, Z3
+	MOVQ         BX, 2136(DI)
+	ADDQ         R9, R11
+	VMOVDQU64    768(DI), Z4
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+48(SB), R11
+	VPSRAQ       $0x2c, Z3, Z5
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
+	VPANDQ       Z0, Z3, Z3
+	SUBQ         R12, BX
+	ADDQ         BX, R11
+	VPSUBQ       Z5, Z4, Z4
+	SBBL         BX, BX
+	ADDQ         BX, R11
+	VPSRAQ       $0x34, Z4, Z5
+	MOVQ         R11, 2152(DI)
+	ADDQ         2280(DI), AX
+	VPADDQ       Z5, Z3, Z3
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
+	VMOVDQU64    Z4, 768(DI)
+	ADCQ         2288(DI), DX
+	ADDQ         scalarSecond<>+40(SB), AX
+	VMOVDQU64    Z3, 832(DI)
+	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, BX
+	VPADDQ       Z18, Z6, Z3
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VMOVDQU64    896(DI), Z4
+	SBBL         BX, BX
+	ADDQ         BX, AX
+	VPSRAQ       $0x2c, Z3, Z5
+	MOVQ         AX, 2144(DI)
+	ADDQ         2264(DI), R9
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         2272(DI), R10
+	ADDQ         2264(DI), R9
+	VPSUBQ       Z5, Z4, Z4
+	ADCQ         2272(DI), R10
+	ADDQ         scalarSecond<>+56(SB), R9
+	VPSRAQ       $0x34, Z4, Z5
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
+	VPADDQ       Z5, Z3, Z3
+	SUBQ         R10, AX
+	ADDQ         AX, R9
+	VMOVDQU64    Z4, 896(DI)
+	SBBL         AX, AX
+	ADDQ         AX, R9
+	VMOVDQU64    Z3, 960(DI)
+	MOVQ         R9, 2160(DI)
+	MOVQ         2176(DI), AX
+	MOVQ         2224(DI), DX
+	VPADDQ       Z14, Z15, Z3
+	ADDQ         2216(DI), AX
+	ADCQ         $0x00, DX
+	VMOVDQU64    1024(DI), Z4
+	MOVQ         2168(DI), BX
+	MOVQ         2208(DI), R8
+	VPSRAQ       $0x2c, Z3, Z5
+	ADDQ         2200(DI), BX
+	ADCQ         $0x00, R8
+	VPANDQ       Z0, Z3, Z3
+	MOVQ         BX, 2264(DI)
+	MOVQ         R8, 2272(DI)
+	VPSUBQ       Z5, Z4, Z4
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VPSRAQ       $0x34, Z4, Z5
+	MOVQ         2192(DI), R9
+	MOVQ         2256(DI), R10
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R10
+	VMOVDQU64    Z4, 1024(DI)
+	MOVQ         2184(DI), R11
+	MOVQ         2240(DI), R12
+	VMOVDQU64    Z3, 1088(DI)
+	ADDQ         2232(DI), R11
+	ADCQ         $0x00, R12
+	VPADDQ       Z16, Z12, Z3
+	MOVQ         R11, 2280(DI)
+	MOVQ         R12, 2288(DI)
+	VMOVDQU64    1152(DI), Z4
+	ADDQ         R9, R11
+	ADCQ         R10, R12
+	VPSRAQ       $0x2c, Z3, Z5
+	ADDQ         BX, AX
+	ADCQ         R8, DX
+	VPANDQ       Z0, Z3, Z3
+	ADDQ         R11, AX
+	ADCQ         R12, DX
+	VPSUBQ       Z5, Z4, Z4
+	ADDQ         BX, R9
+	ADCQ         R8, R10
+	VPSRAQ       $0x34, Z4, Z5
+	ADDQ         R11, R9
+	ADCQ         R12, R10
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         AX, BX
+	ADCQ         DX, R8
+	VMOVDQU64    Z4, 1152(DI)
+	ADDQ         scalarSecond<>+64(SB), BX
+	ADCQ         $0x00, R8
+	VMOVDQU64    Z3, 1216(DI)
+	SHLXQ        CX, R8, R13
+	SUBQ         R8, R13
+	ADDQ         R13, BX
+	VPADDQ       Z17, Z13, Z3
+	SBBL         R13, R13
+	ADDQ         R13, BX
+	VMOVDQU64    1280(DI), Z4
+	MOVQ         BX, 2168(DI)
+	ADDQ         R9, R11
+	VPSRAQ       $0x2c, Z3, Z5
+	ADCQ         R10, R12
+	ADDQ         scalarSecond<>+80(SB), R11
+	VPANDQ       Z0, Z3, Z3
+	ADCQ         $0x00, R12
+	SHLXQ        CX, R12, BX
+	VPSUBQ       Z5, Z4, Z4
+	SUBQ         R12, BX
+	ADDQ         BX, R11
+	VPSRAQ       $0x34, Z4, Z5
+	SBBL         BX, BX
+	ADDQ         BX, R11
+	VPADDQ       Z5, Z3, Z3
+	MOVQ         R11, 2184(DI)
+	ADDQ         2280(DI), AX
+	VMOVDQU64    Z4, 1280(DI)
+	ADCQ         2288(DI), DX
+	ADDQ         2280(DI), AX
+	VMOVDQU64    Z3, 1344(DI)
+	ADCQ         2288(DI), DX
+	ADDQ         scalarSecond<>+72(SB), AX
+	VPADDQ       Z18, Z10, Z3
+	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, BX
+	VMOVDQU64    1408(DI), Z4
+	SUBQ         DX, BX
+	ADDQ         BX, AX
+	VPSRAQ       $0x2c, Z3, Z5
+	SBBL         BX, BX
+	ADDQ         BX, AX
+	VPANDQ       Z0, Z3, Z3
+	MOVQ         AX, 2176(DI)
+	ADDQ         2264(DI), R9
+	VPSUBQ       Z5, Z4, Z4
+	ADCQ         2272(DI), R10
+	ADDQ         2264(DI), R9
+	VPSRAQ       $0x34, Z4, Z5
+	ADCQ         2272(DI), R10
+	ADDQ         scalarSecond<>+88(SB), R9
+	VPADDQ       Z5, Z3, Z3
+	ADCQ         $0x00, R10
+	SHLXQ        CX, R10, AX
+	VMOVDQU64    Z4, 1408(DI)
+	SUBQ         R10, AX
+	ADDQ         AX, R9
+	VMOVDQU64    Z3, 1472(DI)
+	SBBL         AX, AX
+	ADDQ         AX, R9
+	MOVQ         R9, 2192(DI)
 	JMP          external
 
 inside:
 	LEAQ            avx512Internal<>+0(SB), BX
 	MOVQ            $0x00000015, 1904(DI)
 	VPBROADCASTQ    avx512Numbers<>+24(SB), Z3
-	VMOVDQU64       (DI), Z18
 	MOVQ            2016(DI), AX
-	VMOVDQU64       64(DI), Z17
-	VMOVDQU64       128(DI), Z5
 	MOVL            $0x00000000, R8
-	VMOVDQU64       192(DI), Z4
-	VPANDQ          Z3, Z5, Z11
+	VMOVDQU64       (DI), Z12
 	ADDQ            2024(DI), AX
-	VPXORQ          Z8, Z8, Z8
-	VPSLLQ          $0x04, Z17, Z9
 	ADCQ            $0x00, R8
-	VPXORQ          Z5, Z5, Z5
-	VMOVDQU64       128(DI), Z7
 	ADDQ            2032(DI), AX
-	VMOVDQU64       192(DI), Z10
-	VPADDQ          Z17, Z17, Z6
+	VMOVDQU64       64(DI), Z9
 	ADCQ            $0x00, R8
-	VMOVDQA64       Z8, Z12
-	VMOVDQA64       Z5, Z13
 	ADDQ            2040(DI), AX
-	VPXORQ          Z14, Z14, Z14
-	VPXORQ          Z5, Z5, Z5
+	VMOVDQU64       128(DI), Z6
 	ADCQ            $0x00, R8
-	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z8
-	VPMADD52HUQ     Z8, Z7, Z14
 	ADDQ            2048(DI), AX
-	VPMADD52LUQ     Z8, Z7, Z13
-	VPMADD52HUQ     Z6, Z18, Z5
 	ADCQ            $0x00, R8
-	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z8
-	VPMADD52HUQ     Z8, Z10, Z14
+	VPSLLQ          $0x04, Z9, Z5
 	ADDQ            2056(DI), AX
-	VPMADD52LUQ     Z8, Z10, Z13
-	VMOVDQA64       Z1, Z8
 	ADCQ            $0x00, R8
-	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z15
-	VPMADD52HUQ     Z15, Z7, Z13
+	VMOVDQU64       192(DI), Z4
 	ADDQ            2064(DI), AX
-	VPMADD52LUQ     Z15, Z7, Z12
-	VMOVDQA64       Z2, Z7
 	ADCQ            $0x00, R8
-	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z15
 	ADDQ            2072(DI), AX
-	VPMADD52HUQ     Z15, Z10, Z13
-	VPMADD52LUQ     Z15, Z10, Z12
+	VPADDQ          Z9, Z9, Z10
 	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z18, Z18, Z7
-	VPSLLQ          $0x08, Z14, Z10
 	ADDQ            2080(DI), AX
-	VPSUBQ          Z10, Z12, Z10
-	VMOVDQU64       Z10, 128(DI)
+	VPXORQ          Z11, Z11, Z11
 	ADCQ            $0x00, R8
-	VPMADD52LUQ     Z18, Z18, Z8
-	VMOVDQU64       Z13, 192(DI)
 	ADDQ            2088(DI), AX
-	VMOVDQU64       256(DI), Z12
-	VMOVDQU64       320(DI), Z10
 	ADCQ            $0x00, R8
-	VPMADD52LUQ     Z6, Z18, Z7
-	VPANDQ          Z3, Z12, Z6
+	VPANDQ          Z3, Z6, Z7
 	ADDQ            2096(DI), AX
-	VPADDQ          Z6, Z11, Z6
-	VPADDQ          Z10, Z4, Z4
 	ADCQ            $0x00, R8
-	VPSLLQ          $0x08, Z5, Z15
-	VPXORQ          Z10, Z10, Z10
 	MOVQ            2008(DI), DX
-	VPXORQ          Z5, Z5, Z5
-	VMOVDQU64       256(DI), Z14
+	VPMADD52HUQ     Z10, Z12, Z11
 	MULXQ           DX, R9, R10
-	VPMADD52LUQ     Z9, Z9, Z15
-	VMOVDQU64       320(DI), Z11
 	SHLXQ           CX, R9, R11
-	VMOVDQA64       Z10, Z10
-	VMOVDQA64       Z5, Z5
-	ADDQ            R9, R11
-	VPXORQ          Z12, Z12, Z12
-	VPXORQ          Z13, Z13, Z13
-	SHRXQ           CX, R11, R9
-	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z16
-	VPMADD52HUQ     Z16, Z14, Z12
-	SBBQ            R9, R11
-	VPMADD52LUQ     Z16, Z14, Z5
-	VPMADD52HUQ     Z9, Z9, Z13
-	SUBQ            R11, R10
-	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z16
-	SBBL            R11, R11
-	VPMADD52HUQ     Z16, Z11, Z12
-	VPMADD52LUQ     Z16, Z11, Z5
-	SUBQ            R11, R10
-	VPSUBQ          Z15, Z8, Z8
-	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z15
-	MULXQ           R10, DX, R9
-	VPMADD52HUQ     Z15, Z14, Z5
-	VPMADD52LUQ     Z15, Z14, Z10
-	SHLXQ           CX, DX, R11
-	VPSUBQ          Z13, Z7, Z7
-	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z13
-	ADDQ            DX, R11
-	VPMADD52HUQ     Z13, Z11, Z5
-	VPMADD52LUQ     Z13, Z11, Z10
-	SHRXQ           CX, R11, DX
-	VPSRAQ          $0x2c, Z7, Z11
-	VPSLLQ          $0x08, Z12, Z12
-	SBBQ            DX, R11
-	VPSUBQ          Z12, Z10, Z10
-	VMOVDQU64       Z10, 256(DI)
-	SUBQ            R11, R9
-	VPANDQ          Z0, Z7, Z10
-	VMOVDQU64       Z5, 320(DI)
-	SBBL            R11, R11
-	VMOVDQU64       384(DI), Z7
-	VMOVDQU64       448(DI), Z5
-	SUBQ            R11, R9
-	VPSUBQ          Z11, Z8, Z20
-	VPANDQ          Z3, Z7, Z7
-	MOVQ            R10, DX
-	VPADDQ          Z7, Z6, Z7
-	VPADDQ          Z5, Z4, Z4
-	MULXQ           DX, DX, R10
-	VPSRAQ          $0x34, Z20, Z11
-	VPXORQ          Z5, Z5, Z5
-	SHLXQ           CX, DX, R11
-	VPXORQ          Z6, Z6, Z6
-	VMOVDQU64       384(DI), Z8
-	ADDQ            DX, R11
-	VPADDQ          Z11, Z10, Z19
-	SHRXQ           CX, R11, DX
-	VMOVDQU64       448(DI), Z14
-	VMOVDQA64       Z5, Z5
-	SBBQ            DX, R11
-	VMOVDQA64       Z6, Z6
-	VPSLLQ          $0x04, Z19, Z13
-	SUBQ            R11, R10
-	VPXORQ          Z11, Z11, Z11
-	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z10
-	SBBL            R11, R11
-	VPMADD52HUQ     Z10, Z8, Z11
-	VPADDQ          Z19, Z19, Z12
-	SUBQ            R11, R10
-	VPMADD52LUQ     Z10, Z8, Z6
-	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z10
-	MOVQ            R9, DX
-	VPMADD52HUQ     Z10, Z14, Z11
-	VPMADD52LUQ     Z10, Z14, Z6
-	MULXQ           R10, R9, DX
-	VPXORQ          Z10, Z10, Z10
-	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z15
-	SHLXQ           CX, R9, R10
-	VPMADD52HUQ     Z15, Z8, Z6
-	VPMADD52LUQ     Z15, Z8, Z5
-	ADDQ            R9, R10
-	VPMADD52HUQ     Z12, Z20, Z10
-	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z8
-	SHRXQ           CX, R10, R9
-	VPMADD52HUQ     Z8, Z14, Z6
-	VPMADD52LUQ     Z8, Z14, Z5
-	SBBQ            R9, R10
 	VMOVDQA64       Z1, Z8
-	VPSLLQ          $0x08, Z11, Z11
-	SUBQ            R10, DX
-	VPSUBQ          Z11, Z5, Z5
-	VMOVDQU64       Z5, 384(DI)
-	SBBL            R10, R10
-	VMOVDQA64       Z2, Z5
-	VMOVDQU64       Z6, 448(DI)
-	SUBQ            R10, DX
-	VMOVDQU64       512(DI), Z11
-	VMOVDQU64       576(DI), Z6
-	MOVQ            AX, R9
-	VPMADD52HUQ     Z20, Z20, Z5
-	MOVQ            R8, R10
-	VPANDQ          Z3, Z11, Z11
-	VPADDQ          Z11, Z7, Z7
-	ADDQ            DX, R9
-	VPADDQ          Z6, Z4, Z4
-	VPMADD52LUQ     Z20, Z20, Z8
-	ADCQ            $0x00, R10
-	VPXORQ          Z11, Z11, Z11
-	VPXORQ          Z6, Z6, Z6
-	ADDQ            (BX), AX
-	VMOVDQU64       512(DI), Z15
-	VPMADD52LUQ     Z12, Z20, Z5
-	ADCQ            $0x00, R8
-	VMOVDQU64       576(DI), Z16
-	VMOVDQA64       Z11, Z11
-	VMOVDQA64       Z6, Z6
-	VPSLLQ          $0x08, Z10, Z14
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	VPXORQ          Z12, Z12, Z12
-	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z10
-	SHLXQ           CX, DX, R12
-	VPMADD52HUQ     Z10, Z15, Z12
-	VPMADD52LUQ     Z13, Z13, Z14
-	ADDQ            DX, R12
-	VPMADD52LUQ     Z10, Z15, Z6
-	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z21
-	SHRXQ           CX, R12, DX
-	VPMADD52HUQ     Z21, Z16, Z12
-	VPXORQ          Z10, Z10, Z10
-	SBBQ            DX, R12
-	VPMADD52LUQ     Z21, Z16, Z6
-	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z21
-	SUBQ            R12, R11
-	VPMADD52HUQ     Z21, Z15, Z6
-	VPMADD52HUQ     Z13, Z13, Z10
-	SBBL            R12, R12
-	VPMADD52LUQ     Z21, Z15, Z11
-	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z15
-	SUBQ            R12, R11
-	VPMADD52HUQ     Z15, Z16, Z6
-	VPMADD52LUQ     Z15, Z16, Z11
-	SHLXQ           CX, R8, DX
-	VPSUBQ          Z14, Z8, Z8
-	SUBQ            R8, DX
-	VPSLLQ          $0x08, Z12, Z12
-	VPSUBQ          Z12, Z11, Z11
-	ADDQ            DX, AX
-	VMOVDQU64       Z11, 512(DI)
-	VPSUBQ          Z10, Z5, Z5
-	SBBL            DX, DX
-	VMOVDQU64       Z6, 576(DI)
-	VMOVDQU64       640(DI), Z10
-	ADDQ            DX, AX
-	VMOVDQU64       704(DI), Z6
-	VPSRAQ          $0x2c, Z5, Z11
-	ADDQ            AX, R11
-	VPANDQ          Z3, Z10, Z10
-	VPADDQ          Z10, Z7, Z7
-	SBBL            AX, AX
-	VPADDQ          Z6, Z4, Z4
-	VPANDQ          Z0, Z5, Z12
-	ADDQ            AX, R11
-	VPXORQ          Z10, Z10, Z10
-	VPXORQ          Z6, Z6, Z6
-	MOVQ            R11, 2008(DI)
-	VMOVDQU64       640(DI), Z5
-	VPSUBQ          Z11, Z8, Z11
-	SHLXQ           CX, R10, AX
-	VMOVDQU64       704(DI), Z8
-	VMOVDQA64       Z10, Z14
-	SUBQ            R10, AX
-	VMOVDQA64       Z6, Z6
-	VPSRAQ          $0x34, Z11, Z16
-	ADDQ            AX, R9
-	VPXORQ          Z15, Z15, Z15
-	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z10
-	SBBL            AX, AX
-	VPMADD52HUQ     Z10, Z5, Z15
-	VPADDQ          Z16, Z12, Z12
-	ADDQ            AX, R9
-	VPMADD52LUQ     Z10, Z5, Z6
-	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z16
-	MOVQ            R9, DX
-	VPMADD52HUQ     Z16, Z8, Z15
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	VPXORQ          Z10, Z10, Z10
-	VPMADD52LUQ     Z16, Z8, Z6
-	MOVQ            2016(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z16
-	VPMADD52HUQ     Z16, Z5, Z6
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	VPMADD52HUQ     Z17, Z20, Z10
-	VPMADD52LUQ     Z16, Z5, Z14
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z5
-	VPMADD52HUQ     Z5, Z8, Z6
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z18, Z19, Z10
-	VPMADD52LUQ     Z5, Z8, Z14
-	SHLXQ           CX, DX, R10
-	VPSLLQ          $0x08, Z15, Z5
-	VPSUBQ          Z5, Z14, Z8
-	ADDQ            DX, R10
-	VMOVDQA64       Z1, Z5
-	VMOVDQU64       Z8, 640(DI)
-	SHRXQ           CX, R10, DX
-	VMOVDQU64       Z6, 704(DI)
-	VMOVDQU64       768(DI), Z14
-	SBBQ            DX, R10
-	VMOVDQU64       832(DI), Z8
+	ADDQ            R9, R11
+	SHRXQ           CX, R11, R9
+	SBBQ            R9, R11
+	VMOVDQU64       256(DI), Z14
+	SUBQ            R11, R10
+	SBBL            R11, R11
 	VMOVDQA64       Z2, Z6
-	SUBQ            R10, R9
-	VPANDQ          Z3, Z14, Z14
-	VPADDQ          Z14, Z7, Z7
-	SBBL            R10, R10
-	VPADDQ          Z8, Z4, Z4
-	VPMADD52HUQ     Z18, Z20, Z6
-	SUBQ            R10, R9
-	VPXORQ          Z15, Z15, Z15
-	VPXORQ          Z16, Z16, Z16
-	MOVQ            R9, 2016(DI)
-	VMOVDQU64       768(DI), Z8
-	VPMADD52LUQ     Z18, Z20, Z5
-	MOVQ            2024(DI), DX
-	VMOVDQU64       832(DI), Z14
-	VMOVDQA64       Z15, Z15
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VMOVDQA64       Z16, Z16
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z17, Z20, Z6
-	VPXORQ          Z17, Z17, Z17
-	ADCQ            R8, R9
-	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z20
-	VPMADD52HUQ     Z20, Z8, Z17
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z18, Z19, Z6
-	VPMADD52LUQ     Z20, Z8, Z16
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z18
-	VPMADD52HUQ     Z18, Z14, Z17
-	SHRXQ           CX, R10, DX
-	VPSLLQ          $0x08, Z10, Z10
-	VPMADD52LUQ     Z18, Z14, Z16
-	SBBQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z18
-	VPMADD52HUQ     Z18, Z8, Z16
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z9, Z13, Z10
-	VPMADD52LUQ     Z18, Z8, Z15
-	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z18
-	VPMADD52HUQ     Z18, Z14, Z16
-	SUBQ            R10, R9
-	VPXORQ          Z8, Z8, Z8
-	VPMADD52LUQ     Z18, Z14, Z15
-	MOVQ            R9, 2024(DI)
-	VPSLLQ          $0x08, Z17, Z14
-	VPSUBQ          Z14, Z15, Z14
-	MOVQ            2032(DI), DX
-	VPMADD52HUQ     Z9, Z13, Z8
-	VMOVDQU64       Z14, 768(DI)
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	VMOVDQU64       Z16, 832(DI)
-	VMOVDQU64       896(DI), Z9
-	ADDQ            AX, DX
-	VPSUBQ          Z10, Z5, Z13
-	VMOVDQU64       960(DI), Z5
-	ADCQ            R8, R9
-	VPANDQ          Z3, Z9, Z9
-	VPADDQ          Z9, Z7, Z7
-	SHLXQ           CX, DX, R10
-	VPSUBQ          Z8, Z6, Z10
-	ADDQ            DX, R10
-	VPADDQ          Z5, Z4, Z5
-	VPXORQ          Z9, Z9, Z9
-	SHRXQ           CX, R10, DX
-	VPXORQ          Z6, Z6, Z6
-	VMOVDQU64       896(DI), Z4
-	SBBQ            DX, R10
-	VPSRAQ          $0x2c, Z10, Z16
-	VMOVDQU64       960(DI), Z8
-	SUBQ            R10, R9
-	VMOVDQA64       Z9, Z9
-	VMOVDQA64       Z6, Z6
-	SBBL            R10, R10
-	VPANDQ          Z0, Z10, Z14
+	SUBQ            R11, R10
+	MULXQ           R10, DX, R9
+	SHLXQ           CX, DX, R11
+	VPMADD52HUQ     Z12, Z12, Z6
+	ADDQ            DX, R11
+	SHRXQ           CX, R11, DX
+	VMOVDQU64       320(DI), Z13
+	SBBQ            DX, R11
+	SUBQ            R11, R9
+	SBBL            R11, R11
+	VPMADD52LUQ     Z12, Z12, Z8
+	SUBQ            R11, R9
+	MOVQ            R10, DX
+	VPMADD52LUQ     Z10, Z12, Z6
+	MULXQ           DX, DX, R10
+	SHLXQ           CX, DX, R11
+	ADDQ            DX, R11
+	VPANDQ          Z3, Z14, Z10
+	SHRXQ           CX, R11, DX
+	SBBQ            DX, R11
+	SUBQ            R11, R10
+	VPSLLQ          $0x08, Z11, Z11
+	SBBL            R11, R11
+	SUBQ            R11, R10
+	VPMADD52LUQ     Z5, Z5, Z11
+	MOVQ            R9, DX
+	MULXQ           R10, R9, DX
+	SHLXQ           CX, R9, R10
+	VPADDQ          Z10, Z7, Z7
+	ADDQ            R9, R10
+	SHRXQ           CX, R10, R9
 	VPXORQ          Z10, Z10, Z10
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z15
-	VPMADD52HUQ     Z15, Z4, Z10
-	MOVQ            R9, 2032(DI)
-	VPSUBQ          Z16, Z13, Z13
-	VPMADD52LUQ     Z15, Z4, Z6
-	MOVQ            2040(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z15
-	VPMADD52HUQ     Z15, Z8, Z10
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	VPSRAQ          $0x34, Z13, Z16
-	VPMADD52LUQ     Z15, Z8, Z6
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z15
-	VPMADD52HUQ     Z15, Z4, Z6
-	ADCQ            R8, R9
-	VPADDQ          Z16, Z14, Z14
-	VPMADD52LUQ     Z15, Z4, Z9
-	SHLXQ           CX, DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z15
-	VPMADD52HUQ     Z15, Z8, Z6
-	ADDQ            DX, R10
-	VPSLLQ          $0x04, Z14, Z4
-	VPMADD52LUQ     Z15, Z8, Z9
-	SHRXQ           CX, R10, DX
-	VPSLLQ          $0x08, Z10, Z8
-	SBBQ            DX, R10
-	VPSUBQ          Z8, Z9, Z8
-	VPSLLQ          $0x04, Z12, Z10
-	SUBQ            R10, R9
-	VMOVDQU64       Z8, 896(DI)
-	VMOVDQU64       Z6, 960(DI)
+	SBBQ            R9, R10
+	SUBQ            R10, DX
 	SBBL            R10, R10
-	VMOVDQU64       1024(DI), Z9
-	VPXORQ          Z8, Z8, Z8
-	SUBQ            R10, R9
-	VMOVDQU64       1088(DI), Z6
-	VPANDQ          Z3, Z9, Z9
-	MOVQ            R9, 2040(DI)
-	VPADDQ          Z9, Z7, Z9
-	VPMADD52HUQ     Z12, Z13, Z8
-	MOVQ            2048(DI), DX
-	VPADDQ          Z6, Z5, Z5
-	VPXORQ          Z6, Z6, Z6
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VPXORQ          Z7, Z7, Z7
-	VPMADD52HUQ     Z11, Z14, Z8
+	VPMADD52HUQ     Z5, Z5, Z10
+	SUBQ            R10, DX
+	MOVQ            AX, R9
+	VPADDQ          Z13, Z4, Z4
+	MOVQ            R8, R10
+	ADDQ            DX, R9
+	ADCQ            $0x00, R10
+	VPSUBQ          Z11, Z8, Z11
+	ADDQ            (BX), AX
+	ADCQ            $0x00, R8
+	VMOVDQU64       384(DI), Z8
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
+	SHLXQ           CX, DX, R12
+	VPSUBQ          Z10, Z6, Z10
+	ADDQ            DX, R12
+	SHRXQ           CX, R12, DX
+	SBBQ            DX, R12
+	VPSRAQ          $0x2c, Z10, Z13
+	SUBQ            R12, R11
+	SBBL            R12, R12
+	VMOVDQU64       448(DI), Z6
+	SUBQ            R12, R11
+	SHLXQ           CX, R8, DX
+	SUBQ            R8, DX
+	VPANDQ          Z0, Z10, Z10
+	ADDQ            DX, AX
+	SBBL            DX, DX
+	VPSUBQ          Z13, Z11, Z16
+	ADDQ            DX, AX
+	ADDQ            AX, R11
+	SBBL            AX, AX
+	VPANDQ          Z3, Z8, Z8
+	ADDQ            AX, R11
+	MOVQ            R11, 2008(DI)
+	VPSRAQ          $0x34, Z16, Z11
+	SHLXQ           CX, R10, AX
+	SUBQ            R10, AX
+	ADDQ            AX, R9
+	VPADDQ          Z11, Z10, Z14
+	SBBL            AX, AX
+	ADDQ            AX, R9
+	VPADDQ          Z8, Z7, Z15
+	MOVQ            R9, DX
+	MULXQ           scalarEpsilon<>+0(SB), AX, R8
+	MOVQ            2016(DI), DX
+	VPSLLQ          $0x04, Z14, Z8
+	MULXQ           scalarDiagonal<>+8(SB), DX, R9
 	ADDQ            AX, DX
-	VMOVDQU64       1024(DI), Z15
-	VMOVDQU64       1088(DI), Z16
 	ADCQ            R8, R9
-	VMOVDQA64       Z6, Z17
+	VPADDQ          Z14, Z14, Z13
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPADDQ          Z6, Z4, Z4
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VPXORQ          Z11, Z11, Z11
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPMADD52HUQ     Z13, Z16, Z11
+	MOVQ            R9, 2016(DI)
+	MOVQ            2024(DI), DX
+	MULXQ           scalarDiagonal<>+16(SB), DX, R9
+	VMOVDQU64       512(DI), Z17
+	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VMOVDQA64       Z1, Z6
 	SHLXQ           CX, DX, R10
-	VMOVDQA64       Z7, Z18
-	VPXORQ          Z19, Z19, Z19
 	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z20
-	VPMADD52HUQ     Z20, Z15, Z19
 	SHRXQ           CX, R10, DX
 	VMOVDQA64       Z2, Z7
-	VPMADD52LUQ     Z20, Z15, Z18
 	SBBQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z20
-	VPMADD52HUQ     Z20, Z16, Z19
 	SUBQ            R10, R9
-	VPMADD52HUQ     Z11, Z13, Z7
-	VPMADD52LUQ     Z20, Z16, Z18
 	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z20
+	VMOVDQU64       576(DI), Z10
 	SUBQ            R10, R9
-	VPMADD52HUQ     Z20, Z15, Z18
-	VPMADD52LUQ     Z11, Z13, Z6
+	MOVQ            R9, 2024(DI)
+	VPMADD52HUQ     Z16, Z16, Z7
+	MOVQ            2032(DI), DX
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
+	ADDQ            AX, DX
+	VPMADD52LUQ     Z16, Z16, Z6
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	VPANDQ          Z3, Z17, Z17
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z13, Z16, Z7
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VPADDQ          Z17, Z15, Z13
+	SUBQ            R10, R9
+	MOVQ            R9, 2032(DI)
+	MOVQ            2040(DI), DX
+	VPSLLQ          $0x08, Z11, Z11
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
+	ADDQ            AX, DX
+	VPMADD52LUQ     Z8, Z8, Z11
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPADDQ          Z10, Z4, Z4
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VPXORQ          Z10, Z10, Z10
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPMADD52HUQ     Z8, Z8, Z10
+	MOVQ            R9, 2040(DI)
+	MOVQ            2048(DI), DX
+	MULXQ           scalarDiagonal<>+40(SB), DX, R9
+	VMOVDQU64       640(DI), Z15
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	VPSUBQ          Z11, Z6, Z6
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z10, Z7, Z10
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VMOVDQU64       704(DI), Z7
+	SBBL            R10, R10
+	SUBQ            R10, R9
 	MOVQ            R9, 2048(DI)
-	VPMADD52LUQ     Z20, Z15, Z17
-	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z15
+	VPSRAQ          $0x2c, Z10, Z11
 	MOVQ            2056(DI), DX
-	VPMADD52HUQ     Z15, Z16, Z18
-	VPMADD52LUQ     Z12, Z13, Z7
 	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPMADD52LUQ     Z15, Z16, Z17
-	VPSLLQ          $0x08, Z19, Z12
+	VPANDQ          Z0, Z10, Z10
 	ADDQ            AX, DX
-	VPSUBQ          Z12, Z17, Z12
-	VPMADD52LUQ     Z11, Z14, Z7
 	ADCQ            R8, R9
-	VMOVDQU64       Z12, 1024(DI)
-	VMOVDQU64       Z18, 1088(DI)
 	SHLXQ           CX, DX, R10
-	VMOVDQU64       1152(DI), Z11
-	VPSLLQ          $0x08, Z8, Z15
+	VPANDQ          Z3, Z15, Z15
 	ADDQ            DX, R10
-	VMOVDQU64       1216(DI), Z8
-	VPANDQ          Z3, Z11, Z11
 	SHRXQ           CX, R10, DX
-	VPADDQ          Z11, Z9, Z9
-	VPMADD52LUQ     Z10, Z4, Z15
 	SBBQ            DX, R10
-	VPADDQ          Z8, Z5, Z5
-	VPXORQ          Z11, Z11, Z11
+	VPSUBQ          Z11, Z6, Z6
 	SUBQ            R10, R9
-	VPXORQ          Z12, Z12, Z12
-	VPXORQ          Z14, Z14, Z14
 	SBBL            R10, R10
-	VMOVDQU64       1152(DI), Z13
-	VMOVDQU64       1216(DI), Z8
+	VPSRAQ          $0x34, Z6, Z11
 	SUBQ            R10, R9
-	VMOVDQA64       Z11, Z11
-	VPMADD52HUQ     Z10, Z4, Z14
 	MOVQ            R9, 2056(DI)
-	VMOVDQA64       Z12, Z4
-	VPXORQ          Z12, Z12, Z12
 	MOVQ            2064(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z10
+	VPADDQ          Z15, Z13, Z17
 	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	VPSUBQ          Z15, Z6, Z6
-	VPMADD52HUQ     Z10, Z13, Z12
 	ADDQ            AX, DX
-	VPMADD52LUQ     Z10, Z13, Z4
-	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z10
+	VPADDQ          Z11, Z10, Z10
 	ADCQ            R8, R9
-	VPSUBQ          Z14, Z7, Z7
-	VPMADD52HUQ     Z10, Z8, Z12
 	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z10, Z8, Z4
-	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z14
 	ADDQ            DX, R10
-	VPMADD52HUQ     Z14, Z13, Z4
-	VPSRAQ          $0x2c, Z7, Z10
+	VPXORQ          Z15, Z15, Z15
 	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z14, Z13, Z11
-	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z13
 	SBBQ            DX, R10
-	VPMADD52HUQ     Z13, Z8, Z4
-	VPANDQ          Z0, Z7, Z7
+	VPADDQ          Z7, Z4, Z7
 	SUBQ            R10, R9
-	VPMADD52LUQ     Z13, Z8, Z11
-	VPSLLQ          $0x08, Z12, Z8
 	SBBL            R10, R10
-	VPSUBQ          Z8, Z11, Z8
-	VPSUBQ          Z10, Z6, Z6
 	SUBQ            R10, R9
-	VMOVDQU64       Z8, 1152(DI)
-	VMOVDQU64       Z4, 1216(DI)
+	VPMADD52HUQ     Z9, Z16, Z15
 	MOVQ            R9, 2064(DI)
-	VMOVDQU64       1280(DI), Z10
-	VPSRAQ          $0x34, Z6, Z4
 	MOVQ            2072(DI), DX
-	VMOVDQU64       1344(DI), Z8
-	VPANDQ          Z3, Z10, Z10
+	VMOVDQU64       768(DI), Z18
 	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	VPADDQ          Z10, Z9, Z9
-	VPADDQ          Z4, Z7, Z4
 	ADDQ            AX, DX
-	VPADDQ          Z8, Z5, Z12
 	ADCQ            R8, R9
-	VPXORQ          Z5, Z5, Z5
-	VPXORQ          Z8, Z8, Z8
+	VPMADD52HUQ     Z12, Z14, Z15
 	SHLXQ           CX, DX, R10
-	VPBROADCASTQ    8(BX), Z10
-	VMOVDQU64       1280(DI), Z14
 	ADDQ            DX, R10
-	VMOVDQU64       1344(DI), Z15
-	VMOVDQA64       Z5, Z16
 	SHRXQ           CX, R10, DX
-	VPBROADCASTQ    16(BX), Z5
-	VMOVDQA64       Z8, Z13
+	VMOVDQA64       Z1, Z13
 	SBBQ            DX, R10
-	VPXORQ          Z17, Z17, Z17
-	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z8
 	SUBQ            R10, R9
-	VPXORQ          Z11, Z11, Z11
-	VPMADD52HUQ     Z8, Z14, Z17
+	VMOVDQU64       832(DI), Z11
 	SBBL            R10, R10
-	VPMADD52LUQ     Z8, Z14, Z13
-	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z18
 	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z8
-	VPMADD52HUQ     Z18, Z15, Z17
 	MOVQ            R9, 2072(DI)
-	VPMADD52LUQ     Z18, Z15, Z13
-	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z18
+	VMOVDQA64       Z2, Z4
 	MOVQ            2080(DI), DX
-	VPMADD52HUQ     Z8, Z6, Z11
-	VPMADD52HUQ     Z18, Z14, Z13
 	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPMADD52LUQ     Z18, Z14, Z16
-	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z14
+	VPMADD52HUQ     Z12, Z16, Z4
 	ADDQ            AX, DX
-	VPMADD52LUQ     Z8, Z6, Z5
-	VPMADD52HUQ     Z14, Z15, Z13
 	ADCQ            R8, R9
-	VPMADD52LUQ     Z14, Z15, Z16
-	VPSLLQ          $0x08, Z17, Z8
 	SHLXQ           CX, DX, R10
-	VPSUBQ          Z8, Z16, Z14
-	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z8
+	VPANDQ          Z3, Z18, Z18
 	ADDQ            DX, R10
-	VMOVDQU64       Z14, 1280(DI)
 	SHRXQ           CX, R10, DX
-	VMOVDQU64       Z13, 1344(DI)
-	VMOVDQU64       1408(DI), Z14
+	VPMADD52LUQ     Z12, Z16, Z13
 	SBBQ            DX, R10
-	VPMADD52HUQ     Z8, Z4, Z11
-	VMOVDQU64       1472(DI), Z13
 	SUBQ            R10, R9
-	VPANDQ          Z3, Z14, Z14
-	VPADDQ          Z14, Z9, Z9
 	SBBL            R10, R10
-	VPMADD52LUQ     Z8, Z4, Z5
+	VPMADD52LUQ     Z9, Z16, Z4
+	SUBQ            R10, R9
+	MOVQ            R9, 2080(DI)
+	VPADDQ          Z18, Z17, Z9
+	MOVQ            2088(DI), DX
+	MULXQ           scalarDiagonal<>+80(SB), DX, R9
+	ADDQ            AX, DX
+	VPMADD52LUQ     Z12, Z14, Z4
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPSLLQ          $0x08, Z15, Z14
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	VPADDQ          Z11, Z7, Z7
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z5, Z8, Z14
+	MOVQ            R9, 2088(DI)
+	MOVQ            2096(DI), DX
+	VPXORQ          Z11, Z11, Z11
+	MULXQ           scalarDiagonal<>+88(SB), DX, R9
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	VMOVDQU64       896(DI), Z12
+	SHLXQ           CX, DX, AX
+	ADDQ            DX, AX
+	VPMADD52HUQ     Z5, Z8, Z11
+	SHRXQ           CX, AX, DX
+	SBBQ            DX, AX
+	SUBQ            AX, R9
+	VPSUBQ          Z14, Z13, Z5
+	SBBL            AX, AX
+	SUBQ            AX, R9
+	MOVQ            R9, 2096(DI)
+	VMOVDQU64       960(DI), Z8
+	MOVQ            2112(DI), AX
+	MOVL            $0x00000000, R8
+	VPSUBQ          Z11, Z4, Z4
+	ADDQ            2120(DI), AX
+	ADCQ            $0x00, R8
+	ADDQ            2128(DI), AX
+	VPSRAQ          $0x2c, Z4, Z11
+	ADCQ            $0x00, R8
+	ADDQ            2136(DI), AX
+	VPANDQ          Z3, Z12, Z12
+	ADCQ            $0x00, R8
+	ADDQ            2144(DI), AX
+	ADCQ            $0x00, R8
+	VPANDQ          Z0, Z4, Z4
+	ADDQ            2152(DI), AX
+	ADCQ            $0x00, R8
+	VPADDQ          Z12, Z9, Z9
+	ADDQ            2160(DI), AX
+	ADCQ            $0x00, R8
+	ADDQ            2168(DI), AX
+	VPSUBQ          Z11, Z5, Z14
+	ADCQ            $0x00, R8
+	ADDQ            2176(DI), AX
+	VPSRAQ          $0x34, Z14, Z5
+	ADCQ            $0x00, R8
+	ADDQ            2184(DI), AX
+	ADCQ            $0x00, R8
+	VPADDQ          Z8, Z7, Z7
+	ADDQ            2192(DI), AX
+	ADCQ            $0x00, R8
+	MOVQ            2104(DI), DX
+	VPADDQ          Z5, Z4, Z8
+	MULXQ           DX, R9, R10
+	SHLXQ           CX, R9, R11
+	VPSLLQ          $0x04, Z8, Z4
+	ADDQ            R9, R11
+	SHRXQ           CX, R11, R9
+	SBBQ            R9, R11
+	VMOVDQU64       1024(DI), Z5
+	SUBQ            R11, R10
+	SBBL            R11, R11
+	VPSLLQ          $0x04, Z10, Z11
+	SUBQ            R11, R10
+	MULXQ           R10, DX, R9
+	SHLXQ           CX, DX, R11
+	VPXORQ          Z13, Z13, Z13
+	ADDQ            DX, R11
+	SHRXQ           CX, R11, DX
+	VMOVDQU64       1088(DI), Z15
+	SBBQ            DX, R11
+	SUBQ            R11, R9
+	SBBL            R11, R11
+	VPMADD52HUQ     Z10, Z14, Z13
+	SUBQ            R11, R9
+	MOVQ            R10, DX
+	VPMADD52HUQ     Z6, Z8, Z13
+	MULXQ           DX, DX, R10
+	SHLXQ           CX, DX, R11
+	ADDQ            DX, R11
+	VPANDQ          Z3, Z5, Z16
+	SHRXQ           CX, R11, DX
+	SBBQ            DX, R11
+	SUBQ            R11, R10
+	VMOVDQA64       Z1, Z12
+	SBBL            R11, R11
+	SUBQ            R11, R10
+	VMOVDQA64       Z2, Z5
+	MOVQ            R9, DX
+	MULXQ           R10, R9, DX
+	SHLXQ           CX, R9, R10
+	VPADDQ          Z16, Z9, Z9
+	ADDQ            R9, R10
+	SHRXQ           CX, R10, R9
+	VPMADD52HUQ     Z6, Z14, Z5
+	SBBQ            R9, R10
+	SUBQ            R10, DX
+	SBBL            R10, R10
+	VPMADD52LUQ     Z6, Z14, Z12
+	SUBQ            R10, DX
+	MOVQ            AX, R9
+	VPADDQ          Z15, Z7, Z7
+	MOVQ            R8, R10
+	ADDQ            DX, R9
+	ADCQ            $0x00, R10
+	VPMADD52LUQ     Z10, Z14, Z5
+	ADDQ            (BX), AX
+	ADCQ            $0x00, R8
+	VMOVDQU64       1152(DI), Z10
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
+	SHLXQ           CX, DX, R12
+	VPMADD52LUQ     Z6, Z8, Z5
+	ADDQ            DX, R12
+	SHRXQ           CX, R12, DX
+	SBBQ            DX, R12
+	VPSLLQ          $0x08, Z13, Z13
+	SUBQ            R12, R11
+	SBBL            R12, R12
+	VMOVDQU64       1216(DI), Z8
+	SUBQ            R12, R11
+	SHLXQ           CX, R8, DX
+	SUBQ            R8, DX
+	VPMADD52LUQ     Z11, Z4, Z13
+	ADDQ            DX, AX
+	SBBL            DX, DX
+	VPXORQ          Z6, Z6, Z6
+	ADDQ            DX, AX
+	ADDQ            AX, R11
+	SBBL            AX, AX
+	VPANDQ          Z3, Z10, Z10
+	ADDQ            AX, R11
+	MOVQ            R11, 2104(DI)
+	VPMADD52HUQ     Z11, Z4, Z6
+	SHLXQ           CX, R10, AX
+	SUBQ            R10, AX
+	ADDQ            AX, R9
+	VPSUBQ          Z13, Z12, Z4
+	SBBL            AX, AX
+	ADDQ            AX, R9
+	VPADDQ          Z10, Z9, Z9
+	MOVQ            R9, DX
+	MULXQ           scalarEpsilon<>+0(SB), AX, R8
+	MOVQ            2112(DI), DX
+	VPSUBQ          Z6, Z5, Z6
+	MULXQ           scalarDiagonal<>+8(SB), DX, R9
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	VPSRAQ          $0x2c, Z6, Z5
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPADDQ          Z8, Z7, Z12
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VPANDQ          Z0, Z6, Z7
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPSUBQ          Z5, Z4, Z6
+	MOVQ            R9, 2112(DI)
+	MOVQ            2120(DI), DX
+	MULXQ           scalarDiagonal<>+16(SB), DX, R9
+	VMOVDQU64       1280(DI), Z10
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	VPSRAQ          $0x34, Z6, Z4
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z4, Z7, Z8
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VMOVDQU64       1344(DI), Z13
+	SUBQ            R10, R9
+	MOVQ            R9, 2120(DI)
+	VPBROADCASTQ    8(BX), Z4
+	MOVQ            2128(DI), DX
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
+	ADDQ            AX, DX
+	VPBROADCASTQ    16(BX), Z5
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	VPANDQ          Z3, Z10, Z11
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	VPXORQ          Z10, Z10, Z10
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VPADDQ          Z11, Z9, Z9
+	SUBQ            R10, R9
+	MOVQ            R9, 2128(DI)
+	MOVQ            2136(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z11
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
+	ADDQ            AX, DX
+	VPMADD52HUQ     Z11, Z6, Z10
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPADDQ          Z13, Z12, Z12
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z11, Z6, Z5
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z11
+	MOVQ            R9, 2136(DI)
+	MOVQ            2144(DI), DX
+	MULXQ           scalarDiagonal<>+40(SB), DX, R9
+	VMOVDQU64       1408(DI), Z14
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	VPMADD52HUQ     Z11, Z8, Z10
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	VPMADD52LUQ     Z11, Z8, Z5
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	VMOVDQU64       1472(DI), Z13
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	MOVQ            R9, 2144(DI)
+	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z11
+	MOVQ            2152(DI), DX
+	MULXQ           scalarDiagonal<>+48(SB), DX, R9
+	VPMADD52HUQ     Z11, Z6, Z5
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	VPANDQ          Z3, Z14, Z14
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z11, Z6, Z4
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z11
+	SUBQ            R10, R9
+	MOVQ            R9, 2152(DI)
+	MOVQ            2160(DI), DX
+	VPADDQ          Z14, Z9, Z9
+	MULXQ           scalarDiagonal<>+56(SB), DX, R9
+	ADDQ            AX, DX
+	VPMADD52HUQ     Z11, Z8, Z5
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	VPMADD52LUQ     Z11, Z8, Z4
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPADDQ          Z13, Z12, Z8
 	SUBQ            R10, R9
-	VPXORQ          Z13, Z13, Z13
-	VPXORQ          Z14, Z14, Z14
-	MOVQ            R9, 2080(DI)
-	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z12
-	VMOVDQU64       1408(DI), Z15
-	MOVQ            2088(DI), DX
-	VMOVDQU64       1472(DI), Z16
-	VMOVDQA64       Z13, Z13
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	VPMADD52HUQ     Z12, Z6, Z5
-	VMOVDQA64       Z14, Z14
-	ADDQ            AX, DX
-	VPXORQ          Z17, Z17, Z17
-	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z18
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z12, Z6, Z10
-	VPMADD52HUQ     Z18, Z15, Z17
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z18, Z15, Z14
-	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z18
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z12
-	VPMADD52HUQ     Z18, Z16, Z17
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z18, Z16, Z14
-	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z18
-	SBBQ            DX, R10
-	VPMADD52HUQ     Z12, Z4, Z5
-	VPMADD52HUQ     Z18, Z15, Z14
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z18, Z15, Z13
 	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z15
-	VPMADD52LUQ     Z12, Z4, Z10
 	SUBQ            R10, R9
-	VPMADD52HUQ     Z15, Z16, Z14
-	VPMADD52LUQ     Z15, Z16, Z13
-	MOVQ            R9, 2088(DI)
-	VPSLLQ          $0x08, Z17, Z4
-	VPSLLQ          $0x08, Z11, Z11
-	MOVQ            2096(DI), DX
-	VPSUBQ          Z4, Z13, Z4
-	VMOVDQU64       Z4, 1408(DI)
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	VMOVDQU64       Z14, 1472(DI)
-	VPSUBQ          Z11, Z10, Z4
+	VPSLLQ          $0x08, Z10, Z10
+	MOVQ            R9, 2160(DI)
+	MOVQ            2168(DI), DX
+	VPSUBQ          Z10, Z4, Z4
+	MULXQ           scalarDiagonal<>+64(SB), DX, R9
 	ADDQ            AX, DX
-	VPADDQ          Z6, Z9, Z6
-	VPADDQ          Z7, Z8, Z7
 	ADCQ            R8, R9
+	VPADDQ          Z6, Z9, Z6
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z7, Z8, Z7
+	SBBQ            DX, R10
+	SUBQ            R10, R9
 	VPADDQ.BCST     avx512Numbers<>+40(SB), Z7, Z7
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	MOVQ            R9, 2168(DI)
 	VPSRAQ          $0x34, Z6, Z8
-	SHLXQ           CX, DX, AX
+	MOVQ            2176(DI), DX
+	MULXQ           scalarDiagonal<>+72(SB), DX, R9
 	VPADDQ          Z8, Z7, Z7
+	ADDQ            AX, DX
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
 	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z6
-	ADDQ            DX, AX
+	ADDQ            DX, R10
+	SHRXQ           CX, R10, DX
 	VPADDQ          Z6, Z4, Z4
+	SBBQ            DX, R10
+	SUBQ            R10, R9
+	SBBL            R10, R10
 	VPADDQ          Z7, Z5, Z5
-	SHRXQ           CX, AX, DX
+	SUBQ            R10, R9
+	MOVQ            R9, 2176(DI)
 	VPSRAQ          $0x2c, Z5, Z8
+	MOVQ            2184(DI), DX
+	MULXQ           scalarDiagonal<>+80(SB), DX, R9
+	ADDQ            AX, DX
 	VPANDQ          Z0, Z5, Z5
-	SBBQ            DX, AX
+	ADCQ            R8, R9
+	SHLXQ           CX, DX, R10
+	ADDQ            DX, R10
 	VPSUBQ          Z8, Z4, Z4
+	SHRXQ           CX, R10, DX
+	SBBQ            DX, R10
 	VPSRAQ          $0x34, Z4, Z8
-	SUBQ            AX, R9
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	SUBQ            R10, R9
 	VPADDQ          Z8, Z5, Z5
+	MOVQ            R9, 2184(DI)
+	MOVQ            2192(DI), DX
 	VMOVDQA64       Z6, Z6
-	SBBL            AX, AX
+	MULXQ           scalarDiagonal<>+88(SB), DX, R9
+	ADDQ            AX, DX
+	ADCQ            R8, R9
 	VMOVDQA64       Z7, Z7
+	SHLXQ           CX, DX, AX
+	ADDQ            DX, AX
 	VMOVDQA64       Z4, Z4
+	SHRXQ           CX, AX, DX
+	SBBQ            DX, AX
 	SUBQ            AX, R9
 	VMOVDQA64       Z5, Z5
-	MOVQ            R9, 2096(DI)
+	SBBL            AX, AX
+	SUBQ            AX, R9
+	MOVQ            R9, 2192(DI)
 
 internal:
 	ADDQ            $0x18, BX
-	VPADDQ          128(DI), Z6, Z9
-	VPADDQ          192(DI), Z7, Z11
-	VPSRAQ          $0x2c, Z11, Z10
+	VMOVDQU64       128(DI), Z11
 	MOVQ            2016(DI), AX
-	VPSLLQ          $0x04, Z5, Z8
-	VPANDQ          Z0, Z11, Z13
+	VMOVDQU64       192(DI), Z13
 	MOVL            $0x00000000, R8
-	VPSUBQ          Z10, Z9, Z14
-	VPSRAQ          $0x34, Z14, Z10
+	VMOVDQA64       Z6, Z14
 	ADDQ            2024(DI), AX
-	VPADDQ          Z5, Z5, Z9
-	VPADDQ          Z10, Z13, Z10
+	VPSLLQ          $0x04, Z5, Z8
 	ADCQ            $0x00, R8
-	VMOVDQU64       Z14, 128(DI)
-	VMOVDQU64       Z10, 192(DI)
-	VPXORQ          Z10, Z10, Z10
+	VMOVDQA64       Z7, Z15
 	ADDQ            2032(DI), AX
-	VPADDQ          256(DI), Z6, Z11
-	VPADDQ          320(DI), Z7, Z15
+	VPXORQ          Z16, Z16, Z16
 	ADCQ            $0x00, R8
-	VPSRAQ          $0x2c, Z15, Z12
-	VPMADD52HUQ     Z9, Z4, Z10
+	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z10
 	ADDQ            2040(DI), AX
-	VPANDQ          Z0, Z15, Z15
-	VPSUBQ          Z12, Z11, Z16
+	VPADDQ          Z5, Z5, Z9
 	ADCQ            $0x00, R8
-	VPSRAQ          $0x34, Z16, Z12
-	VMOVDQA64       Z1, Z11
+	VPMADD52HUQ     Z10, Z11, Z16
 	ADDQ            2048(DI), AX
-	VPADDQ          Z12, Z15, Z12
-	VMOVDQU64       Z16, 256(DI)
-	VMOVDQU64       Z12, 320(DI)
+	VPMADD52LUQ     Z10, Z11, Z15
 	ADCQ            $0x00, R8
-	VMOVDQA64       Z2, Z12
-	VPADDQ          Z16, Z14, Z14
+	VPXORQ          Z10, Z10, Z10
 	ADDQ            2056(DI), AX
-	VPADDQ          Z15, Z13, Z13
-	VPADDQ          384(DI), Z6, Z15
+	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z12
 	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z4, Z4, Z12
-	VPADDQ          448(DI), Z7, Z16
+	VPMADD52HUQ     Z12, Z13, Z16
 	ADDQ            2064(DI), AX
-	VPSRAQ          $0x2c, Z16, Z17
-	VPANDQ          Z0, Z16, Z16
-	VPMADD52LUQ     Z4, Z4, Z11
+	VPMADD52LUQ     Z12, Z13, Z15
 	ADCQ            $0x00, R8
-	VPSUBQ          Z17, Z15, Z15
-	VPSRAQ          $0x34, Z15, Z17
-	ADDQ            2072(DI), AX
-	VPADDQ          Z17, Z16, Z17
-	VPMADD52LUQ     Z9, Z4, Z12
-	ADCQ            $0x00, R8
-	VMOVDQU64       Z15, 384(DI)
-	VMOVDQU64       Z17, 448(DI)
-	ADDQ            2080(DI), AX
-	VPADDQ          Z15, Z14, Z9
-	VPSLLQ          $0x08, Z10, Z10
-	ADCQ            $0x00, R8
-	VPADDQ          Z16, Z13, Z18
-	VPADDQ          512(DI), Z6, Z13
-	VPADDQ          576(DI), Z7, Z15
-	ADDQ            2088(DI), AX
-	VPMADD52LUQ     Z8, Z8, Z10
-	VPSRAQ          $0x2c, Z15, Z14
-	ADCQ            $0x00, R8
-	VPANDQ          Z0, Z15, Z19
-	VPSUBQ          Z14, Z13, Z20
-	ADDQ            2096(DI), AX
-	VPXORQ          Z13, Z13, Z13
-	VPXORQ          Z14, Z14, Z14
-	ADCQ            $0x00, R8
-	VPXORQ          Z15, Z15, Z15
-	VPSRAQ          $0x34, Z20, Z21
-	VPMADD52HUQ     Z8, Z8, Z13
-	MOVQ            2008(DI), DX
-	VMOVDQU64       128(DI), Z16
-	VMOVDQU64       192(DI), Z17
-	MULXQ           DX, R9, R10
-	VPADDQ          Z21, Z19, Z21
-	VPSUBQ          Z10, Z11, Z10
-	SHLXQ           CX, R9, R11
-	VMOVDQA64       Z14, Z11
-	VMOVDQA64       Z15, Z14
-	ADDQ            R9, R11
-	VMOVDQU64       Z20, 512(DI)
-	VPSUBQ          Z13, Z12, Z12
-	SHRXQ           CX, R11, R9
-	VPXORQ          Z13, Z13, Z13
-	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z15
-	VMOVDQU64       Z21, 576(DI)
-	SBBQ            R9, R11
-	VPSRAQ          $0x2c, Z12, Z21
-	VPMADD52HUQ     Z15, Z16, Z13
-	SUBQ            R11, R10
-	VPMADD52LUQ     Z15, Z16, Z14
-	VPADDQ          Z20, Z9, Z9
-	SBBL            R11, R11
-	VPANDQ          Z0, Z12, Z12
-	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z15
-	SUBQ            R11, R10
-	VPMADD52HUQ     Z15, Z17, Z13
-	VPADDQ          Z19, Z18, Z18
-	MULXQ           R10, DX, R9
-	VPSUBQ          Z21, Z10, Z10
-	VPMADD52LUQ     Z15, Z17, Z14
-	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z19
-	SHLXQ           CX, DX, R11
-	VPADDQ          640(DI), Z6, Z20
-	VPSRAQ          $0x34, Z10, Z15
-	ADDQ            DX, R11
-	VPMADD52HUQ     Z19, Z16, Z14
-	VPMADD52LUQ     Z19, Z16, Z11
-	SHRXQ           CX, R11, DX
-	VPADDQ          704(DI), Z7, Z16
-	VPADDQ          Z15, Z12, Z12
-	SBBQ            DX, R11
-	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z19
-	VPMADD52HUQ     Z19, Z17, Z14
-	VPSRAQ          $0x2c, Z16, Z21
-	SUBQ            R11, R9
-	VPSLLQ          $0x04, Z12, Z15
-	VPMADD52LUQ     Z19, Z17, Z11
-	SBBL            R11, R11
-	VPSLLQ          $0x08, Z13, Z13
-	VPSUBQ          Z13, Z11, Z13
-	SUBQ            R11, R9
-	VPADDQ          Z12, Z12, Z11
-	VPANDQ          Z0, Z16, Z16
-	MOVQ            R10, DX
-	VMOVDQU64       Z13, 128(DI)
-	VMOVDQU64       Z14, 192(DI)
-	MULXQ           DX, DX, R10
-	VPXORQ          Z13, Z13, Z13
-	VPSUBQ          Z21, Z20, Z25
-	VPXORQ          Z21, Z21, Z21
-	SHLXQ           CX, DX, R11
-	VPXORQ          Z17, Z17, Z17
-	VPMADD52HUQ     Z11, Z10, Z13
-	ADDQ            DX, R11
-	VPSRAQ          $0x34, Z25, Z22
-	VMOVDQU64       256(DI), Z19
-	SHRXQ           CX, R11, DX
-	VMOVDQU64       320(DI), Z20
-	VMOVDQA64       Z1, Z14
-	SBBQ            DX, R11
-	VPADDQ          Z22, Z16, Z26
-	VMOVDQA64       Z21, Z21
-	VMOVDQA64       Z17, Z22
-	SUBQ            R11, R10
-	VMOVDQA64       Z2, Z17
-	VMOVDQU64       Z25, 640(DI)
-	SBBL            R11, R11
-	VPXORQ          Z23, Z23, Z23
-	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z24
-	SUBQ            R11, R10
-	VPMADD52HUQ     Z10, Z10, Z17
-	VMOVDQU64       Z26, 704(DI)
-	MOVQ            R9, DX
-	VPMADD52HUQ     Z24, Z19, Z23
-	VPMADD52LUQ     Z24, Z19, Z22
-	MULXQ           R10, R9, DX
-	VPMADD52LUQ     Z10, Z10, Z14
-	VPADDQ          Z25, Z9, Z24
-	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z9
-	SHLXQ           CX, R9, R10
-	VPMADD52HUQ     Z9, Z20, Z23
-	VPMADD52LUQ     Z11, Z10, Z17
-	ADDQ            R9, R10
-	VPADDQ          Z16, Z18, Z11
-	VPMADD52LUQ     Z9, Z20, Z22
-	SHRXQ           CX, R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z9
-	VPSLLQ          $0x08, Z13, Z13
-	SBBQ            R9, R10
-	VPADDQ          768(DI), Z6, Z16
-	VPMADD52HUQ     Z9, Z19, Z22
-	SUBQ            R10, DX
-	VPMADD52LUQ     Z9, Z19, Z21
-	VPMADD52LUQ     Z15, Z15, Z13
-	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z18
-	SBBL            R10, R10
-	VPADDQ          832(DI), Z7, Z19
-	VPMADD52HUQ     Z18, Z20, Z22
-	SUBQ            R10, DX
-	VPXORQ          Z9, Z9, Z9
-	VPMADD52LUQ     Z18, Z20, Z21
-	MOVQ            AX, R9
-	VPSRAQ          $0x2c, Z19, Z18
-	VPSLLQ          $0x08, Z23, Z20
-	MOVQ            R8, R10
-	VPMADD52HUQ     Z15, Z15, Z9
-	VPSUBQ          Z20, Z21, Z20
-	VPANDQ          Z0, Z19, Z19
-	ADDQ            DX, R9
-	VMOVDQU64       Z20, 256(DI)
-	VPSUBQ          Z13, Z14, Z13
-	ADCQ            $0x00, R10
-	VMOVDQU64       Z22, 320(DI)
-	VPSUBQ          Z18, Z16, Z16
-	ADDQ            (BX), AX
-	VPXORQ          Z14, Z14, Z14
-	VPSUBQ          Z9, Z17, Z9
-	ADCQ            $0x00, R8
-	VPXORQ          Z18, Z18, Z18
-	VPSRAQ          $0x34, Z16, Z22
-	VMOVDQU64       384(DI), Z20
-	VPSRAQ          $0x2c, Z9, Z17
-	VMOVDQU64       448(DI), Z21
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	VPADDQ          Z22, Z19, Z22
-	VMOVDQA64       Z14, Z14
-	SHLXQ           CX, DX, R12
-	VPANDQ          Z0, Z9, Z9
-	VMOVDQA64       Z18, Z18
-	ADDQ            DX, R12
-	VMOVDQU64       Z16, 768(DI)
-	VPXORQ          Z23, Z23, Z23
-	SHRXQ           CX, R12, DX
-	VPSUBQ          Z17, Z13, Z13
-	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z17
-	VMOVDQU64       Z22, 832(DI)
-	SBBQ            DX, R12
-	VPMADD52HUQ     Z17, Z20, Z23
-	VPSRAQ          $0x34, Z13, Z22
-	SUBQ            R12, R11
-	VPMADD52LUQ     Z17, Z20, Z18
-	VPADDQ          Z16, Z24, Z17
-	SBBL            R12, R12
-	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z16
-	VPADDQ          Z22, Z9, Z9
-	SUBQ            R12, R11
-	VPMADD52HUQ     Z16, Z21, Z23
-	VPMADD52LUQ     Z16, Z21, Z18
-	SHLXQ           CX, R8, DX
-	VPADDQ          Z19, Z11, Z19
-	VPXORQ          Z11, Z11, Z11
-	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z16
-	SUBQ            R8, DX
-	VPMADD52HUQ     Z16, Z20, Z18
-	VPADDQ          896(DI), Z6, Z22
-	ADDQ            DX, AX
-	VPMADD52HUQ     Z5, Z10, Z11
-	VPMADD52LUQ     Z16, Z20, Z14
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z16
-	VPADDQ          960(DI), Z7, Z20
-	ADDQ            DX, AX
-	VPMADD52HUQ     Z4, Z12, Z11
-	VPMADD52HUQ     Z16, Z21, Z18
-	VPMADD52LUQ     Z16, Z21, Z14
-	ADDQ            AX, R11
-	VPSRAQ          $0x2c, Z20, Z21
-	VMOVDQA64       Z1, Z16
-	SBBL            AX, AX
-	VPSLLQ          $0x08, Z23, Z23
-	VPSUBQ          Z23, Z14, Z14
-	ADDQ            AX, R11
-	VPANDQ          Z0, Z20, Z23
-	VMOVDQA64       Z2, Z20
-	MOVQ            R11, 2008(DI)
-	VMOVDQU64       Z14, 384(DI)
-	VMOVDQU64       Z18, 448(DI)
-	SHLXQ           CX, R10, AX
-	VPSUBQ          Z21, Z22, Z24
-	VPMADD52HUQ     Z4, Z10, Z20
-	VPXORQ          Z14, Z14, Z14
-	SUBQ            R10, AX
-	VPXORQ          Z18, Z18, Z18
-	VPSRAQ          $0x34, Z24, Z25
-	ADDQ            AX, R9
-	VPMADD52LUQ     Z4, Z10, Z16
-	VMOVDQU64       512(DI), Z21
-	SBBL            AX, AX
-	VMOVDQU64       576(DI), Z22
-	VPADDQ          Z25, Z23, Z25
-	ADDQ            AX, R9
-	VPMADD52LUQ     Z5, Z10, Z20
-	VMOVDQA64       Z14, Z5
-	MOVQ            R9, DX
-	VMOVDQA64       Z18, Z10
-	VMOVDQU64       Z24, 896(DI)
-	VPMADD52LUQ     Z4, Z12, Z20
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	VPXORQ          Z4, Z4, Z4
-	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z12
-	MOVQ            2016(DI), DX
-	VMOVDQU64       Z25, 960(DI)
-	VPSLLQ          $0x08, Z11, Z11
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	VPMADD52HUQ     Z12, Z21, Z4
-	VPMADD52LUQ     Z12, Z21, Z10
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z12
-	VPMADD52LUQ     Z8, Z15, Z11
-	VPADDQ          Z24, Z17, Z14
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z12, Z22, Z4
-	VPMADD52LUQ     Z12, Z22, Z10
-	SHLXQ           CX, DX, R10
-	VPXORQ          Z12, Z12, Z12
-	VPADDQ          Z23, Z19, Z18
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z17
-	VPMADD52HUQ     Z17, Z21, Z10
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z8, Z15, Z12
-	VPADDQ          1024(DI), Z6, Z8
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z17, Z21, Z5
-	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z15
-	VPSUBQ          Z11, Z16, Z11
-	SUBQ            R10, R9
-	VPADDQ          1088(DI), Z7, Z16
-	VPMADD52HUQ     Z15, Z22, Z10
-	SBBL            R10, R10
-	VPMADD52LUQ     Z15, Z22, Z5
-	VPSUBQ          Z12, Z20, Z12
-	SUBQ            R10, R9
-	VPSRAQ          $0x2c, Z16, Z15
-	VPSLLQ          $0x08, Z4, Z4
-	MOVQ            R9, 2016(DI)
-	VPSUBQ          Z4, Z5, Z5
-	VPSRAQ          $0x2c, Z12, Z4
-	VPANDQ          Z0, Z16, Z16
-	MOVQ            2024(DI), DX
-	VMOVDQU64       Z5, 512(DI)
-	VMOVDQU64       Z10, 576(DI)
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VPANDQ          Z0, Z12, Z5
-	VPSUBQ          Z15, Z8, Z12
-	ADDQ            AX, DX
-	VPXORQ          Z8, Z8, Z8
-	VPXORQ          Z10, Z10, Z10
-	ADCQ            R8, R9
-	VPSUBQ          Z4, Z11, Z4
-	VPSRAQ          $0x34, Z12, Z19
-	SHLXQ           CX, DX, R10
-	VMOVDQU64       640(DI), Z15
-	VMOVDQU64       704(DI), Z17
-	VPSRAQ          $0x34, Z4, Z11
-	ADDQ            DX, R10
-	VPADDQ          Z19, Z16, Z19
-	VMOVDQA64       Z8, Z8
-	SHRXQ           CX, R10, DX
-	VMOVDQA64       Z10, Z10
-	VPADDQ          Z11, Z5, Z5
-	SBBQ            DX, R10
-	VPXORQ          Z20, Z20, Z20
-	VMOVDQU64       Z12, 1024(DI)
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z21
-	VPSLLQ          $0x04, Z5, Z11
-	SBBL            R10, R10
-	VPMADD52HUQ     Z21, Z15, Z20
-	VMOVDQU64       Z19, 1088(DI)
-	VPMADD52LUQ     Z21, Z15, Z10
-	SUBQ            R10, R9
-	VPSLLQ          $0x04, Z9, Z19
-	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z21
-	MOVQ            R9, 2024(DI)
-	VPADDQ          Z12, Z14, Z14
-	VPMADD52HUQ     Z21, Z17, Z20
-	MOVQ            2032(DI), DX
-	VPXORQ          Z12, Z12, Z12
-	VPMADD52LUQ     Z21, Z17, Z10
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	VPADDQ          Z16, Z18, Z18
-	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z16
-	VPMADD52HUQ     Z9, Z4, Z12
-	ADDQ            AX, DX
-	VPMADD52HUQ     Z16, Z15, Z10
-	VPADDQ          1152(DI), Z6, Z21
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z16, Z15, Z8
-	VPMADD52HUQ     Z13, Z5, Z12
-	SHLXQ           CX, DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z16
-	VPADDQ          1216(DI), Z7, Z22
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z16, Z17, Z10
-	VMOVDQA64       Z1, Z15
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z16, Z17, Z8
-	VPSRAQ          $0x2c, Z22, Z16
-	VPSLLQ          $0x08, Z20, Z20
-	SBBQ            DX, R10
-	VMOVDQA64       Z2, Z17
-	VPSUBQ          Z20, Z8, Z8
-	SUBQ            R10, R9
-	VPANDQ          Z0, Z22, Z20
-	VMOVDQU64       Z8, 640(DI)
-	SBBL            R10, R10
-	VPMADD52HUQ     Z13, Z4, Z17
-	VMOVDQU64       Z10, 704(DI)
-	SUBQ            R10, R9
-	VPSUBQ          Z16, Z21, Z21
-	VPXORQ          Z8, Z8, Z8
-	VPMADD52LUQ     Z13, Z4, Z15
-	MOVQ            R9, 2032(DI)
-	VPXORQ          Z10, Z10, Z10
-	VMOVDQU64       768(DI), Z16
-	MOVQ            2040(DI), DX
-	VPSRAQ          $0x34, Z21, Z22
-	VPMADD52LUQ     Z9, Z4, Z17
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	VMOVDQU64       832(DI), Z4
-	VMOVDQA64       Z8, Z8
-	ADDQ            AX, DX
-	VPADDQ          Z22, Z20, Z9
-	VPMADD52LUQ     Z13, Z5, Z17
-	ADCQ            R8, R9
-	VMOVDQA64       Z10, Z5
-	VPXORQ          Z10, Z10, Z10
-	VMOVDQU64       Z21, 1152(DI)
-	SHLXQ           CX, DX, R10
-	VPSLLQ          $0x08, Z12, Z12
-	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z13
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z13, Z16, Z10
-	VMOVDQU64       Z9, 1216(DI)
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z19, Z11, Z12
-	VPMADD52LUQ     Z13, Z16, Z5
-	SBBQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z9
-	VPADDQ          Z21, Z14, Z14
-	VPXORQ          Z13, Z13, Z13
-	SUBQ            R10, R9
 	VPMADD52HUQ     Z9, Z4, Z10
-	VPMADD52LUQ     Z9, Z4, Z5
-	SBBL            R10, R10
-	VPADDQ          Z20, Z18, Z9
-	VPMADD52HUQ     Z19, Z11, Z13
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z11
-	VPMADD52HUQ     Z11, Z16, Z5
-	MOVQ            R9, 2040(DI)
-	VPADDQ          1280(DI), Z6, Z18
-	VPSUBQ          Z12, Z15, Z12
-	MOVQ            2048(DI), DX
-	VPMADD52LUQ     Z11, Z16, Z8
-	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z11
-	VPADDQ          1344(DI), Z7, Z15
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VPSUBQ          Z13, Z17, Z13
-	VPMADD52HUQ     Z11, Z4, Z5
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z11, Z4, Z8
-	VPSRAQ          $0x2c, Z15, Z11
-	ADCQ            R8, R9
-	VPSRAQ          $0x2c, Z13, Z4
+	ADDQ            2072(DI), AX
+	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z12
+	ADCQ            $0x00, R8
+	VPMADD52HUQ     Z12, Z11, Z15
+	ADDQ            2080(DI), AX
+	VPMADD52LUQ     Z12, Z11, Z14
+	ADCQ            $0x00, R8
+	VMOVDQA64       Z1, Z11
+	ADDQ            2088(DI), AX
+	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z17
+	ADCQ            $0x00, R8
+	VPMADD52HUQ     Z17, Z13, Z15
+	ADDQ            2096(DI), AX
+	VMOVDQA64       Z2, Z12
+	ADCQ            $0x00, R8
+	VPMADD52LUQ     Z17, Z13, Z14
+	MOVQ            2008(DI), DX
+	VPSLLQ          $0x08, Z16, Z13
+	MULXQ           DX, R9, R10
+	SHLXQ           CX, R9, R11
+	VPSUBQ          Z13, Z14, Z13
+	ADDQ            R9, R11
+	VPMADD52HUQ     Z4, Z4, Z12
+	SHRXQ           CX, R11, R9
+	VPSRAQ          $0x2c, Z15, Z14
+	SBBQ            R9, R11
+	VPANDQ          Z0, Z15, Z15
+	SUBQ            R11, R10
+	VPSUBQ          Z14, Z13, Z13
+	SBBL            R11, R11
+	VPMADD52LUQ     Z4, Z4, Z11
+	SUBQ            R11, R10
+	VPSRAQ          $0x34, Z13, Z14
+	MULXQ           R10, DX, R9
+	VPADDQ          Z14, Z15, Z14
+	SHLXQ           CX, DX, R11
+	VPMADD52LUQ     Z9, Z4, Z12
+	ADDQ            DX, R11
+	VMOVDQU64       Z13, 128(DI)
+	SHRXQ           CX, R11, DX
+	VMOVDQU64       Z14, 192(DI)
+	SBBQ            DX, R11
+	VMOVDQU64       256(DI), Z9
+	SUBQ            R11, R9
 	VPSLLQ          $0x08, Z10, Z10
-	SHLXQ           CX, DX, R10
-	VPSUBQ          Z10, Z8, Z8
-	VPANDQ          Z0, Z15, Z10
-	ADDQ            DX, R10
-	VPANDQ          Z0, Z13, Z13
-	VMOVDQU64       Z8, 768(DI)
-	VMOVDQU64       Z5, 832(DI)
-	SHRXQ           CX, R10, DX
-	VPXORQ          Z5, Z5, Z5
-	VPSUBQ          Z4, Z12, Z4
-	SBBQ            DX, R10
-	VPSUBQ          Z11, Z18, Z16
-	VPXORQ          Z11, Z11, Z11
-	SUBQ            R10, R9
-	VMOVDQU64       896(DI), Z12
-	VPSRAQ          $0x34, Z4, Z8
+	SBBL            R11, R11
+	VMOVDQU64       320(DI), Z16
+	SUBQ            R11, R9
+	VMOVDQA64       Z6, Z17
+	MOVQ            R10, DX
+	VPMADD52LUQ     Z8, Z8, Z10
+	MULXQ           DX, DX, R10
+	VMOVDQA64       Z7, Z18
+	SHLXQ           CX, DX, R11
+	VPXORQ          Z19, Z19, Z19
+	ADDQ            DX, R11
+	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z20
+	SHRXQ           CX, R11, DX
+	VPXORQ          Z14, Z14, Z14
+	SBBQ            DX, R11
+	VPMADD52HUQ     Z20, Z9, Z19
+	SUBQ            R11, R10
+	VPMADD52LUQ     Z20, Z9, Z18
+	SBBL            R11, R11
+	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z20
+	SUBQ            R11, R10
+	MOVQ            R9, DX
+	VPMADD52HUQ     Z8, Z8, Z14
+	MULXQ           R10, R9, DX
+	VPMADD52HUQ     Z20, Z16, Z19
+	SHLXQ           CX, R9, R10
+	VPMADD52LUQ     Z20, Z16, Z18
+	ADDQ            R9, R10
+	VPSUBQ          Z10, Z11, Z10
+	SHRXQ           CX, R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z11
+	SBBQ            R9, R10
+	VPMADD52HUQ     Z11, Z9, Z18
+	SUBQ            R10, DX
+	VPMADD52LUQ     Z11, Z9, Z17
 	SBBL            R10, R10
-	VPSRAQ          $0x34, Z16, Z17
-	VMOVDQU64       960(DI), Z15
-	VMOVDQA64       Z5, Z5
-	SUBQ            R10, R9
-	VPADDQ          Z8, Z13, Z8
-	VPADDQ          Z17, Z10, Z17
-	MOVQ            R9, 2048(DI)
-	VMOVDQA64       Z11, Z19
-	VPXORQ          Z20, Z20, Z20
-	MOVQ            2056(DI), DX
-	VPBROADCASTQ    8(BX), Z11
-	VMOVDQU64       Z16, 1280(DI)
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z21
-	VPMADD52HUQ     Z21, Z12, Z20
-	ADDQ            AX, DX
-	VPBROADCASTQ    16(BX), Z18
-	VMOVDQU64       Z17, 1344(DI)
-	VPMADD52LUQ     Z21, Z12, Z19
-	ADCQ            R8, R9
-	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z21
-	VPXORQ          Z17, Z17, Z17
-	SHLXQ           CX, DX, R10
-	VPADDQ          Z16, Z14, Z14
-	VPMADD52HUQ     Z21, Z15, Z20
-	ADDQ            DX, R10
-	VPMADD52LUQ     Z21, Z15, Z19
-	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z16
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z10, Z9, Z10
-	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z9
-	VPMADD52HUQ     Z9, Z12, Z19
-	SBBQ            DX, R10
-	VPMADD52HUQ     Z16, Z4, Z17
-	VPADDQ          1408(DI), Z6, Z6
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z9, Z12, Z5
-	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z9
-	SBBL            R10, R10
-	VPMADD52LUQ     Z16, Z4, Z18
-	VPADDQ          1472(DI), Z7, Z7
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z9, Z15, Z19
-	VPMADD52LUQ     Z9, Z15, Z5
-	MOVQ            R9, 2056(DI)
-	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z9
-	VPSLLQ          $0x08, Z20, Z12
-	VPSRAQ          $0x2c, Z7, Z15
-	MOVQ            2064(DI), DX
-	VPSUBQ          Z12, Z5, Z5
-	VPMADD52HUQ     Z9, Z8, Z17
-	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	VMOVDQU64       Z5, 896(DI)
-	VPANDQ          Z0, Z7, Z5
-	ADDQ            AX, DX
-	VMOVDQU64       Z19, 960(DI)
-	VPMADD52LUQ     Z9, Z8, Z18
-	ADCQ            R8, R9
-	VPXORQ          Z7, Z7, Z7
-	VPSUBQ          Z15, Z6, Z16
-	SHLXQ           CX, DX, R10
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z6
-	VMOVDQU64       1024(DI), Z12
-	ADDQ            DX, R10
-	VPSRAQ          $0x34, Z16, Z19
-	VMOVDQU64       1088(DI), Z15
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z6, Z4, Z18
-	VMOVDQA64       Z7, Z7
-	SBBQ            DX, R10
-	VPADDQ          Z19, Z5, Z19
-	VMOVDQA64       Z9, Z9
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z6, Z4, Z11
-	VPXORQ          Z20, Z20, Z20
-	VMOVDQU64       Z16, 1408(DI)
-	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z21
-	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z6
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z21, Z12, Z20
-	VMOVDQU64       Z19, 1472(DI)
-	MOVQ            R9, 2064(DI)
-	VPMADD52LUQ     Z21, Z12, Z9
-	VPMADD52HUQ     Z6, Z8, Z18
-	MOVQ            2072(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z19
-	VPADDQ          Z16, Z14, Z14
-	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	VPMADD52HUQ     Z19, Z15, Z20
-	VPMADD52LUQ     Z6, Z8, Z11
-	VPMADD52LUQ     Z19, Z15, Z9
-	ADDQ            AX, DX
-	VPADDQ          Z5, Z10, Z6
-	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z5
-	ADCQ            R8, R9
-	VPSLLQ          $0x08, Z17, Z8
-	VPMADD52HUQ     Z5, Z12, Z9
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z5, Z12, Z7
-	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z5
-	ADDQ            DX, R10
-	VPSUBQ          Z8, Z11, Z8
-	VPMADD52HUQ     Z5, Z15, Z9
-	VPMADD52LUQ     Z5, Z15, Z7
-	SHRXQ           CX, R10, DX
-	VPSLLQ          $0x08, Z20, Z5
-	VPSUBQ          Z5, Z7, Z5
-	SBBQ            DX, R10
-	VMOVDQU64       Z5, 1024(DI)
-	VPADDQ          Z4, Z14, Z4
-	SUBQ            R10, R9
-	VMOVDQU64       Z9, 1088(DI)
-	VPXORQ          Z5, Z5, Z5
-	SBBL            R10, R10
-	VPXORQ          Z7, Z7, Z7
-	VMOVDQU64       1152(DI), Z9
-	SUBQ            R10, R9
-	VPADDQ          Z13, Z6, Z10
-	VMOVDQU64       1216(DI), Z6
-	VMOVDQA64       Z5, Z5
-	MOVQ            R9, 2072(DI)
-	VMOVDQA64       Z7, Z7
-	VPXORQ          Z11, Z11, Z11
-	MOVQ            2080(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z12
-	VPADDQ.BCST     avx512Numbers<>+40(SB), Z10, Z10
-	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPMADD52HUQ     Z12, Z9, Z11
-	VPMADD52LUQ     Z12, Z9, Z7
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z12
-	VPMADD52HUQ     Z12, Z6, Z11
-	VPSRAQ          $0x34, Z4, Z13
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z12, Z6, Z7
-	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z12
-	SHLXQ           CX, DX, R10
-	VPMADD52HUQ     Z12, Z9, Z7
-	VPMADD52LUQ     Z12, Z9, Z5
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z9
-	VPADDQ          Z13, Z10, Z10
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z9, Z6, Z7
-	VPMADD52LUQ     Z9, Z6, Z5
-	SBBQ            DX, R10
-	VPSLLQ          $0x08, Z11, Z6
-	VPSUBQ          Z6, Z5, Z5
-	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z4
-	SUBQ            R10, R9
-	VMOVDQU64       Z5, 1152(DI)
-	VMOVDQU64       Z7, 1216(DI)
-	SBBL            R10, R10
-	VPXORQ          Z5, Z5, Z5
-	VPXORQ          Z6, Z6, Z6
-	SUBQ            R10, R9
-	VPADDQ          Z4, Z8, Z9
-	VMOVDQU64       1280(DI), Z7
-	MOVQ            R9, 2080(DI)
-	VMOVDQU64       1344(DI), Z8
-	VMOVDQA64       Z5, Z5
-	MOVQ            2088(DI), DX
-	VMOVDQA64       Z6, Z6
-	VPXORQ          Z11, Z11, Z11
-	VPADDQ          Z10, Z18, Z13
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z12
-	VPMADD52HUQ     Z12, Z7, Z11
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z12, Z7, Z6
-	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z12
-	ADCQ            R8, R9
-	VPSRAQ          $0x2c, Z13, Z14
-	VPMADD52HUQ     Z12, Z8, Z11
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z12, Z8, Z6
-	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z12
-	VPMADD52HUQ     Z12, Z7, Z6
-	ADDQ            DX, R10
-	VPMADD52LUQ     Z12, Z7, Z5
-	VPANDQ          Z0, Z13, Z12
-	SHRXQ           CX, R10, DX
-	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z7
-	VPMADD52HUQ     Z7, Z8, Z6
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z7, Z8, Z5
-	VPSLLQ          $0x08, Z11, Z7
-	SUBQ            R10, R9
-	VPSUBQ          Z14, Z9, Z8
-	VPSUBQ          Z7, Z5, Z5
-	SBBL            R10, R10
-	VMOVDQU64       Z5, 1280(DI)
-	VMOVDQU64       Z6, 1344(DI)
-	VPXORQ          Z11, Z11, Z11
-	SUBQ            R10, R9
-	VPSRAQ          $0x34, Z8, Z6
-	VPXORQ          Z7, Z7, Z7
-	MOVQ            R9, 2088(DI)
-	VMOVDQU64       1408(DI), Z5
-	VMOVDQU64       1472(DI), Z9
-	MOVQ            2096(DI), DX
-	VMOVDQA64       Z11, Z11
-	VMOVDQA64       Z7, Z13
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	VPADDQ          Z6, Z12, Z14
-	VPXORQ          Z12, Z12, Z12
-	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z6
-	ADDQ            AX, DX
-	VPMADD52HUQ     Z6, Z5, Z12
-	VPMADD52LUQ     Z6, Z5, Z13
-	ADCQ            R8, R9
-	VMOVDQA64       Z4, Z6
-	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z4
-	SHLXQ           CX, DX, AX
-	VPMADD52HUQ     Z4, Z9, Z12
-	VPMADD52LUQ     Z4, Z9, Z13
+	VPSUBQ          Z14, Z12, Z9
+	SUBQ            R10, DX
+	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z11
+	MOVQ            AX, R9
+	VPMADD52HUQ     Z11, Z16, Z18
+	MOVQ            R8, R10
+	VPMADD52LUQ     Z11, Z16, Z17
+	ADDQ            DX, R9
+	VPSRAQ          $0x2c, Z9, Z11
+	ADCQ            $0x00, R10
+	VPSLLQ          $0x08, Z19, Z12
+	ADDQ            (BX), AX
+	VPSUBQ          Z12, Z17, Z12
+	ADCQ            $0x00, R8
+	VPANDQ          Z0, Z9, Z9
+	VPSRAQ          $0x2c, Z18, Z14
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
+	VPANDQ          Z0, Z18, Z16
+	SHLXQ           CX, DX, R12
+	VPSUBQ          Z14, Z12, Z12
+	ADDQ            DX, R12
+	VPSUBQ          Z11, Z10, Z10
+	SHRXQ           CX, R12, DX
+	VPSRAQ          $0x34, Z12, Z11
+	SBBQ            DX, R12
+	VPADDQ          Z11, Z16, Z14
+	SUBQ            R12, R11
+	VPSRAQ          $0x34, Z10, Z11
+	SBBL            R12, R12
+	VMOVDQU64       Z12, 256(DI)
+	SUBQ            R12, R11
+	VMOVDQU64       Z14, 320(DI)
+	SHLXQ           CX, R8, DX
+	SUBQ            R8, DX
+	VPADDQ          Z12, Z13, Z12
 	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z4
-	VPMADD52HUQ     Z4, Z5, Z13
-	SHRXQ           CX, AX, DX
-	VMOVDQA64       Z10, Z7
-	VPMADD52LUQ     Z4, Z5, Z11
-	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z4
-	SBBQ            DX, AX
-	VPMADD52HUQ     Z4, Z9, Z13
-	VPMADD52LUQ     Z4, Z9, Z11
-	SUBQ            AX, R9
-	VMOVDQA64       Z8, Z4
-	VPSLLQ          $0x08, Z12, Z5
+	VPADDQ          Z11, Z9, Z9
+	SBBL            DX, DX
+	VPADDQ          Z16, Z15, Z17
+	ADDQ            DX, AX
+	VMOVDQU64       384(DI), Z16
+	ADDQ            AX, R11
+	VMOVDQU64       448(DI), Z18
 	SBBL            AX, AX
-	VPSUBQ          Z5, Z11, Z5
-	VMOVDQU64       Z5, 1408(DI)
+	VPSLLQ          $0x04, Z9, Z11
+	ADDQ            AX, R11
+	VMOVDQA64       Z6, Z19
+	MOVQ            R11, 2008(DI)
+	VMOVDQA64       Z7, Z20
+	SHLXQ           CX, R10, AX
+	VPADDQ          Z9, Z9, Z13
+	SUBQ            R10, AX
+	VPXORQ          Z21, Z21, Z21
+	ADDQ            AX, R9
+	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z15
+	SBBL            AX, AX
+	VPMADD52HUQ     Z15, Z16, Z21
+	ADDQ            AX, R9
+	VPXORQ          Z14, Z14, Z14
+	MOVQ            R9, DX
+	VPMADD52LUQ     Z15, Z16, Z20
+	MULXQ           scalarEpsilon<>+0(SB), AX, R8
+	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z15
+	MOVQ            2016(DI), DX
+	VPMADD52HUQ     Z15, Z18, Z21
+	MULXQ           scalarDiagonal<>+8(SB), DX, R9
+	VPMADD52HUQ     Z13, Z10, Z14
+	ADDQ            AX, DX
+	VPMADD52LUQ     Z15, Z18, Z20
+	ADCQ            R8, R9
+	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z22
+	SHLXQ           CX, DX, R10
+	VMOVDQA64       Z1, Z15
+	ADDQ            DX, R10
+	VPMADD52HUQ     Z22, Z16, Z20
+	SHRXQ           CX, R10, DX
+	VPMADD52LUQ     Z22, Z16, Z19
+	SBBQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z22
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VMOVDQA64       Z2, Z16
+	SUBQ            R10, R9
+	VPMADD52HUQ     Z22, Z18, Z20
+	MOVQ            R9, 2016(DI)
+	VPMADD52LUQ     Z22, Z18, Z19
+	MOVQ            2024(DI), DX
+	VPMADD52HUQ     Z10, Z10, Z16
+	MULXQ           scalarDiagonal<>+16(SB), DX, R9
+	VPSLLQ          $0x08, Z21, Z18
+	ADDQ            AX, DX
+	VPSUBQ          Z18, Z19, Z18
+	ADCQ            R8, R9
+	VPSRAQ          $0x2c, Z20, Z19
+	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z10, Z10, Z15
+	ADDQ            DX, R10
+	VPANDQ          Z0, Z20, Z20
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z19, Z18, Z18
+	SBBQ            DX, R10
+	VPSRAQ          $0x34, Z18, Z19
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z13, Z10, Z16
+	SBBL            R10, R10
+	VPADDQ          Z19, Z20, Z13
+	SUBQ            R10, R9
+	VMOVDQU64       Z18, 384(DI)
+	MOVQ            R9, 2024(DI)
+	VPSLLQ          $0x08, Z14, Z14
+	MOVQ            2032(DI), DX
+	VMOVDQU64       Z13, 448(DI)
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
+	VPADDQ          Z18, Z12, Z12
+	ADDQ            AX, DX
+	VPADDQ          Z20, Z17, Z17
+	ADCQ            R8, R9
+	VPMADD52LUQ     Z11, Z11, Z14
+	SHLXQ           CX, DX, R10
+	VMOVDQU64       512(DI), Z18
+	ADDQ            DX, R10
+	VMOVDQU64       576(DI), Z19
+	SHRXQ           CX, R10, DX
+	VMOVDQA64       Z6, Z20
+	SBBQ            DX, R10
+	VPXORQ          Z13, Z13, Z13
+	SUBQ            R10, R9
+	VMOVDQA64       Z7, Z21
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPXORQ          Z22, Z22, Z22
+	MOVQ            R9, 2032(DI)
+	VPMADD52HUQ     Z11, Z11, Z13
+	MOVQ            2040(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z23
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
+	VPMADD52HUQ     Z23, Z18, Z22
+	ADDQ            AX, DX
+	VPMADD52LUQ     Z23, Z18, Z21
+	ADCQ            R8, R9
+	VPSUBQ          Z14, Z15, Z14
+	SHLXQ           CX, DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z15
+	ADDQ            DX, R10
+	VPMADD52HUQ     Z15, Z19, Z22
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z13, Z16, Z13
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z15, Z19, Z21
+	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z16
+	SBBL            R10, R10
+	VPMADD52HUQ     Z16, Z18, Z21
+	SUBQ            R10, R9
+	VPSRAQ          $0x2c, Z13, Z15
+	MOVQ            R9, 2040(DI)
+	VPMADD52LUQ     Z16, Z18, Z20
+	MOVQ            2048(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z16
+	MULXQ           scalarDiagonal<>+40(SB), DX, R9
+	VPMADD52HUQ     Z16, Z19, Z21
+	ADDQ            AX, DX
+	VPANDQ          Z0, Z13, Z13
+	ADCQ            R8, R9
+	VPMADD52LUQ     Z16, Z19, Z20
+	SHLXQ           CX, DX, R10
+	VPSLLQ          $0x08, Z22, Z16
+	ADDQ            DX, R10
+	VPSUBQ          Z15, Z14, Z14
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z16, Z20, Z15
+	SBBQ            DX, R10
+	VPSRAQ          $0x2c, Z21, Z16
+	SUBQ            R10, R9
+	VPANDQ          Z0, Z21, Z19
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPSRAQ          $0x34, Z14, Z18
+	MOVQ            R9, 2048(DI)
+	VPSUBQ          Z16, Z15, Z15
+	MOVQ            2056(DI), DX
+	VPSRAQ          $0x34, Z15, Z16
+	MULXQ           scalarDiagonal<>+48(SB), DX, R9
+	VPADDQ          Z16, Z19, Z16
+	ADDQ            AX, DX
+	VPADDQ          Z18, Z13, Z13
+	ADCQ            R8, R9
+	VMOVDQU64       Z15, 512(DI)
+	SHLXQ           CX, DX, R10
+	VMOVDQU64       Z16, 576(DI)
+	ADDQ            DX, R10
+	VPXORQ          Z16, Z16, Z16
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z15, Z12, Z12
+	SBBQ            DX, R10
+	VPADDQ          Z19, Z17, Z18
+	SUBQ            R10, R9
+	VMOVDQU64       640(DI), Z19
+	SBBL            R10, R10
+	VPMADD52HUQ     Z5, Z10, Z16
+	SUBQ            R10, R9
+	VMOVDQU64       704(DI), Z20
+	MOVQ            R9, 2056(DI)
+	VMOVDQA64       Z6, Z21
+	MOVQ            2064(DI), DX
+	VPMADD52HUQ     Z4, Z9, Z16
+	MULXQ           scalarDiagonal<>+56(SB), DX, R9
+	VMOVDQA64       Z7, Z22
+	ADDQ            AX, DX
+	VPXORQ          Z23, Z23, Z23
+	ADCQ            R8, R9
+	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z17
+	SHLXQ           CX, DX, R10
+	VMOVDQA64       Z1, Z15
+	ADDQ            DX, R10
+	VPMADD52HUQ     Z17, Z19, Z23
+	SHRXQ           CX, R10, DX
+	VPMADD52LUQ     Z17, Z19, Z22
+	SBBQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z24
+	SUBQ            R10, R9
+	VMOVDQA64       Z2, Z17
+	SBBL            R10, R10
+	VPMADD52HUQ     Z24, Z20, Z23
+	SUBQ            R10, R9
+	MOVQ            R9, 2064(DI)
+	VPMADD52LUQ     Z24, Z20, Z22
+	MOVQ            2072(DI), DX
+	VPMADD52HUQ     Z4, Z10, Z17
+	MULXQ           scalarDiagonal<>+64(SB), DX, R9
+	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z24
+	ADDQ            AX, DX
+	VPMADD52HUQ     Z24, Z19, Z22
+	ADCQ            R8, R9
+	VPMADD52LUQ     Z24, Z19, Z21
+	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z4, Z10, Z15
+	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z19
+	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z19, Z20, Z22
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z19, Z20, Z21
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z5, Z10, Z17
+	SBBL            R10, R10
+	VPSLLQ          $0x08, Z23, Z5
+	SUBQ            R10, R9
+	VPSUBQ          Z5, Z21, Z5
+	MOVQ            R9, 2072(DI)
+	VPMADD52LUQ     Z4, Z9, Z17
+	MOVQ            2080(DI), DX
+	VPSRAQ          $0x2c, Z22, Z4
+	MULXQ           scalarDiagonal<>+72(SB), DX, R9
+	VPANDQ          Z0, Z22, Z9
+	ADDQ            AX, DX
+	VPSUBQ          Z4, Z5, Z4
+	ADCQ            R8, R9
+	VPSLLQ          $0x08, Z16, Z5
+	SHLXQ           CX, DX, R10
+	VPSRAQ          $0x34, Z4, Z10
+	ADDQ            DX, R10
+	VPADDQ          Z10, Z9, Z10
+	SHRXQ           CX, R10, DX
+	VPMADD52LUQ     Z8, Z11, Z5
+	SBBQ            DX, R10
+	VMOVDQU64       Z4, 640(DI)
+	SUBQ            R10, R9
+	VMOVDQU64       Z10, 704(DI)
+	SBBL            R10, R10
+	VPADDQ          Z4, Z12, Z10
+	SUBQ            R10, R9
+	MOVQ            R9, 2080(DI)
+	VPXORQ          Z4, Z4, Z4
+	MOVQ            2088(DI), DX
+	VPADDQ          Z9, Z18, Z9
+	MULXQ           scalarDiagonal<>+80(SB), DX, R9
+	VMOVDQU64       768(DI), Z12
+	ADDQ            AX, DX
+	VMOVDQU64       832(DI), Z16
+	ADCQ            R8, R9
+	VPMADD52HUQ     Z8, Z11, Z4
+	SHLXQ           CX, DX, R10
+	VMOVDQA64       Z6, Z8
+	ADDQ            DX, R10
+	VMOVDQA64       Z7, Z11
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z5, Z15, Z5
+	SBBQ            DX, R10
+	VPXORQ          Z15, Z15, Z15
+	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z18
+	SBBL            R10, R10
+	VPMADD52HUQ     Z18, Z12, Z15
+	SUBQ            R10, R9
+	VPSUBQ          Z4, Z17, Z4
+	MOVQ            R9, 2088(DI)
+	VPMADD52LUQ     Z18, Z12, Z11
+	MOVQ            2096(DI), DX
+	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z18
+	MULXQ           scalarDiagonal<>+88(SB), DX, R9
+	VPMADD52HUQ     Z18, Z16, Z15
+	ADDQ            AX, DX
+	VPSRAQ          $0x2c, Z4, Z17
+	ADCQ            R8, R9
+	VPMADD52LUQ     Z18, Z16, Z11
+	SHLXQ           CX, DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z18
+	ADDQ            DX, AX
+	VPANDQ          Z0, Z4, Z4
+	SHRXQ           CX, AX, DX
+	VPMADD52HUQ     Z18, Z12, Z11
+	SBBQ            DX, AX
+	VPMADD52LUQ     Z18, Z12, Z8
 	SUBQ            AX, R9
-	VMOVDQU64       Z13, 1472(DI)
-	VMOVDQA64       Z14, Z5
+	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z12
+	SBBL            AX, AX
+	VPSUBQ          Z17, Z5, Z5
+	SUBQ            AX, R9
 	MOVQ            R9, 2096(DI)
+	VPMADD52HUQ     Z12, Z16, Z11
+	MOVQ            2112(DI), AX
+	VPMADD52LUQ     Z12, Z16, Z8
+	MOVL            $0x00000000, R8
+	VPSRAQ          $0x34, Z5, Z12
+	ADDQ            2120(DI), AX
+	VPSLLQ          $0x08, Z15, Z15
+	ADCQ            $0x00, R8
+	VPSUBQ          Z15, Z8, Z8
+	ADDQ            2128(DI), AX
+	VPSRAQ          $0x2c, Z11, Z15
+	ADCQ            $0x00, R8
+	VPADDQ          Z12, Z4, Z4
+	ADDQ            2136(DI), AX
+	VPANDQ          Z0, Z11, Z11
+	ADCQ            $0x00, R8
+	VPSUBQ          Z15, Z8, Z15
+	ADDQ            2144(DI), AX
+	VPSRAQ          $0x34, Z15, Z12
+	ADCQ            $0x00, R8
+	VPSLLQ          $0x04, Z4, Z8
+	ADDQ            2152(DI), AX
+	VPADDQ          Z12, Z11, Z16
+	ADCQ            $0x00, R8
+	VMOVDQU64       Z15, 768(DI)
+	ADDQ            2160(DI), AX
+	VPSLLQ          $0x04, Z13, Z12
+	ADCQ            $0x00, R8
+	VMOVDQU64       Z16, 832(DI)
+	ADDQ            2168(DI), AX
+	VPADDQ          Z15, Z10, Z10
+	ADCQ            $0x00, R8
+	VPADDQ          Z11, Z9, Z16
+	ADDQ            2176(DI), AX
+	VPXORQ          Z9, Z9, Z9
+	ADCQ            $0x00, R8
+	VMOVDQU64       896(DI), Z17
+	ADDQ            2184(DI), AX
+	VMOVDQU64       960(DI), Z18
+	ADCQ            $0x00, R8
+	VMOVDQA64       Z6, Z19
+	ADDQ            2192(DI), AX
+	VPMADD52HUQ     Z13, Z5, Z9
+	ADCQ            $0x00, R8
+	VMOVDQA64       Z7, Z20
+	MOVQ            2104(DI), DX
+	VPXORQ          Z21, Z21, Z21
+	MULXQ           DX, R9, R10
+	SHLXQ           CX, R9, R11
+	VPMADD52HUQ     Z14, Z4, Z9
+	ADDQ            R9, R11
+	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z11
+	SHRXQ           CX, R11, R9
+	VPMADD52HUQ     Z11, Z17, Z21
+	SBBQ            R9, R11
+	VPMADD52LUQ     Z11, Z17, Z20
+	SUBQ            R11, R10
+	VMOVDQA64       Z1, Z11
+	SBBL            R11, R11
+	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z22
+	SUBQ            R11, R10
+	VPMADD52HUQ     Z22, Z18, Z21
+	MULXQ           R10, DX, R9
+	VMOVDQA64       Z2, Z15
+	SHLXQ           CX, DX, R11
+	VPMADD52LUQ     Z22, Z18, Z20
+	ADDQ            DX, R11
+	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z22
+	SHRXQ           CX, R11, DX
+	VPMADD52HUQ     Z22, Z17, Z20
+	SBBQ            DX, R11
+	VPMADD52HUQ     Z14, Z5, Z15
+	SUBQ            R11, R9
+	VPMADD52LUQ     Z22, Z17, Z19
+	SBBL            R11, R11
+	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z17
+	SUBQ            R11, R9
+	VPMADD52HUQ     Z17, Z18, Z20
+	MOVQ            R10, DX
+	VPMADD52LUQ     Z14, Z5, Z11
+	MULXQ           DX, DX, R10
+	VPMADD52LUQ     Z17, Z18, Z19
+	SHLXQ           CX, DX, R11
+	VPSLLQ          $0x08, Z21, Z17
+	ADDQ            DX, R11
+	VPMADD52LUQ     Z13, Z5, Z15
+	SHRXQ           CX, R11, DX
+	VPSUBQ          Z17, Z19, Z5
+	SBBQ            DX, R11
+	VPSRAQ          $0x2c, Z20, Z13
+	SUBQ            R11, R10
+	VPANDQ          Z0, Z20, Z17
+	SBBL            R11, R11
+	VPMADD52LUQ     Z14, Z4, Z15
+	SUBQ            R11, R10
+	MOVQ            R9, DX
+	VPSUBQ          Z13, Z5, Z4
+	MULXQ           R10, R9, DX
+	VPSRAQ          $0x34, Z4, Z5
+	SHLXQ           CX, R9, R10
+	VPADDQ          Z5, Z17, Z5
+	ADDQ            R9, R10
+	VPSLLQ          $0x08, Z9, Z9
+	SHRXQ           CX, R10, R9
+	VMOVDQU64       Z4, 896(DI)
+	SBBQ            R9, R10
+	VMOVDQU64       Z5, 960(DI)
+	SUBQ            R10, DX
+	VPMADD52LUQ     Z12, Z8, Z9
+	SBBL            R10, R10
+	VPADDQ          Z4, Z10, Z4
+	SUBQ            R10, DX
+	VPADDQ          Z17, Z16, Z10
+	MOVQ            AX, R9
+	VMOVDQU64       1024(DI), Z13
+	MOVQ            R8, R10
+	VPXORQ          Z5, Z5, Z5
+	ADDQ            DX, R9
+	VMOVDQU64       1088(DI), Z14
+	ADCQ            $0x00, R10
+	VMOVDQA64       Z6, Z16
+	ADDQ            (BX), AX
+	VPMADD52HUQ     Z12, Z8, Z5
+	ADCQ            $0x00, R8
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z12, Z12, Z12
+	MULXQ           scalarDiagonal<>+0(SB), DX, R11
+	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z17
+	SHLXQ           CX, DX, R12
+	VPSUBQ          Z9, Z11, Z9
+	ADDQ            DX, R12
+	VPMADD52HUQ     Z17, Z13, Z12
+	SHRXQ           CX, R12, DX
+	VPMADD52LUQ     Z17, Z13, Z8
+	SBBQ            DX, R12
+	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z11
+	SUBQ            R12, R11
+	VPSUBQ          Z5, Z15, Z5
+	SBBL            R12, R12
+	VPMADD52HUQ     Z11, Z14, Z12
+	SUBQ            R12, R11
+	VPMADD52LUQ     Z11, Z14, Z8
+	SHLXQ           CX, R8, DX
+	SUBQ            R8, DX
+	VPSRAQ          $0x2c, Z5, Z11
+	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z15
+	SBBL            DX, DX
+	VPMADD52HUQ     Z15, Z13, Z8
+	ADDQ            DX, AX
+	VPMADD52LUQ     Z15, Z13, Z16
+	ADDQ            AX, R11
+	VPANDQ          Z0, Z5, Z5
+	SBBL            AX, AX
+	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z13
+	ADDQ            AX, R11
+	VPMADD52HUQ     Z13, Z14, Z8
+	MOVQ            R11, 2104(DI)
+	VPMADD52LUQ     Z13, Z14, Z16
+	SHLXQ           CX, R10, AX
+	VPSUBQ          Z11, Z9, Z9
+	SUBQ            R10, AX
+	VPSLLQ          $0x08, Z12, Z11
+	ADDQ            AX, R9
+	VPSUBQ          Z11, Z16, Z12
+	SBBL            AX, AX
+	VPSRAQ          $0x34, Z9, Z11
+	ADDQ            AX, R9
+	VPSRAQ          $0x2c, Z8, Z13
+	MOVQ            R9, DX
+	VPANDQ          Z0, Z8, Z8
+	MULXQ           scalarEpsilon<>+0(SB), AX, R8
+	VPSUBQ          Z13, Z12, Z12
+	MOVQ            2112(DI), DX
+	VPADDQ          Z11, Z5, Z11
+	MULXQ           scalarDiagonal<>+8(SB), DX, R9
+	VPSRAQ          $0x34, Z12, Z13
+	ADDQ            AX, DX
+	VPADDQ          Z13, Z8, Z14
+	ADCQ            R8, R9
+	VPBROADCASTQ    8(BX), Z13
+	SHLXQ           CX, DX, R10
+	VMOVDQU64       Z12, 1024(DI)
+	ADDQ            DX, R10
+	VMOVDQU64       Z14, 1088(DI)
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z12, Z4, Z12
+	SBBQ            DX, R10
+	VPBROADCASTQ    16(BX), Z4
+	SUBQ            R10, R9
+	SBBL            R10, R10
+	VPADDQ          Z8, Z10, Z14
+	SUBQ            R10, R9
+	VMOVDQU64       1152(DI), Z15
+	MOVQ            R9, 2112(DI)
+	VMOVDQU64       1216(DI), Z16
+	MOVQ            2120(DI), DX
+	VPXORQ          Z8, Z8, Z8
+	MULXQ           scalarDiagonal<>+16(SB), DX, R9
+	VMOVDQA64       Z6, Z17
+	ADDQ            AX, DX
+	VMOVDQA64       Z7, Z18
+	ADCQ            R8, R9
+	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z10
+	SHLXQ           CX, DX, R10
+	VPXORQ          Z19, Z19, Z19
+	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z20
+	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z20, Z15, Z19
+	SBBQ            DX, R10
+	VPMADD52HUQ     Z10, Z9, Z8
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z20, Z15, Z18
+	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z20
+	SUBQ            R10, R9
+	VPMADD52HUQ     Z20, Z16, Z19
+	MOVQ            R9, 2120(DI)
+	VPMADD52LUQ     Z10, Z9, Z4
+	MOVQ            2128(DI), DX
+	VPMADD52LUQ     Z20, Z16, Z18
+	MULXQ           scalarDiagonal<>+24(SB), DX, R9
+	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z20
+	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z10
+	ADCQ            R8, R9
+	VPMADD52HUQ     Z20, Z15, Z18
+	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z20, Z15, Z17
+	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z15
+	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z10, Z11, Z8
+	SBBQ            DX, R10
+	VPMADD52HUQ     Z15, Z16, Z18
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z15, Z16, Z17
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z10, Z11, Z4
+	MOVQ            R9, 2128(DI)
+	VPSLLQ          $0x08, Z19, Z10
+	MOVQ            2136(DI), DX
+	VPSUBQ          Z10, Z17, Z15
+	MULXQ           scalarDiagonal<>+32(SB), DX, R9
+	VPSRAQ          $0x2c, Z18, Z16
+	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z10
+	ADCQ            R8, R9
+	VPANDQ          Z0, Z18, Z17
+	SHLXQ           CX, DX, R10
+	VPSUBQ          Z16, Z15, Z15
+	ADDQ            DX, R10
+	VPSRAQ          $0x34, Z15, Z16
+	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z10, Z9, Z4
+	SBBQ            DX, R10
+	VPADDQ          Z16, Z17, Z16
+	SUBQ            R10, R9
+	VMOVDQU64       Z15, 1152(DI)
+	SBBL            R10, R10
+	VPMADD52LUQ     Z10, Z9, Z13
+	SUBQ            R10, R9
+	VMOVDQU64       Z16, 1216(DI)
+	MOVQ            R9, 2136(DI)
+	VPADDQ          Z15, Z12, Z10
+	MOVQ            2144(DI), DX
+	VPADDQ          Z17, Z14, Z14
+	MULXQ           scalarDiagonal<>+40(SB), DX, R9
+	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z12
+	ADDQ            AX, DX
+	VMOVDQU64       1280(DI), Z15
+	ADCQ            R8, R9
+	VMOVDQU64       1344(DI), Z16
+	SHLXQ           CX, DX, R10
+	VMOVDQA64       Z6, Z17
+	ADDQ            DX, R10
+	VPMADD52HUQ     Z12, Z11, Z4
+	SHRXQ           CX, R10, DX
+	VMOVDQA64       Z7, Z18
+	SBBQ            DX, R10
+	VPXORQ          Z19, Z19, Z19
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z12, Z11, Z13
+	SBBL            R10, R10
+	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z11
+	MOVQ            R9, 2144(DI)
+	VPMADD52HUQ     Z11, Z15, Z19
+	MOVQ            2152(DI), DX
+	VPMADD52LUQ     Z11, Z15, Z18
+	MULXQ           scalarDiagonal<>+48(SB), DX, R9
+	VPSLLQ          $0x08, Z8, Z8
+	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z11
+	ADCQ            R8, R9
+	VPMADD52HUQ     Z11, Z16, Z19
+	SHLXQ           CX, DX, R10
+	VPSUBQ          Z8, Z13, Z8
+	ADDQ            DX, R10
+	VPMADD52LUQ     Z11, Z16, Z18
+	SHRXQ           CX, R10, DX
+	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z11
+	SBBQ            DX, R10
+	VPMADD52HUQ     Z11, Z15, Z18
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z11, Z15, Z17
+	SBBL            R10, R10
+	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z11
+	SUBQ            R10, R9
+	VPMADD52HUQ     Z11, Z16, Z18
+	MOVQ            R9, 2152(DI)
+	VPMADD52LUQ     Z11, Z16, Z17
+	MOVQ            2160(DI), DX
+	VPSLLQ          $0x08, Z19, Z11
+	MULXQ           scalarDiagonal<>+56(SB), DX, R9
+	VPSUBQ          Z11, Z17, Z11
+	ADDQ            AX, DX
+	VPSRAQ          $0x2c, Z18, Z12
+	ADCQ            R8, R9
+	VPANDQ          Z0, Z18, Z13
+	SHLXQ           CX, DX, R10
+	VPSUBQ          Z12, Z11, Z11
+	ADDQ            DX, R10
+	VPSRAQ          $0x34, Z11, Z12
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z12, Z13, Z12
+	SBBQ            DX, R10
+	VMOVDQU64       Z11, 1280(DI)
+	SUBQ            R10, R9
+	VMOVDQU64       Z12, 1344(DI)
+	SBBL            R10, R10
+	VPADDQ          Z11, Z10, Z10
+	SUBQ            R10, R9
+	MOVQ            R9, 2160(DI)
+	VPADDQ          Z13, Z14, Z11
+	MOVQ            2168(DI), DX
+	VMOVDQU64       1408(DI), Z12
+	MULXQ           scalarDiagonal<>+64(SB), DX, R9
+	VMOVDQU64       1472(DI), Z13
+	ADDQ            AX, DX
+	VMOVDQA64       Z6, Z6
+	ADCQ            R8, R9
+	VMOVDQA64       Z7, Z7
+	SHLXQ           CX, DX, R10
+	VPXORQ          Z14, Z14, Z14
+	ADDQ            DX, R10
+	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z15
+	SHRXQ           CX, R10, DX
+	VPMADD52HUQ     Z15, Z12, Z14
+	SBBQ            DX, R10
+	VPMADD52LUQ     Z15, Z12, Z7
+	SUBQ            R10, R9
+	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z15
+	SBBL            R10, R10
+	VPMADD52HUQ     Z15, Z13, Z14
+	SUBQ            R10, R9
+	VPMADD52LUQ     Z15, Z13, Z7
+	MOVQ            R9, 2168(DI)
+	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z15
+	MOVQ            2176(DI), DX
+	VPMADD52HUQ     Z15, Z12, Z7
+	MULXQ           scalarDiagonal<>+72(SB), DX, R9
+	VPMADD52LUQ     Z15, Z12, Z6
+	ADDQ            AX, DX
+	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z12
+	ADCQ            R8, R9
+	VPMADD52HUQ     Z12, Z13, Z7
+	SHLXQ           CX, DX, R10
+	VPMADD52LUQ     Z12, Z13, Z6
+	ADDQ            DX, R10
+	VPSLLQ          $0x08, Z14, Z12
+	SHRXQ           CX, R10, DX
+	VPSUBQ          Z12, Z6, Z6
+	SBBQ            DX, R10
+	VPSRAQ          $0x2c, Z7, Z12
+	SUBQ            R10, R9
+	VPANDQ          Z0, Z7, Z7
+	SBBL            R10, R10
+	VPSUBQ          Z12, Z6, Z6
+	SUBQ            R10, R9
+	MOVQ            R9, 2176(DI)
+	VPSRAQ          $0x34, Z6, Z12
+	MOVQ            2184(DI), DX
+	VPADDQ          Z12, Z7, Z12
+	MULXQ           scalarDiagonal<>+80(SB), DX, R9
+	VMOVDQU64       Z6, 1408(DI)
+	ADDQ            AX, DX
+	VMOVDQU64       Z12, 1472(DI)
+	ADCQ            R8, R9
+	VPADDQ          Z6, Z10, Z6
+	SHLXQ           CX, DX, R10
+	VPADDQ          Z7, Z11, Z7
+	ADDQ            DX, R10
+	VPADDQ          Z9, Z6, Z6
+	SHRXQ           CX, R10, DX
+	VPADDQ          Z5, Z7, Z5
+	SBBQ            DX, R10
+	VPADDQ.BCST     avx512Numbers<>+40(SB), Z5, Z5
+	SUBQ            R10, R9
+	VPSRAQ          $0x34, Z6, Z7
+	SBBL            R10, R10
+	VPADDQ          Z7, Z5, Z5
+	SUBQ            R10, R9
+	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z6
+	MOVQ            R9, 2184(DI)
+	VPADDQ          Z6, Z8, Z7
+	MOVQ            2192(DI), DX
+	VPADDQ          Z5, Z4, Z8
+	MULXQ           scalarDiagonal<>+88(SB), DX, R9
+	VPSRAQ          $0x2c, Z8, Z4
+	ADDQ            AX, DX
+	VPANDQ          Z0, Z8, Z8
+	ADCQ            R8, R9
+	VPSUBQ          Z4, Z7, Z4
+	SHLXQ           CX, DX, AX
+	VPSRAQ          $0x34, Z4, Z7
+	ADDQ            DX, AX
+	VPADDQ          Z7, Z8, Z8
+	SHRXQ           CX, AX, DX
+	VMOVDQA64       Z6, Z6
+	SBBQ            DX, AX
+	VMOVDQA64       Z5, Z7
+	SUBQ            AX, R9
+	VMOVDQA64       Z4, Z4
+	SBBL            AX, AX
+	VMOVDQA64       Z8, Z5
+	SUBQ            AX, R9
+	MOVQ            R9, 2192(DI)
 	DECQ            1904(DI)
 	JNE             internal
 	VMOVDQU64       Z4, (DI)
 	VMOVDQU64       Z5, 64(DI)
-	VPADDQ          128(DI), Z6, Z3
+	VMOVDQU64       128(DI), Z3
 	MOVQ            2016(DI), AX
-	VPADDQ          192(DI), Z7, Z4
-	VPADDQ.BCST     avx512Last<>+16(SB), Z3, Z3
+	VMOVDQU64       192(DI), Z4
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
 	ADDQ            scalarLast<>+8(SB), AX
-	VPADDQ.BCST     avx512Last<>+24(SB), Z4, Z4
-	VPSRAQ          $0x2c, Z4, Z5
+	VPXORQ          Z9, Z9, Z9
+	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
 	SBBL            DX, DX
+	VPMADD52LUQ     Z10, Z3, Z8
+	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	ADDQ            DX, AX
+	VPMADD52LUQ     Z10, Z4, Z8
+	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2016(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z3
+	MOVQ            2024(DI), AX
+	VPMADD52HUQ     Z3, Z4, Z8
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	ADDQ            scalarLast<>+16(SB), AX
+	VPSUBQ          Z3, Z5, Z3
+	VPADDQ.BCST     avx512Last<>+16(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+24(SB), Z8, Z4
+	SBBL            DX, DX
+	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
 	ADDQ            DX, AX
 	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 128(DI)
-	MOVQ            AX, 2016(DI)
+	MOVQ            AX, 2024(DI)
 	VMOVDQU64       Z4, 192(DI)
-	VPADDQ          256(DI), Z6, Z3
-	MOVQ            2024(DI), AX
-	VPADDQ          320(DI), Z7, Z4
-	VPADDQ.BCST     avx512Last<>+32(SB), Z3, Z3
-	ADDQ            scalarLast<>+16(SB), AX
-	VPADDQ.BCST     avx512Last<>+40(SB), Z4, Z4
-	VPSRAQ          $0x2c, Z4, Z5
+	VMOVDQU64       256(DI), Z3
+	MOVQ            2032(DI), AX
+	VMOVDQU64       320(DI), Z4
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	ADDQ            scalarLast<>+24(SB), AX
+	VPXORQ          Z9, Z9, Z9
+	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
 	SBBL            DX, DX
+	VPMADD52LUQ     Z10, Z3, Z8
+	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	ADDQ            DX, AX
+	VPMADD52LUQ     Z10, Z4, Z8
+	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2032(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2040(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	ADDQ            scalarLast<>+32(SB), AX
+	VPSUBQ          Z3, Z5, Z3
+	VPADDQ.BCST     avx512Last<>+32(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+40(SB), Z8, Z4
+	SBBL            DX, DX
+	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 256(DI)
-	MOVQ            AX, 2024(DI)
+	MOVQ            AX, 2040(DI)
 	VMOVDQU64       Z4, 320(DI)
-	VPADDQ          384(DI), Z6, Z3
-	MOVQ            2032(DI), AX
-	VPADDQ          448(DI), Z7, Z4
+	VMOVDQU64       384(DI), Z3
+	VMOVDQU64       448(DI), Z4
+	MOVQ            2048(DI), AX
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	ADDQ            scalarLast<>+40(SB), AX
+	VPXORQ          Z9, Z9, Z9
+	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
+	SBBL            DX, DX
+	VPMADD52LUQ     Z10, Z3, Z8
+	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	ADDQ            DX, AX
+	VPMADD52LUQ     Z10, Z4, Z8
+	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2048(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2056(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+48(SB), AX
 	VPADDQ.BCST     avx512Last<>+48(SB), Z3, Z3
-	ADDQ            scalarLast<>+24(SB), AX
-	VPADDQ.BCST     avx512Last<>+56(SB), Z4, Z4
+	VPADDQ.BCST     avx512Last<>+56(SB), Z8, Z4
+	SBBL            DX, DX
 	VPSRAQ          $0x2c, Z4, Z5
 	VPANDQ          Z0, Z4, Z4
-	SBBL            DX, DX
 	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 384(DI)
-	MOVQ            AX, 2032(DI)
+	MOVQ            AX, 2056(DI)
 	VMOVDQU64       Z4, 448(DI)
-	VPADDQ          512(DI), Z6, Z3
-	MOVQ            2040(DI), AX
-	VPADDQ          576(DI), Z7, Z4
-	VPADDQ.BCST     avx512Last<>+64(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+72(SB), Z4, Z4
-	ADDQ            scalarLast<>+32(SB), AX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
+	VMOVDQU64       512(DI), Z3
+	VMOVDQU64       576(DI), Z4
+	MOVQ            2064(DI), AX
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	ADDQ            scalarLast<>+56(SB), AX
+	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
 	SBBL            DX, DX
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
+	VPMADD52LUQ     Z10, Z3, Z8
+	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
 	ADDQ            DX, AX
+	VPMADD52LUQ     Z10, Z4, Z8
+	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2064(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2072(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+64(SB), AX
+	VPADDQ.BCST     avx512Last<>+64(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+72(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
+	VPSUBQ          Z5, Z3, Z3
+	ADDQ            DX, AX
+	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 512(DI)
-	MOVQ            AX, 2040(DI)
+	MOVQ            AX, 2072(DI)
 	VMOVDQU64       Z4, 576(DI)
-	VPADDQ          640(DI), Z6, Z3
-	MOVQ            2048(DI), AX
-	VPADDQ          704(DI), Z7, Z4
-	VPADDQ.BCST     avx512Last<>+80(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+88(SB), Z4, Z4
-	ADDQ            scalarLast<>+40(SB), AX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
+	VMOVDQU64       640(DI), Z3
+	VMOVDQU64       704(DI), Z4
+	MOVQ            2080(DI), AX
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	ADDQ            scalarLast<>+72(SB), AX
+	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
 	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	ADDQ            DX, AX
+	VPMADD52LUQ     Z10, Z4, Z8
+	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2080(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2088(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+80(SB), AX
+	VPADDQ.BCST     avx512Last<>+80(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+88(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 640(DI)
-	MOVQ            AX, 2048(DI)
+	MOVQ            AX, 2088(DI)
 	VMOVDQU64       Z4, 704(DI)
-	VPADDQ          768(DI), Z6, Z3
-	VPADDQ          832(DI), Z7, Z4
-	MOVQ            2056(DI), AX
-	VPADDQ.BCST     avx512Last<>+96(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+104(SB), Z4, Z4
-	ADDQ            scalarLast<>+48(SB), AX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
+	VMOVDQU64       768(DI), Z3
+	VMOVDQU64       832(DI), Z4
+	MOVQ            2096(DI), AX
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	ADDQ            scalarLast<>+88(SB), AX
+	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
 	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	VPMADD52LUQ     Z10, Z4, Z8
+	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	MOVQ            AX, 2096(DI)
+	VPMADD52LUQ     Z10, Z3, Z5
+	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2112(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+8(SB), AX
+	VPADDQ.BCST     avx512Last<>+96(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+104(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
 	ADDQ            DX, AX
 	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 768(DI)
 	VMOVDQU64       Z4, 832(DI)
-	MOVQ            AX, 2056(DI)
-	VPADDQ          896(DI), Z6, Z3
-	VPADDQ          960(DI), Z7, Z4
-	MOVQ            2064(DI), AX
-	VPADDQ.BCST     avx512Last<>+112(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+120(SB), Z4, Z4
-	ADDQ            scalarLast<>+56(SB), AX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
+	MOVQ            AX, 2112(DI)
+	VMOVDQU64       896(DI), Z3
+	VMOVDQU64       960(DI), Z4
+	MOVQ            2120(DI), AX
+	VMOVDQA64       Z6, Z5
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	ADDQ            scalarLast<>+16(SB), AX
+	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
 	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	VPMADD52LUQ     Z10, Z4, Z8
+	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	VPMADD52LUQ     Z10, Z3, Z5
+	MOVQ            AX, 2120(DI)
+	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	MOVQ            2128(DI), AX
+	VPMADD52LUQ     Z3, Z4, Z5
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+24(SB), AX
+	VPADDQ.BCST     avx512Last<>+112(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+120(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 896(DI)
 	VMOVDQU64       Z4, 960(DI)
-	MOVQ            AX, 2064(DI)
-	VPADDQ          1024(DI), Z6, Z3
-	VPADDQ          1088(DI), Z7, Z4
-	MOVQ            2072(DI), AX
-	VPADDQ.BCST     avx512Last<>+128(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+136(SB), Z4, Z4
-	ADDQ            scalarLast<>+64(SB), AX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
+	MOVQ            AX, 2128(DI)
+	VMOVDQU64       1024(DI), Z3
+	VMOVDQU64       1088(DI), Z4
+	VMOVDQA64       Z6, Z5
+	MOVQ            2136(DI), AX
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	ADDQ            scalarLast<>+32(SB), AX
+	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
 	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	VPMADD52LUQ     Z10, Z4, Z8
+	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	VPMADD52LUQ     Z10, Z3, Z5
+	MOVQ            AX, 2136(DI)
+	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	VPMADD52LUQ     Z3, Z4, Z5
+	MOVQ            2144(DI), AX
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	ADDQ            scalarLast<>+40(SB), AX
+	VPADDQ.BCST     avx512Last<>+128(SB), Z3, Z3
+	VPADDQ.BCST     avx512Last<>+136(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
+	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 1024(DI)
 	VMOVDQU64       Z4, 1088(DI)
-	MOVQ            AX, 2072(DI)
-	VPADDQ          1152(DI), Z6, Z3
-	VPADDQ          1216(DI), Z7, Z4
-	MOVQ            2080(DI), AX
+	MOVQ            AX, 2144(DI)
+	VMOVDQU64       1152(DI), Z3
+	VMOVDQU64       1216(DI), Z4
+	VMOVDQA64       Z6, Z5
+	MOVQ            2152(DI), AX
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z10
+	ADDQ            scalarLast<>+48(SB), AX
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
+	SBBL            DX, DX
+	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z10
+	VPMADD52HUQ     Z10, Z4, Z9
+	VPMADD52LUQ     Z10, Z4, Z8
+	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	VPMADD52LUQ     Z10, Z3, Z5
+	MOVQ            AX, 2152(DI)
+	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	VPMADD52LUQ     Z3, Z4, Z5
+	MOVQ            2160(DI), AX
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
 	VPADDQ.BCST     avx512Last<>+144(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+152(SB), Z4, Z4
-	ADDQ            scalarLast<>+72(SB), AX
+	ADDQ            scalarLast<>+56(SB), AX
+	VPADDQ.BCST     avx512Last<>+152(SB), Z8, Z4
 	VPSRAQ          $0x2c, Z4, Z5
+	SBBL            DX, DX
 	VPANDQ          Z0, Z4, Z4
 	VPSUBQ          Z5, Z3, Z3
-	SBBL            DX, DX
 	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 1152(DI)
 	VMOVDQU64       Z4, 1216(DI)
-	MOVQ            AX, 2080(DI)
-	VPADDQ          1280(DI), Z6, Z3
-	VPADDQ          1344(DI), Z7, Z4
-	MOVQ            2088(DI), AX
-	VPADDQ.BCST     avx512Last<>+160(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+168(SB), Z4, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            scalarLast<>+80(SB), AX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
+	MOVQ            AX, 2160(DI)
+	VMOVDQU64       1280(DI), Z3
+	VMOVDQU64       1344(DI), Z4
+	VMOVDQA64       Z6, Z5
+	MOVQ            2168(DI), AX
+	VMOVDQA64       Z7, Z8
+	VPXORQ          Z9, Z9, Z9
+	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z10
+	ADDQ            scalarLast<>+64(SB), AX
+	VPMADD52HUQ     Z10, Z3, Z9
+	VPMADD52LUQ     Z10, Z3, Z8
+	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z10
 	SBBL            DX, DX
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
+	VPMADD52HUQ     Z10, Z4, Z9
+	VPMADD52LUQ     Z10, Z4, Z8
 	ADDQ            DX, AX
+	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z10
+	VPMADD52HUQ     Z10, Z3, Z8
+	VPMADD52LUQ     Z10, Z3, Z5
+	MOVQ            AX, 2168(DI)
+	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z8
+	VPMADD52LUQ     Z3, Z4, Z5
+	MOVQ            2176(DI), AX
+	VPSLLQ          $0x08, Z9, Z3
+	VPSUBQ          Z3, Z5, Z3
+	VPADDQ.BCST     avx512Last<>+160(SB), Z3, Z3
+	ADDQ            scalarLast<>+72(SB), AX
+	VPADDQ.BCST     avx512Last<>+168(SB), Z8, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	VPANDQ          Z0, Z4, Z4
+	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
+	VPSRAQ          $0x34, Z3, Z5
+	ADDQ            DX, AX
+	VPADDQ          Z5, Z4, Z4
 	VMOVDQU64       Z3, 1280(DI)
 	VMOVDQU64       Z4, 1344(DI)
-	MOVQ            AX, 2088(DI)
-	VPADDQ          1408(DI), Z6, Z3
-	VPADDQ          1472(DI), Z7, Z4
-	VPADDQ.BCST     avx512Last<>+176(SB), Z3, Z3
-	MOVQ            2096(DI), AX
-	VPADDQ.BCST     avx512Last<>+184(SB), Z4, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	ADDQ            scalarLast<>+88(SB), AX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
+	MOVQ            AX, 2176(DI)
+	VMOVDQU64       1408(DI), Z3
+	VMOVDQU64       1472(DI), Z4
+	VMOVDQA64       Z6, Z5
+	MOVQ            2184(DI), AX
+	VMOVDQA64       Z7, Z6
+	VPXORQ          Z7, Z7, Z7
+	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z8
+	ADDQ            scalarLast<>+80(SB), AX
+	VPMADD52HUQ     Z8, Z3, Z7
+	VPMADD52LUQ     Z8, Z3, Z6
+	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z8
 	SBBL            DX, DX
+	VPMADD52HUQ     Z8, Z4, Z7
+	VPMADD52LUQ     Z8, Z4, Z6
+	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z8
+	ADDQ            DX, AX
+	VPMADD52HUQ     Z8, Z3, Z6
+	VPMADD52LUQ     Z8, Z3, Z5
+	MOVQ            AX, 2184(DI)
+	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z3
+	VPMADD52HUQ     Z3, Z4, Z6
+	VPMADD52LUQ     Z3, Z4, Z5
+	MOVQ            2192(DI), AX
+	VPSLLQ          $0x08, Z7, Z3
+	VPSUBQ          Z3, Z5, Z3
+	VPADDQ.BCST     avx512Last<>+176(SB), Z3, Z3
+	ADDQ            scalarLast<>+88(SB), AX
+	VPADDQ.BCST     avx512Last<>+184(SB), Z6, Z4
+	VPSRAQ          $0x2c, Z4, Z5
+	VPANDQ          Z0, Z4, Z4
+	SBBL            DX, DX
+	VPSUBQ          Z5, Z3, Z3
 	VPSRAQ          $0x34, Z3, Z5
 	VPADDQ          Z5, Z4, Z4
 	ADDQ            DX, AX
 	VMOVDQU64       Z3, 1408(DI)
 	VMOVDQU64       Z4, 1472(DI)
-	MOVQ            AX, 2096(DI)
+	MOVQ            AX, 2192(DI)
 	JMP             external
 
 end:
@@ -5027,6 +6479,22 @@ end:
 	CMPQ         DX, 1872(DI)
 	SETLS        BL
 	SHLL         $0x08, BX
+	ORL          BX, AX
+	MOVL         $0x00000000, DX
+	MOVQ         2104(DI), BX
+	SHLXQ        CX, BX, SI
+	ADDQ         BX, SI
+	SHRXQ        CX, SI, BX
+	SBBQ         BX, SI
+	SUBQ         SI, DX
+	SBBL         SI, SI
+	SUBQ         SI, DX
+	BSWAPQ       DX
+	MOVQ         DX, 1864(DI)
+	MOVL         $0x00000000, BX
+	CMPQ         DX, 1872(DI)
+	SETLS        BL
+	SHLL         $0x09, BX
 	ORL          BX, AX
 	DECQ         steps+8(FP)
 	JEQ          done

@@ -4,7 +4,7 @@
 // each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
 // CPU's widest instructions:
 //
-//	avx512    8 lanes + 1  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avx512    8 lanes + 2  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
 //	avx2      4 lanes + 2  amd64 with AVX2 and BMI2
 //	portable  1 lane       everything else, all of it with the build tag purego
 //

@@ -50,6 +50,6 @@ func native() (kernels []kernel) {
 }
 
 var (
-	avx512 = kernel{"avx512", 8 + 1, func(r poseidon2.Reference) walker { return newVectors(r, 8+1, walkAVX512) }}
+	avx512 = kernel{"avx512", 8 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 8+2, walkAVX512) }}
 	avx2   = kernel{"avx2", 4 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 4+2, walkAVX2) }}
 )

@@ -241,24 +241,15 @@ func (k *avx512) absorb() {
 	}
 }
 
-// What goes round in the internal rounds, beside element 0.
-var (
-	// total is the sum of all elements, as what is added to each: with bit 52 of x0 set,
-	// which keeps what is subtracted in scale from making it negative, and one less in
-	// x1 for it.
-	total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
-	// scaled are the products d·x of the other elements, which lie in the state.
-	scaled = element{vector{lo: -1 << 22, hi: 1 << 54}, vector{lo: 0, hi: 1 << 55}}
-)
+// total is the sum of all elements, as what internal rounds add to each: with bit 52
+// of x0 set, which keeps what is subtracted in scale from making it negative, and one
+// less in x1 for it.
+var total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
 
-// internalFirst begins the internal rounds with the first S-box.
-//
-// An element is the total plus d·x of the round before. The total waits for the S-box
-// of element 0, a long chain, and for the sum of the others; the products do not wait
-// for it. So an internalRound is the S-box and, beside it, the other elements, their
-// sum and their next products. When the S-box and the sum are there, it has the next
-// total and element 0, and the last of the products fill the time until the next S-box
-// is under way.
+// internalFirst begins the internal rounds with the first S-box. Each internalRound is
+// the next one, a long chain, and beside it what the round before has left to do: the
+// other elements, each the total + d·x, and their sum. Then the next total and the
+// next element 0 are there.
 func (k *avx512) internalFirst() {
 	k.mask = k.copied(k.numbers[1<<52-1])
 	carried := func(bounds element) element {
@@ -273,47 +264,40 @@ func (k *avx512) internalFirst() {
 	for i := 1; i < width; i++ {
 		x := others.loaded(i, limits)
 		x.x0 = others.and(x.x0, k.mask)
-		if i == 1 {
-			rest = x
-		} else {
-			rest = element{others.plus(rest.x0, x.x0), others.plus(rest.x1, x.x1)}
-		}
-		others.scaleOther(i)
+		rest = others.summed(rest, x)
 	}
 	k.stream = then(k.stream, weave(others.stream, s), k.join(rest, y, product))
 }
 
 func (k *avx512) internalRound() {
 	s, y, product := k.box(k.x)
-	others, products := k.part(), k.part()
+	others := k.part()
 	var rest element
 	for i := 1; i < width; i++ {
-		z := k.state(i, scaled)
-		normal, full := others.normal(k.kept, element{others.plus(k.all.x0, z.x0), others.plus(k.all.x1, z.x1)})
+		normal, full := others.normal(k.kept, others.scale(k.all, others.loaded(i, limits), k.factors(i)))
 		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
-		if i == 1 {
-			rest = full
-		} else {
-			rest = element{others.plus(rest.x0, full.x0), others.plus(rest.x1, full.x1)}
-		}
-		products.scaleOther(i)
+		rest = others.summed(rest, full)
 	}
-	// The products, nearly all multiplications, go beside the other elements, which
-	// have none. These proportions were the best of several.
-	ahead, abreast := others.stream.cut(30)
-	along, behind := products.stream.cut(70)
-	first, second := then(ahead, weave(abreast, along), behind).cut(80)
-	k.stream = then(weave(first, s), weave(second, k.join(rest, y, product)))
+	// The S-box is to be done when the others are.
+	first, second := others.stream.cut(85)
+	k.stream = then(weave(first, s), second, k.join(rest, y, product))
 }
 
 func (k *avx512) internalLast() {
 	k.put(0, k.x)
 	for i := 1; i < width; i++ {
-		z, last := k.state(i, scaled), constant(plusBytes(k.last, 16*i))
-		z = element{k.plus(k.all.x0, z.x0), k.plus(k.all.x1, z.x1)}
+		z, last := k.scale(k.all, k.loaded(i, limits), k.factors(i)), constant(plusBytes(k.last, 16*i))
 		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
+}
+
+// summed adds x to a sum, which may not have begun.
+func (k *avx512) summed(sum, x element) element {
+	if sum.x0.at == nil {
+		return x
+	}
+	return element{k.plus(sum.x0, x.x0), k.plus(sum.x1, x.x1)}
 }
 
 // part returns the same with a stream of its own.
@@ -329,12 +313,6 @@ func (k *avx512) box(x element) (s *stream, full, product element) {
 	y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
 	product = one.scale(constant(internalNumber()), y, k.factors(0))
 	return one.stream, full, product
-}
-
-// scaleOther leaves an element's product in the state.
-func (k *avx512) scaleOther(i int) {
-	z := k.scale(element{k.zero(), k.zero()}, k.loaded(i, limits), k.factors(i))
-	k.put(i, element{z.x0.within(scaled.x0), z.x1.within(scaled.x1)})
 }
 
 // join is the next total and the next element 0.

@@ -21,7 +21,7 @@ func compiled(t *testing.T) (*ir.File, *ir.Function) {
 	t.Helper()
 	file, err := compile(func(c *build.Context) {
 		k := newAVX512(c)
-		walk(c, "walkAVX512", "", k, newScalars(c, 8, 1), k.rounds)
+		walk(c, "walkAVX512", "", k, newScalars(c, 8, 2), k.rounds)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestWalkAVX512(t *testing.T) {
 	file, function := compiled(t)
 	r := rand.New(rand.NewPCG(1, 512))
 	for range *cases {
-		const steps, all = 2, 9
+		const steps, all = 2, 10
 		m := newMachine(file, steps)
 		var begin [width]uint64 // behind the first layer, with the first constants
 		for i := range begin {

@@ -28,7 +28,7 @@ func main() {
 		},
 		"avx512": func(c *build.Context) {
 			k := newAVX512(c)
-			walk(c, "walkAVX512", " is the kernel for AVX-512, with eight lanes and a scalar one.", k, newScalars(c, 8, 1), k.rounds)
+			walk(c, "walkAVX512", " is the kernel for AVX-512, with eight lanes and two scalar ones.", k, newScalars(c, 8, 2), k.rounds)
 		},
 	} {
 		if err := write(*dir, name, kernel); err != nil {
