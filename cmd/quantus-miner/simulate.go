@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,13 +20,14 @@ import (
 
 // simulateCmd plays the node.
 type simulateCmd struct {
-	Miner     *string      `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833, with sha3-rsa. Default: one started for the purpose, with --workers and --engine."`
-	Listen    *string      `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2. Default: one started for the purpose."`
-	Dir       *string      `placeholder:"DIR" help:"Directory for the files that such a miner wants, which are written anew."`
-	Blocks    countFlag    `default:"5" help:"Blocks to seal."`
-	BlockTime durationFlag `default:"2s" help:"Time that a block should take on average."`
-	Poll      durationFlag `default:"500ms" help:"Time between two questions for a result, with sha3-rsa; 500ms is the node's."`
-	JSON      bool         `name:"json" help:"Print one JSON object."`
+	Miner     *string       `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833, with sha3-rsa. Default: one started for the purpose, with --workers and --engine."`
+	Listen    *string       `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2. Default: one started for the purpose."`
+	Dir       *string       `placeholder:"DIR" help:"Directory for the files that such a miner wants, which are written anew."`
+	Trouble   *durationFlag `placeholder:"TIME" help:"Time between two things that go wrong with the node, such as a dropped connection, with poseidon2. By default nothing does."`
+	Blocks    countFlag     `default:"5" help:"Blocks to seal."`
+	BlockTime durationFlag  `default:"2s" help:"Time that a block should take on average."`
+	Poll      durationFlag  `default:"500ms" help:"Time between two questions for a result, with sha3-rsa; 500ms is the node's."`
+	JSON      bool          `name:"json" help:"Print one JSON object."`
 	powFlags
 	minerFlags
 }
@@ -45,6 +47,8 @@ func (c *simulateCmd) Validate() error {
 		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
 	case c.Listen != nil && c.PoW != all.Poseidon2:
 		return errors.New("--listen: is for --pow poseidon2; with sha3-rsa the node asks the miner: say --miner")
+	case c.Trouble != nil && c.PoW != all.Poseidon2:
+		return errors.New("--trouble: is for --pow poseidon2")
 	case (c.Listen == nil) != (c.Dir == nil):
 		return errors.New("--listen, --dir: each needs the other")
 	case c.Listen != nil:
@@ -94,21 +98,20 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		prepare = c.overQUIC
 	}
 	p, err := prepare(ctx, s, func(b simulate.Block) { c.count(s, &result, b) })
-	if err != nil {
-		return err
-	}
-	defer p.end()
-	if p.miner != nil {
-		if !c.JSON {
-			fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
+	if err == nil {
+		defer p.end()
+		if p.miner != nil {
+			if !c.JSON {
+				fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
+			}
+			g.Go(func() error { return p.miner.run(ctx) })
 		}
-		g.Go(func() error { return p.miner.run(ctx) })
+		g.Go(func() error {
+			defer finish()
+			return p.node(ctx)
+		})
+		err = g.Wait()
 	}
-	g.Go(func() error {
-		defer finish()
-		return p.node(ctx)
-	})
-	err = g.Wait()
 	if c.JSON {
 		if err != nil {
 			result.Error = err.Error()
@@ -189,6 +192,16 @@ func (c *simulateCmd) overQUIC(_ context.Context, s streams, report func(simulat
 		return p, err
 	}
 	p.node, p.end = n.Run, n.Close
+	if c.Trouble != nil {
+		p.node = func(ctx context.Context) error {
+			ctx, finish := context.WithCancel(ctx)
+			var trouble sync.WaitGroup
+			trouble.Go(func() { n.Suffer(ctx, time.Duration(*c.Trouble)) })
+			defer trouble.Wait()
+			defer finish()
+			return n.Run(ctx)
+		}
+	}
 	n.Blocks, n.BlockTime, n.Report = int(c.Blocks), time.Duration(c.BlockTime), report
 	n.Patience = 4 * n.BlockTime
 	if p.miner != nil {
