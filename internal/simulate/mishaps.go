@@ -56,11 +56,16 @@ func (n *QUICNode) Suffer(ctx context.Context, every time.Duration) {
 				return
 			case <-time.After(every):
 			}
-			n.log.Warn("trouble: " + mishaps[i].name)
-			n.Change(func(t *Trouble) { *t = mishaps[i].lasts })
-			if mishaps[i].once != nil {
-				mishaps[i].once(n)
-			}
+			n.meet(mishaps[i])
 		}
+	}
+}
+
+// meet has something go wrong.
+func (n *QUICNode) meet(m mishap) {
+	n.log.Warn("trouble: " + m.name)
+	n.Change(func(t *Trouble) { *t = m.lasts })
+	if m.once != nil {
+		m.once(n)
 	}
 }

@@ -434,7 +434,25 @@ func TestQUICRivals(t *testing.T) {
 	}
 }
 
-// TestSuffer has all go wrong with a node that may, after which it is well again.
+// TestMishaps has a node get over each thing that goes wrong.
+func TestMishaps(t *testing.T) {
+	over, end := context.WithCancel(t.Context())
+	end()
+	for _, m := range mishaps {
+		t.Run(m.name, func(t *testing.T) {
+			n := startNode(t, nil)
+			enter(t, n, n.identity.Token).job()
+			n.meet(m)
+			if n.wrong() != m.lasts {
+				t.Errorf("what is wrong is %+v", n.wrong())
+			}
+			n.Suffer(over, time.Hour)
+			enter(t, n, n.identity.Token).job()
+		})
+	}
+}
+
+// TestSuffer has all go wrong with a node that may.
 func TestSuffer(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var told lines
@@ -448,10 +466,6 @@ func TestSuffer(t *testing.T) {
 		end()
 	}
 	n.Suffer(ctx, time.Millisecond)
-	enter(t, n, n.identity.Token).job()
-	if n.Tally().Jobs < uint64(len(mishaps)) {
-		t.Errorf("the tally is %+v", n.Tally())
-	}
 }
 
 // lines is a log, which is shown to a function whenever it was written to.
