@@ -37,14 +37,21 @@ type running struct {
 // are easy.
 func startNode(t *testing.T, change func(*QUICNode)) *running {
 	t.Helper()
+	return startLoggingNode(t, io.Discard, change)
+}
+
+// startLoggingNode does so with a log.
+func startLoggingNode(t *testing.T, log io.Writer, change func(*QUICNode)) *running {
+	t.Helper()
 	identity, err := NewIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := ListenQUIC("127.0.0.1:0", identity, slog.New(slog.DiscardHandler))
+	n, err := ListenQUIC("127.0.0.1:0", identity, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.mu.Lock() // as it answers already
 	n.Blocks, n.BlockTime, n.Patience, n.difficulty = 3, time.Millisecond, time.Minute, u512.From64(16)
 	r := &running{QUICNode: n, ended: make(chan struct{})}
 	n.Report = func(b Block) {
@@ -55,6 +62,7 @@ func startNode(t *testing.T, change func(*QUICNode)) *running {
 	if change != nil {
 		change(n)
 	}
+	n.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer close(r.ended)
@@ -160,18 +168,24 @@ func (c *caller) refused() string {
 	return closed.ErrorMessage
 }
 
-// mined returns a seal of a job, the first one from a nonce on.
-func mined(job nodequic.NewJob, from uint64) nodequic.JobResult {
+// valid reports whether a nonce seals a job.
+func valid(job nodequic.NewJob, nonce u512.Uint) bool {
 	rule, err := poseidon2.NewReference(job.Header, job.Difficulty)
 	if err != nil {
 		panic(err)
 	}
-	began := time.Now()
-	for x := from; ; x++ {
-		nonce := u512.From64(x)
-		if _, valid := rule.Verify(nonce); valid {
-			return nodequic.JobResult{Status: nodequic.Completed, JobID: job.ID, Nonce: nonce, HashCount: x - from + 1, ElapsedTime: time.Since(began).Seconds()}
-		}
+	_, ok := rule.Verify(nonce)
+	return ok
+}
+
+// mined returns a seal of a job, the first one from a nonce on.
+func mined(job nodequic.NewJob, from uint64) nodequic.JobResult {
+	began, x := time.Now(), from
+	for !valid(job, u512.From64(x)) {
+		x++
+	}
+	return nodequic.JobResult{
+		Status: nodequic.Completed, JobID: job.ID, Nonce: u512.From64(x), HashCount: x - from + 1, ElapsedTime: time.Since(began).Seconds(),
 	}
 }
 
@@ -220,9 +234,13 @@ func TestQUICMisbehaviour(t *testing.T) {
 		do   func(*caller, nodequic.NewJob)
 		want string
 	}{
-		"wrong seal": {change(func(r *nodequic.JobResult) {
-			r.Nonce = u512.Max()
-		}), "WRONG SEAL"},
+		"wrong seal": {func(c *caller, job nodequic.NewJob) {
+			result := mined(job, 0)
+			for valid(job, result.Nonce) {
+				result.Nonce = result.Nonce.AddWrap(u512.From64(1))
+			}
+			c.say(result)
+		}, "WRONG SEAL"},
 		"unknown job":        {change(func(r *nodequic.JobResult) { r.JobID = "7" }), `job "7", of which this connection was not told`},
 		"no nonces tried":    {change(func(r *nodequic.JobResult) { r.HashCount = 0 }), "by evaluating none"},
 		"older than the job": {change(func(r *nodequic.JobResult) { r.ElapsedTime = 3600 }), "3600 s, and has had the job for"},
@@ -245,8 +263,7 @@ func TestQUICMisbehaviour(t *testing.T) {
 		}, "not valid JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Of a difficulty that the nonce 2^512−1 does not meet.
-			n := startNode(t, func(n *QUICNode) { n.difficulty = u512.From64(1 << 10) })
+			n := startNode(t, nil)
 			c := enter(t, n, n.identity.Token)
 			test.do(c, c.job())
 			if err := n.wait(t); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), test.want) {
@@ -283,7 +300,7 @@ func TestQUICLate(t *testing.T) {
 // TestQUICOtherConnection has a result arrive by another connection than its job.
 func TestQUICOtherConnection(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		n := startNode(t, func(n *QUICNode) { n.difficulty = u512.From64(1 << 10) })
+		n := startNode(t, nil)
 		first := enter(t, n, n.identity.Token)
 		old := first.job()
 		want := `job "1", of which`
@@ -297,10 +314,15 @@ func TestQUICOtherConnection(t *testing.T) {
 			n.Change(func(*Trouble) {})
 		}
 		second := enter(t, n, n.identity.Token)
-		if job := second.job(); restart && (job.ID != old.ID || job.Header == old.Header) {
+		job := second.job()
+		if restart && (job.ID != old.ID || job.Header == old.Header) {
 			t.Errorf("after a restart the job is %+v, and before it was %+v", job, old)
 		}
-		second.say(mined(old, 0))
+		stale := mined(old, 0)
+		for from := uint64(1); restart && valid(job, stale.Nonce); from++ { // as it happens to be
+			stale = mined(old, from)
+		}
+		second.say(stale)
 		if err := n.wait(t); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), want) {
 			t.Errorf("restart %t: got %v, want misbehaviour: %s", restart, err, want)
 		}
@@ -455,16 +477,14 @@ func TestMishaps(t *testing.T) {
 // TestSuffer has all go wrong with a node that may.
 func TestSuffer(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	var told lines
-	n := startNode(t, func(n *QUICNode) { n.log = slog.New(slog.NewTextHandler(&told, nil)) })
-	told.wrote = func(text string) {
+	n := startLoggingNode(t, &lines{wrote: func(text string) {
 		for _, m := range mishaps {
 			if !strings.Contains(text, "trouble: "+m.name) {
 				return
 			}
 		}
 		end()
-	}
+	}}, nil)
 	n.Suffer(ctx, time.Millisecond)
 }
 
