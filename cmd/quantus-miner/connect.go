@@ -195,7 +195,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	}
 	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.pow, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
-		"throttle", c.Throttle, "version", version())
+		"throttle", c.Throttle.String(), "version", version())
 	if err := svc.run(ctx); err != nil {
 		return advise(err)
 	}

@@ -152,7 +152,13 @@ func TestConnectCommand(t *testing.T) {
 	}
 	stop()
 	g.Wait()
-	for _, line := range []string{`"msg":"mining for nodes","nodes":["` + node.Address() + `"],"pow":"poseidon2"`, `"msg":"result sent"`, `"msg":"shut down"`} {
+	for _, line := range []string{
+		`"msg":"mining for nodes","nodes":["` + node.Address() + `"],"pow":"poseidon2"`,
+		`"throttle":"100%"`,
+		`,"difficulty":"`, // a number that no reader of JSON rounds
+		`"msg":"result sent"`,
+		`"msg":"shut down"`,
+	} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("the log lacks %s:\n%s", line, &log)
 		}

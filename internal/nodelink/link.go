@@ -191,7 +191,7 @@ func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error 
 		}
 	}
 	err := r.searchOn(received)
-	told := []any{"job", r.search.name, "difficulty", job.Difficulty}
+	told := []any{"job", r.search.name, "difficulty", job.Difficulty.String()}
 	if replaced != "" {
 		told = append(told, "replaces", replaced)
 	}
