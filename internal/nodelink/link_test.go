@@ -532,6 +532,34 @@ func TestNoCredentials(t *testing.T) {
 	})
 }
 
+// TestCredentialsInTheMaking has a node refuse an old token while it writes a new one.
+func TestCredentialsInTheMaking(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		asked := 0
+		n := newNetwork(t, "a")
+		r := n.start(lottery{}, []Node{{"a", func() (Credentials, error) {
+			switch asked++; asked {
+			case 1:
+				return Credentials{Token: "old"}, nil
+			case 2:
+				return Credentials{}, errors.New("the file is empty")
+			default:
+				return Credentials{Token: "new"}, nil
+			}
+		}}})
+		defer r.stop()
+		r.answer("a").end(&quic.ApplicationError{Remote: true, ErrorMessage: nodequic.ReasonAuthFailed})
+		select {
+		case err := <-r.done:
+			t.Fatalf("the miner ends: %v", err)
+		case <-time.After(2 * time.Second):
+		}
+		if c := r.answer("a"); c.token != "new" {
+			t.Errorf("token %q", c.token)
+		}
+	})
+}
+
 // TestViolation has a node send what it must not.
 func TestViolation(t *testing.T) {
 	for name, content := range map[string]string{

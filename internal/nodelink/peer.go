@@ -151,10 +151,11 @@ func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
 }
 
 // renewed says whether the node's credentials are others than those that were of no
-// use: a node that is restarted may have made new ones after we had read the old.
+// use: a node that is restarted may have made new ones after we had read the old. It
+// may be making them at the very moment, so that they cannot be read.
 func (p *peer) renewed(used Credentials) bool {
 	now, err := p.node.Credentials()
-	return err == nil && now != used
+	return err != nil || now != used
 }
 
 // read reads what the node sends, until the session is over.
