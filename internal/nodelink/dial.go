@@ -45,7 +45,11 @@ func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, 
 	if err != nil {
 		return nil, err
 	}
-	var problems []error
+	return dialAny(ctx, addresses, pin)
+}
+
+// dialAny connects to a node at the first of its addresses at which it answers.
+func dialAny(ctx context.Context, addresses []netip.AddrPort, pin nodequic.Fingerprint) (_ wire, problem error) {
 	for _, a := range addresses {
 		w, err := dialAddress(ctx, a, pin)
 		if err == nil {
@@ -54,9 +58,13 @@ func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, 
 		if hopeless(err) != nil || ctx.Err() != nil || len(addresses) == 1 {
 			return nil, err
 		}
-		problems = append(problems, fmt.Errorf("%s: %w", a, err))
+		err = fmt.Errorf("%s: %w", a, err)
+		if problem != nil {
+			err = fmt.Errorf("%w; %w", problem, err) // on one line of the log
+		}
+		problem = err
 	}
-	return nil, errors.Join(problems...)
+	return nil, problem
 }
 
 // resolve returns the addresses behind host:port, of which there is at least one.

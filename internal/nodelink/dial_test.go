@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,17 @@ func TestDial(t *testing.T) {
 	}
 	if _, err := dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || hopeless(err) != nil {
 		t.Errorf("nobody there: %v", err)
+	}
+	nobody := netip.MustParseAddrPort(gone.LocalAddr().String())
+	there := netip.MustParseAddrPort(s.Addr().String())
+	if w, err := dialAny(t.Context(), []netip.AddrPort{nobody, there}, s.pin); err != nil {
+		t.Errorf("the second address: %v", err)
+	} else {
+		w.close(nodequic.CodeDone, "")
+	}
+	_, err = dialAny(t.Context(), []netip.AddrPort{nobody, nobody}, s.pin)
+	if err == nil || !strings.Contains(err.Error(), "; "+nobody.String()+": ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("nobody at two addresses: %q", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
