@@ -316,7 +316,7 @@ function drawJobs({ time, jobs, omitted }) {
 
   $("jobs").tHead.hidden = jobs.length === 0;
   let note = "";
-  if (jobs.length === 0) note = "No jobs yet. Point a node at this miner, and what it asks for will appear here.";
+  if (jobs.length === 0) note = "No jobs yet. What a node asks for will appear here.";
   else if (omitted > 0) note = `${exact.format(omitted)} older ${omitted === 1 ? "job is" : "jobs are"} not shown.`;
   setText($("jobs-note"), note);
   $("jobs-note").hidden = note === "";
