@@ -166,11 +166,15 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 	if r.source == p {
 		r.stop()
 	}
-	if wrong, ok := errors.AsType[*NodeError](e.err); ok && r.source == nil {
-		log.Error("the miner ends", "reason", wrong.Err)
-		return wrong
+	level := slog.LevelWarn
+	if wrong, ok := errors.AsType[*NodeError](e.err); ok {
+		if r.source == nil {
+			log.Error("the miner ends", "reason", wrong.Err)
+			return wrong
+		}
+		level = slog.LevelError // only the operator can help
 	}
-	log.Warn(was, "reason", e.err, "next_try", time.Until(e.retry).Round(time.Millisecond))
+	log.Log(r.ctx, level, was, "reason", e.err, "next_try", time.Until(e.retry).Round(time.Millisecond))
 	r.turnTo(p.rank + 1)
 	return nil
 }

@@ -755,6 +755,9 @@ func TestFallback(t *testing.T) {
 		r.set("a", &nodequic.PinError{})
 		<-time.After(time.Minute)
 		r.is(Working, "b")
+		if log := r.log.String(); !strings.Contains(log, `level=ERROR msg="cannot connect to the node" node=a`) {
+			t.Errorf("the log does not have it as an error:\n%s", log)
+		}
 		second.end(io.EOF)
 		third = r.answer("c")
 		third.job("1", 3, never)
