@@ -425,6 +425,27 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestNextTry looks at what people are told before the next try, and during one that
+// nobody answers.
+func TestNextTry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNetwork(t, "a")
+		n.set("a", errors.New("nobody is there"))
+		r := n.start(lottery{}, []Node{{"a", func() (Credentials, error) { return Credentials{Token: "1"}, nil }}})
+		defer r.stop()
+		r.is(NotConnected, "a")
+		const told = "not connected to a: connecting: nobody is there; next try "
+		if got, want := r.link.Status().String(), told+"at 00:00:0"; !strings.HasPrefix(got, want) {
+			t.Errorf("%s, want %s…", got, want)
+		}
+		r.set("a", nil)
+		<-time.After(2 * time.Second)
+		if got := r.link.Status().String(); got != told+"now" {
+			t.Errorf("%s, want %snow", got, told)
+		}
+	})
+}
+
 // TestLost has a connection break in the middle of a job: nothing is searched after it,
 // and nothing that is found for it is sent to a node that means something else by the
 // same name.

@@ -70,5 +70,9 @@ func (s Status) String() string {
 	if s.Reason == nil {
 		return "connecting to " + s.Node
 	}
-	return fmt.Sprintf("not connected to %s: %v; next try at %s", s.Node, s.Reason, s.Retry.Format(time.TimeOnly))
+	next := "at " + s.Retry.Format(time.TimeOnly)
+	if !time.Now().Before(s.Retry) { // an attempt may take a while
+		next = "now"
+	}
+	return fmt.Sprintf("not connected to %s: %v; next try %s", s.Node, s.Reason, next)
 }
