@@ -13,8 +13,8 @@ import (
 const maxLanes = 8
 
 // block is what a kernel in assembly works on: the state of its lanes, the
-// constants of the job, and room. The generator in _asm/amd64 has its layout,
-// too; TestLayout compares the two.
+// constants of the job, and room. The generator in internal/engine/_asm/sha3rsa/amd64
+// has its layout, too; TestLayout compares the two.
 //
 // Its vectors must not straddle cache lines, let alone pages: with a state on the
 // border of two pages the kernel for AVX2 takes half as long again. So a block is
@@ -48,8 +48,8 @@ type block struct {
 }
 
 // maxShift bounds the shift s of the jobs that kernels take, so that the slack
-// (see _asm/amd64/multiply.go) is a small part of the fraction. Of 2^20 headers one has
-// so short an n.
+// (see internal/engine/_asm/sha3rsa/amd64/multiply.go) is a small part of the
+// fraction. Of 2^20 headers one has so short an n.
 const maxShift = 20
 
 func newBlock(c *qpow.JobContext) *block {
@@ -81,7 +81,7 @@ func (b *block) set(lane int, y u512.Uint) {
 }
 
 // settle reduces the residues of the flagged lanes: each is canonical or n too
-// large, modulo 2^512. See _asm/amd64/multiply.go.
+// large, modulo 2^512. See internal/engine/_asm/sha3rsa/amd64/multiply.go.
 func (b *block) settle() {
 	for lanes := b.flagged; lanes != 0; lanes &= lanes - 1 {
 		lane := bits.TrailingZeros64(lanes)

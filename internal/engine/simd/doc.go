@@ -15,14 +15,15 @@
 // what survives the kernel's [sieve]. The walkers are in portable.go,
 // kernels_arm64.go and kernels_amd64.go.
 //
-// The files in assembly are generated, and the generators in _asm, a module of
-// their own, say how they work:
+// The files in assembly are generated, and the generators in internal/engine/_asm, a
+// module of their own, say how they work:
 //
-//	_asm/keccak    what all know of Keccak-f[1600]
-//	_asm/portable  Keccak in Go
-//	_asm/arm64     Keccak for two lanes
-//	_asm/amd64     Keccak for four or eight lanes with the multiplications woven in;
-//	               multiply.go has the multiplication and its error bound
+//	sha3rsa/keccak    what all know of Keccak-f[1600]
+//	sha3rsa/portable  Keccak in Go
+//	sha3rsa/arm64     Keccak for two lanes
+//	sha3rsa/amd64     Keccak for four or eight lanes with the multiplications woven in;
+//	                  multiply.go has the multiplication and its error bound
+//	kernel            what the generators for amd64 share: kernel/stream.go weaves
 //
 // go generate writes them anew, byte for byte the same. docs/performance.md tells
 // where the time goes.

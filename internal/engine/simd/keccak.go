@@ -1,8 +1,8 @@
 package simd
 
-//go:generate go -C _asm run ./portable -out ../keccak_lane0.go
-//go:generate go -C _asm run ./arm64 -out ../keccak_arm64.s
-//go:generate go -C _asm run ./amd64 -dir ..
+//go:generate go -C ../_asm run ./sha3rsa/portable -out ../simd/keccak_lane0.go
+//go:generate go -C ../_asm run ./sha3rsa/arm64 -out ../simd/keccak_arm64.s
+//go:generate go -C ../_asm run ./sha3rsa/amd64 -dir ../simd
 
 // roundConstants is ι: what is xored to lane 0 at the end of each round, after
 // FIPS 202, section 3.2.5. The assembly reads it, too.

@@ -14,11 +14,12 @@
 // through them, and has the rule judge what survives. The walkers are in portable.go
 // and kernels_amd64.go.
 //
-// The files in assembly are generated, and the generator in _asm/amd64, a module of
-// its own, says how they work: walk.go has the frame of them all, avx512.go and avx2.go
-// the parts of each, scalar.go those of the lanes in general registers, field512.go
-// and field2.go the arithmetic, and why nothing in it overflows; stream.go weaves. go generate writes them anew, byte for byte the same.
+// The files in assembly are generated, and the generator says how they work: it is
+// poseidon2/amd64 in internal/engine/_asm, a module of its own. There walk.go has the
+// frame of them all, avx512.go and avx2.go the parts of each, scalar.go those of the
+// lanes in general registers, field512.go and field2.go the arithmetic, and why nothing
+// in it overflows. go generate writes them anew, byte for byte the same.
 // docs/performance.md tells where the time goes.
 package simd
 
-//go:generate go -C _asm run ./amd64 -dir ..
+//go:generate go -C ../../_asm run ./poseidon2/amd64 -dir ../poseidon2/simd

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/x86"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+)
+
+// avx2 has the parts of the kernel for AVX2. Vectors are of four lanes, so that of
+// the places in the block half is free, for what there are no registers for.
+type avx2 struct {
+	code2
+	rounds
+	last         operand.Mem
+	diagonal     operand.Mem             // for each number a vector of it, one of its high half
+	numbers      func(i int) operand.Mem // vectors: 2^63, 2^32 − 1, 2^33 − 1, p − 1 without its top bit
+	swap4, swap8 operand.Mem
+}
+
+// element is the vector of the states' elements i.
+func (k *avx2) element(i int) operand.Mem { return limb(i, 0) }
+
+// spare are free places.
+func (k *avx2) spare(i int) operand.Mem { return limb(i, 1) }
+
+func newAVX2(c *build.Context) *avx2 {
+	k := &avx2{code2: code2{Stream: &kernel.Stream{}, c: c}}
+	t := newTables()
+	halves := func(x uint64) [2]uint64 { return [2]uint64{x & (1<<32 - 1), x >> 32} }
+	k.rounds = t.rows(c, "avx2", halves, halves)
+	k.last = global(c, "avx2Last")(t.last[:]...)
+	table := global(c, "avx2Diagonal")
+	for _, d := range t.diagonal {
+		k.diagonal = table(d, d, d, d, d>>32, d>>32, d>>32, d>>32)
+	}
+	const p = poseidon2.P
+	table = global(c, "avx2Numbers")
+	for _, x := range []uint64{1 << 63, 1<<32 - 1, 1<<33 - 1, p - 1 ^ 1<<63} {
+		numbers := table(x, x, x, x)
+		k.numbers = func(i int) operand.Mem { return numbers.Offset(32 * i) }
+	}
+	table = global(c, "avx2Swap4")
+	for i := range uint64(4) {
+		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
+	}
+	table = global(c, "avx2Swap8")
+	for i := range uint64(4) {
+		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
+	}
+	return k
+}
+
+func (k *avx2) store(x operand.Op, to operand.Mem) { k.Add(x86.VMOVDQU(x, to)) }
+
+func (k *avx2) take() *kernel.Stream {
+	s := k.Stream
+	k.Stream = &kernel.Stream{}
+	return s
+}
+
+// part returns the same with a stream of its own.
+func (k *avx2) part() *avx2 {
+	one := *k
+	one.Stream = &kernel.Stream{}
+	return &one
+}
+
+// constants loads what stays in registers.
+func (k *avx2) constants() {
+	k.sign, k.low33 = k.numbers(0), k.numbers(2)
+	k.low = k.load(k.numbers(1))
+}
+
+// absorb begins the states: base + column · element 7 of the third block.
+func (k *avx2) absorb() {
+	e := k.c.YMM()
+	k.Add(x86.VMOVDQU(counters(), e))
+	k.Add(x86.VPSHUFB(k.swap4, e, e))
+	times := map[uint64]operand.Op{1: e, 2: k.plus(e, e)}
+	times[3] = k.plus(times[2], e)
+	times[4] = k.plus(times[2], times[2])
+	times[6] = k.plus(times[3], times[3])
+	column := mixed([width]uint64{7: 1})
+	for i := range width {
+		x := k.plus(k.left(52, k.broadcast(base(i, 1))), k.broadcast(base(i, 0)))
+		k.store(k.sum(x, times[column[i]]), k.element(i))
+	}
+}
+
+// halves is a number of two halves in memory, for multiply.
+func (k *avx2) halves(m operand.Mem) func(half int) operand.Op {
+	return func(half int) operand.Op { return k.broadcast(m.Offset(8 * half)) }
+}
+
+// externalBox is the S-box of element i, in place, with the next constant.
+func (k *avx2) externalBox(i int) *kernel.Stream {
+	one := k.part()
+	one.store(one.sbox(k.element(i), one.halves(externalNumber(i))), k.element(i))
+	return one.Stream
+}
+
+// externalRound is a round: the S-boxes, with the next constants, and the layer.
+func (k *avx2) externalRound() {
+	for i := 0; i < width; i += 2 {
+		k.Append(kernel.Weave(k.externalBox(i), k.externalBox(i+1)))
+	}
+	k.externalLayer()
+}
+
+// externalLayer mixes the state: first the lower halves, then the upper ones, neither
+// of which goes beyond 28 · 2^32.
+func (k *avx2) externalLayer() {
+	for half := range 2 {
+		load := func(i int) operand.Op {
+			if half == 0 {
+				return k.and(k.low, k.element(i))
+			}
+			return k.right(32, k.load(k.element(i)))
+		}
+		// The products go to spare places; the lower halves' sums then to the rest of
+		// those, which the upper halves have no use for.
+		product := func(i int) operand.Mem { return k.spare(i) }
+		result := func(i int) operand.Mem { return k.spare(i).Offset(32) }
+		var sums [4]operand.Op
+		for g := 0; g < width; g += 4 {
+			a, b, c, d := load(g), load(g+1), load(g+2), load(g+3)
+			ab, cd := k.plus(a, b), k.plus(c, d)
+			all := k.plus(ab, cd)
+			all1, all3 := k.plus(all, b), k.plus(all, d)
+			for i, m := range []operand.Op{k.plus(all1, ab), k.plus(all1, k.plus(c, c)), k.plus(all3, cd), k.plus(all3, k.plus(a, a))} {
+				k.store(m, product(g+i))
+				if g == 0 {
+					sums[i] = m
+				} else {
+					sums[i] = k.plus(sums[i], m)
+				}
+			}
+		}
+		for i := range width {
+			x := k.plus(sums[i%4], product(i))
+			if half == 0 {
+				k.store(x, result(i))
+			} else {
+				k.store(k.joined(k.load(result(i)), x), k.element(i))
+			}
+		}
+	}
+}
+
+// between is the layer that the second permutation begins with.
+func (k *avx2) between() { k.externalLayer() }
+
+// internalFirst begins the internal rounds, of which internalRound is one: the S-box of
+// element 0 in place and beside it, from the second on, what the round before has left
+// to do, the other elements and their sum.
+func (k *avx2) internalFirst() {
+	k.Append(k.box())
+	var rest rest2
+	for i := 1; i < width; i++ {
+		rest.add(k, k.load(k.element(i)))
+	}
+	k.join(rest)
+}
+
+func (k *avx2) internalRound() {
+	others := k.part()
+	var rest rest2
+	for i := 1; i < width; i++ {
+		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), k.total)
+		others.store(x, k.element(i))
+		rest.add(others, x)
+	}
+	k.Stream = kernel.Weave(others.Stream, k.box())
+	k.join(rest)
+}
+
+func (k *avx2) internalLast() {
+	for i := 1; i < width; i++ {
+		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), k.total)
+		k.store(k.sum(x, k.broadcast(k.last.Offset(8*i))), k.element(i))
+	}
+}
+
+// box is the S-box of element 0.
+func (k *avx2) box() *kernel.Stream {
+	one := k.part()
+	one.store(one.sbox(k.element(0), nil), k.element(0))
+	return one.Stream
+}
+
+// total is a half of the sum of all elements, in a spare place.
+func (k *avx2) total(half int) operand.Op { return k.spare(half) }
+
+// rest2 are the sums, modulo 2^64, of all elements but the first and of their upper
+// halves. That of the lower halves is below 2^36.
+type rest2 struct{ all, upper operand.Op }
+
+func (r *rest2) add(k *avx2, x operand.Op) {
+	if r.all == nil {
+		r.all, r.upper = x, k.right(32, x)
+		return
+	}
+	r.all, r.upper = k.plus(r.all, x), k.plus(r.upper, k.right(32, x))
+}
+
+// join ends a round: the total, and the next element 0.
+func (k *avx2) join(rest rest2) {
+	y := k.load(k.element(0))
+	rest.add(k, y)
+	total := k.joined(k.minus(rest.all, k.left(32, rest.upper)), rest.upper)
+	k.store(k.and(total, k.low), k.spare(0))
+	k.store(k.right(32, total), k.spare(1))
+	x := k.multiply(k.factor(y), k.diagonalFactor(0), k.total)
+	low := internalNumber()
+	constant := k.plus(k.broadcast(low), k.left(32, k.broadcast(low.Offset(8))))
+	k.store(k.sum(x, constant), k.element(0))
+}
+
+// diagonalFactor is element i of the diagonal, in memory.
+func (k *avx2) diagonalFactor(i int) factor2 {
+	return factor2{k.diagonal.Offset(64 * i), k.diagonal.Offset(64*i + 32)}
+}
+
+// end makes the first elements canonical, turns their bytes round, and compares.
+func (k *avx2) end() {
+	// An element is at most p − 1, or p is to be taken from it: 2^32 − 1 to be added.
+	x := k.load(k.element(0))
+	above := k.c.YMM()
+	k.Add(x86.VPCMPGTQ(k.numbers(3), k.xor(x, k.sign), above))
+	x = k.plus(x, k.and(above, k.low))
+	first := k.c.YMM()
+	k.Add(x86.VPSHUFB(k.swap8, x, first))
+	k.store(first, firsts())
+	greater := k.c.YMM()
+	k.Add(x86.VPCMPGTQ(k.xor(k.broadcast(target()), k.sign), k.xor(first, k.sign), greater))
+	k.Add(x86.VMOVMSKPD(greater, scratch.As32()))
+	k.Add(x86.XORL(operand.U8(1<<4-1), scratch.As32()))
+	k.store(k.plus(k.load(counters()), k.broadcast(lanes())), counters())
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+	"github.com/mmcloughlin/avo/x86"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+)
+
+const width = poseidon2.Width
+
+// negP is p − 2^64.
+const negP = 1 - 1<<32
+
+// limits are the bounds of normal elements in loops: what they are entered with and
+// what they leave. See normal.
+var limits = element{
+	vector{lo: 0, hi: 1<<60 - 1},
+	vector{lo: 0, hi: 1<<44 + 1<<9},
+}
+
+// within panics unless v's bounds are as narrow as those of a limit, which it returns
+// with v's place.
+func (v vector) within(limit vector) vector {
+	if v.lo < limit.lo || v.hi > limit.hi {
+		panic("beyond the limits of a loop")
+	}
+	limit.at = v.at
+	return limit
+}
+
+// split returns a constant as an element, in two words.
+func split(constant uint64) [2]uint64 { return [2]uint64{constant & (1<<52 - 1), constant >> 52} }
+
+// avx512 has the parts of the kernel for AVX-512.
+type avx512 struct {
+	code
+	kept constants
+	rounds
+	last         operand.Mem      // two words for each number, see split
+	diagonal     operand.Mem      // four words for each number, see scale
+	numbers      map[int64]vector // in memory
+	swap4, swap8 operand.Mem
+	// What the internal rounds keep in registers: the mask 2^52 − 1, element 0 and total.
+	mask   vector
+	x, all element
+}
+
+func newAVX512(c *build.Context) *avx512 {
+	k := &avx512{code: code{&kernel.Stream{}, c}}
+	t := newTables()
+	withOffset := func(x uint64) [2]uint64 {
+		words := split(x)
+		return [2]uint64{words[0] + 1<<54, words[1] - 4}
+	}
+	k.rounds = t.rows(c, "avx512", withOffset, split)
+	table := global(c, "avx512Last")
+	for _, constant := range t.last {
+		limbs := split(constant)
+		k.last = table(limbs[:]...)
+	}
+	table = global(c, "avx512Diagonal")
+	for _, d := range t.diagonal {
+		x, y := split(d), split(multiply(d, 1<<52))
+		k.diagonal = table(x[0], x[1], y[0], y[1])
+	}
+	table = global(c, "avx512Numbers")
+	k.numbers = map[int64]vector{}
+	for i, x := range []int64{1<<44 - 1, 1 << 54, -4, 1<<52 - 1, 1 << 52, -1, 1<<32 - 1, negP} {
+		k.numbers[x] = vector{table(uint64(x)).Offset(8 * i), x, x, true}
+	}
+	table = global(c, "avx512Swap4")
+	for i := range uint64(8) {
+		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
+	}
+	table = global(c, "avx512Swap8")
+	for i := range uint64(8) {
+		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
+	}
+	return k
+}
+
+// state is element i in memory.
+func (k *avx512) state(i int, bounds element) element {
+	bounds.x0.at, bounds.x1.at = limb(i, 0), limb(i, 1)
+	return bounds
+}
+
+func (k *avx512) put(i int, x element) {
+	k.store(x.x0, limb(i, 0))
+	k.store(x.x1, limb(i, 1))
+}
+
+// constant returns a constant of two words in memory, see split.
+func constant(m operand.Mem) element {
+	return element{vector{m, 0, 1<<52 - 1, true}, vector{m.Offset(8), 0, 1<<12 - 1, true}}
+}
+
+// constants loads what stays in registers.
+func (k *avx512) constants() {
+	k.kept.m44 = k.copied(k.numbers[1<<44-1])
+	k.kept.offset = element{k.copied(k.numbers[1<<54]), k.copied(k.numbers[-4])}
+}
+
+func (k *avx512) take() *kernel.Stream {
+	s := k.Stream
+	k.Stream = &kernel.Stream{}
+	return s
+}
+
+// externalBoxes are the S-boxes of an external round, two at a time, and the bounds
+// of what they leave in the state.
+func (k *avx512) externalBoxes() (code *kernel.Stream, raw element) {
+	streams := []*kernel.Stream{}
+	all := &kernel.Stream{}
+	for i := range width {
+		one := k.part()
+		start := constant(externalNumber(i)) // with the offset
+		start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
+		start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
+		z := one.sbox(k.kept, start, one.loaded(i, limits))
+		one.put(i, z)
+		raw = z
+		streams = append(streams, one.Stream)
+		if len(streams) == 2 {
+			all.Append(kernel.Weave(streams[0], streams[1:]...))
+			streams = nil
+		}
+	}
+	return all, raw
+}
+
+// externalRound is a round: the S-boxes, with the next constants, and the layer.
+func (k *avx512) externalRound() {
+	boxes, raw := k.externalBoxes()
+	k.Append(boxes)
+	k.externalLayer(func(i, half int) vector { return k.load(k.state(i, raw).part(half)) })
+}
+
+// between is the layer that the second permutation begins with. The offset is part of
+// all elements afterwards.
+func (k *avx512) between() {
+	m52 := k.copied(k.numbers[1<<52-1])
+	k.externalLayer(func(i, half int) vector {
+		x := k.load(k.state(i, limits).part(half))
+		if half == 0 {
+			x = k.and(x, m52)
+		}
+		if i == 0 {
+			x = k.plus(x, k.kept.offset.part(half))
+		}
+		return x
+	})
+}
+
+// externalLayer mixes the state, which is within bounds, and leaves it normal.
+func (k *avx512) externalLayer(load func(i, j int) vector) {
+	var z0 [width]vector
+	for j := range 2 {
+		var m [width]vector
+		for g := 0; g < width; g += 4 {
+			a, b, c, d := load(g, j), load(g+1, j), load(g+2, j), load(g+3, j)
+			ab, cd := k.plus(a, b), k.plus(c, d)
+			all := k.plus(ab, cd)
+			all1, all3 := k.plus(all, b), k.plus(all, d)
+			m[g] = k.plus(all1, ab)
+			m[g+1] = k.plus(all1, k.plus(c, c))
+			m[g+2] = k.plus(all3, cd)
+			m[g+3] = k.plus(all3, k.plus(a, a))
+		}
+		var sum [4]vector
+		for i := range sum {
+			sum[i] = k.plus(k.plus(m[i], m[4+i]), m[8+i])
+		}
+		for i := range m {
+			z := k.plus(m[i], sum[i%4])
+			if j == 0 {
+				k.store(z, limb(i, 0))
+				z.at = limb(i, 0)
+				z0[i] = z
+				continue
+			}
+			x, _ := k.normal(k.kept, element{k.load(z0[i]), z})
+			k.put(i, element{x.x0.within(limits.x0), x.x1.within(limits.x1)})
+		}
+	}
+}
+
+// end makes the first elements canonical, turns their bytes round, and compares.
+//
+// With x1 = 2^44·q + 2^12·h + l, x0 + 2^52·x1 is x0 + 2^52·l + 2^64·h + 2^96·q: a number of 64
+// bits, plus (2^32 − 1)·h, minus q, which is 0 or 1.
+func (k *avx512) end() {
+	x := k.state(0, limits)
+	x0, x1 := k.and(k.load(x.x0), k.copied(k.numbers[1<<52-1])).at, k.load(x.x1).at
+	low, h, q, s := k.c.ZMM(), k.c.ZMM(), k.c.ZMM(), k.c.ZMM()
+	m32, p := k.copied(k.numbers[1<<32-1]).at, k.copied(k.numbers[negP]).at
+	k.Add(x86.VPSLLQ(operand.U8(52), x1, low))
+	k.Add(x86.VPADDQ(x0, low, low))
+	k.Add(x86.VPSRLQ(operand.U8(12), x1, h))
+	k.Add(x86.VPSRLQ(operand.U8(44), x1, q))
+	k.Add(x86.VPMULUDQ(m32, h, h)) // by the low 32 bits
+	k.Add(x86.VPADDQ(h, low, s))
+	k.Add(x86.VPCMPUQ(operand.U8(1), low, s, reg.K1)) // s < low: beyond 2^64
+	k.Add(x86.VPADDQ(m32, s, reg.K1, s))
+	k.Add(x86.VPCMPUQ(operand.U8(1), q, s, reg.K1)) // s < q: below 0
+	k.Add(x86.VPSUBQ(q, s, s))
+	k.Add(x86.VPSUBQ(m32, s, reg.K1, s))
+	k.Add(x86.VPCMPUQ(operand.U8(5), p, s, reg.K1)) // s ≥ p
+	k.Add(x86.VPSUBQ(p, s, reg.K1, s))
+	k.Add(x86.VPSHUFB(k.swap8, s, s))
+	k.Add(x86.VMOVDQU64(s, firsts()))
+	k.Add(x86.VPCMPUQ_BCST(operand.U8(2), target(), s, reg.K1)) // ≤
+	k.Add(x86.KMOVB(reg.K1, scratch.As32()))
+
+	next := k.c.ZMM()
+	k.Add(x86.VPBROADCASTQ(lanes(), next))
+	k.Add(x86.VPADDQ(counters(), next, next))
+	k.Add(x86.VMOVDQU64(next, counters()))
+}
+
+// absorb begins the states of the lanes' nonces: base + column · element 7 of the
+// block, normal. The other elements are in the base.
+func (k *avx512) absorb() {
+	r := k.c.ZMM()
+	k.Add(x86.VMOVDQU64(counters(), r))
+	k.Add(x86.VPSHUFB(k.swap4, r, r))
+	e := vector{at: r, hi: 1<<32 - 1}
+	times := map[uint64]vector{1: e, 2: k.plus(e, e)}
+	times[3] = k.plus(times[2], e)
+	times[4] = k.plus(times[2], times[2])
+	times[6] = k.plus(times[3], times[3])
+	column := mixed([width]uint64{7: 1})
+	for i := range width {
+		from := constant(base(i, 0))
+		z0 := k.plus(times[column[i]], from.x0)
+		x1 := k.plus(k.right(52, z0), from.x1)
+		k.put(i, element{z0.within(limits.x0), x1.within(limits.x1)})
+	}
+}
+
+// total is the sum of all elements, as what internal rounds add to each: with bit 52
+// of x0 set, which keeps what is subtracted in scale from making it negative, and one
+// less in x1 for it.
+var total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
+
+// internalFirst begins the internal rounds with the first S-box. Each internalRound is
+// the next one, a long chain, and beside it what the round before has left to do: the
+// other elements, each the total + d·x, and their sum. Then the next total and the
+// next element 0 are there.
+func (k *avx512) internalFirst() {
+	k.mask = k.copied(k.numbers[1<<52-1])
+	carried := func(bounds element) element {
+		bounds.x0.at, bounds.x1.at = k.c.ZMM(), k.c.ZMM()
+		return bounds
+	}
+	k.x, k.all = carried(limits), carried(total)
+
+	s, y, product := k.box(k.loaded(0, limits))
+	others := k.part()
+	var rest element
+	for i := 1; i < width; i++ {
+		x := others.loaded(i, limits)
+		x.x0 = others.and(x.x0, k.mask)
+		rest = others.summed(rest, x)
+	}
+	k.Append(kernel.Weave(others.Stream, s), k.join(rest, y, product))
+}
+
+func (k *avx512) internalRound() {
+	s, y, product := k.box(k.x)
+	others := k.part()
+	var rest element
+	for i := 1; i < width; i++ {
+		normal, full := others.normal(k.kept, others.scale(k.all, others.loaded(i, limits), k.factors(i)))
+		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
+		rest = others.summed(rest, full)
+	}
+	// The S-box is to be done when the others are.
+	first, second := others.Cut(85)
+	k.Append(kernel.Weave(first, s), second, k.join(rest, y, product))
+}
+
+func (k *avx512) internalLast() {
+	k.put(0, k.x)
+	for i := 1; i < width; i++ {
+		z, last := k.scale(k.all, k.loaded(i, limits), k.factors(i)), constant(k.last.Offset(16*i))
+		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
+		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
+	}
+}
+
+// summed adds x to a sum, which may not have begun.
+func (k *avx512) summed(sum, x element) element {
+	if sum.x0.at == nil {
+		return x
+	}
+	return element{k.plus(sum.x0, x.x0), k.plus(sum.x1, x.x1)}
+}
+
+// part returns the same with a stream of its own.
+func (k *avx512) part() *avx512 {
+	one := *k
+	one.Stream = &kernel.Stream{}
+	return &one
+}
+
+// box is the S-box of element 0, and d·y for the next one, with its round constant.
+func (k *avx512) box(x element) (s *kernel.Stream, full, product element) {
+	one := k.part()
+	y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
+	product = one.scale(constant(internalNumber()), y, k.factors(0))
+	return one.Stream, full, product
+}
+
+// join is the next total and the next element 0.
+func (k *avx512) join(rest, y, product element) *kernel.Stream {
+	one := k.part()
+	x0 := one.plus(rest.x0, y.x0)
+	x1 := one.plus(one.plus(one.plus(rest.x1, y.x1), k.numbers[-1]), one.right(52, x0))
+	one.Add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, k.mask.at, x0.at)) // x0 and mask, or 2^52
+	x0.lo, x0.hi = total.x0.lo, total.x0.hi
+	next, _ := one.normal(k.kept, element{one.plus(product.x0, x0), one.plus(product.x1, x1)})
+	carry := func(v, to vector) { one.Add(x86.VMOVDQA64(v.within(to).at, to.at)) }
+	carry(x0, k.all.x0)
+	carry(x1, k.all.x1)
+	carry(next.x0, k.x.x0)
+	carry(next.x1, k.x.x1)
+	return one.Stream
+}
+
+// loaded is an element of the state, in registers.
+func (k *avx512) loaded(i int, bounds element) element {
+	x := k.state(i, bounds)
+	return element{k.load(x.x0), k.load(x.x1)}
+}
+
+// factors is where the table of the diagonal has element i's, see scale.
+func (k *avx512) factors(i int) operand.Mem {
+	return k.diagonal.Offset(32 * i)
+}

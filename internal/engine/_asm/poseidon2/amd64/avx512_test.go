@@ -1,0 +1,139 @@
+package main
+
+import (
+	"flag"
+	"math/big"
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/mmcloughlin/avo/ir"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/machine"
+	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+)
+
+var cases = flag.Int("cases", 20, "random cases")
+
+// compiled is the kernel for AVX-512.
+func compiled(t *testing.T) (*ir.File, *ir.Function) {
+	t.Helper()
+	file, err := kernel.Compile(walkAVX512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, file.Functions()[0]
+}
+
+// edge draws a number with long runs of ones and zeros, or any.
+func edge(r *rand.Rand) uint64 {
+	x := r.Uint64()
+	switch r.IntN(4) {
+	case 0:
+		x = []uint64{0, 1, 1<<32 - 1, 1 << 32, 1<<52 - 1, 1 << 52, poseidon2.P - 1, poseidon2.P, 1<<64 - 1}[r.IntN(9)]
+	case 1:
+		x >>= r.IntN(64)
+	case 2:
+		x = -(x >> r.IntN(64))
+	}
+	return x
+}
+
+// TestWalkAVX512 compares steps of the kernel with the rule.
+func TestWalkAVX512(t *testing.T) {
+	file, function := compiled(t)
+	r := rand.New(rand.NewPCG(1, 512))
+	for range *cases {
+		const steps, all = 2, 10
+		m := machine.New(file, steps)
+		var begin [width]uint64 // behind the first layer, with the first constants
+		for i := range begin {
+			begin[i] = edge(r)
+			words := split(begin[i])
+			m.Store(base(i, 0), words[:]...)
+			m.Store(form(i), multiply(begin[i]%poseidon2.P, epsilon))
+		}
+		counter := r.Uint32()
+		for i := range uint32(8) {
+			m.Store(counters().Offset(8*int(i)), uint64(counter+i))
+		}
+		m.Store(lanes(), all)
+		m.Run(function, "")
+		for i := range uint32(all) {
+			e := uint64(bits.ReverseBytes32(counter + (steps-1)*all + i))
+			s := begin
+			for k, factor := range mixed([width]uint64{7: 1}) {
+				s[k] = add(s[k]%poseidon2.P, multiply(factor, e))
+			}
+			if got, want := m.Load(firstOf(int(i))), first(s); got != want {
+				t.Fatalf("from %x, counter %#x, lane %d: %016x, want %016x", begin, counter, i, got, want)
+			}
+		}
+		if left := m.Left(); left != 0 || m.Load(survivors()) != 0 {
+			t.Fatalf("%d steps are left, with survivors %b", left, m.Load(survivors()))
+		}
+	}
+}
+
+// first returns the top 64 bits of the hash, from a state behind the first layer, with
+// the first constants.
+func first(begin [width]uint64) uint64 {
+	rule := poseidon2.NewConstants()
+	for i, constant := range rule.Initial[0] {
+		begin[i] = add(begin[i], poseidon2.P-constant)
+	}
+	s := poseidon2.State(unmixed(begin))
+	s.Permute()
+	s[0], s[1] = add(s[0], 1), add(s[1], 1)
+	s.Permute()
+	return bits.ReverseBytes64(s[0])
+}
+
+// TestEnd has the kernel end a step on all kinds of normal elements: next to where
+// one of their parts, or the number that they are, comes to an end. By the rounds hardly
+// any of them is to be had.
+func TestEnd(t *testing.T) {
+	file, function := compiled(t)
+	r := rand.New(rand.NewPCG(2, 512))
+	p := new(big.Int).SetUint64(poseidon2.P)
+	for range 1000 * *cases {
+		m := machine.New(file, 1)
+		goal := edge(r)
+		m.Store(target(), goal)
+		var survive uint64
+		var results [8]uint64
+		for lane := range results {
+			// A multiple of p that is next to a sum of few powers of two, or any number.
+			x := new(big.Int).SetUint64(r.Uint64N(1<<32 + 1))
+			x.Mul(x, p)
+			x.Add(x, big.NewInt(r.Int64N(5)-2))
+			if r.IntN(2) == 0 {
+				x.SetUint64(edge(r))
+				x.Lsh(x, uint(r.IntN(33))).Add(x, big.NewInt(r.Int64N(5)-2))
+			}
+			if r.IntN(4) == 0 { // from 2^96 on
+				x.SetUint64(edge(r)).Add(x, new(big.Int).Lsh(big.NewInt(1), 96))
+			}
+			limit := new(big.Int).Lsh(big.NewInt(limits.x1.hi+1), 52)
+			x.Mod(x, limit)
+			x0, x1 := new(big.Int), new(big.Int)
+			x1.DivMod(x, new(big.Int).Lsh(big.NewInt(1), 52), x0)
+			m.Store(limb(0, 0).Offset(8*lane), x0.Uint64()|r.Uint64N(1<<8)<<52) // beyond bit 51 it does not count
+			m.Store(limb(0, 1).Offset(8*lane), x1.Uint64())
+			results[lane] = bits.ReverseBytes64(new(big.Int).Mod(x, p).Uint64())
+			if results[lane] <= goal {
+				survive |= 1 << lane
+			}
+		}
+		m.Run(function, "end")
+		for lane, want := range results {
+			if got := m.Load(firstOf(lane)); got != want {
+				t.Fatalf("x0 = %#x, x1 = %#x: %016x, want %016x", m.Load(limb(0, 0).Offset(8*lane)), m.Load(limb(0, 1).Offset(8*lane)), got, want)
+			}
+		}
+		if got := m.Load(survivors()) & 0xff; got != survive {
+			t.Fatalf("%x at most %#x: survivors %b, want %b", results, goal, got, survive)
+		}
+	}
+}

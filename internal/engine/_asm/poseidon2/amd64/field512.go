@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/x86"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+)
+
+// # Elements in AVX-512
+//
+// With T = 2^52 an element is x0 + T·x1 modulo p. As 2^96 = −1 modulo p,
+//
+//	T² = 2^104 = −2^8,
+//
+// so a product needs no reduction of its own, only carries:
+//
+//	x·y = x0·y0 − 2^8·x1·y1 + T·(x0·y1 + x1·y0).
+//
+// VPMADD52LUQ and VPMADD52HUQ add the low and the high 52 bits of a product of two
+// numbers of 52 bits to a sum of 64. The high half of a product weighs T more than
+// the low one: that of x0·y0 goes to T, that of a mixed product to −2^8.
+//
+// Between multiplications an element is normal: x0 is taken modulo T, as the
+// instructions ignore what is above bit 51, and 0 ≤ x1 < 2^44 + 2^15, so a little above
+// 2^96/T. It is not canonical, and an element has many representations: there are
+// no comparisons, no conditional subtractions and so no rare cases. Sums are left as
+// they are, in 64 bits with a sign, until they are to be multiplied.
+//
+// # Bounds
+//
+// That nothing overflows is checked here, by this generator: each value carries its
+// bounds, each operation derives those of its result, and panics where they do not
+// fit. Loops are entered and left with bounds that are declared (see avx512.go).
+
+// vector is a register or a place in memory with a 64-bit number for each lane,
+// and the bounds of these numbers.
+type vector struct {
+	at     operand.Op
+	lo, hi int64
+	number bool // one number in memory, for all lanes
+}
+
+// low52 stands for the number modulo T, which VPMADD52 takes of any.
+func (v vector) low52() vector {
+	if v.lo < 0 || v.hi >= 1<<52 {
+		v.lo, v.hi = 0, 1<<52-1
+	}
+	return v
+}
+
+// code is a stream of vector instructions under construction.
+type code struct {
+	*kernel.Stream
+	c *build.Context
+}
+
+// sum returns bounds that must fit 64 bits with a sign.
+func sum(a, b int64) int64 {
+	s := a + b
+	if a > 0 && b > 0 && s < 0 || a < 0 && b < 0 && s >= 0 {
+		panic(fmt.Sprintf("%d + %d overflows", a, b))
+	}
+	return s
+}
+
+// load loads a vector from memory, unless it is in a register.
+func (k code) load(v vector) vector {
+	if _, ok := v.at.(operand.Mem); !ok {
+		return v
+	}
+	r := k.c.ZMM()
+	k.Add(x86.VMOVDQU64(v.at, r))
+	v.at = r
+	return v
+}
+
+func (k code) store(v vector, to operand.Mem) { k.Add(x86.VMOVDQU64(v.at, to)) }
+
+// copied returns a copy in a register of its own, also of a number in memory.
+func (k code) copied(v vector) vector {
+	r := k.c.ZMM()
+	if v.number {
+		k.Add(x86.VPBROADCASTQ(v.at, r))
+	} else if _, ok := v.at.(operand.Mem); ok {
+		k.Add(x86.VMOVDQU64(v.at, r))
+	} else {
+		k.Add(x86.VMOVDQA64(v.at, r))
+	}
+	v.at, v.number = r, false
+	return v
+}
+
+// zero returns 0 in a register of its own, to be added to.
+func (k code) zero() vector {
+	r := k.c.ZMM()
+	xor := kernel.Must(x86.VPXORQ(r, r, r))
+	xor.CancellingInputs = true // r need not hold anything before
+	k.Add(xor, nil)
+	return vector{at: r}
+}
+
+// plus returns a + b; b may be in memory.
+func (k code) plus(a, b vector) vector {
+	r := k.c.ZMM()
+	if b.number {
+		k.Add(x86.VPADDQ_BCST(b.at, a.at, r))
+	} else {
+		k.Add(x86.VPADDQ(b.at, a.at, r))
+	}
+	return vector{at: r, lo: sum(a.lo, b.lo), hi: sum(a.hi, b.hi)}
+}
+
+// minus returns a − b; b may be in memory.
+func (k code) minus(a, b vector) vector {
+	r := k.c.ZMM()
+	k.Add(x86.VPSUBQ(b.at, a.at, r))
+	return vector{at: r, lo: sum(a.lo, -b.hi), hi: sum(a.hi, -b.lo)}
+}
+
+// left returns v·2^by.
+func (k code) left(by int, v vector) vector {
+	if v.lo < 0 || bits.Len64(uint64(v.hi))+by > 63 {
+		panic(fmt.Sprintf("%d is shifted beyond 63 bits", v.hi))
+	}
+	r := k.c.ZMM()
+	k.Add(x86.VPSLLQ(operand.U8(by), v.at, r))
+	return vector{at: r, lo: v.lo << by, hi: v.hi << by}
+}
+
+// right returns ⌊v/2^by⌋, also of negative numbers.
+func (k code) right(by int, v vector) vector {
+	r := k.c.ZMM()
+	k.Add(x86.VPSRAQ(operand.U8(by), v.at, r))
+	return vector{at: r, lo: v.lo >> by, hi: v.hi >> by}
+}
+
+// and returns v modulo a power of two, by a mask.
+func (k code) and(v, mask vector) vector {
+	r := k.c.ZMM()
+	k.Add(x86.VPANDQ(mask.at, v.at, r))
+	return vector{at: r, hi: mask.hi}
+}
+
+// addLow adds the low 52 bits of x·y to the sum, in place.
+func (k code) addLow(sum *vector, x, y vector) {
+	_, low := product(x, y)
+	sum.grow(low)
+	k.Add(x86.VPMADD52LUQ(y.at, x.at, sum.at))
+}
+
+// addHigh adds the bits of x·y from bit 52 on to the sum, in place.
+func (k code) addHigh(sum *vector, x, y vector) {
+	high, _ := product(x, y)
+	sum.grow(high)
+	k.Add(x86.VPMADD52HUQ(y.at, x.at, sum.at))
+}
+
+func (v *vector) grow(by int64) { v.hi = sum(v.hi, by) }
+
+// product returns upper bounds of the halves of x·y.
+func product(x, y vector) (high, low int64) {
+	for _, v := range []vector{x, y} {
+		if v.lo < 0 || v.hi >= 1<<52 {
+			panic(fmt.Sprintf("%d to %d is no factor of 52 bits", v.lo, v.hi))
+		}
+	}
+	h, l := bits.Mul64(uint64(x.hi), uint64(y.hi))
+	high = int64(h<<12 | l>>52)
+	if high > 0 {
+		return high, 1<<52 - 1
+	}
+	return 0, int64(l)
+}
+
+// element is an element of the field, x0 + T·x1.
+type element struct{ x0, x1 vector }
+
+// part is one of the two.
+func (e element) part(i int) vector { return [...]vector{e.x0, e.x1}[i] }
+
+// constants are vectors that are kept in registers throughout.
+type constants struct {
+	m44 vector // 2^44 − 1
+	// The offset 4·T − T·4 is 0. It keeps what is subtracted from x0 from making it
+	// negative.
+	offset element
+}
+
+// normal does the carries. z1 may have any sign, and z0 be so large that it is not
+// negative after the carry of z1, which weighs −1.
+//
+// It returns the normal element, and the same as x0 + T·x1 in full, for sums.
+func (k code) normal(c constants, z element) (normal, full element) {
+	carry := k.right(44, z.x1)
+	rest := k.and(z.x1, c.m44)
+	x0 := k.minus(z.x0, carry)
+	if x0.lo < 0 {
+		panic(fmt.Sprintf("x0 may be negative: %d", x0.lo))
+	}
+	x1 := k.plus(rest, k.right(52, x0))
+	return element{x0, x1}, element{x0, rest}
+}
+
+// factor is a normal element with what products need of it.
+type factor struct {
+	x0, x1  vector
+	shifted vector // 2^4·x1, so that the product of two is 2^8·x1·y1
+	doubled vector // 2·x1, for squares
+}
+
+func (k code) factor(x element, squared bool) factor {
+	f := factor{x0: x.x0.low52(), x1: x.x1, shifted: k.left(4, x.x1)}
+	if squared {
+		f.doubled = k.plus(x.x1, x.x1)
+	}
+	return f
+}
+
+// multiply returns x·y + start, not normal.
+func (k code) multiply(start element, x, y factor) element {
+	high := k.zero() // what weighs −2^8
+	k.addHigh(&high, x.x0, y.x1)
+	k.addHigh(&high, x.x1, y.x0)
+	z0, z1 := k.copied(start.x0), k.copied(start.x1)
+	k.addHigh(&z1, x.x0, y.x0)
+	k.addLow(&z0, x.x0, y.x0)
+	k.addLow(&z1, x.x0, y.x1)
+	k.addLow(&z1, x.x1, y.x0)
+	negative := k.left(8, high)
+	k.addLow(&negative, x.shifted, y.shifted)
+	negative1 := k.zero()
+	k.addHigh(&negative1, x.shifted, y.shifted)
+	return element{k.minus(z0, negative), k.minus(z1, negative1)}
+}
+
+// square returns x² + start, not normal.
+func (k code) square(start element, x factor) element {
+	high := k.zero()
+	k.addHigh(&high, x.x0, x.doubled)
+	z0, z1 := k.copied(start.x0), k.copied(start.x1)
+	k.addHigh(&z1, x.x0, x.x0)
+	k.addLow(&z0, x.x0, x.x0)
+	k.addLow(&z1, x.x0, x.doubled)
+	negative := k.left(8, high)
+	k.addLow(&negative, x.shifted, x.shifted)
+	negative1 := k.zero()
+	k.addHigh(&negative1, x.shifted, x.shifted)
+	return element{k.minus(z0, negative), k.minus(z1, negative1)}
+}
+
+// sbox returns x^7 + start, not normal, of a normal element.
+func (k code) sbox(c constants, start, x element) element {
+	fx := k.factor(x, true)
+	x2, _ := k.normal(c, k.square(c.offset, fx))
+	fx2 := k.factor(x2, true)
+	x4, _ := k.normal(c, k.square(c.offset, fx2))
+	x3, _ := k.normal(c, k.multiply(c.offset, fx2, fx))
+	return k.multiply(start, k.factor(x3, false), k.factor(x4, false))
+}
+
+// scale returns x·d + start, not normal. d is a number of the
+// diagonal, in memory as four words: those of d and of d·T modulo p, by which x1 is
+// multiplied.
+func (k code) scale(start, x element, d operand.Mem) element {
+	z := element{k.copied(start.x0), k.copied(start.x1)}
+	word := func(i int, hi int64) vector {
+		return k.copied(vector{d.Offset(8 * i), 0, hi, true})
+	}
+	x0 := x.x0.low52()
+	high := k.zero()
+	both := func(d vector, x vector, low, up *vector) {
+		k.addHigh(up, x, d)
+		k.addLow(low, x, d)
+	}
+	both(word(1, 1<<12-1), x0, &z.x1, &high)
+	both(word(3, 1<<12-1), x.x1, &z.x1, &high)
+	both(word(0, 1<<52-1), x0, &z.x0, &z.x1)
+	both(word(2, 1<<52-1), x.x1, &z.x0, &z.x1)
+	return element{k.minus(z.x0, k.left(8, high)), z.x1}
+}

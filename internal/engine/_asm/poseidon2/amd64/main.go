@@ -1,0 +1,42 @@
+// Command amd64 writes the kernels of Poseidon2 for amd64, each of which evaluates
+// nonces on several lanes.
+//
+// walk.go has the frame of them all, avx512.go and avx2.go the parts of each, scalar.go
+// those of the lanes in general registers, field512.go and field2.go the arithmetic, and
+// why nothing in it overflows; layout.go says where everything is.
+package main
+
+import (
+	"flag"
+	"log"
+
+	"github.com/mmcloughlin/avo/build"
+
+	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+)
+
+func main() {
+	log.SetFlags(0)
+	dir := flag.String("dir", ".", "write the files into this `directory`")
+	flag.Parse()
+	for name, generate := range map[string]func(*build.Context){
+		"avx2":   walkAVX2,
+		"avx512": walkAVX512,
+	} {
+		if err := kernel.Write("internal/engine/_asm/poseidon2/amd64", *dir, name, generate); err != nil {
+			log.Fatalf("generating %s: %v", name, err)
+		}
+	}
+}
+
+// walkAVX2 generates the kernel for AVX2.
+func walkAVX2(c *build.Context) {
+	k := newAVX2(c)
+	walk(c, "walkAVX2", "for AVX2, with four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
+}
+
+// walkAVX512 generates the kernel for AVX-512.
+func walkAVX512(c *build.Context) {
+	k := newAVX512(c)
+	walk(c, "walkAVX512", "for AVX-512, with eight lanes and two scalar ones.", k, newScalars(c, 8, 2), k.rounds)
+}
