@@ -7,8 +7,8 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
 )
 
-// The general registers, for all kernels, besides that of the block. BP stays as it is, so that stacks can
-// be walked.
+// The general registers, for all kernels, besides that of the block. BP stays as it is,
+// so that stacks can be walked.
 var (
 	lane    = reg.RSI // 8 times the number of the lane that is multiplied
 	rc      = reg.RBX // the next round constant
