@@ -66,6 +66,7 @@ func (l *Link) Run(ctx context.Context) error {
 		ctx:    ctx,
 		events: make(chan event),
 		peers:  make([]*peer, len(l.nodes)),
+		worked: make([]bool, len(l.nodes)),
 		again:  time.NewTimer(time.Hour),
 	}
 	r.again.Stop()
@@ -101,6 +102,7 @@ type running struct {
 	events     chan event
 	peers      []*peer // for each node, nil if it is not turned to
 	counts     Status  // of which the counters are kept
+	worked     []bool  // for each node, whether it has had a job
 
 	source *peer // that the present job is of, or nil
 	search search
@@ -168,7 +170,7 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 	}
 	level := slog.LevelWarn
 	if wrong, ok := errors.AsType[*NodeError](e.err); ok {
-		if r.source == nil {
+		if !r.alternative(p) {
 			log.Error("the miner ends", "reason", wrong.Err)
 			return wrong
 		}
@@ -179,6 +181,18 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 	return nil
 }
 
+// alternative reports whether another node than p's has had a job. Then it may have one
+// again, though it has none at the moment: a miner with a fallback is not to end because
+// that is restarted, say.
+func (r *running) alternative(p *peer) bool {
+	for rank, worked := range r.worked {
+		if worked && rank != p.rank {
+			return true
+		}
+	}
+	return false
+}
+
 // begin has the miner search a peer's job in place of whatever it searches now. Nodes
 // that come after that one are let go.
 func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error {
@@ -187,7 +201,7 @@ func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error 
 	if before != p {
 		r.log.Info("working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
 	}
-	p.job, r.source = &job, p
+	p.job, r.source, r.worked[p.rank] = &job, p, true
 	for rank, other := range r.peers {
 		if rank > p.rank && other != nil {
 			other.letGo()

@@ -783,10 +783,16 @@ func TestFallback(t *testing.T) {
 		third = r.answer("c")
 		third.job("1", 3, never)
 		r.is(Working, "c")
+		// Nor does it end when that work is interrupted for as long as the first is tried
+		// again.
 		third.end(io.EOF)
-		if err := <-r.done; !errors.As(err, new(*NodeError)) {
-			t.Errorf("Run returns %v", err)
-		}
+		r.set("b", gone)
+		r.set("c", gone)
+		<-time.After(10 * time.Minute)
+		r.is(NotConnected, "a")
+		r.set("c", nil)
+		r.answer("c").job("1", 3, never)
+		r.is(Working, "c")
 	})
 }
 
