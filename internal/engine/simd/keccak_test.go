@@ -91,12 +91,3 @@ func BenchmarkHash(b *testing.B) {
 		}
 	})
 }
-
-// sumAgain takes crypto/sha3's sum of 64 bytes, times times.
-func sumAgain(times int) {
-	var m [64]byte
-	for range times {
-		sum := sha3.Sum512(m[:])
-		m[0] ^= sum[0]
-	}
-}

@@ -5,8 +5,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
-	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/qpow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -150,8 +150,6 @@ func sameWalk(t testing.TB, k kernel, r *rand.Rand) {
 	}
 }
 
-// BenchmarkWalk measures the kernels against S, the rate of crypto/sha3.Sum512:
-// the best of many short turns of each, as other load only slows them.
 func BenchmarkWalk(b *testing.B) {
 	for _, k := range kernels() {
 		b.Run(k.name, func(b *testing.B) {
@@ -161,39 +159,7 @@ func BenchmarkWalk(b *testing.B) {
 				w.set(lane, ctx.InitWorkerY0(u512.From64(uint64(1+lane))))
 			}
 			const steps = 256
-			kernel, yardstick, product := time.Hour, time.Hour, time.Hour
-			for b.Loop() {
-				begin := time.Now()
-				w.walk(steps)
-				between := time.Now()
-				sumAgain(steps)
-				kernel = min(kernel, between.Sub(begin))
-				yardstick = min(yardstick, time.Since(between))
-				product = min(product, multiplyAgain(10*steps))
-			}
-			cycle := float64(product) / (10 * steps) / 3
-			perNonce, perSum := float64(kernel)/float64(steps*k.lanes), float64(yardstick)/steps
-			b.ReportMetric(perNonce, "ns/nonce")
-			b.ReportMetric(perNonce/cycle, "cycles/nonce")
-			b.ReportMetric(1/cycle, "GHz")
-			b.ReportMetric(perSum, "ns/Sum512")
-			b.ReportMetric(perSum/perNonce, "×S")
-			b.ReportMetric(0, "ns/op")
+			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.lanes, steps)
 		})
 	}
-}
-
-// multiplyAgain returns the time of so many multiplications, each of which waits for
-// the last: three cycles on every CPU that has kernels here.
-func multiplyAgain(times int) time.Duration {
-	x := uint64(times)
-	begin := time.Now()
-	for range times {
-		x *= 0x9e3779b97f4a7c15
-	}
-	took := time.Since(begin)
-	if x == 0 { // never, but the compiler does not know
-		return time.Hour
-	}
-	return took
 }
