@@ -1,9 +1,10 @@
 // Command quantus-miner is a proof-of-work miner for the Quantus network.
 //
 // Without a command it serves the HTTP API that a node mines with; connect mines for
-// nodes of today's network. The other commands search and verify by hand, measure, and play the node. There is a
-// file for each of them here, and nothing else but wiring: the work is done in
-// the packages under internal.
+// nodes of today's network. The other commands search and verify by hand, measure, and
+// play the node. There is a file for each of them here, service.go has what serve and
+// connect share, and all of it is wiring: the work is done in the packages under
+// internal.
 package main
 
 import (

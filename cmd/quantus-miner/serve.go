@@ -7,28 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"os"
-	"os/signal"
-	"runtime"
-	"runtime/debug"
-	"strconv"
-	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/quantus-network/quantus-miner/internal/access"
-	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
-	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
-	"github.com/quantus-network/quantus-miner/internal/priority"
 )
 
 // serveCmd serves the node's API.
@@ -41,14 +24,6 @@ type serveCmd struct {
 	dutyFlags
 	accessFlags
 	limitFlags
-}
-
-// dutyFlags are those of every command that mines until it is told to end.
-type dutyFlags struct {
-	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
-	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
-	minerFlags
-	schedulingFlags
 }
 
 // accessFlags say who may talk to the miner.
@@ -72,13 +47,6 @@ func (f accessFlags) open(log *slog.Logger) (guard *access.Guard, config *tls.Co
 		}
 	}
 	return guard, config, nil
-}
-
-// schedulingFlags say how the workers share the machine with others.
-type schedulingFlags struct {
-	Priority priority.Class  `group:"Sharing the machine:" env:"MINER_PRIORITY" default:"low" placeholder:"CLASS" help:"Priority of the worker threads: idle (only what nobody else wants), low, the default, or normal. On Linux."`
-	Affinity priority.CPUSet `group:"Sharing the machine:" env:"MINER_AFFINITY" placeholder:"CPUS" help:"CPUs that the worker threads may use, such as 0-3,8; no more workers run than there are in the list. On Linux."`
-	Throttle throttleFlag    `group:"Sharing the machine:" env:"MINER_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each worker may search for, such as 50%."`
 }
 
 // limitFlags bound what clients can make the miner hold.
@@ -127,61 +95,6 @@ func (c *serveCmd) Validate() error {
 	return nil
 }
 
-// check says what is wrong with the flags together, for a proof of work.
-func (f dutyFlags) check(pow all.PoW) error {
-	if err := f.Engine.check(pow); err != nil {
-		return err
-	}
-	if err := f.Affinity.Check(); err != nil {
-		return fmt.Errorf("--affinity: %w", err)
-	}
-	return nil
-}
-
-// workers returns how many workers are to run.
-func (f dutyFlags) workers() int {
-	if cpus := f.Affinity.Len(); cpus > 0 {
-		return min(int(f.Workers), cpus)
-	}
-	return int(f.Workers)
-}
-
-// service returns a service as the flags have it, for a proof of work, and its log. Where
-// its jobs come from is yet to be said.
-func (f dutyFlags) service(pow all.PoW, s streams) (service, error) {
-	// Go ends a program that writes to standard error when nobody reads it any more.
-	// A miner whose log's reader has died goes on without.
-	signal.Ignore(syscall.SIGPIPE)
-	log := newLog(s, f.LogFormat)
-	e, err := f.Engine.choose(pow, log)
-	if err != nil {
-		return service{}, err
-	}
-	return service{
-		pow:         pow,
-		engine:      e,
-		workers:     f.workers(),
-		scheduling:  f.schedulingFlags,
-		cpus:        effectiveCPUs(),
-		reportEvery: time.Duration(f.ReportEvery),
-		log:         log,
-	}, nil
-}
-
-// spareThreads is the number of threads that are kept for what is not mining:
-// one for the API, one for the network and the timers.
-const spareThreads = 2
-
-// gcPercent is how much garbage may come before it is collected, in percent of
-// what is in use, or of 4 MB if that is less. Collections stop every thread, twice,
-// and a worker that waits for a CPU keeps the others waiting. This is four times
-// as much as Go's own choice, and still only 16 MB.
-const gcPercent = 400
-
-// shutdownTime is how long requests may take to finish after a signal: far
-// longer than an answer takes, but no longer than one waits for a clean end.
-const shutdownTime = time.Second
-
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	svc, err := c.service(c.PoW, s)
@@ -220,193 +133,5 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	log.Info("shut down")
-	return nil
-}
-
-// listen listens on a port, which the given flags choose.
-func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (net.Listener, error) {
-	address := net.JoinHostPort(string(host), strconv.Itoa(int(port)))
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s (choose another with %s): %w", address, flags, err)
-	}
-	return listener, nil
-}
-
-// isLoopback says whether only this machine reaches a listener. None is reached by
-// nobody else.
-func isLoopback(listener net.Listener) bool {
-	if listener == nil {
-		return true
-	}
-	address, ok := listener.Addr().(*net.TCPAddr)
-	return ok && address.IP.IsLoopback()
-}
-
-// service is a miner with its API, or with the nodes that it connects to, and with
-// what shows how it does.
-type service struct {
-	pow         all.PoW
-	engine      engine.Engine // of this proof of work
-	workers     int
-	scheduling  schedulingFlags // the zero value is the default
-	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
-	cpus        int             // that this process may use
-	api         net.Listener    // nil if there are nodes
-	nodes       []nodelink.Node // to mine for
-	metrics     net.Listener    // nil for none
-	guard       *access.Guard   // nil for everyone
-	tls         *tls.Config     // nil for plain HTTP
-	reportEvery time.Duration   // 0 for never
-	log         *slog.Logger
-}
-
-// run serves until ctx is done. Then requests in flight are finished, every job
-// is cancelled, and all is waited for.
-func (s service) run(ctx context.Context) error {
-	// The workers never rest. If the Go scheduler had no more threads than they
-	// take, a request would wait for one of them to be preempted: 10 ms, and again
-	// for each step of an answer. With threads to spare it is the operating system
-	// that gives a request its turn, and it does so at once as long as the workers
-	// have a lower priority.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.workers+spareThreads))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-
-	miner := s.newMiner()
-	var link *nodelink.Link
-	if s.nodes != nil {
-		link = nodelink.New(miner, s.nodes, s.log)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	var observer httpapi.Observer
-	var servers []*http.Server
-	if s.metrics != nil {
-		sampler := hashrate.NewSampler(miner)
-		exporter, monitor := newMonitor(ctx, sampler, s.setup(link), s.guard, int(s.limits.MaxConnections), s.log)
-		miner.FirstNonce, observer = exporter.FirstNonce, exporter
-		if link != nil {
-			link.Sent = exporter.Sent
-		}
-		servers = append(servers, monitor)
-		g.Go(func() error {
-			sampler.Run(ctx)
-			return nil
-		})
-		g.Go(func() error { return s.serve(monitor, s.metrics, "metrics") })
-	}
-	g.Go(func() error {
-		miner.Run(ctx)
-		return nil
-	})
-	var more func() []any // to tell in each report
-	if link != nil {
-		g.Go(func() error { return link.Run(ctx) })
-		more = func() []any { return []any{"node", link.Status().String()} }
-	} else {
-		server := s.newAPI(miner, observer)
-		// First, as the monitor says until then that the miner is not ready.
-		servers = append([]*http.Server{server}, servers...)
-		g.Go(func() error { return s.serve(server, s.api, "the API") })
-	}
-	if s.reportEvery > 0 {
-		g.Go(func() error {
-			hashrate.Report(ctx, miner, s.reportEvery, s.log, more)
-			return nil
-		})
-	}
-	g.Go(func() error {
-		<-ctx.Done()
-		var err error
-		for _, server := range servers {
-			err = errors.Join(err, shutDown(server, s.log))
-		}
-		return err
-	})
-	return g.Wait()
-}
-
-// newAPI returns the server of a miner's API.
-func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Server {
-	requests := s.limits.requests()
-	api := httpapi.New(miner, s.log, observer, requests)
-	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
-		return access.RefusePages(s.guard.Wrap(next, refuse), refuse)
-	})
-	return httpapi.NewServer(api, s.log, requests)
-}
-
-// newMiner returns a miner whose workers are scheduled as they are to be.
-func (s service) newMiner() *mining.Miner {
-	miner := mining.New(s.engine, s.workers, s.log)
-	miner.Limits = s.limits.jobs()
-	if s.nodes != nil {
-		miner.Limits.Over = shownJobs
-	}
-	miner.Throttle = s.scheduling.Throttle.share()
-	miner.Replace = replace(s.pow, s.log)
-	var refused sync.Once
-	miner.Enter = func() {
-		if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
-			refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
-		}
-	}
-	return miner
-}
-
-// shownJobs is how many jobs of nodes the metrics and the page show when they are over.
-const shownJobs = 32
-
-// setup returns what the metrics tell of how the miner is set up, with its link to
-// nodes, if it has one.
-func (s service) setup(link *nodelink.Link) metrics.Setup {
-	setup := metrics.Setup{
-		CPUs:     s.cpus,
-		PoW:      string(s.pow),
-		Priority: s.scheduling.Priority.String(),
-		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
-
-		AuthFailures: s.guard.Failures,
-	}
-	if link != nil {
-		setup.Node = link.Status
-	}
-	return setup
-}
-
-// url returns the URL that a listener is reached by.
-func (s service) url(listener net.Listener) string {
-	scheme := "http"
-	if s.tls != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + listener.Addr().String()
-}
-
-// serve runs a server until it is shut down.
-func (s service) serve(server *http.Server, listener net.Listener, what string) error {
-	if s.tls != nil {
-		listener = tls.NewListener(listener, s.tls)
-	}
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving %s: %w", what, err)
-	}
-	return nil
-}
-
-// shutDown ends a server, after the requests in flight if they take no longer
-// than shutdownTime.
-func shutDown(server *http.Server, log *slog.Logger) error {
-	grace, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		// A client that has connected and is silent, or in the middle of a
-		// request, must not keep the miner from ending as it was told.
-		log.Warn("closing connections with unfinished requests", "after", shutdownTime, "error", err)
-		if err := server.Close(); err != nil {
-			return fmt.Errorf("closing connections: %w", err)
-		}
-	}
 	return nil
 }
