@@ -23,8 +23,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
@@ -84,7 +84,7 @@ func TestAccess(t *testing.T) {
 	trusted.AddCert(writeCertificate(t, flags.TLSCert, flags.TLSKey, 1))
 
 	log := slog.New(slog.DiscardHandler)
-	s := service{pow: all.SHA3RSA, engine: fast.Engine{}, workers: 2, log: log}
+	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 2, log: log}
 	s.limits.MaxConnections = 10
 	if s.guard, s.tls, err = flags.open(log); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestNodeWithCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	s := service{pow: all.SHA3RSA, engine: fast.Engine{}, workers: 2, log: log}
+	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 2, log: log}
 	var err error
 	if s.guard, _, err = (accessFlags{AuthFile: file}).open(log); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/bench"
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 )
 
 // benchCmd measures engines.
@@ -45,7 +45,7 @@ type benchResult struct {
 	CPU       string         `json:"cpu"`
 	Yardstick benchYardstick `json:"yardstick"`
 	Results   []engineResult `json:"results"`
-	PoW       all.PoW        `json:"pow"`
+	PoW       pow.Proof      `json:"pow"`
 }
 
 type benchYardstick struct {

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/quantus-network/quantus-miner/internal/access"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 )
 
 // connectCmd mines for nodes that it connects to.
@@ -26,7 +26,7 @@ type connectCmd struct {
 	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
 	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
-	PoW               all.PoW    `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
+	PoW               pow.Proof  `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
 	dutyFlags
 }
 
@@ -193,7 +193,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 			svc.log.Warn("anyone who reaches the port of the metrics can see what this miner does")
 		}
 	}
-	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.pow, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
+	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version())
 	if err := svc.run(ctx); err != nil {

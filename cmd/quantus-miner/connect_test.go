@@ -19,11 +19,11 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
-	"github.com/quantus-network/quantus-miner/internal/engine/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/fast"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
@@ -58,7 +58,7 @@ func connectWith(t *testing.T, c *connectCmd, e engine.Engine, log io.Writer) se
 	if err != nil {
 		t.Fatal(err)
 	}
-	return service{pow: all.Poseidon2, engine: e, workers: 2, nodes: nodes, log: slog.New(slog.NewJSONHandler(log, nil))}
+	return service{proof: pow.Poseidon2, engine: e, workers: 2, nodes: nodes, log: slog.New(slog.NewJSONHandler(log, nil))}
 }
 
 // TestConnect has a node of today's network seal some blocks with a miner that
@@ -341,7 +341,7 @@ func BenchmarkConnect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	miner := service{pow: all.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
+	miner := service{proof: pow.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
 	link := nodelink.New(miner, nodes, slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var started, sent, beside []time.Duration

@@ -17,13 +17,13 @@ import (
 	"go.uber.org/automaxprocs/maxprocs"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // powFlags choose what to mine.
 type powFlags struct {
-	PoW all.PoW `name:"pow" env:"MINER_POW" enum:"${pows}" default:"sha3-rsa" placeholder:"NAME" help:"Proof of work: sha3-rsa, the default, or poseidon2, which is that of today's network."`
+	PoW pow.Proof `name:"pow" env:"MINER_POW" enum:"${pows}" default:"sha3-rsa" placeholder:"NAME" help:"Proof of work: sha3-rsa, the default, or poseidon2, which is that of today's network."`
 }
 
 // minerFlags choose how to mine.
@@ -80,7 +80,7 @@ func (f *thresholdFlag) UnmarshalText(text []byte) error {
 func (f powFlags) threshold(threshold, difficulty *thresholdFlag) (u512.Uint, error) {
 	name := "--threshold"
 	if difficulty != nil {
-		if f.PoW != all.Poseidon2 {
+		if f.PoW != pow.Poseidon2 {
 			return u512.Uint{}, fmt.Errorf("--difficulty: is for --pow poseidon2; with %s, say --threshold", f.PoW)
 		}
 		name, threshold = "--difficulty", difficulty
@@ -89,7 +89,7 @@ func (f powFlags) threshold(threshold, difficulty *thresholdFlag) (u512.Uint, er
 		return u512.Uint{}, nil
 	}
 	x := u512.Uint(*threshold)
-	if f.PoW == all.Poseidon2 && x.IsZero() {
+	if f.PoW == pow.Poseidon2 && x.IsZero() {
 		return x, fmt.Errorf("%s: must not be 0, as it is the difficulty with --pow poseidon2", name)
 	}
 	return x, nil
@@ -166,37 +166,37 @@ func effectiveCPUs() int {
 // takes a self-test.
 type engineFlag struct {
 	name string
-	pick func(all.PoW) (e engine.Engine, refused []error, err error)
+	pick func(pow.Proof) (e engine.Engine, refused []error, err error)
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *engineFlag) UnmarshalText(text []byte) error {
 	f.name = string(text)
-	f.pick = func(pow all.PoW) (engine.Engine, []error, error) { return all.Pick(pow, f.name) }
-	return all.CheckName(f.name)
+	f.pick = func(proof pow.Proof) (engine.Engine, []error, error) { return pow.Pick(proof, f.name) }
+	return pow.CheckName(f.name)
 }
 
 // check returns an error if this machine cannot have the engine for a proof of work:
 // for a command's check of its flags.
-func (f engineFlag) check(pow all.PoW) error {
-	if err := all.Check(pow, f.name); err != nil {
+func (f engineFlag) check(proof pow.Proof) error {
+	if err := pow.Check(proof, f.name); err != nil {
 		return fmt.Errorf("--engine: %w", err)
 	}
 	return nil
 }
 
 // choose picks the engine. What is wrong with a faster one, the log is told.
-func (f engineFlag) choose(pow all.PoW, log *slog.Logger) (engine.Engine, error) {
-	e, refused, err := f.pick(pow)
+func (f engineFlag) choose(proof pow.Proof, log *slog.Logger) (engine.Engine, error) {
+	e, refused, err := f.pick(proof)
 	logRefused(log, refused)
 	return e, err
 }
 
 // replace returns what a miner asks for another engine of its proof of work when the
 // one that it has turns out to be wrong.
-func replace(pow all.PoW, log *slog.Logger) func(wrong engine.Engine) (engine.Engine, error) {
+func replace(proof pow.Proof, log *slog.Logger) func(wrong engine.Engine) (engine.Engine, error) {
 	return func(wrong engine.Engine) (engine.Engine, error) {
-		e, refused, err := all.After(pow, wrong)
+		e, refused, err := pow.After(proof, wrong)
 		logRefused(log, refused)
 		return e, err
 	}
@@ -215,7 +215,7 @@ type enginesFlag []engineFlag
 func (f *enginesFlag) UnmarshalText(text []byte) error {
 	names := strings.Split(string(text), ",")
 	if string(text) == "all" {
-		names = all.Names()
+		names = pow.Names()
 	}
 	*f = make(enginesFlag, len(names))
 	for i, name := range names {

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -123,13 +123,13 @@ func FuzzFlags(f *testing.F) {
 		})
 		var engine engineFlag
 		read(&engine, func() (string, bool) {
-			return s, engine.name == s && (s == all.Auto || slices.Contains(all.Names(), s))
+			return s, engine.name == s && (s == pow.Auto || slices.Contains(pow.Names(), s))
 		})
 		var engines enginesFlag
 		read(&engines, func() (string, bool) {
 			names := strings.Split(s, ",")
 			if s == "all" {
-				names = all.Names()
+				names = pow.Names()
 			}
 			return strings.Join(names, ","), len(engines) == len(names)
 		})
@@ -145,7 +145,7 @@ func FuzzMinerURL(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if err := (&simulateCmd{Miner: &s, powFlags: powFlags{PoW: all.SHA3RSA}}).Validate(); err != nil {
+		if err := (&simulateCmd{Miner: &s, powFlags: powFlags{PoW: pow.SHA3RSA}}).Validate(); err != nil {
 			if !strings.Contains(err.Error(), "--miner: must be ") {
 				t.Errorf("%q is refused with %q", s, err)
 			}

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 )
 
 // BenchmarkResult has ten clients ask for the result of a running job, while the
@@ -101,11 +101,11 @@ func BenchmarkResult(b *testing.B) {
 func BenchmarkFirstNonce(b *testing.B) {
 	// As serve has it.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
-	auto, _, err := all.Pick(all.SHA3RSA, all.Auto)
+	auto, _, err := pow.Pick(pow.SHA3RSA, pow.Auto)
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := service{pow: all.SHA3RSA, engine: auto, workers: effectiveCPUs(), log: slog.New(slog.DiscardHandler)}.newMiner()
+	m := service{proof: pow.SHA3RSA, engine: auto, workers: effectiveCPUs(), log: slog.New(slog.DiscardHandler)}.newMiner()
 	first := make(chan time.Duration, 1)
 	m.FirstNonce = func(after time.Duration) { first <- after }
 	during(b, m.Run)

@@ -21,8 +21,8 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 )
 
 // Exit codes. They are part of the command line's contract.
@@ -119,8 +119,8 @@ func run(ctx context.Context, args []string, s streams) int {
 		kong.Vars{
 			"cpus":      strconv.Itoa(effectiveCPUs()),
 			"node_port": strconv.Itoa(nodequic.DefaultPort),
-			"engines":   strings.Join(all.Names(), ", "),
-			"pows":      strings.Join(all.PoWs(), ","),
+			"engines":   strings.Join(pow.Names(), ", "),
+			"pows":      strings.Join(pow.Proofs(), ","),
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),

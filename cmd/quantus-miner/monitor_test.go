@@ -21,13 +21,13 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -111,7 +111,7 @@ func TestGarbage(t *testing.T) {
 	}{{"", gcPercent}, {"50", 50}} {
 		t.Setenv("GOGC", c.env)
 		before := debug.SetGCPercent(50)
-		s := service{pow: all.SHA3RSA, engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
+		s := service{proof: pow.SHA3RSA, engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
 		if err := s.run(ctx); err != nil {
 			t.Error(err)
 		}

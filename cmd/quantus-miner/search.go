@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -85,7 +85,7 @@ func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	case snapshot.Status == mining.Completed:
 		nonce, work, distance := snapshot.Nonce.Hex(), snapshot.Nonce.PaddedHex(), snapshot.Distance.PaddedHex()
 		result.Status, result.Nonce, result.Work, result.Distance = "found", &nonce, &work, &distance
-		if c.PoW == all.Poseidon2 {
+		if c.PoW == pow.Poseidon2 {
 			difficulty := poseidon2.Achieved(snapshot.Distance).String()
 			result.Difficulty = &difficulty
 		}

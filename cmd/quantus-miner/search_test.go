@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -45,8 +45,8 @@ func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log st
 	c := searchCmd{
 		Start:      nonceFlag(u512.From64(1)),
 		End:        nonceFlag(u512.From64(99_999)),
-		powFlags:   powFlags{all.SHA3RSA},
-		minerFlags: minerFlags{workersFlags{1}, engineFlag{"scripted", func(all.PoW) (engine.Engine, []error, error) { return e, nil, nil }}},
+		powFlags:   powFlags{pow.SHA3RSA},
+		minerFlags: minerFlags{workersFlags{1}, engineFlag{"scripted", func(pow.Proof) (engine.Engine, []error, error) { return e, nil, nil }}},
 	}
 	err = c.Run(ctx, streams{&stdout, &stderr, terminal})
 	return stdout.String(), stderr.String(), err

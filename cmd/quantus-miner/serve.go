@@ -121,7 +121,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		defer svc.metrics.Close()
 		log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
 	}
-	log.Info("serving the node's API", "url", svc.url(svc.api), "pow", svc.pow, "engine", svc.engine.Name(),
+	log.Info("serving the node's API", "url", svc.url(svc.api), "pow", svc.proof, "engine", svc.engine.Name(),
 		"kernel", svc.engine.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version())
 	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {

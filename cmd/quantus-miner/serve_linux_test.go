@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -75,7 +75,7 @@ func TestWorkersGiveWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := observed{told: make(chan thread, 1)}
-		m := service{pow: all.SHA3RSA, engine: e, workers: 1, scheduling: flags.schedulingFlags, log: slog.New(slog.DiscardHandler)}.newMiner()
+		m := service{proof: pow.SHA3RSA, engine: e, workers: 1, scheduling: flags.schedulingFlags, log: slog.New(slog.DiscardHandler)}.newMiner()
 		during(t, m.Run)
 		if _, err := m.Submit(mining.Request{ID: "x", Range: engine.Range{Start: u512.From64(1), End: u512.From64(1)}}); err != nil {
 			t.Fatal(err)

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/engine/baseline"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/baseline"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -81,7 +81,7 @@ func TestEngineFaults(t *testing.T) {
 	t.Run("serving", func(t *testing.T) {
 		during(t, func(ctx context.Context) {
 			defer close(stopped)
-			s := service{pow: all.SHA3RSA, engine: breaker{liar{fast.Engine{}}}, workers: 2, api: listener, log: slog.New(slog.NewTextHandler(&log, nil))}
+			s := service{proof: pow.SHA3RSA, engine: breaker{liar{fast.Engine{}}}, workers: 2, api: listener, log: slog.New(slog.NewTextHandler(&log, nil))}
 			if err := s.run(ctx); err != nil {
 				t.Error(err)
 			}
@@ -121,7 +121,7 @@ func TestNoEngineLeft(t *testing.T) {
 	}
 	during(t, func(ctx context.Context) {
 		s := service{
-			pow: all.SHA3RSA, engine: lastLiar{liar{baseline.Engine{}}}, workers: 2,
+			proof: pow.SHA3RSA, engine: lastLiar{liar{baseline.Engine{}}}, workers: 2,
 			api: listeners[0], metrics: listeners[1], limits: limitFlags{MaxConnections: 9}, log: slog.New(slog.DiscardHandler),
 		}
 		if err := s.run(ctx); err != nil {

@@ -22,12 +22,12 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/access"
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/priority"
 )
 
@@ -47,8 +47,8 @@ type schedulingFlags struct {
 }
 
 // check says what is wrong with the flags together, for a proof of work.
-func (f dutyFlags) check(pow all.PoW) error {
-	if err := f.Engine.check(pow); err != nil {
+func (f dutyFlags) check(proof pow.Proof) error {
+	if err := f.Engine.check(proof); err != nil {
 		return err
 	}
 	if err := f.Affinity.Check(); err != nil {
@@ -67,17 +67,17 @@ func (f dutyFlags) workers() int {
 
 // service returns a service as the flags have it, for a proof of work, and its log. Where
 // its jobs come from is yet to be said.
-func (f dutyFlags) service(pow all.PoW, s streams) (service, error) {
+func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 	// Go ends a program that writes to standard error when nobody reads it any more.
 	// A miner whose log's reader has died goes on without.
 	signal.Ignore(syscall.SIGPIPE)
 	log := newLog(s, f.LogFormat)
-	e, err := f.Engine.choose(pow, log)
+	e, err := f.Engine.choose(proof, log)
 	if err != nil {
 		return service{}, err
 	}
 	return service{
-		pow:         pow,
+		proof:       proof,
 		engine:      e,
 		workers:     f.workers(),
 		scheduling:  f.schedulingFlags,
@@ -124,7 +124,7 @@ func isLoopback(listener net.Listener) bool {
 // service is a miner with its API, or with the nodes that it connects to, and with
 // what shows how it does.
 type service struct {
-	pow         all.PoW
+	proof       pow.Proof
 	engine      engine.Engine // of this proof of work
 	workers     int
 	scheduling  schedulingFlags // the zero value is the default
@@ -223,7 +223,7 @@ func (s service) newMiner() *mining.Miner {
 		miner.Limits.Over = shownJobs
 	}
 	miner.Throttle = s.scheduling.Throttle.share()
-	miner.Replace = replace(s.pow, s.log)
+	miner.Replace = replace(s.proof, s.log)
 	var refused sync.Once
 	miner.Enter = func() {
 		if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
@@ -241,7 +241,7 @@ const shownJobs = 32
 func (s service) setup(link *nodelink.Link) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
-		PoW:      string(s.pow),
+		PoW:      string(s.proof),
 		Priority: s.scheduling.Priority.String(),
 		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
 

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
 	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
@@ -43,11 +43,11 @@ func (c *simulateCmd) Help() string {
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
 	switch {
-	case c.Miner != nil && c.PoW != all.SHA3RSA:
+	case c.Miner != nil && c.PoW != pow.SHA3RSA:
 		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
-	case c.Listen != nil && c.PoW != all.Poseidon2:
+	case c.Listen != nil && c.PoW != pow.Poseidon2:
 		return errors.New("--listen: is for --pow poseidon2; with sha3-rsa the node asks the miner: say --miner")
-	case c.Trouble != nil && c.PoW != all.Poseidon2:
+	case c.Trouble != nil && c.PoW != pow.Poseidon2:
 		return errors.New("--trouble: is for --pow poseidon2")
 	case (c.Listen == nil) != (c.Dir == nil):
 		return errors.New("--listen, --dir: each needs the other")
@@ -94,7 +94,7 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	defer finish()
 	result := simulateResult{Blocks: []simulateBlock{}}
 	prepare := c.overHTTP
-	if c.PoW == all.Poseidon2 {
+	if c.PoW == pow.Poseidon2 {
 		prepare = c.overQUIC
 	}
 	p, err := prepare(ctx, s, func(b simulate.Block) { c.count(s, &result, b) })
@@ -142,7 +142,7 @@ func (c *simulateCmd) miner(s streams) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &service{pow: c.PoW, engine: e, workers: int(c.Workers), log: log}, nil
+	return &service{proof: c.PoW, engine: e, workers: int(c.Workers), log: log}, nil
 }
 
 // overHTTP returns a node that asks its miner.
@@ -247,7 +247,7 @@ func (c *simulateCmd) printBlock(s streams, number int, b simulate.Block) {
 		return
 	}
 	nonce, distance := b.Nonce.Hex(), "distance"
-	if c.PoW == all.Poseidon2 {
+	if c.PoW == pow.Poseidon2 {
 		distance = "hash"
 	}
 	if len(nonce) > 24 { // as it mostly is where miners choose where to begin

@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
-	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -41,7 +41,7 @@ func (c *verifyCmd) Run(s streams) error {
 		return exitError{exitNoAnswer, err}
 	}
 	verify := c.sha3RSA
-	if c.PoW == all.Poseidon2 {
+	if c.PoW == pow.Poseidon2 {
 		verify = c.poseidon2
 	}
 	valid, err := verify(s, threshold)
@@ -68,7 +68,7 @@ func (c *verifyCmd) sha3RSA(s streams, threshold u512.Uint) (valid bool, err err
 	if c.any() {
 		threshold = u512.Max()
 	}
-	reference := qpow.NewReference(c.Header)
+	reference := sha3rsa.NewReference(c.Header)
 	distance, valid := reference.Verify(u512.Uint(c.Nonce), threshold)
 	r := sha3RSAResult{
 		Valid:    valid,

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/all"
+	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -71,7 +71,7 @@ func TestMedian(t *testing.T) {
 
 // listed returns every engine.
 func listed(t *testing.T) []engine.Engine {
-	engines, err := all.Engines(all.SHA3RSA)
+	engines, err := pow.Engines(pow.SHA3RSA)
 	if err != nil {
 		t.Fatal(err)
 	}

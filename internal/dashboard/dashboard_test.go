@@ -23,10 +23,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
+	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

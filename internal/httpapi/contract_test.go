@@ -24,9 +24,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
-	poseidon2fast "github.com/quantus-network/quantus-miner/internal/engine/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	poseidon2fast "github.com/quantus-network/quantus-miner/internal/pow/poseidon2/fast"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

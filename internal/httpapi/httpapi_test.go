@@ -19,9 +19,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 )
 
 // TestTimeouts lets clients be slow, and measures how long the server bears it.

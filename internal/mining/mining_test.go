@@ -19,8 +19,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
-	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -567,7 +567,7 @@ func TestShutdown(t *testing.T) {
 // TestRealEngine takes searches with a known end through the whole of it.
 func TestRealEngine(t *testing.T) {
 	header := [32]byte{1, 2, 3}
-	ref := qpow.NewReference(header)
+	ref := sha3rsa.NewReference(header)
 	best, winner := u512.Max(), u512.Uint{}
 	for n := range uint64(3000) {
 		if d := ref.Distance(number(n + 1)); d.Cmp(best) < 0 {

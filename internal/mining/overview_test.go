@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/engine/fast"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

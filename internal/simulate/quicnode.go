@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

@@ -20,7 +20,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/quantus-network/quantus-miner/internal/nodequic"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

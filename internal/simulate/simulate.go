@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/quantus-network/quantus-miner/internal/qpow"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -154,7 +154,7 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 	block := Block{Threshold: threshold, Tries: last.hashCount, Elapsed: last.elapsed}
 	switch last.status {
 	case "completed":
-		distance, valid := qpow.NewReference(head).Verify(last.nonce, threshold)
+		distance, valid := sha3rsa.NewReference(head).Verify(last.nonce, threshold)
 		if !valid {
 			return Block{}, misbehaviour("WRONG SEAL: nonce %s has distance %s", last.nonce.Hex(), distance)
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/x86"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 )
 
 // avx2 has the parts of the kernel for AVX2. Vectors are of four lanes, so that of

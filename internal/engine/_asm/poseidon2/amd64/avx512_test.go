@@ -11,7 +11,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/machine"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 )
 
 var cases = flag.Int("cases", 20, "random cases")

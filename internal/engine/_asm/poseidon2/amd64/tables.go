@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 )
 
 // tables are the rule's constants as kernels take them.

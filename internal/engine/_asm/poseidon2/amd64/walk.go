@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/x86"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
-	"github.com/quantus-network/quantus-miner/internal/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 )
 
 // parts are what the vectors of a kernel do, for all its lanes but the scalar ones.

@@ -8,7 +8,7 @@ import (
 )
 
 // multiply is the step of the current lane: y becomes y·m mod n. It is StepMul of
-// package qpow (see step.go there for the idea), but for the scaling: y and n are as
+// package sha3rsa (see step.go there for the idea), but for the scaling: y and n are as
 // they are, and the quotient is shifted instead, which takes less instructions than
 // to shift each residue for its hash. It is for n of 512−s bits with s ≤ 20.
 //

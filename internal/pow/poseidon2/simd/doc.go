@@ -1,0 +1,25 @@
+// Package simd is the engine cpu-simd for Poseidon2: as fast as the silicon allows.
+//
+// Like cpu-fast it shares the midstate among nonces and takes two permutations for
+// each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
+// CPU's widest instructions:
+//
+//	avx512    8 lanes + 2  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avx2      4 lanes + 2  amd64 with AVX2 and BMI2
+//	portable  1 lane       everything else, all of it with the build tag purego
+//
+// The lanes behind the + are in general registers.
+//
+// Start with Search in simd.go: it cuts a range into blocks, has a [walker] go
+// through them, and has the rule judge what survives. The walkers are in portable.go
+// and kernels_amd64.go.
+//
+// The files in assembly are generated, and the generator says how they work: it is
+// poseidon2/amd64 in internal/engine/_asm, a module of its own. There walk.go has the
+// frame of them all, avx512.go and avx2.go the parts of each, scalar.go those of the
+// lanes in general registers, field512.go and field2.go the arithmetic, and why nothing
+// in it overflows. go generate writes them anew, byte for byte the same.
+// docs/performance.md tells where the time goes.
+package simd
+
+//go:generate go -C ../../../engine/_asm run ./poseidon2/amd64 -dir ../../pow/poseidon2/simd

@@ -1,0 +1,55 @@
+//go:build !purego
+
+package simd
+
+import (
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// vectors is a walker by a kernel in assembly. The kernel takes steps until they
+// are over or a nonce survives, and returns how many are left.
+type vectors struct {
+	sponge
+	*block
+	kernel func(b *block, steps int) (left int)
+}
+
+func newVectors(r poseidon2.Reference, lanes int, kernel func(*block, int) int) walker {
+	b := &block{target: r.Target[u512.Words-1], lanes: uint64(lanes)}
+	return &vectors{sponge{header: r.Header}, b, kernel}
+}
+
+func (v *vectors) set(nonce u512.Uint) {
+	v.absorb(nonce)
+	v.block.set(&v.midstate, nonce)
+}
+
+func (v *vectors) walk(steps int) (done int, survivors uint64) {
+	left := v.kernel(v.block, steps)
+	return steps - left, v.survivors
+}
+
+// native returns the kernels in assembly that this CPU can run, fastest first.
+func native() (kernels []kernel) {
+	for _, k := range []struct {
+		kernel
+		features []cpuid.FeatureID
+	}{
+		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2}},
+		{avx2, []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2}},
+	} {
+		// Supports says no, too, where the operating system does not save the registers.
+		if cpuid.CPU.Supports(k.features...) {
+			kernels = append(kernels, k.kernel)
+		}
+	}
+	return kernels
+}
+
+var (
+	avx512 = kernel{"avx512", 8 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 8+2, walkAVX512) }}
+	avx2   = kernel{"avx2", 4 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 4+2, walkAVX2) }}
+)

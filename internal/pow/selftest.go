@@ -1,0 +1,96 @@
+package pow
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// A known is a known answer of a self-test: of the nonces from start to end, winner is
+// the lowest that is valid. Like those in package kat, an independent implementation
+// computed it.
+type known struct{ header, threshold, start, end, winner string }
+
+// A test is what the engines of a proof of work must pass: all known answers, and the
+// first one again in parts of its range that have the winner on each lane of a kernel
+// in turn.
+type test struct {
+	known []known
+	// lanes is as many as any kernel has, or more, and stretch the number of nonces that follow
+	// each other on one lane, in ranges of as many as lanes·stretch.
+	lanes, stretch uint64
+}
+
+// tests takes a few milliseconds each, cpu-baseline 0.1 s at most.
+var tests = map[Proof]test{
+	SHA3RSA: {
+		known: []known{{
+			header:    "a7d823f7be00dde052cf693eeee26287d9fc3b42247a7654f3dedd262b32f6fd",
+			threshold: "2032467924200790702255533364627674472167979573065294038023995136694985570673976736645006256776016385873343687738046191766915105076482351037864420246794",
+			start:     "100000000000000000000000000000000000000000000000000000000000000000000000000003039",
+			end:       "100000000000000000000000000000000000000000000000000000000000000000000000000003420",
+			winner:    "100000000000000000000000000000000000000000000000000000000000000000000000000003309",
+		}},
+		lanes: 8, stretch: 16,
+	},
+	Poseidon2: {
+		known: []known{{
+			header:    "f182b7c3117619f4e66f23ee2038d279626449f90c71cb936e9ca48ddd2e2909",
+			threshold: "1000",
+			start:     "0",
+			end:       "493df",
+			winner:    "1b8",
+		}, { // across a multiple of 2^256, where the nonce's high half changes
+			header:    "ae4606654a4205ef8e73f0c9b40d458be715d52441c58126b50e381e9394573c",
+			threshold: "3",
+			start:     "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe",
+			end:       "100000000000000000000000000000000000000000000000000000000000493dd",
+			winner:    "10000000000000000000000000000000000000000000000000000000000000002",
+		}},
+		lanes: 16, stretch: 1,
+	},
+}
+
+// selfTest returns an error if an engine does not pass the test of its proof of work.
+func selfTest(proof Proof, e engine.Engine) error {
+	test := tests[proof]
+	for i, known := range test.known {
+		var header [32]byte
+		if _, err := hex.Decode(header[:], []byte(known.header)); err != nil {
+			return fmt.Errorf("reading the self-test's header: %w", err)
+		}
+		threshold, err := u512.ParseDecimal(known.threshold)
+		if err != nil {
+			return fmt.Errorf("reading the self-test's threshold: %w", err)
+		}
+		nonces := map[string]u512.Uint{}
+		for _, text := range []string{known.start, known.end, known.winner} {
+			if nonces[text], err = u512.ParseHex(text); err != nil {
+				return fmt.Errorf("reading the self-test's nonces: %w", err)
+			}
+		}
+		job, err := e.Prepare(header, threshold)
+		if err != nil {
+			return fmt.Errorf("preparing the self-test: %w", err)
+		}
+		winner := nonces[known.winner]
+		ranges := []engine.Range{{Start: nonces[known.start], End: nonces[known.end]}}
+		if i == 0 {
+			for lane := range test.lanes {
+				// In the middle of the lane's stretch.
+				start := winner.SubWrap(u512.From64(test.stretch*lane + (test.stretch-1)/2))
+				ranges = append(ranges, engine.Range{Start: start, End: start.AddWrap(u512.From64(test.lanes*test.stretch - 1))})
+			}
+		}
+		for _, r := range ranges {
+			want := engine.Outcome{Status: engine.Found, Nonce: winner}
+			if got := job.Search(r, new(engine.Progress)); got != want {
+				return fmt.Errorf("self-test: of the nonces %s to %s it must find %s, but its search ended with status %d, nonce %s",
+					r.Start.Hex(), r.End.Hex(), winner.Hex(), got.Status, got.Nonce.Hex())
+			}
+		}
+	}
+	return nil
+}

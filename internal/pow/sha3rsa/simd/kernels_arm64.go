@@ -1,0 +1,86 @@
+//go:build !purego
+
+package simd
+
+import (
+	"slices"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
+)
+
+// pair is a walker that hashes two lanes at a time in assembly, and multiplies
+// in Go.
+type pair struct {
+	ctx   *sha3rsa.JobContext
+	sieve sieve
+	hash  func(messages *[8][2]uint64) (lane0 [2]uint64)
+	y     [2]sha3rsa.Residue
+}
+
+func (p *pair) set(lane int, y sha3rsa.Residue)  { p.y[lane] = y }
+func (p *pair) residue(lane int) sha3rsa.Residue { return p.y[lane] }
+
+func (p *pair) walk(steps int) (done int, survivors uint64) {
+	for done < steps && survivors == 0 {
+		var messages [8][2]uint64
+		for lane := range p.y {
+			for i, word := range messageOf(p.ctx, &p.y[lane]) {
+				messages[i][lane] = word
+			}
+			p.ctx.StepMul(&p.y[lane])
+		}
+		for lane, lane0 := range p.hash(&messages) {
+			if p.sieve.passes(lane0) {
+				survivors |= 1 << lane
+			}
+		}
+		done++
+	}
+	return done, survivors
+}
+
+// pairs are the ways to hash two lanes.
+var pairs = []struct {
+	name string
+	hash func(*[8][2]uint64) [2]uint64
+}{
+	{"sha3", keccakPair},
+	{"sha3-mixed", keccakPairMixed},
+}
+
+// native returns the kernels in assembly that this CPU can run, fastest first.
+// Which one that is depends on how many SHA3 instructions a CPU starts in a
+// cycle, one or four, so it is measured, in 0.1 ms.
+func native() (kernels []kernel) {
+	if !cpu.ARM64.HasSHA3 {
+		return nil
+	}
+	took := map[string]time.Duration{}
+	for _, k := range pairs {
+		took[k.name] = quickest(func() {
+			var messages [8][2]uint64
+			for range 16 {
+				messages[0] = k.hash(&messages)
+			}
+		})
+		kernels = append(kernels, kernel{k.name, 2, func(ctx *sha3rsa.JobContext) walker {
+			return &pair{ctx: ctx, sieve: newSieve(ctx), hash: k.hash}
+		}})
+	}
+	slices.SortStableFunc(kernels, func(a, b kernel) int { return int(took[a.name] - took[b.name]) })
+	return kernels
+}
+
+// quickest returns the shortest time that f took in a few turns.
+func quickest(f func()) time.Duration {
+	shortest := time.Hour
+	for range 5 {
+		start := time.Now()
+		f()
+		shortest = min(shortest, time.Since(start))
+	}
+	return shortest
+}

@@ -1,0 +1,28 @@
+package simd
+
+import "github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
+
+// portable is the walker for every machine: one lane, in Go.
+type portable struct {
+	ctx   *sha3rsa.JobContext
+	sieve sieve
+	y     sha3rsa.Residue
+}
+
+var portableKernel = kernel{"portable", 1, newPortable}
+
+func newPortable(ctx *sha3rsa.JobContext) walker { return &portable{ctx: ctx, sieve: newSieve(ctx)} }
+
+func (p *portable) set(_ int, y sha3rsa.Residue) { p.y = y }
+func (p *portable) residue(int) sha3rsa.Residue  { return p.y }
+
+func (p *portable) walk(steps int) (done int, survivors uint64) {
+	for i := range steps {
+		m := messageOf(p.ctx, &p.y)
+		p.ctx.StepMul(&p.y)
+		if p.sieve.passes(keccakLane0(&m)) {
+			return i + 1, 1
+		}
+	}
+	return steps, 0
+}

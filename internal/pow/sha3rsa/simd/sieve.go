@@ -1,0 +1,47 @@
+package simd
+
+import (
+	"math/bits"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// A sieve rejects nonces by the first lane of their hash alone. Of those that
+// survive, at least every other one is valid while the threshold has fewer than
+// 64 leading zeros; beyond that, one in 2^64 survives. The rule judges those.
+type sieve struct {
+	// target is T's first 8 bytes as Keccak has them, least significant first.
+	target uint64
+	// mask has the bits of them that distances up to the threshold have not.
+	mask uint64
+}
+
+func newSieve(c *sha3rsa.JobContext) sieve {
+	zeros := u512.Bits - c.Threshold.BitLen()
+	return sieve{
+		target: bits.ReverseBytes64(c.Target[u512.Words-1]),
+		mask:   bits.ReverseBytes64(^(^uint64(0) >> min(zeros, 64))),
+	}
+}
+
+// passes reports whether the nonce of a hash survives.
+func (s sieve) passes(lane0 uint64) bool { return (lane0^s.target)&s.mask == 0 }
+
+// messageOf returns a residue as Keccak has it: the lanes of be64(y).
+func messageOf(c *sha3rsa.JobContext, y *sha3rsa.Residue) (m [8]uint64) {
+	s := c.Step.Shift
+	if s >= 64 {
+		// Legal, but of every 2^64 headers only one has such a short n.
+		r := sha3rsa.Residue(u512.Uint(*y).Rsh(s))
+		y, s = &r, 0
+	}
+	high := uint64(0)
+	for i := range m {
+		word := y[u512.Words-1-i]
+		// A shift by 64 gives 0, as it has to when n fills 512 bits.
+		m[i] = bits.ReverseBytes64(high<<(64-s) | word>>s)
+		high = word
+	}
+	return m
+}

@@ -1,0 +1,134 @@
+package simd
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// Engine is cpu-simd with one of its kernels; [Engines] makes them.
+type Engine struct{ kernel kernel }
+
+// Name implements [engine.Engine].
+func (Engine) Name() string { return "cpu-simd" }
+
+// Backend implements [engine.Engine]: it is the kernel's name.
+func (e Engine) Backend() string { return e.kernel.name }
+
+// Prepare implements [engine.Engine]. It returns no error.
+func (e Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
+	return newJob(e.kernel, sha3rsa.NewJobContext(header, threshold)), nil
+}
+
+// stretches are the numbers of consecutive nonces that a lane may go through
+// before the lanes are set anew, longest first. A block of the longest takes
+// 0.4 ms at most: so soon is a stop noticed, and setting the lanes (0.2 µs each)
+// costs half a percent.
+var stretches = [...]int{1024, 128, 16}
+
+// portableStretch is the longest stretch of the portable kernel: 0.15 ms.
+const portableStretch = 256
+
+type job struct {
+	kernel kernel
+	ctx    *sha3rsa.JobContext
+	// leaps[i] leads from the start of one lane's stretch of stretches[i] to the
+	// next lane's.
+	leaps [len(stretches)]sha3rsa.Leap
+}
+
+func newJob(k kernel, ctx *sha3rsa.JobContext) *job {
+	j := &job{kernel: k, ctx: ctx}
+	for i, stretch := range stretches {
+		j.leaps[i] = ctx.Leap(uint64(stretch))
+	}
+	return j
+}
+
+// Search implements [engine.Job]. It goes through the range in blocks: as many
+// stretches of consecutive nonces, one after the other, as the kernel has lanes.
+// The rest, which is too short for that, goes to the portable kernel.
+func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
+	nonce, last := j.ctx.Distinct(r.Start, r.End)
+	if nonce.Cmp(last) > 0 {
+		return engine.Outcome{Status: engine.Exhausted}
+	}
+	if !p.Advance(0) {
+		return engine.Outcome{Status: engine.Stopped}
+	}
+	left := last.SubWrap(nonce).AddWrap(u512.From64(1))
+	y := j.ctx.InitWorkerY0(nonce)
+	one := newPortable(j.ctx)
+	many := j.kernel.newWalker(j.ctx)
+	// The first block is a short one, so that a new job's first nonces are counted
+	// at once.
+	most := uint64(stretches[1] * j.kernel.lanes)
+	for {
+		w, lanes, stretch, leap := j.plan(min(left.Sat64(), most), one, many)
+		most = math.MaxUint64
+		for lane := range lanes {
+			if lane > 0 {
+				leap.Mul(&y)
+			}
+			w.set(lane, y)
+		}
+		size := uint64(lanes * stretch)
+		winner, evaluated, ok := j.block(w, nonce, lanes, stretch)
+		goOn := p.Advance(evaluated)
+		if ok {
+			return engine.Outcome{Status: engine.Found, Nonce: winner}
+		}
+		left = left.SubWrap(u512.From64(size))
+		if left.IsZero() {
+			p.Advance(r.End.SubWrap(last).Sat64())
+			return engine.Outcome{Status: engine.Exhausted}
+		}
+		if !goOn {
+			return engine.Outcome{Status: engine.Stopped}
+		}
+		nonce = nonce.AddWrap(u512.From64(size))
+		y = w.residue(lanes - 1)
+	}
+}
+
+// plan chooses how the next block is evaluated, of at most n nonces.
+func (j *job) plan(n uint64, one, many walker) (w walker, lanes, stretch int, leap *sha3rsa.Leap) {
+	if many != nil {
+		for i, stretch := range stretches {
+			if n >= uint64(stretch*j.kernel.lanes) {
+				return many, j.kernel.lanes, stretch, &j.leaps[i]
+			}
+		}
+	}
+	return one, 1, int(min(n, portableStretch)), nil
+}
+
+// block walks all lanes through their stretches and returns the lowest valid
+// nonce, if there is one. It ends early when no lane is left that could still
+// come upon a lower one.
+func (j *job) block(w walker, start u512.Uint, lanes, stretch int) (winner u512.Uint, evaluated uint64, ok bool) {
+	wanted := uint64(1)<<lanes - 1 // the lanes in front of the winner's
+	done := 0
+	for done < stretch && wanted != 0 {
+		steps, survivors := w.walk(stretch - done)
+		done += steps
+		for survivors &= wanted; survivors != 0; survivors &= survivors - 1 {
+			lane := bits.TrailingZeros64(survivors)
+			nonce := start.AddWrap(u512.From64(uint64(lane*stretch + done - 1)))
+			if _, valid := j.ctx.Verify(nonce, j.ctx.Threshold); valid {
+				winner, ok = nonce, true
+				wanted = 1<<lane - 1
+				break
+			}
+		}
+	}
+	return winner, uint64(lanes * done), ok
+}
+
+// Verify implements [engine.Job].
+func (j *job) Verify(nonce u512.Uint) (u512.Uint, bool) {
+	return sha3rsa.NewReference(j.ctx.Header).Verify(nonce, j.ctx.Threshold)
+}
