@@ -10,11 +10,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/quantus-network/quantus-miner/internal/access"
+	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // connectCmd mines for nodes that it connects to.
@@ -45,7 +45,7 @@ type nodeFlag string
 func (f *nodeFlag) UnmarshalText(text []byte) error {
 	host, port, err := net.SplitHostPort(string(text))
 	if err != nil { // as it has none
-		host, port = string(text), strconv.Itoa(nodequic.DefaultPort)
+		host, port = string(text), strconv.Itoa(wire.DefaultPort)
 		// An IPv6 address that ends with a port and misses its brackets is one as well.
 		if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 			host = "" // refused below
@@ -61,11 +61,11 @@ func (f *nodeFlag) UnmarshalText(text []byte) error {
 }
 
 // pinFlag is a certificate's fingerprint.
-type pinFlag nodequic.Fingerprint
+type pinFlag wire.Fingerprint
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *pinFlag) UnmarshalText(text []byte) error {
-	pin, err := nodequic.ParseFingerprint(string(text))
+	pin, err := wire.ParseFingerprint(string(text))
 	*f = pinFlag(pin)
 	return err
 }
@@ -93,7 +93,7 @@ func (c *connectCmd) Validate() error {
 	}
 	// Not as they are parsed: the parser quotes what is wrong.
 	for _, token := range c.AuthToken {
-		if _, err := nodequic.ParseToken(token); err != nil {
+		if _, err := wire.ParseToken(token); err != nil {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
@@ -126,44 +126,44 @@ const maxCredential = 4 << 10
 
 // credentials returns what the node with that index and we know each other by. Files
 // are read anew each time.
-func (c *connectCmd) credentials(i int) (known nodelink.Credentials, err error) {
+func (c *connectCmd) credentials(i int) (known quicnode.Credentials, err error) {
 	if len(c.AuthToken) > 0 {
-		if known.Token, err = nodequic.ParseToken(c.AuthToken[min(i, len(c.AuthToken)-1)]); err != nil {
-			return nodelink.Credentials{}, fmt.Errorf("--auth-token: %w", err)
+		if known.Token, err = wire.ParseToken(c.AuthToken[min(i, len(c.AuthToken)-1)]); err != nil {
+			return quicnode.Credentials{}, fmt.Errorf("--auth-token: %w", err)
 		}
 	} else {
 		text, err := access.Read(c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)], maxCredential, access.SecretMode)
 		if err == nil {
-			known.Token, err = nodequic.ParseToken(string(text))
+			known.Token, err = wire.ParseToken(string(text))
 		}
 		if err != nil {
-			return nodelink.Credentials{}, fmt.Errorf("--auth-token-file: %w", err)
+			return quicnode.Credentials{}, fmt.Errorf("--auth-token-file: %w", err)
 		}
 	}
 	if len(c.TLSCertSHA256) > 0 {
-		known.Pin = nodequic.Fingerprint(c.TLSCertSHA256[min(i, len(c.TLSCertSHA256)-1)])
+		known.Pin = wire.Fingerprint(c.TLSCertSHA256[min(i, len(c.TLSCertSHA256)-1)])
 	} else {
 		text, err := access.Read(c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)], maxCredential, 0) // which is public
 		if err == nil {
-			known.Pin, err = nodequic.ParseFingerprint(string(text))
+			known.Pin, err = wire.ParseFingerprint(string(text))
 		}
 		if err != nil {
-			return nodelink.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)
+			return quicnode.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)
 		}
 	}
 	return known, nil
 }
 
 // nodes returns the nodes to mine for, and an error if their files cannot be read.
-func (c *connectCmd) nodes() (nodes []nodelink.Node, err error) {
+func (c *connectCmd) nodes() (nodes []quicnode.Node, err error) {
 	for i, node := range c.Node {
 		// Now, and not when a fallback is needed, is somebody there to set it right.
 		if _, err := c.credentials(i); err != nil {
 			return nil, err
 		}
-		nodes = append(nodes, nodelink.Node{
+		nodes = append(nodes, quicnode.Node{
 			Address:     string(node),
-			Credentials: func() (nodelink.Credentials, error) { return c.credentials(i) },
+			Credentials: func() (quicnode.Credentials, error) { return c.credentials(i) },
 		})
 	}
 	return nodes, nil
@@ -207,11 +207,11 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 func advise(err error) error {
 	advice := ""
 	switch {
-	case errors.Is(err, nodelink.ErrTokenRefused):
+	case errors.Is(err, quicnode.ErrTokenRefused):
 		advice = "give the token in this node's own file miner-auth-token with --auth-token-file; another node, or another chain of the same node, has another one"
-	case errors.As(err, new(*nodequic.PinError)):
+	case errors.As(err, new(*wire.PinError)):
 		advice = "if this is the node that you mean, and it was set up anew, give its own file miner-tls-cert-sha256 with --tls-cert-sha256-file; if not, another one answers at its address, and the token must not get there"
-	case errors.Is(err, nodelink.ErrVersion):
+	case errors.Is(err, quicnode.ErrVersion):
 		advice = "node and miner must be of the same time: update whichever is older; a node that takes --external-miner-url wants quantus-miner serve instead"
 	case errors.Is(err, mining.ErrNoEngine):
 		advice = "see the log for what is wrong with them, and suspect the machine's memory or overclocking"

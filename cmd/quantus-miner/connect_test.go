@@ -20,11 +20,11 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 )
 
 // playNode returns a node, and a command that knows it by its files.
@@ -209,8 +209,8 @@ func TestConnectGivesUp(t *testing.T) {
 		want    error
 		advice  string
 	}{
-		"token":   {simulate.Trouble{Token: "another token"}, nodelink.ErrTokenRefused, "--auth-token-file"},
-		"version": {simulate.Trouble{ALPN: "quantus-miner/3"}, nodelink.ErrVersion, "update whichever is older"},
+		"token":   {simulate.Trouble{Token: "another token"}, quicnode.ErrTokenRefused, "--auth-token-file"},
+		"version": {simulate.Trouble{ALPN: "quantus-miner/3"}, quicnode.ErrVersion, "update whichever is older"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			node, _, command := playNode(t)
@@ -275,7 +275,7 @@ func TestCredentials(t *testing.T) {
 		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
 	} {
 		got, err := wrong.c.credentials(0)
-		if got != (nodelink.Credentials{}) || err == nil || !strings.Contains(err.Error(), wrong.want) || strings.Contains(err.Error(), "secret") {
+		if got != (quicnode.Credentials{}) || err == nil || !strings.Contains(err.Error(), wrong.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v, want %s", err, wrong.want)
 		}
 	}
@@ -342,7 +342,7 @@ func BenchmarkConnect(b *testing.B) {
 		b.Fatal(err)
 	}
 	miner := service{proof: pow.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
-	link := nodelink.New(miner, nodes, slog.New(slog.DiscardHandler))
+	link := quicnode.New(miner, nodes, slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var started, sent, beside []time.Duration
 	note := func(times *[]time.Duration) func(time.Duration) {

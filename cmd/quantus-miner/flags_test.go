@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -118,7 +118,7 @@ func FuzzFlags(f *testing.F) {
 		})
 		var pin pinFlag
 		read(&pin, func() (string, bool) {
-			again := nodequic.Fingerprint(pin).String()
+			again := wire.Fingerprint(pin).String()
 			return again, len(again) == 64
 		})
 		var engine engineFlag

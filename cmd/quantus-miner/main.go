@@ -21,8 +21,8 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // Exit codes. They are part of the command line's contract.
@@ -118,7 +118,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{
 			"cpus":      strconv.Itoa(effectiveCPUs()),
-			"node_port": strconv.Itoa(nodequic.DefaultPort),
+			"node_port": strconv.Itoa(wire.DefaultPort),
 			"engines":   strings.Join(pow.Names(), ", "),
 			"pows":      strings.Join(pow.Proofs(), ","),
 		},

@@ -9,12 +9,12 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/access"
-	"github.com/quantus-network/quantus-miner/internal/connlimit"
-	"github.com/quantus-network/quantus-miner/internal/dashboard"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
-	"github.com/quantus-network/quantus-miner/internal/metrics"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/host/access"
+	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/watch/dashboard"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
 )
 
 // newMonitor returns the exporter of a sampler's miner, and a server of all that
@@ -53,7 +53,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		case !miner.Working():
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
-		case node != nil && setup.Node().State != nodelink.Working:
+		case node != nil && setup.Node().State != quicnode.Working:
 			http.Error(w, node(), http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")

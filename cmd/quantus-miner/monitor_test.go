@@ -21,14 +21,14 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
-	"github.com/quantus-network/quantus-miner/internal/metrics"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
 )
 
 // goroutines returns the stacks of the goroutines of this bubble of time, but for
@@ -79,7 +79,7 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 	watchers := func(stacks []string) (n int) {
 		for _, stack := range stacks {
-			for _, suspect := range []string{"internal/hashrate", "internal/metrics", "internal/dashboard", "prometheus"} {
+			for _, suspect := range []string{"internal/watch/hashrate", "internal/watch/metrics", "internal/watch/dashboard", "prometheus"} {
 				if strings.Contains(stack, suspect) {
 					n++
 					break

@@ -9,9 +9,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/access"
-	"github.com/quantus-network/quantus-miner/internal/httpapi"
+	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 )
 
 // serveCmd serves the node's API.

@@ -20,15 +20,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quantus-network/quantus-miner/internal/access"
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
-	"github.com/quantus-network/quantus-miner/internal/httpapi"
-	"github.com/quantus-network/quantus-miner/internal/metrics"
+	"github.com/quantus-network/quantus-miner/internal/host/access"
+	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/pow"
-	"github.com/quantus-network/quantus-miner/internal/priority"
+	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
 )
 
 // dutyFlags are those of every command that mines until it is told to end.
@@ -131,7 +131,7 @@ type service struct {
 	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
 	cpus        int             // that this process may use
 	api         net.Listener    // nil if there are nodes
-	nodes       []nodelink.Node // to mine for
+	nodes       []quicnode.Node // to mine for
 	metrics     net.Listener    // nil for none
 	guard       *access.Guard   // nil for everyone
 	tls         *tls.Config     // nil for plain HTTP
@@ -153,9 +153,9 @@ func (s service) run(ctx context.Context) error {
 	}
 
 	miner := s.newMiner()
-	var link *nodelink.Link
+	var link *quicnode.Link
 	if s.nodes != nil {
-		link = nodelink.New(miner, s.nodes, s.log)
+		link = quicnode.New(miner, s.nodes, s.log)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	var observer httpapi.Observer
@@ -238,7 +238,7 @@ const shownJobs = 32
 
 // setup returns what the metrics tell of how the miner is set up, with its link to
 // nodes, if it has one.
-func (s service) setup(link *nodelink.Link) metrics.Setup {
+func (s service) setup(link *quicnode.Link) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
 		PoW:      string(s.proof),

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 )
 
 // simulateCmd plays the node.
@@ -205,10 +205,10 @@ func (c *simulateCmd) overQUIC(_ context.Context, s streams, report func(simulat
 	n.Blocks, n.BlockTime, n.Report = int(c.Blocks), time.Duration(c.BlockTime), report
 	n.Patience = 4 * n.BlockTime
 	if p.miner != nil {
-		known := nodelink.Credentials{Token: identity.Token, Pin: identity.Pin()}
-		p.miner.nodes = []nodelink.Node{{
+		known := quicnode.Credentials{Token: identity.Token, Pin: identity.Pin()}
+		p.miner.nodes = []quicnode.Node{{
 			Address:     n.Address(),
-			Credentials: func() (nodelink.Credentials, error) { return known, nil },
+			Credentials: func() (quicnode.Credentials, error) { return known, nil },
 		}}
 		return p, nil
 	}

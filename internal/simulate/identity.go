@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // Identity is what miners know a [QUICNode] by, and it them.
@@ -46,8 +46,8 @@ func NewIdentity() (Identity, error) {
 }
 
 // Pin returns the hash that miners know the certificate by.
-func (i Identity) Pin() nodequic.Fingerprint {
-	return nodequic.FingerprintOf(i.Certificate.Certificate[0])
+func (i Identity) Pin() wire.Fingerprint {
+	return wire.FingerprintOf(i.Certificate.Certificate[0])
 }
 
 // The names that nodes give to their files.

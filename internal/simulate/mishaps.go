@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // mishap is something that goes wrong with a node, and that miners get over by
@@ -28,7 +28,7 @@ var mishaps = []mishap{
 		n.back()
 	}},
 	{name: "an unknown message", once: func(n *QUICNode) { n.Say(`{"Hello":{}}`) }},
-	{name: "a frame that is too long", once: func(n *QUICNode) { n.Say(strings.Repeat(" ", nodequic.MaxFrame+1)) }},
+	{name: "a frame that is too long", once: func(n *QUICNode) { n.Say(strings.Repeat(" ", wire.MaxFrame+1)) }},
 	{name: "the node has no job", lasts: Trouble{Quiet: true}},
 	{name: "seals are refused", lasts: Trouble{Refuse: true}},
 	{name: "each job is sent three times", lasts: Trouble{Repeat: 2}},

@@ -14,7 +14,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 const (
@@ -53,7 +53,7 @@ func (n *QUICNode) SwitchOn() error {
 		n.address = socket.LocalAddr().(*net.UDPAddr)
 	}
 	p := &presence{socket: socket, transport: &quic.Transport{Conn: way{socket, socket, n.loses}}}
-	config := nodequic.ServerTLS(n.identity.Certificate)
+	config := wire.ServerTLS(n.identity.Certificate)
 	config.GetConfigForClient = n.tls
 	p.listener, err = p.transport.Listen(config, &quic.Config{
 		MaxIdleTimeout:        idleTime,
@@ -125,7 +125,7 @@ func (n *QUICNode) tls(*tls.ClientHelloInfo) (*tls.Config, error) {
 	if t.Certificate != nil {
 		certificate = *t.Certificate
 	}
-	config := nodequic.ServerTLS(certificate)
+	config := wire.ServerTLS(certificate)
 	if t.ALPN != "" {
 		config.NextProtos = []string{t.ALPN}
 	}
@@ -181,7 +181,7 @@ func (p *peer) take() [][]byte {
 }
 
 // close closes the connection. The miner sees the reason.
-func (p *peer) close(reason string) { _ = p.conn.CloseWithError(nodequic.CodeDone, reason) }
+func (p *peer) close(reason string) { _ = p.conn.CloseWithError(wire.CodeDone, reason) }
 
 // serve talks with a miner for as long as it is connected.
 func (n *QUICNode) serve(p *presence, conn *quic.Conn) {
@@ -199,7 +199,7 @@ func (n *QUICNode) serve(p *presence, conn *quic.Conn) {
 	delete(n.miners, miner)
 	n.mu.Unlock()
 	if errors.Is(err, ErrMisbehaved) {
-		_ = conn.CloseWithError(nodequic.CodeViolation, err.Error())
+		_ = conn.CloseWithError(wire.CodeViolation, err.Error())
 		n.fail(err) // which ends the node
 	} else {
 		miner.close("")
@@ -215,15 +215,15 @@ func (n *QUICNode) admit(miner *peer) (reason string, err error) {
 	n.mu.Unlock()
 	defer cancel()
 	if miner.stream, err = miner.conn.AcceptStream(ctx); err != nil {
-		return nodequic.ReasonAuthTimeout, fmt.Errorf("it does not begin: %w", err)
+		return wire.ReasonAuthTimeout, fmt.Errorf("it does not begin: %w", err)
 	}
 	deadline, _ := ctx.Deadline()
 	if err := miner.stream.SetReadDeadline(deadline); err != nil {
-		return nodequic.ReasonAuthTimeout, err
+		return wire.ReasonAuthTimeout, err
 	}
-	message, err := nodequic.Read(miner.stream)
+	message, err := wire.Read(miner.stream)
 	if err != nil {
-		return nodequic.ReasonAuthTimeout, fmt.Errorf("it does not say that it is ready: %w", err)
+		return wire.ReasonAuthTimeout, fmt.Errorf("it does not say that it is ready: %w", err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -231,10 +231,10 @@ func (n *QUICNode) admit(miner *peer) (reason string, err error) {
 	if n.trouble.Token != "" {
 		token = n.trouble.Token
 	}
-	ready, ok := message.(nodequic.Ready)
+	ready, ok := message.(wire.Ready)
 	if !ok || subtle.ConstantTimeCompare([]byte(ready.Token), []byte(token)) != 1 {
 		n.tally.Refused++
-		return nodequic.ReasonAuthFailed, errors.New("it has another token")
+		return wire.ReasonAuthFailed, errors.New("it has another token")
 	}
 	n.tally.Admitted++
 	n.miners[miner] = struct{}{}
@@ -247,14 +247,14 @@ func (n *QUICNode) admit(miner *peer) (reason string, err error) {
 // read judges what a miner says, until it is gone or misbehaves.
 func (n *QUICNode) read(miner *peer) error {
 	for {
-		message, err := nodequic.Read(miner.stream)
-		if violation := (*nodequic.ViolationError)(nil); errors.As(err, &violation) {
+		message, err := wire.Read(miner.stream)
+		if violation := (*wire.ViolationError)(nil); errors.As(err, &violation) {
 			return misbehaviour("%v", violation)
 		}
 		if err != nil {
 			return err
 		}
-		result, ok := message.(nodequic.JobResult)
+		result, ok := message.(wire.JobResult)
 		if !ok {
 			return misbehaviour("it says %T", message)
 		}

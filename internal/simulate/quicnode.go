@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -66,7 +66,7 @@ type Tally struct {
 
 // task is a job of a node's.
 type task struct {
-	nodequic.NewJob
+	wire.NewJob
 	announced bool               // to a miner at least
 	sealed    bool               // what else comes is late
 	nonces    map[u512.Uint]bool // that were sent as seals
@@ -175,7 +175,7 @@ func (n *QUICNode) advance() {
 	n.lastID++
 	n.tally.Jobs++
 	n.current = &task{
-		NewJob: nodequic.NewJob{ID: strconv.FormatUint(n.lastID, 10), Header: n.head, Difficulty: n.difficulty},
+		NewJob: wire.NewJob{ID: strconv.FormatUint(n.lastID, 10), Header: n.head, Difficulty: n.difficulty},
 		nonces: make(map[u512.Uint]bool),
 	}
 	if n.trouble.Impossible {
@@ -214,14 +214,14 @@ func (n *QUICNode) fail(err error) {
 }
 
 // judge takes a result of a miner's.
-func (n *QUICNode) judge(miner *peer, r nodequic.JobResult) error {
+func (n *QUICNode) judge(miner *peer, r wire.JobResult) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	job, known := miner.jobs[r.JobID]
 	switch {
 	case !known:
 		return misbehaviour("a result of job %q, of which this connection was not told", r.JobID)
-	case r.Status != nodequic.Completed:
+	case r.Status != wire.Completed:
 		return misbehaviour("a job of all nonces ended as %s", r.Status)
 	}
 	rule, err := poseidon2.NewReference(job.Header, job.Difficulty)

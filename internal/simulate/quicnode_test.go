@@ -19,8 +19,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -115,7 +115,7 @@ func call(t *testing.T, n *running) (*caller, error) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	conn, err := transport.Dial(ctx, n.address, nodequic.ClientTLS(n.identity.Pin()), nil)
+	conn, err := transport.Dial(ctx, n.address, wire.ClientTLS(n.identity.Pin()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,25 +136,25 @@ func enter(t *testing.T, n *running, token string) *caller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.say(nodequic.Ready{Token: token})
+	c.say(wire.Ready{Token: token})
 	return c
 }
 
-func (c *caller) say(m nodequic.Message) {
+func (c *caller) say(m wire.Message) {
 	c.t.Helper()
-	if err := nodequic.Write(c.stream, m); err != nil {
+	if err := wire.Write(c.stream, m); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
 // job reads a job.
-func (c *caller) job() nodequic.NewJob {
+func (c *caller) job() wire.NewJob {
 	c.t.Helper()
-	m, err := nodequic.Read(c.stream)
+	m, err := wire.Read(c.stream)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return m.(nodequic.NewJob)
+	return m.(wire.NewJob)
 }
 
 // refused reads until the node closes the connection, and returns the reason.
@@ -169,7 +169,7 @@ func (c *caller) refused() string {
 }
 
 // valid reports whether a nonce seals a job.
-func valid(job nodequic.NewJob, nonce u512.Uint) bool {
+func valid(job wire.NewJob, nonce u512.Uint) bool {
 	rule, err := poseidon2.NewReference(job.Header, job.Difficulty)
 	if err != nil {
 		panic(err)
@@ -179,23 +179,23 @@ func valid(job nodequic.NewJob, nonce u512.Uint) bool {
 }
 
 // mined returns a seal of a job, the first one from a nonce on.
-func mined(job nodequic.NewJob, from uint64) nodequic.JobResult {
+func mined(job wire.NewJob, from uint64) wire.JobResult {
 	began, x := time.Now(), from
 	for !valid(job, u512.From64(x)) {
 		x++
 	}
-	return nodequic.JobResult{
-		Status: nodequic.Completed, JobID: job.ID, Nonce: u512.From64(x), HashCount: x - from + 1, ElapsedTime: time.Since(began).Seconds(),
+	return wire.JobResult{
+		Status: wire.Completed, JobID: job.ID, Nonce: u512.From64(x), HashCount: x - from + 1, ElapsedTime: time.Since(began).Seconds(),
 	}
 }
 
 func TestQUICRun(t *testing.T) {
 	n := startNode(t, nil)
 	c := enter(t, n, n.identity.Token)
-	var jobs []nodequic.NewJob
+	var jobs []wire.NewJob
 	for range n.Blocks {
 		job := c.job()
-		if slices.ContainsFunc(jobs, func(j nodequic.NewJob) bool { return j.ID == job.ID || j.Header == job.Header }) {
+		if slices.ContainsFunc(jobs, func(j wire.NewJob) bool { return j.ID == job.ID || j.Header == job.Header }) {
 			t.Errorf("not every job is a new one: %+v", job)
 		}
 		jobs = append(jobs, job)
@@ -223,42 +223,42 @@ func TestQUICRun(t *testing.T) {
 // TestQUICMisbehaviour has miners do what no node should have to bear.
 func TestQUICMisbehaviour(t *testing.T) {
 	// change has the right result be wrong.
-	change := func(how func(*nodequic.JobResult)) func(*caller, nodequic.NewJob) {
-		return func(c *caller, job nodequic.NewJob) {
+	change := func(how func(*wire.JobResult)) func(*caller, wire.NewJob) {
+		return func(c *caller, job wire.NewJob) {
 			result := mined(job, 0)
 			how(&result)
 			c.say(result)
 		}
 	}
 	for name, test := range map[string]struct {
-		do   func(*caller, nodequic.NewJob)
+		do   func(*caller, wire.NewJob)
 		want string
 	}{
-		"wrong seal": {func(c *caller, job nodequic.NewJob) {
+		"wrong seal": {func(c *caller, job wire.NewJob) {
 			result := mined(job, 0)
 			for valid(job, result.Nonce) {
 				result.Nonce = result.Nonce.AddWrap(u512.From64(1))
 			}
 			c.say(result)
 		}, "WRONG SEAL"},
-		"unknown job":        {change(func(r *nodequic.JobResult) { r.JobID = "7" }), `job "7", of which this connection was not told`},
-		"no nonces tried":    {change(func(r *nodequic.JobResult) { r.HashCount = 0 }), "by evaluating none"},
-		"older than the job": {change(func(r *nodequic.JobResult) { r.ElapsedTime = 3600 }), "3600 s, and has had the job for"},
-		"failed": {change(func(r *nodequic.JobResult) {
+		"unknown job":        {change(func(r *wire.JobResult) { r.JobID = "7" }), `job "7", of which this connection was not told`},
+		"no nonces tried":    {change(func(r *wire.JobResult) { r.HashCount = 0 }), "by evaluating none"},
+		"older than the job": {change(func(r *wire.JobResult) { r.ElapsedTime = 3600 }), "3600 s, and has had the job for"},
+		"failed": {change(func(r *wire.JobResult) {
 			r.Status, r.Nonce = "failed", u512.Uint{}
 		}), "ended as failed"},
-		"twice": {func(c *caller, job nodequic.NewJob) {
+		"twice": {func(c *caller, job wire.NewJob) {
 			c.say(mined(job, 0))
 			c.say(mined(job, 0))
 		}, "a second time"},
-		"a job": {func(c *caller, job nodequic.NewJob) { c.say(job) }, "it says nodequic.NewJob"},
-		"the token again": {func(c *caller, _ nodequic.NewJob) {
-			c.say(nodequic.Ready{Token: "x"})
-		}, "it says nodequic.Ready"},
-		"too long a frame": {func(c *caller, _ nodequic.NewJob) {
-			_, _ = c.stream.Write(inFrame(make([]byte, nodequic.MaxFrame+1)))
+		"a job": {func(c *caller, job wire.NewJob) { c.say(job) }, "it says wire.NewJob"},
+		"the token again": {func(c *caller, _ wire.NewJob) {
+			c.say(wire.Ready{Token: "x"})
+		}, "it says wire.Ready"},
+		"too long a frame": {func(c *caller, _ wire.NewJob) {
+			_, _ = c.stream.Write(inFrame(make([]byte, wire.MaxFrame+1)))
 		}, "1025"},
-		"no JSON": {func(c *caller, _ nodequic.NewJob) {
+		"no JSON": {func(c *caller, _ wire.NewJob) {
 			_, _ = c.stream.Write(inFrame([]byte("x")))
 		}, "not valid JSON"},
 	} {
@@ -331,7 +331,7 @@ func TestQUICOtherConnection(t *testing.T) {
 
 func TestQUICTokens(t *testing.T) {
 	n := startNode(t, func(n *QUICNode) { n.readyTime = 100 * time.Millisecond })
-	if reason := enter(t, n, "another").refused(); reason != nodequic.ReasonAuthFailed {
+	if reason := enter(t, n, "another").refused(); reason != wire.ReasonAuthFailed {
 		t.Errorf("a wrong token was answered with %q", reason)
 	}
 	silent, err := call(t, n)
@@ -339,11 +339,11 @@ func TestQUICTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-silent.conn.Context().Done()
-	if err := context.Cause(silent.conn.Context()); !strings.Contains(err.Error(), nodequic.ReasonAuthTimeout) {
+	if err := context.Cause(silent.conn.Context()); !strings.Contains(err.Error(), wire.ReasonAuthTimeout) {
 		t.Errorf("no token was answered with %v", err)
 	}
 	n.Change(func(trouble *Trouble) { trouble.Token = "changed" })
-	if reason := enter(t, n, n.identity.Token).refused(); reason != nodequic.ReasonAuthFailed {
+	if reason := enter(t, n, n.identity.Token).refused(); reason != wire.ReasonAuthFailed {
 		t.Errorf("the old token was answered with %q", reason)
 	}
 	if got := n.Tally(); got.Refused != 2 || got.Admitted != 0 {
@@ -365,7 +365,7 @@ func TestQUICHandshake(t *testing.T) {
 	}
 	n.Change(func(trouble *Trouble) { *trouble = Trouble{Certificate: &other.Certificate} })
 	_, err = call(t, n)
-	if pin, ok := errors.AsType[*nodequic.PinError](err); !ok || pin.Got != other.Pin() {
+	if pin, ok := errors.AsType[*wire.PinError](err); !ok || pin.Got != other.Pin() {
 		t.Errorf("another certificate was met with %v", err)
 	}
 	n.Change(func(trouble *Trouble) { *trouble = Trouble{} })
@@ -411,11 +411,11 @@ func TestQUICTrouble(t *testing.T) {
 		t.Errorf("the tally is %+v, the blocks %+v", got, n.reported())
 	}
 	n.Say(`{"Hello":{}}`)
-	if _, err := nodequic.Read(c.stream); err == nil || !strings.Contains(err.Error(), "Hello") {
+	if _, err := wire.Read(c.stream); err == nil || !strings.Contains(err.Error(), "Hello") {
 		t.Errorf("a strange message is %v", err)
 	}
 	n.Say(strings.Repeat("x", 2000))
-	if _, err := nodequic.Read(c.stream); err == nil || !strings.Contains(err.Error(), "2000 bytes") {
+	if _, err := wire.Read(c.stream); err == nil || !strings.Contains(err.Error(), "2000 bytes") {
 		t.Errorf("a long frame is %v", err)
 	}
 	n.Drop("a reason")
@@ -433,7 +433,7 @@ func TestQUICSilence(t *testing.T) {
 	if err := c.stream.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := nodequic.Read(c.stream); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if m, err := wire.Read(c.stream); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a mute node says %v, %v", m, err)
 	}
 	if err := c.stream.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {

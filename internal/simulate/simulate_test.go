@@ -20,9 +20,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/quantus-network/quantus-miner/internal/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
+	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // Trouble is what is wrong with a [QUICNode], or with the way to it. The zero value
@@ -39,9 +39,9 @@ type Trouble struct {
 }
 
 // newJob returns the frames that tell miners of a job.
-func (t Trouble) newJob(job nodequic.NewJob) (frames [][]byte, err error) {
+func (t Trouble) newJob(job wire.NewJob) (frames [][]byte, err error) {
 	var frame bytes.Buffer
-	if err := nodequic.Write(&frame, job); err != nil {
+	if err := wire.Write(&frame, job); err != nil {
 		return nil, err
 	}
 	told := frame.Bytes()

@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // The pause before a connection is tried again: it doubles from the first to the
@@ -42,26 +42,26 @@ type peer struct {
 	node   Node
 	rank   int // among the nodes
 	letGo  context.CancelFunc
-	dial   func(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error)
+	dial   func(ctx context.Context, address string, pin wire.Fingerprint) (conn, error)
 	events chan<- event
 
 	// The link's view of it:
 
-	session *session         // nil if there is no connection
-	job     *nodequic.NewJob // the last one of the session, or nil
-	reason  error            // why there is no connection
-	retry   time.Time        // when there may be one
+	session *session     // nil if there is no connection
+	job     *wire.NewJob // the last one of the session, or nil
+	reason  error        // why there is no connection
+	retry   time.Time    // when there may be one
 }
 
 // session is a connection to a node, from its handshake to its end.
 type session struct {
-	wire    wire
+	conn    conn
 	results chan result // what is to be written
 }
 
 // result is a message that a search has led to.
 type result struct {
-	message nodequic.JobResult
+	message wire.JobResult
 	search  string    // its name
 	found   time.Time // when the winner was
 }
@@ -71,13 +71,13 @@ type event struct {
 	peer *peer
 	kind eventKind
 
-	session  *session        // connected: the new one
-	job      nodequic.NewJob // newJob: what the node wants searched
-	received time.Time       // newJob: when its frame was complete
-	sent     result          // sent: what was written
-	after    time.Duration   // sent: since the winner was found
-	err      error           // lost: why
-	retry    time.Time       // lost: when a connection is tried again
+	session  *session      // connected: the new one
+	job      wire.NewJob   // newJob: what the node wants searched
+	received time.Time     // newJob: when its frame was complete
+	sent     result        // sent: what was written
+	after    time.Duration // sent: since the winner was found
+	err      error         // lost: why
+	retry    time.Time     // lost: when a connection is tried again
 }
 
 type eventKind int
@@ -130,11 +130,11 @@ func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
 			err = &NodeError{p.node.Address, cause}
 		}
 	}()
-	w, err := p.dial(ctx, p.node.Address, credentials.Pin)
+	c, err := p.dial(ctx, p.node.Address, credentials.Pin)
 	if err != nil {
 		return false, fmt.Errorf("connecting: %w", err)
 	}
-	s := &session{wire: w, results: make(chan result, maxUnsent)}
+	s := &session{conn: c, results: make(chan result, maxUnsent)}
 	p.tell(ctx, event{kind: connected, session: s})
 
 	ctx, end := context.WithCancelCause(ctx)
@@ -163,16 +163,16 @@ func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
 	waiting := time.AfterFunc(grace, func() { p.tell(ctx, event{kind: silent}) })
 	defer waiting.Stop()
 	for {
-		m, err := nodequic.Read(s.wire)
+		m, err := wire.Read(s.conn)
 		received := time.Now()
-		if _, violation := errors.AsType[*nodequic.ViolationError](err); violation {
+		if _, violation := errors.AsType[*wire.ViolationError](err); violation {
 			return hadJob, err
 		} else if err != nil {
-			return hadJob, s.wire.why(err)
+			return hadJob, s.conn.why(err)
 		}
-		job, ok := m.(nodequic.NewJob)
+		job, ok := m.(wire.NewJob)
 		if !ok {
-			return hadJob, &nodequic.ViolationError{Cause: errors.New("a node sends no other message than NewJob")}
+			return hadJob, &wire.ViolationError{Cause: errors.New("a node sends no other message than NewJob")}
 		}
 		waiting.Stop()
 		hadJob = true
@@ -183,7 +183,7 @@ func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
 // write sends Ready, and then what results there are, until the session is over, and
 // closes the connection.
 func (p *peer) write(ctx context.Context, s *session, token string) error {
-	hurry := context.AfterFunc(ctx, func() { _ = s.wire.SetWriteDeadline(time.Now().Add(linger)) })
+	hurry := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(linger)) })
 	defer hurry()
 	var last time.Time // when something was written
 	defer func() {
@@ -191,31 +191,31 @@ func (p *peer) write(ctx context.Context, s *session, token string) error {
 		if cause == context.Canceled { // and not that the connection is lost
 			<-time.After(linger - time.Since(last))
 		}
-		if _, violation := errors.AsType[*nodequic.ViolationError](cause); violation {
-			s.wire.close(nodequic.CodeViolation, "not the protocol")
+		if _, violation := errors.AsType[*wire.ViolationError](cause); violation {
+			s.conn.close(wire.CodeViolation, "not the protocol")
 			return
 		}
-		s.wire.close(nodequic.CodeDone, "")
+		s.conn.close(wire.CodeDone, "")
 	}()
 
-	put := func(m nodequic.Message) error {
+	put := func(m wire.Message) error {
 		patience := writeTimeout
 		if ctx.Err() != nil {
 			patience = linger
 		}
-		_ = s.wire.SetWriteDeadline(time.Now().Add(patience))
-		err := nodequic.Write(s.wire, m)
+		_ = s.conn.SetWriteDeadline(time.Now().Add(patience))
+		err := wire.Write(s.conn, m)
 		last = time.Now()
 		return err
 	}
-	if err := put(nodequic.Ready{Token: token}); err != nil {
-		return s.wire.why(err)
+	if err := put(wire.Ready{Token: token}); err != nil {
+		return s.conn.why(err)
 	}
 	for {
 		select {
 		case r := <-s.results:
 			if err := put(r.message); err != nil {
-				return s.wire.why(err)
+				return s.conn.why(err)
 			}
 			p.tell(ctx, event{kind: sent, sent: r, after: time.Since(r.found)})
 		case <-ctx.Done():

@@ -23,11 +23,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/u512"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

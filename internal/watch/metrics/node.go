@@ -5,11 +5,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 )
 
 // node turns the status of a link to a node into metrics, when it is scraped.
-type node func() nodelink.Status
+type node func() quicnode.Status
 
 // The metrics of a link.
 var (
@@ -31,7 +31,7 @@ func (node) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (n node) Collect(metrics chan<- prometheus.Metric) {
 	s := n()
-	for _, state := range nodelink.States {
+	for _, state := range quicnode.States {
 		is := 0.0
 		if state == s.State {
 			is = 1

@@ -31,11 +31,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/u512"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -156,8 +156,8 @@ func TestPage(t *testing.T) {
 }
 
 // linked returns an exporter of a miner that works for a node, and has sent it a result.
-func linked(m *mining.Miner, status nodelink.Status) *Exporter {
-	e := New(hashrate.NewSampler(m), Build{}, Setup{Node: func() nodelink.Status { return status }})
+func linked(m *mining.Miner, status quicnode.Status) *Exporter {
+	e := New(hashrate.NewSampler(m), Build{}, Setup{Node: func() quicnode.Status { return status }})
 	e.Sent(300 * time.Microsecond)
 	return e
 }
@@ -166,8 +166,8 @@ func linked(m *mining.Miner, status nodelink.Status) *Exporter {
 // there is none of then, it has nothing.
 func TestNode(t *testing.T) {
 	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
-		e := linked(m, nodelink.Status{
-			State: nodelink.Waiting, Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
+		e := linked(m, quicnode.Status{
+			State: quicnode.Waiting, Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
 		})
 		page, _ := scrape(t, e)
 		var got bytes.Buffer
@@ -204,7 +204,7 @@ func golden(t *testing.T, file, page string) {
 func everything(t *testing.T, m *mining.Miner, e *Exporter) map[string]*dto.MetricFamily {
 	t.Helper()
 	_, families := scrape(t, e)
-	_, more := scrape(t, linked(m, nodelink.Status{}))
+	_, more := scrape(t, linked(m, quicnode.Status{}))
 	maps.Copy(families, more)
 	return families
 }
@@ -359,7 +359,7 @@ func TestDeployed(t *testing.T) {
 		<-time.After(time.Second)
 		families := everything(t, m, e)
 		for _, file := range []string{"grafana/quantus-miner.json", "prometheus/prometheus.yml", "prometheus/rules.yml", "prometheus/rules_test.yml"} {
-			text, err := os.ReadFile("../../deploy/" + file)
+			text, err := os.ReadFile("../../../deploy/" + file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -388,7 +388,7 @@ func TestDeployed(t *testing.T) {
 
 // TestDocumented holds the documentation to the page, and the page to it.
 func TestDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/metrics.md")
+	text, err := os.ReadFile("../../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +500,7 @@ func TestOpenMetrics(t *testing.T) {
 // TestAnswers holds the series that are there from the start to the contract of
 // the API.
 func TestAnswers(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../../../api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"fmt"

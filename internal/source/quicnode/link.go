@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // Node is a node that a miner may work for.
@@ -22,10 +22,10 @@ type Node struct {
 
 // Credentials are what a node and its miners know each other by.
 type Credentials struct {
-	// Token is the miner's, as [nodequic.ParseToken] returns it. It is a secret.
+	// Token is the miner's, as [wire.ParseToken] returns it. It is a secret.
 	Token string
 	// Pin is the fingerprint of the node's certificate.
-	Pin nodequic.Fingerprint
+	Pin wire.Fingerprint
 }
 
 // Link has a miner work for a node.
@@ -37,7 +37,7 @@ type Link struct {
 	miner *mining.Miner
 	nodes []Node
 	log   *slog.Logger
-	dial  func(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error)
+	dial  func(ctx context.Context, address string, pin wire.Fingerprint) (conn, error)
 
 	mu     sync.Mutex
 	status Status
@@ -195,7 +195,7 @@ func (r *running) alternative(p *peer) bool {
 
 // begin has the miner search a peer's job in place of whatever it searches now. Nodes
 // that come after that one are let go.
-func (r *running) begin(p *peer, job nodequic.NewJob, received time.Time) error {
+func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 	before, replaced := r.source, r.search.name
 	r.stop()
 	if before != p {

@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"crypto/rand"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -114,8 +114,8 @@ func (r *running) send(job *mining.Job) bool {
 	}
 	select {
 	case source.session.results <- result{
-		message: nodequic.JobResult{
-			Status:      nodequic.Completed,
+		message: wire.JobResult{
+			Status:      wire.Completed,
 			JobID:       source.job.ID,
 			Nonce:       s.Nonce,
 			HashCount:   s.Evaluated,

@@ -1,13 +1,13 @@
-// Package nodequic is the wire between a node and its miners on today's network,
+// Package wire is the wire between a node and its miners on today's network,
 // the protocol "quantus-miner/2", for both of its sides: the miner's, which is
-// package nodelink, and a node's, of which there is a stand-in for tests.
+// package quicnode, and a node's, of which there is a stand-in for tests.
 //
 // A miner dials a node by QUIC, whose certificate it knows by its hash (trust.go),
 // and opens one stream. Both write messages to it (message.go), each in a frame
 // (frame.go): the miner begins with [Ready], the node sends a [NewJob] whenever
 // there is something new to search, and the miner a [JobResult] when it has found
 // something. Nothing is ever acknowledged.
-package nodequic
+package wire
 
 // DefaultPort is the UDP port that nodes listen on by convention.
 const DefaultPort = 9833

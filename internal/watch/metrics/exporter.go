@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
-	"github.com/quantus-network/quantus-miner/internal/nodelink"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
 
 // Build says what program this is.
@@ -32,7 +32,7 @@ type Setup struct {
 	AuthFailures func() uint64
 	// Node returns how the link to the node stands. It is nil for a miner that serves an
 	// API instead.
-	Node func() nodelink.Status
+	Node func() quicnode.Status
 }
 
 // Exporter holds the metrics of one miner, in a registry of its own.

@@ -1,4 +1,4 @@
-// Package nodelink is a miner's side of the node's QUIC protocol: it has a miner
+// Package quicnode is a miner's side of the node's QUIC protocol: it has a miner
 // search what a node wants searched, and tells the node what was found.
 //
 // A [Link] has one goroutine that owns all of its state (link.go): which node the miner
@@ -14,4 +14,4 @@
 //
 // The package knows neither flags nor metrics. What there is to see of it is a
 // [Status].
-package nodelink
+package quicnode

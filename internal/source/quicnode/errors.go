@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"errors"
@@ -6,23 +6,23 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
-// What no reconnecting helps against, beside a [nodequic.PinError]: somebody has to
+// What no reconnecting helps against, beside a [wire.PinError]: somebody has to
 // set something right.
 var (
 	// ErrTokenRefused says that the node does not know the token.
 	ErrTokenRefused = errors.New("the node refuses the token")
 	// ErrVersion says that the node speaks another version of the protocol.
-	ErrVersion = fmt.Errorf("the node does not speak the protocol %q", nodequic.ALPN)
+	ErrVersion = fmt.Errorf("the node does not speak the protocol %q", wire.ALPN)
 )
 
 // NodeError says what is wrong with a node that no reconnecting helps against.
 type NodeError struct {
 	// Node is the node's address, as it was given.
 	Node string
-	// Err is ErrTokenRefused, ErrVersion or a [nodequic.PinError].
+	// Err is ErrTokenRefused, ErrVersion or a [wire.PinError].
 	Err error
 }
 
@@ -38,10 +38,10 @@ const noApplicationProtocol = 0x100 + 120
 // hopeless returns what is wrong if no reconnecting helps against it, and nil
 // otherwise. The words of a node that is not known yet are not repeated.
 func hopeless(err error) error {
-	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote && closed.ErrorMessage == nodequic.ReasonAuthFailed {
+	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote && closed.ErrorMessage == wire.ReasonAuthFailed {
 		return ErrTokenRefused
 	}
-	if pin, ok := errors.AsType[*nodequic.PinError](err); ok {
+	if pin, ok := errors.AsType[*wire.PinError](err); ok {
 		return pin
 	}
 	if broken, ok := errors.AsType[*quic.TransportError](err); ok && broken.ErrorCode == noApplicationProtocol {

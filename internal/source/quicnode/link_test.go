@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -69,7 +69,7 @@ func (t ticket) Verify(nonce u512.Uint) (u512.Uint, bool) {
 	return u512.Uint{}, nonce[0]%t.difficulty == 0
 }
 
-// pipe is a wire in memory. The other end is a call's.
+// pipe is a conn in memory. The other end is a call's.
 type pipe struct {
 	net.Conn
 	mu     sync.Mutex
@@ -105,22 +105,22 @@ type call struct {
 // job sends a NewJob.
 func (c *call) job(id string, header byte, difficulty uint64) {
 	c.t.Helper()
-	c.send(nodequic.NewJob{ID: id, Header: [32]byte{header}, Difficulty: u512.From64(difficulty)})
+	c.send(wire.NewJob{ID: id, Header: [32]byte{header}, Difficulty: u512.From64(difficulty)})
 }
 
-func (c *call) send(m nodequic.Message) {
+func (c *call) send(m wire.Message) {
 	c.t.Helper()
-	if err := nodequic.Write(c, m); err != nil {
+	if err := wire.Write(c, m); err != nil {
 		c.t.Errorf("sending %v: %v", m, err)
 	}
 }
 
 // result reads the miner's next message, which must be a valid result of a job.
-func (c *call) result(id string, difficulty uint64) nodequic.JobResult {
+func (c *call) result(id string, difficulty uint64) wire.JobResult {
 	c.t.Helper()
-	m, err := nodequic.Read(c)
-	r, ok := m.(nodequic.JobResult)
-	if !ok || r.JobID != id || r.Status != nodequic.Completed || r.Nonce[0]%difficulty != 0 || r.HashCount == 0 {
+	m, err := wire.Read(c)
+	r, ok := m.(wire.JobResult)
+	if !ok || r.JobID != id || r.Status != wire.Completed || r.Nonce[0]%difficulty != 0 || r.HashCount == 0 {
 		c.t.Fatalf("%+v, %v: want a result of job %s", m, err, id)
 	}
 	return r
@@ -137,7 +137,7 @@ func (c *call) end(reason error) {
 // ended waits for the miner to close the connection.
 func (c *call) ended() (code uint64) {
 	c.t.Helper()
-	if m, err := nodequic.Read(c); err == nil {
+	if m, err := wire.Read(c); err == nil {
 		c.t.Errorf("the miner sends %+v", m)
 	}
 	synctest.Wait()
@@ -166,7 +166,7 @@ func newNetwork(t *testing.T, addresses ...string) *network {
 	return n
 }
 
-func (n *network) dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error) {
+func (n *network) dial(ctx context.Context, address string, pin wire.Fingerprint) (conn, error) {
 	n.mu.Lock()
 	n.dials++
 	down := n.down[address]
@@ -195,8 +195,8 @@ func (n *network) set(address string, down error) {
 func (n *network) answer(address string) *call {
 	n.t.Helper()
 	c := <-n.calls[address]
-	m, err := nodequic.Read(c)
-	ready, ok := m.(nodequic.Ready)
+	m, err := wire.Read(c)
+	ready, ok := m.(wire.Ready)
 	if !ok {
 		n.t.Fatalf("%v, %v: want Ready", m, err)
 	}
@@ -477,7 +477,7 @@ func TestLost(t *testing.T) {
 
 // TestHopeless has nodes refuse a miner in ways that no reconnecting helps against.
 func TestHopeless(t *testing.T) {
-	pin := &nodequic.PinError{Want: nodequic.Fingerprint{1}, Got: nodequic.Fingerprint{2}}
+	pin := &wire.PinError{Want: wire.Fingerprint{1}, Got: wire.Fingerprint{2}}
 	version := &quic.TransportError{Remote: true, ErrorCode: 0x178, ErrorMessage: "\x1b[31m"}
 	refused := &quic.ApplicationError{Remote: true, ErrorCode: 7, ErrorMessage: "auth failed"}
 	for name, c := range map[string]struct {
@@ -569,7 +569,7 @@ func TestCredentialsInTheMaking(t *testing.T) {
 			}
 		}}})
 		defer r.stop()
-		r.answer("a").end(&quic.ApplicationError{Remote: true, ErrorMessage: nodequic.ReasonAuthFailed})
+		r.answer("a").end(&quic.ApplicationError{Remote: true, ErrorMessage: wire.ReasonAuthFailed})
 		select {
 		case err := <-r.done:
 			t.Fatalf("the miner ends: %v", err)
@@ -599,7 +599,7 @@ func TestViolation(t *testing.T) {
 				if _, err := io.WriteString(c, content); err != nil {
 					t.Fatal(err)
 				}
-				if code := c.ended(); code != nodequic.CodeViolation {
+				if code := c.ended(); code != wire.CodeViolation {
 					t.Errorf("closed with code %d", code)
 				}
 				r.is(NotConnected, "a")
@@ -683,7 +683,7 @@ func TestInTime(t *testing.T) {
 		g.Go(func() { l.miner.Run(ctx) })
 		defer g.Wait()
 		defer stop()
-		p := &peer{session: &session{results: make(chan result, 1)}, job: &nodequic.NewJob{ID: "1", Difficulty: u512.From64(1)}}
+		p := &peer{session: &session{results: make(chan result, 1)}, job: &wire.NewJob{ID: "1", Difficulty: u512.From64(1)}}
 		r := &running{Link: l, ctx: ctx, source: p, again: time.NewTimer(time.Hour)}
 		if err := r.searchOn(time.Now()); err != nil {
 			t.Fatal(err)
@@ -708,7 +708,7 @@ func TestShutDown(t *testing.T) {
 		g.Go(r.stop)
 		synctest.Wait()
 		c.result("1", 1)
-		if code := c.ended(); code != nodequic.CodeDone {
+		if code := c.ended(); code != wire.CodeDone {
 			t.Errorf("closed with code %d", code)
 		}
 		g.Wait()
@@ -741,7 +741,7 @@ func TestFallback(t *testing.T) {
 		second.job("1", 2, never)
 		r.is(Working, "b")
 		r.runs("1#2")
-		if code := third.ended(); code != nodequic.CodeDone {
+		if code := third.ended(); code != wire.CodeDone {
 			t.Errorf("the third connection is closed with code %d", code)
 		}
 		// So is the first, but it syncs.
@@ -773,7 +773,7 @@ func TestFallback(t *testing.T) {
 		second.job("1", 2, never)
 		r.is(Working, "b")
 		// What nobody can help does not end a miner that has work elsewhere.
-		r.set("a", &nodequic.PinError{})
+		r.set("a", &wire.PinError{})
 		<-time.After(time.Minute)
 		r.is(Working, "b")
 		if log := r.log.String(); !strings.Contains(log, `level=ERROR msg="cannot connect to the node" node=a`) {

@@ -1,4 +1,4 @@
-package nodequic
+package wire
 
 import (
 	"encoding/binary"

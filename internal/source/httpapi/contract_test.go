@@ -80,7 +80,7 @@ type contract struct {
 
 func loadContract(t *testing.T) *contract {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../../../api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +558,7 @@ func read(t *testing.T, response *http.Response) answer {
 
 // TestContractFileMatchesLimits keeps the figures in the contract's prose true.
 func TestContractFileMatchesLimits(t *testing.T) {
-	text, err := os.ReadFile("../../api/openapi.yaml")
+	text, err := os.ReadFile("../../../api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

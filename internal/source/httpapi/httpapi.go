@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/connlimit"
+	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 )
 

@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
 // The times of a connection. Nodes send nothing to keep it alive.
@@ -27,8 +27,8 @@ const (
 // window is how many bytes a node may send that have not been read: some jobs.
 const window = 16 << 10
 
-// wire is a connection to a node with its one stream.
-type wire interface {
+// conn is a connection to a node with its one stream.
+type conn interface {
 	io.ReadWriter
 	SetWriteDeadline(time.Time) error
 	// why returns what ended the connection, after an error of Read or Write.
@@ -40,7 +40,7 @@ type wire interface {
 
 // dial connects to a node at host:port, by each of the host's addresses in turn. It
 // takes no node but that with the pinned certificate.
-func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, error) {
+func dial(ctx context.Context, address string, pin wire.Fingerprint) (conn, error) {
 	addresses, err := resolve(ctx, address)
 	if err != nil {
 		return nil, err
@@ -49,11 +49,11 @@ func dial(ctx context.Context, address string, pin nodequic.Fingerprint) (wire, 
 }
 
 // dialAny connects to a node at the first of its addresses at which it answers.
-func dialAny(ctx context.Context, addresses []netip.AddrPort, pin nodequic.Fingerprint) (_ wire, problem error) {
+func dialAny(ctx context.Context, addresses []netip.AddrPort, pin wire.Fingerprint) (_ conn, problem error) {
 	for _, a := range addresses {
-		w, err := dialAddress(ctx, a, pin)
+		c, err := dialAddress(ctx, a, pin)
 		if err == nil {
-			return w, nil
+			return c, nil
 		}
 		if hopeless(err) != nil || ctx.Err() != nil || len(addresses) == 1 {
 			return nil, err
@@ -93,21 +93,21 @@ func resolve(ctx context.Context, address string) (addresses []netip.AddrPort, e
 }
 
 // dialAddress connects to a node at one address.
-func dialAddress(ctx context.Context, address netip.AddrPort, pin nodequic.Fingerprint) (_ wire, err error) {
+func dialAddress(ctx context.Context, address netip.AddrPort, pin wire.Fingerprint) (_ conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	connected, err := new(net.Dialer).DialContext(ctx, "udp", address.String())
 	if err != nil {
 		return nil, err
 	}
-	w := &quicWire{socket: connected.(*net.UDPConn)}
+	c := &quicConn{socket: connected.(*net.UDPConn)}
 	defer func() {
 		if err != nil {
-			w.close(nodequic.CodeDone, "")
+			c.close(wire.CodeDone, "")
 		}
 	}()
-	w.transport = &quic.Transport{Conn: socket{w.socket}}
-	w.connection, err = w.transport.Dial(ctx, w.socket.RemoteAddr(), nodequic.ClientTLS(pin), &quic.Config{
+	c.transport = &quic.Transport{Conn: socket{c.socket}}
+	c.quic, err = c.transport.Dial(ctx, c.socket.RemoteAddr(), wire.ClientTLS(pin), &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
 		HandshakeIdleTimeout:           handshakeTimeout,
 		KeepAlivePeriod:                keepAlive,
@@ -124,29 +124,29 @@ func dialAddress(ctx context.Context, address netip.AddrPort, pin nodequic.Finge
 	if err != nil {
 		return nil, err
 	}
-	if w.Stream, err = w.connection.OpenStreamSync(ctx); err != nil {
+	if c.Stream, err = c.quic.OpenStreamSync(ctx); err != nil {
 		return nil, fmt.Errorf("opening a stream: %w", err)
 	}
-	return w, nil
+	return c, nil
 }
 
-// quicWire is a wire by QUIC.
-type quicWire struct {
+// quicConn is a connection by QUIC.
+type quicConn struct {
 	*quic.Stream
-	connection *quic.Conn
-	transport  *quic.Transport
-	socket     *net.UDPConn
+	quic      *quic.Conn
+	transport *quic.Transport
+	socket    *net.UDPConn
 }
 
 // patience is how long after its stream a connection may end, for its reason to be
 // that of both.
 const patience = time.Second
 
-// why implements wire. A node that closes the connection may end the stream first.
-func (w *quicWire) why(err error) error {
+// why implements conn. A node that closes the connection may end the stream first.
+func (c *quicConn) why(err error) error {
 	select {
-	case <-w.connection.Context().Done():
-		return context.Cause(w.connection.Context())
+	case <-c.quic.Context().Done():
+		return context.Cause(c.quic.Context())
 	case <-time.After(patience):
 	}
 	if errors.Is(err, io.EOF) {
@@ -155,15 +155,15 @@ func (w *quicWire) why(err error) error {
 	return err
 }
 
-// close implements wire.
-func (w *quicWire) close(code uint64, reason string) {
-	if w.connection != nil {
-		_ = w.connection.CloseWithError(quic.ApplicationErrorCode(code), reason)
+// close implements conn.
+func (c *quicConn) close(code uint64, reason string) {
+	if c.quic != nil {
+		_ = c.quic.CloseWithError(quic.ApplicationErrorCode(code), reason)
 	}
-	if w.transport != nil {
-		_ = w.transport.Close()
+	if c.transport != nil {
+		_ = c.transport.Close()
 	}
-	_ = w.socket.Close()
+	_ = c.socket.Close()
 }
 
 // socket is a UDP socket that is connected to one address: so the operating system

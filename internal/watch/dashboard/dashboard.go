@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/quantus-network/quantus-miner/internal/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
 
 //go:embed page.html

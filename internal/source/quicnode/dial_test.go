@@ -1,4 +1,4 @@
-package nodelink
+package quicnode
 
 import (
 	"context"
@@ -22,14 +22,14 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
-	"github.com/quantus-network/quantus-miner/internal/nodequic"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // server is a node's end of the protocol on a real socket.
 type server struct {
 	*quic.Listener
-	pin nodequic.Fingerprint
+	pin wire.Fingerprint
 }
 
 // listen returns a server with that protocol, which is closed at the test's end.
@@ -53,13 +53,13 @@ func listen(t *testing.T, protocol string) server {
 		transport.Close()
 		socket.Close()
 	})
-	config := nodequic.ServerTLS(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
+	config := wire.ServerTLS(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
 	config.NextProtos = []string{protocol}
 	listener, err := transport.Listen(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server{listener, nodequic.FingerprintOf(der)}
+	return server{listener, wire.FingerprintOf(der)}
 }
 
 // accept takes a miner's call, and its Ready.
@@ -73,7 +73,7 @@ func (s server) accept(t *testing.T) (*quic.Conn, *quic.Stream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := nodequic.Read(stream); m != (nodequic.Ready{Token: "secret"}) {
+	if m, err := wire.Read(stream); m != (wire.Ready{Token: "secret"}) {
 		t.Fatalf("%v, %v", m, err)
 	}
 	return connection, stream
@@ -82,7 +82,7 @@ func (s server) accept(t *testing.T) (*quic.Conn, *quic.Stream) {
 // TestQUIC has a link work for a node over a real network: it finds something, is
 // thrown out, comes back, and is refused.
 func TestQUIC(t *testing.T) {
-	s := listen(t, nodequic.ALPN)
+	s := listen(t, wire.ALPN)
 	_, port, _ := net.SplitHostPort(s.Addr().String())
 	// A host may have addresses at which nobody listens.
 	node := Node{"localhost:" + port, func() (Credentials, error) { return Credentials{"secret", s.pin}, nil }}
@@ -97,13 +97,13 @@ func TestQUIC(t *testing.T) {
 	g.Go(func() { done <- link.Run(ctx) })
 
 	connection, stream := s.accept(t)
-	job := nodequic.NewJob{ID: "1", Difficulty: u512.From64(3)}
+	job := wire.NewJob{ID: "1", Difficulty: u512.From64(3)}
 	for range 3 {
-		if err := nodequic.Write(stream, job); err != nil {
+		if err := wire.Write(stream, job); err != nil {
 			t.Fatal(err)
 		}
-		m, err := nodequic.Read(stream)
-		if r, ok := m.(nodequic.JobResult); !ok || r.JobID != "1" || r.Nonce[0]%3 != 0 {
+		m, err := wire.Read(stream)
+		if r, ok := m.(wire.JobResult); !ok || r.JobID != "1" || r.Nonce[0]%3 != 0 {
 			t.Fatalf("%v, %v", m, err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestQUIC(t *testing.T) {
 	if err := stream.Close(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(patience/20, func() { _ = connection.CloseWithError(1, nodequic.ReasonAuthFailed) })
+	time.AfterFunc(patience/20, func() { _ = connection.CloseWithError(1, wire.ReasonAuthFailed) })
 	if err := <-done; !errors.Is(err, ErrTokenRefused) {
 		t.Errorf("Run returns %v", err)
 	}
@@ -129,7 +129,7 @@ func TestQUIC(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
-	s := listen(t, nodequic.ALPN)
+	s := listen(t, wire.ALPN)
 	old := listen(t, "quantus-miner/1")
 	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -146,12 +146,12 @@ func TestDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.close(nodequic.CodeDone, "bye")
+	w.close(wire.CodeDone, "bye")
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("a closed connection is written to")
 	}
 
-	if _, err := dial(t.Context(), s.Addr().String(), nodequic.Fingerprint{}); hopeless(err) == nil ||
+	if _, err := dial(t.Context(), s.Addr().String(), wire.Fingerprint{}); hopeless(err) == nil ||
 		!strings.Contains(err.Error(), s.pin.String()) {
 		t.Errorf("another pin: %v", err)
 	}
@@ -166,7 +166,7 @@ func TestDial(t *testing.T) {
 	if w, err := dialAny(t.Context(), []netip.AddrPort{nobody, there}, s.pin); err != nil {
 		t.Errorf("the second address: %v", err)
 	} else {
-		w.close(nodequic.CodeDone, "")
+		w.close(wire.CodeDone, "")
 	}
 	_, err = dialAny(t.Context(), []netip.AddrPort{nobody, nobody}, s.pin)
 	if err == nil || !strings.Contains(err.Error(), "; "+nobody.String()+": ") || strings.Contains(err.Error(), "\n") {
@@ -184,7 +184,7 @@ func TestDial(t *testing.T) {
 
 // TestWhy looks at what ends of a stream are called.
 func TestWhy(t *testing.T) {
-	s := listen(t, nodequic.ALPN)
+	s := listen(t, wire.ALPN)
 	for _, c := range []struct {
 		end  func(*quic.Conn, *quic.Stream) error
 		want string
@@ -197,7 +197,7 @@ func TestWhy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := nodequic.Write(w, nodequic.Ready{Token: "secret"}); err != nil {
+		if err := wire.Write(w, wire.Ready{Token: "secret"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.end(s.accept(t)); err != nil {
@@ -207,7 +207,7 @@ func TestWhy(t *testing.T) {
 		if err == nil || w.why(err).Error() != c.want {
 			t.Errorf("%v: %v, want %s", err, w.why(err), c.want)
 		}
-		w.close(nodequic.CodeDone, "")
+		w.close(wire.CodeDone, "")
 	}
 }
 
