@@ -38,10 +38,16 @@ type conn interface {
 	close(code uint64, reason string)
 }
 
+// dialer connects to nodes.
+type dialer struct {
+	// lookup returns the addresses of a host's name, as [net.Resolver.LookupNetIP] does.
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
 // dial connects to a node at host:port, by each of the host's addresses in turn. It
 // takes no node but that with the pinned certificate.
-func dial(ctx context.Context, address string, pin wire.Fingerprint) (conn, error) {
-	addresses, err := resolve(ctx, address)
+func (d dialer) dial(ctx context.Context, address string, pin wire.Fingerprint) (conn, error) {
+	addresses, err := d.resolve(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +74,7 @@ func dialAny(ctx context.Context, addresses []netip.AddrPort, pin wire.Fingerpri
 }
 
 // resolve returns the addresses behind host:port, of which there is at least one.
-func resolve(ctx context.Context, address string) (addresses []netip.AddrPort, err error) {
+func (d dialer) resolve(ctx context.Context, address string) (addresses []netip.AddrPort, err error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -82,7 +88,7 @@ func resolve(ctx context.Context, address string) (addresses []netip.AddrPort, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := d.lookup(ctx, "ip", host)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-
 	"log/slog"
 	"math/big"
 	"net"
@@ -25,6 +24,26 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
+
+// testTimeout is how long a test waits for what must happen.
+const testTimeout = 30 * time.Second
+
+// names are the addresses of hosts, so that no test depends on what the machine can
+// resolve.
+type names map[string][]netip.Addr
+
+// dialer returns a dialer that knows these names alone.
+func (n names) dialer() dialer {
+	return dialer{lookup: func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		if addresses, ok := n[host]; ok {
+			return addresses, nil
+		}
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}}
+}
+
+// noNames is a dialer that knows no names.
+var noNames = names{}.dialer()
 
 // server is a node's end of the protocol on a real socket.
 type server struct {
@@ -65,12 +84,17 @@ func listen(t *testing.T, protocol string) server {
 // accept takes a miner's call, and its Ready.
 func (s server) accept(t *testing.T) (*quic.Conn, *quic.Stream) {
 	t.Helper()
-	connection, err := s.Accept(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	connection, err := s.Accept(ctx)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("no miner calls: %v", err)
 	}
-	stream, err := connection.AcceptStream(t.Context())
+	stream, err := connection.AcceptStream(ctx)
 	if err != nil {
+		t.Fatalf("no stream is opened: %v", err)
+	}
+	if err := stream.SetDeadline(time.Now().Add(testTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := wire.Read(stream); m != (wire.Ready{Token: "secret"}) {
@@ -84,11 +108,13 @@ func (s server) accept(t *testing.T) (*quic.Conn, *quic.Stream) {
 func TestQUIC(t *testing.T) {
 	s := listen(t, wire.ALPN)
 	_, port, _ := net.SplitHostPort(s.Addr().String())
-	// A host may have addresses at which nobody listens.
-	node := Node{"localhost:" + port, func() (Credentials, error) { return Credentials{"secret", s.pin}, nil }}
+	node := Node{"node.test:" + port, func() (Credentials, error) { return Credentials{"secret", s.pin}, nil }}
 	miner := mining.New(lottery{}, 1, slog.New(slog.DiscardHandler))
 	link := New(miner, []Node{node}, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(t.Context())
+	// A host may have addresses at which nobody listens.
+	host := names{"node.test": {netip.IPv6Loopback(), netip.MustParseAddr("127.0.0.1")}}
+	link.dial = host.dialer().dial
+	ctx, stop := context.WithTimeout(t.Context(), 3*testTimeout) // of two connections and the end
 	var g sync.WaitGroup
 	defer g.Wait()
 	defer stop()
@@ -142,7 +168,7 @@ func TestDial(t *testing.T) {
 	}
 	gone.Close()
 
-	w, err := dial(t.Context(), s.Addr().String(), s.pin)
+	w, err := noNames.dial(t.Context(), s.Addr().String(), s.pin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +177,14 @@ func TestDial(t *testing.T) {
 		t.Error("a closed connection is written to")
 	}
 
-	if _, err := dial(t.Context(), s.Addr().String(), wire.Fingerprint{}); hopeless(err) == nil ||
+	if _, err := noNames.dial(t.Context(), s.Addr().String(), wire.Fingerprint{}); hopeless(err) == nil ||
 		!strings.Contains(err.Error(), s.pin.String()) {
 		t.Errorf("another pin: %v", err)
 	}
-	if _, err := dial(t.Context(), old.Addr().String(), old.pin); hopeless(err) != ErrVersion {
+	if _, err := noNames.dial(t.Context(), old.Addr().String(), old.pin); hopeless(err) != ErrVersion {
 		t.Errorf("another version: %v", err)
 	}
-	if _, err := dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || hopeless(err) != nil {
+	if _, err := noNames.dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || hopeless(err) != nil {
 		t.Errorf("nobody there: %v", err)
 	}
 	nobody := netip.MustParseAddrPort(gone.LocalAddr().String())
@@ -177,7 +203,7 @@ func TestDial(t *testing.T) {
 		_, _, _ = silent.ReadFrom(make([]byte, 1500))
 		cancel()
 	}()
-	if _, err := dial(ctx, silent.LocalAddr().String(), s.pin); !errors.Is(err, context.Canceled) {
+	if _, err := noNames.dial(ctx, silent.LocalAddr().String(), s.pin); !errors.Is(err, context.Canceled) {
 		t.Errorf("one who does not answer: %v", err)
 	}
 }
@@ -193,7 +219,7 @@ func TestWhy(t *testing.T) {
 		{func(_ *quic.Conn, s *quic.Stream) error { s.CancelWrite(7); return nil }, "stream 0 canceled by remote with error code 7"},
 		{func(c *quic.Conn, _ *quic.Stream) error { return c.CloseWithError(7, "so long") }, "Application error 0x7 (remote): so long"},
 	} {
-		w, err := dial(t.Context(), s.Addr().String(), s.pin)
+		w, err := noNames.dial(t.Context(), s.Addr().String(), s.pin)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,18 +238,20 @@ func TestWhy(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
+	d := names{"node.test": {netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:192.0.2.7")}}.dialer()
 	for address, want := range map[string]string{
 		"127.0.0.1:9833":       "[127.0.0.1:9833]",
 		"[::1]:1":              "[[::1]:1]",
 		"[::ffff:192.0.2.1]:1": "[192.0.2.1:1]",
 		"[fe80::1%lo]:65535":   "[[fe80::1%lo]:65535]",
+		"node.test:5":          "[[2001:db8::1]:5 192.0.2.7:5]",
 	} {
-		if got, err := resolve(t.Context(), address); fmt.Sprint(got) != want || err != nil {
+		if got, err := d.resolve(t.Context(), address); fmt.Sprint(got) != want || err != nil {
 			t.Errorf("%s: %v, %v, want %s", address, got, err, want)
 		}
 	}
-	for _, address := range []string{"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "[::1:1", "no.such.host.invalid:1"} {
-		if got, err := resolve(t.Context(), address); err == nil {
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "[::1:1", "other.test:1"} {
+		if got, err := d.resolve(t.Context(), address); err == nil {
 			t.Errorf("%s: %v", address, got)
 		}
 	}

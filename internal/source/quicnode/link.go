@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -47,7 +48,8 @@ type Link struct {
 // is at least one, in the order of preference. The miner is the link's alone; its
 // limits must not refuse one job after another, or end a job that nobody asks about.
 func New(miner *mining.Miner, nodes []Node, log *slog.Logger) *Link {
-	return &Link{miner: miner, nodes: nodes, log: log, dial: dial, status: Status{Node: nodes[0].Address}}
+	dialer := dialer{lookup: net.DefaultResolver.LookupNetIP}
+	return &Link{miner: miner, nodes: nodes, log: log, dial: dialer.dial, status: Status{Node: nodes[0].Address}}
 }
 
 // Status returns how the link stands.
