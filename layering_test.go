@@ -35,9 +35,10 @@ var mayImport = map[string][]string{
 		"internal/pow/poseidon2/fast", "internal/pow/poseidon2/simd", "internal/u512",
 	},
 	"internal/mining":               {"internal/engine", "internal/u512"},
-	"internal/watch/hashrate":       {"internal/mining"},
+	"internal/watch/hashrate":       {"internal/mining", "internal/u512"},
 	"internal/watch/metrics":        {"internal/watch/hashrate", "internal/mining", "internal/source/quicnode"},
-	"internal/watch/dashboard":      {"internal/watch/hashrate", "internal/mining"},
+	"internal/watch/dashboard":      {"internal/watch/hashrate", "internal/watch/status", "internal/mining"},
+	"internal/watch/status":         {"internal/watch/hashrate", "internal/mining"},
 	"internal/host/access":          {},
 	"internal/host/priority":        {},
 	"internal/strictjson":           {},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 	"cmd/quantus-miner": {
 		"internal/host/access", "internal/bench", "internal/host/connlimit", "internal/watch/dashboard", "internal/engine", "internal/pow", "internal/watch/hashrate",
 		"internal/source/httpapi", "internal/watch/metrics", "internal/mining", "internal/source/quicnode", "internal/source/quicnode/wire", "internal/pow/poseidon2", "internal/host/priority", "internal/pow/sha3rsa", "internal/simulate",
-		"internal/u512",
+		"internal/u512", "internal/watch/status",
 	},
 }
 

@@ -19,6 +19,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
 // tab is a tab of Chromium that shows the page of a miner.
@@ -126,18 +128,25 @@ func (p *tab) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 
 // view is what the page shows.
 type view struct {
-	Connection string    `json:"connection"`
-	Rate       float64   `json:"rate"` // -1 if there is none yet
-	Points     int       `json:"points"`
-	Last       float64   `json:"last"`
-	Threads    []float64 `json:"threads"` // how full the bars are, 0 to 1
-	Completed  string    `json:"completed"`
-	Cancelled  string    `json:"cancelled"`
-	Note       string    `json:"note"` // empty if it is hidden
-	Rows       []row     `json:"rows"`
-	Alien      int       `json:"alien"` // elements among the jobs that the page did not make
-	Width      int       `json:"width"` // of the page, in pixels
-	Excess     int       `json:"excess"`
+	Connection  string    `json:"connection"`
+	Rate        float64   `json:"rate"` // -1 if there is none yet
+	Points      int       `json:"points"`
+	Last        float64   `json:"last"`
+	Threads     []float64 `json:"threads"` // how full the bars are, 0 to 1
+	State       string    `json:"state"`
+	Node        string    `json:"node"` // empty if it is hidden, and so are the next two
+	Difficulty  string    `json:"difficulty"`
+	TimeToBlock string    `json:"timeToBlock"`
+	Found       string    `json:"found"`
+	Winners     int       `json:"winners"`
+	Title       string    `json:"title"`
+	Completed   string    `json:"completed"`
+	Cancelled   string    `json:"cancelled"`
+	Note        string    `json:"note"` // empty if it is hidden
+	Rows        []row     `json:"rows"`
+	Alien       int       `json:"alien"` // elements among the jobs that the page did not make
+	Width       int       `json:"width"` // of the page, in pixels
+	Excess      int       `json:"excess"`
 }
 
 // row is a job on the page.
@@ -165,6 +174,13 @@ const readPage = `(() => {
 		points: Number($("#curve").dataset.points ?? 0),
 		last: Number($("#curve").dataset.last ?? -1),
 		threads: all("#threads .thread .bar span", (bar) => Number(bar.style.getPropertyValue("--fill"))),
+		state: $("#state-card").dataset.state,
+		node: $("#node").hidden ? "" : $("#node-address").textContent,
+		difficulty: $("#job").hidden ? "" : $("#difficulty").textContent,
+		timeToBlock: $("#time-to-block").textContent,
+		found: $("#found").textContent,
+		winners: $("#winners tbody").rows.length,
+		title: document.title,
 		completed: $("#completed").textContent,
 		cancelled: $("#cancelled").textContent,
 		note: $("#jobs-note").hidden ? "" : $("#jobs-note").textContent,
@@ -348,4 +364,42 @@ func TestPageLosesTheMiner(t *testing.T) {
 	}
 	startMiner(t, "--workers", "2", "--engine", "cpu-fast", "--metrics-port", address.Port())
 	p.until(t, "the page is live again, by itself", live)
+}
+
+// TestPageOfConnect looks at the page of a miner that connects to a node: while the node
+// has no job, while it works for it, and when the node is gone.
+func TestPageOfConnect(t *testing.T) {
+	n := playNode(t, simulate.Trouble{Quiet: true})
+	m := connect(t, n)
+	p := openPage(t, m)
+	state := func(want string) func(view) bool {
+		return func(v view) bool { return v.State == want && strings.Contains(v.Node, n.Address()) }
+	}
+	p.until(t, "the miner waits for a job", state("waiting"))
+	p.look(t, "waiting")
+
+	n.now(simulate.Trouble{})
+	p.until(t, "it works, and there are winners", func(v view) bool {
+		return state("working")(v) && v.Winners > 0 && v.Found != "0" && v.Rate > 0 && strings.HasSuffix(v.Title, "H/s – quantus-miner")
+	})
+	n.now(simulate.Trouble{Impossible: true})
+	p.until(t, "there is something of everything", func(v view) bool {
+		return state("working")(v) && v.Difficulty != "" && v.TimeToBlock != "–" && v.Last > 0
+	})
+	p.look(t, "working")
+
+	n.SwitchOff()
+	p.until(t, "the node is lost", func(v view) bool { return state("not_connected")(v) && v.Difficulty == "" })
+	p.look(t, "lost")
+}
+
+// look has the page on screens of two sizes, light and dark.
+func (p *tab) look(t *testing.T, name string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		p.emulate(t, 1280, 900, scheme)
+		p.photograph(t, name+"-1280-"+scheme)
+		p.emulate(t, 390, 844, scheme, chromedp.EmulateMobile, chromedp.EmulateTouch)
+		p.photograph(t, name+"-390-"+scheme)
+	}
 }

@@ -119,6 +119,8 @@ func TestAccess(t *testing.T) {
 		{url + "/result/x", "node", "secret", page, http.StatusForbidden},
 		{url + "/other", "", "", nil, http.StatusUnauthorized},
 		{monitor + "/metrics", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/api/v1/status", "", "", nil, http.StatusUnauthorized},
+		{monitor + "/api/v1/status", "node", "secret", nil, http.StatusOK},
 		{monitor + "/", "", "", nil, http.StatusUnauthorized},
 		{monitor + "/events", "", "", nil, http.StatusUnauthorized},
 		{monitor + "/metrics", "node", "secret", nil, http.StatusOK},

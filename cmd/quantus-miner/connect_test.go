@@ -118,6 +118,12 @@ func TestConnect(t *testing.T) {
 	if strings.Contains(metrics, "miner_http_requests_total") {
 		t.Error("there are metrics of an API")
 	}
+	now := answer(http.Get(page + "/api/v1/status"))
+	for _, field := range []string{`"state":"not_connected"`, `"address":"` + node.Address() + `"`, `"pow":"poseidon2"`, `"next_try":"2`, `"winners":[{"time":"`} {
+		if !strings.Contains(now, field) {
+			t.Errorf("the status lacks %s: %s", field, now)
+		}
+	}
 	stop()
 	stopped.Wait()
 	for _, line := range []string{`"msg":"connected to the node"`, `"msg":"new job"`, `"msg":"result sent"`, `"msg":"connection lost"`} {

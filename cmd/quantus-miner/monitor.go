@@ -15,35 +15,48 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/watch/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
+	"github.com/quantus-network/quantus-miner/internal/watch/status"
 )
 
-// newMonitor returns the exporter of a sampler's miner, and a server of all that
-// shows how the miner does, to those whom the guard lets in, on so many connections.
-// Its health is for everyone. The miner is ready until ctx is done, but not while it
-// has no node to work for if it needs one.
-func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, guard *access.Guard, connections int, log *slog.Logger) (*metrics.Exporter, *http.Server) {
+// monitor is what shows how a miner does: its server, and those who are told by others
+// what no overview of the miner has.
+type monitor struct {
+	*metrics.Exporter
+	board  *status.Board
+	server *http.Server
+}
+
+// Fetched implements [httpapi.Observer].
+func (m *monitor) Fetched(jobID string, waited time.Duration) {
+	m.Exporter.Fetched(waited)
+	m.board.Answered(jobID, "fetched", waited)
+}
+
+// newMonitor returns the monitor of a sampler's miner, whose server shows how the miner
+// does to those whom the guard lets in, on so many connections. Its health is for
+// everyone. The miner is ready until ctx is done, but not while it has no node to work
+// for if it needs one.
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty, guard *access.Guard, connections int, log *slog.Logger) *monitor {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
-
-	var node func() string
+	var node func() status.Node
 	if setup.Node != nil {
-		node = func() string { return setup.Node().String() }
+		node = func() status.Node { return nodeStatus(setup.Node()) }
 	}
+	board := status.New(sampler, status.Program{Version: version(), Revision: revision(), PoW: setup.PoW, Difficulty: difficulty}, node)
+
 	refuse := func(w http.ResponseWriter, _ *http.Request, code int, message string) { http.Error(w, message, code) }
 	guarded := func(h http.Handler) http.Handler { return access.RefuseOtherSites(guard.Wrap(h, refuse), refuse) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", guarded(exporter.Handler(log)))
+	mux.Handle("GET /api/v1/status", guarded(board))
 	mux.Handle("GET /", guarded(dashboard.New(sampler, dashboard.Facts{
-		Version:  version(),
-		Revision: revision(),
-		Go:       runtime.Version(),
-		OS:       runtime.GOOS,
-		Arch:     runtime.GOARCH,
-		CPU:      cpuName(),
-		Workers:  miner.Workers(),
-		CPUs:     setup.CPUs,
-		Started:  float64(time.Now().Unix()),
-	}, node)))
+		Go:   runtime.Version(),
+		OS:   runtime.GOOS,
+		Arch: runtime.GOARCH,
+		CPU:  cpuName(),
+		CPUs: setup.CPUs,
+	}, board)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -54,7 +67,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		case !miner.Working():
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
 		case node != nil && setup.Node().State != quicnode.Working:
-			http.Error(w, node(), http.StatusServiceUnavailable)
+			http.Error(w, node().Summary, http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}
@@ -80,5 +93,26 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	}
 	server.RegisterOnShutdown(closePages)
 	connlimit.Apply(server, connections, log)
-	return exporter, server
+	return &monitor{exporter, board, server}
+}
+
+// nodeStatus returns how a link stands as the page and the status have it.
+func nodeStatus(s quicnode.Status) status.Node {
+	node := status.Node{
+		Address:     s.Node,
+		Fallback:    s.Fallback,
+		State:       s.State.String(),
+		Since:       s.Since,
+		Connections: s.Connections,
+		Failures:    s.Failures,
+		Jobs:        s.Jobs,
+		Results:     s.Results,
+		Summary:     s.String(),
+	}
+	if s.Reason != nil {
+		node.Reason = s.Reason.Error()
+		next := s.Retry.UTC().Truncate(time.Millisecond)
+		node.NextTry = &next
+	}
+	return node
 }

@@ -126,7 +126,7 @@ func TestReadiness(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
-	_, server := newMonitor(ctx, hashrate.NewSampler(miner), metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
+	server := newMonitor(ctx, hashrate.NewSampler(miner, nil), metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler)).server
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -149,8 +149,8 @@ func TestPageStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		log := slog.New(slog.DiscardHandler)
-		sampler := hashrate.NewSampler(mining.New(enginetest.Paced{}, 1, log))
-		_, server := newMonitor(ctx, sampler, metrics.Setup{}, nil, 100, log)
+		sampler := hashrate.NewSampler(mining.New(enginetest.Paced{}, 1, log), nil)
+		server := newMonitor(ctx, sampler, metrics.Setup{}, nil, nil, 100, log).server
 		listener := pipenet.Listen()
 		var running sync.WaitGroup
 		running.Go(func() { sampler.Run(ctx) })
@@ -244,9 +244,8 @@ func BenchmarkMetrics(b *testing.B) {
 		return m
 	}
 	without, with := start(b), start(b)
-	sampler := hashrate.NewSampler(with)
-	exporter, _ := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
-	with.FirstNonce = exporter.FirstNonce
+	sampler := hashrate.NewSampler(with, nil)
+	with.FirstNonce = newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler)).FirstNonce
 	during(b, sampler.Run)
 	compare(b, func(watched bool) float64 {
 		m := without
@@ -268,12 +267,12 @@ func BenchmarkScraped(b *testing.B) {
 			// As serve has it.
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
 			m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
-			sampler := hashrate.NewSampler(m)
-			exporter, monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, 100, slog.New(slog.DiscardHandler))
-			m.FirstNonce = exporter.FirstNonce
+			sampler := hashrate.NewSampler(m, nil)
+			monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler))
+			m.FirstNonce = monitor.FirstNonce
 			during(b, m.Run)
 			during(b, sampler.Run)
-			server := httptest.NewServer(monitor.Handler)
+			server := httptest.NewServer(monitor.server.Handler)
 			b.Cleanup(server.Close)
 			// Scrapers run elsewhere: this one costs as little as can be.
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())

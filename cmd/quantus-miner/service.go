@@ -161,18 +161,18 @@ func (s service) run(ctx context.Context) error {
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		sampler := hashrate.NewSampler(miner)
-		exporter, monitor := newMonitor(ctx, sampler, s.setup(link), s.guard, int(s.limits.MaxConnections), s.log)
-		miner.FirstNonce, observer = exporter.FirstNonce, exporter
+		sampler := hashrate.NewSampler(miner, s.proof.Difficulty)
+		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.guard, int(s.limits.MaxConnections), s.log)
+		miner.FirstNonce, observer = monitor.FirstNonce, monitor
 		if link != nil {
-			link.Sent = exporter.Sent
+			link.Sent = monitor.Sent
 		}
-		servers = append(servers, monitor)
+		servers = append(servers, monitor.server)
 		g.Go(func() error {
 			sampler.Run(ctx)
 			return nil
 		})
-		g.Go(func() error { return s.serve(monitor, s.metrics, "metrics") })
+		g.Go(func() error { return s.serve(monitor.server, s.metrics, "metrics") })
 	}
 	g.Go(func() error {
 		miner.Run(ctx)
@@ -190,7 +190,7 @@ func (s service) run(ctx context.Context) error {
 	}
 	if s.reportEvery > 0 {
 		g.Go(func() error {
-			hashrate.Report(ctx, miner, s.reportEvery, s.log, more)
+			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: more}.Run(ctx)
 			return nil
 		})
 	}

@@ -27,11 +27,29 @@ func revision() string {
 	return "(unknown)"
 }
 
-// version is the module's version and, in a build from a checkout, its revision.
+// version is the module's version, which Go derives from the commit in a build from a
+// checkout. Where it does not it is "(devel)", with the commit if that is known.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(unknown)"
 	}
-	return info.Main.Version
+	return versionOf(info)
+}
+
+// versionOf is the version of a build.
+func versionOf(info *debug.BuildInfo) string {
+	setting := make(map[string]string)
+	for _, s := range info.Settings {
+		setting[s.Key] = s.Value
+	}
+	commit := setting["vcs.revision"]
+	if info.Main.Version != "(devel)" || commit == "" {
+		return info.Main.Version
+	}
+	version := "(devel) " + commit[:min(12, len(commit))]
+	if setting["vcs.modified"] == "true" {
+		version += "+dirty"
+	}
+	return version
 }

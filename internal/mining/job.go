@@ -96,6 +96,9 @@ func (j *Job) ID() string { return j.request.ID }
 // Range returns the nonces that the job searches.
 func (j *Job) Range() engine.Range { return j.request.Range }
 
+// Threshold returns what makes a nonce valid, as the job was asked for.
+func (j *Job) Threshold() u512.Uint { return j.request.Threshold }
+
 // Started returns the moment that the job's time counts from.
 func (j *Job) Started() time.Time { return j.request.Received }
 

@@ -195,7 +195,7 @@ func (w *witness) Answered(endpoint string, code int) {
 	w.answers = append(w.answers, fmt.Sprint(endpoint, " ", code))
 }
 
-func (w *witness) Fetched(waited time.Duration) { w.fetched = append(w.fetched, waited) }
+func (w *witness) Fetched(_ string, waited time.Duration) { w.fetched = append(w.fetched, waited) }
 
 // endpoint returns the name of the endpoint that a request's path is of.
 func (c *contract) endpoint(path string) string {

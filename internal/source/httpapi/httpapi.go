@@ -34,7 +34,7 @@ type Observer interface {
 	Answered(endpoint string, code int)
 	// Fetched says that the result of a completed job is handed out for the first
 	// time, that long after its nonce was found.
-	Fetched(waited time.Duration)
+	Fetched(jobID string, waited time.Duration)
 }
 
 // New returns the API of a miner. The observer may be nil.
@@ -230,7 +230,7 @@ func (a *API) result(jobID string) (int, jobResult) {
 	r := resultOf(job)
 	if a.observer != nil && r.Nonce != nil {
 		if waited, first := job.FirstFetch(); first {
-			a.observer.Fetched(waited)
+			a.observer.Fetched(jobID, waited)
 		}
 	}
 	return http.StatusOK, r

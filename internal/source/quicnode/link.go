@@ -49,7 +49,7 @@ type Link struct {
 // limits must not refuse one job after another, or end a job that nobody asks about.
 func New(miner *mining.Miner, nodes []Node, log *slog.Logger) *Link {
 	dialer := dialer{lookup: net.DefaultResolver.LookupNetIP}
-	return &Link{miner: miner, nodes: nodes, log: log, dial: dialer.dial, status: Status{Node: nodes[0].Address}}
+	return &Link{miner: miner, nodes: nodes, log: log, dial: dialer.dial, status: Status{Node: nodes[0].Address, Since: time.Now()}}
 }
 
 // Status returns how the link stands.
@@ -241,5 +241,9 @@ func (r *running) publish(err error) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	s.Since = r.status.Since
+	if s.State != r.status.State || s.Node != r.status.Node {
+		s.Since = time.Now()
+	}
 	r.status = s
 }

@@ -42,6 +42,8 @@ func (s State) String() string {
 // Status is how a link stands at one moment.
 type Status struct {
 	State State
+	// Since is when the link came to the state and to the node.
+	Since time.Time
 	// Node is the address of the node that the state is about, as it was given.
 	Node string
 	// Fallback says that this is not the first of the nodes.

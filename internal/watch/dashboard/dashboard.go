@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/status"
 )
 
 //go:embed page.html
@@ -15,26 +16,16 @@ var page string
 
 // Facts are what does not change, or hardly ever, while the miner runs.
 type Facts struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision"`
-	Go       string `json:"go"`
-	OS       string `json:"os"`
-	Arch     string `json:"arch"`
-	CPU      string `json:"cpu"`
-	// Engine and Backend are those in service when the page is opened. They need
-	// not be given.
-	Engine  string `json:"engine"`
-	Backend string `json:"backend"`
-	Workers int    `json:"workers"`
-	CPUs    int    `json:"cpus"`
-	// Started is when the miner did, in seconds of Unix time.
-	Started float64 `json:"started"`
+	Go   string `json:"go"`
+	OS   string `json:"os"`
+	Arch string `json:"arch"`
+	CPU  string `json:"cpu"`
+	CPUs int    `json:"cpus"`
 }
 
-// New returns the page and its events, for the miner of a running sampler. What node
-// returns is shown as it changes: how the miner stands with the node that it works for.
-// It may be nil.
-func New(sampler *hashrate.Sampler, facts Facts, node func() string) http.Handler {
+// New returns the page and its events, for the miner of a running sampler, which stands
+// as its board says.
+func New(sampler *hashrate.Sampler, facts Facts, board *status.Board) http.Handler {
 	mux := http.NewServeMux()
 	policy := securityPolicy(page)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +37,7 @@ func New(sampler *hashrate.Sampler, facts Facts, node func() string) http.Handle
 		header.Set("Cache-Control", "no-cache") // a new version has a new page
 		_, _ = w.Write([]byte(page))            // fails if the reader is gone
 	})
-	mux.Handle("GET /events", &events{sampler: sampler, facts: facts, node: node})
+	mux.Handle("GET /events", &events{sampler: sampler, facts: facts, board: board})
 	return mux
 }
 

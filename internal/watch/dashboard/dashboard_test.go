@@ -28,6 +28,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/status"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +37,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // script and style, and it asks for nothing from elsewhere.
 func TestPage(t *testing.T) {
 	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
-	service := New(hashrate.NewSampler(miner), Facts{}, nil)
+	sampler := hashrate.NewSampler(miner, nil)
+	service := New(sampler, Facts{}, status.New(sampler, status.Program{}, nil))
 	w := httptest.NewRecorder()
 	service.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	body := w.Body.String()
@@ -82,8 +84,8 @@ func TestPage(t *testing.T) {
 func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service *events, open func() (net.Conn, *bufio.Reader))) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
-		s := hashrate.NewSampler(m)
-		service := &events{sampler: s, facts: Facts{Workers: 2}}
+		s := hashrate.NewSampler(m, nil)
+		service := &events{sampler: s, facts: Facts{CPUs: 2}, board: status.New(s, status.Program{}, nil)}
 		server := &http.Server{Handler: service, WriteTimeout: 10 * time.Second}
 		listener := pipenet.Listen()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -159,7 +161,7 @@ func TestNode(t *testing.T) {
 		stands := make(chan string, 2)
 		stands <- "not connected to <b>: gone"
 		stands <- "working for a"
-		service.node = func() string { return <-stands }
+		service.board = status.New(service.sampler, status.Program{}, func() status.Node { return status.Node{Summary: <-stands} })
 		client, r := open()
 		defer client.Close()
 		stream := body(t, r, http.StatusOK)
@@ -167,12 +169,15 @@ func TestNode(t *testing.T) {
 		next(t, stream, "history", new(history))
 		for _, want := range []string{"not connected to <b>: gone", "working for a"} {
 			var s state
-			if next(t, stream, "state", &s); s.Node != want {
-				t.Errorf("%q, want %q", s.Node, want)
+			if next(t, stream, "state", &s); s.Status.Node.Summary != want {
+				t.Errorf("%q, want %q", s.Status.Node.Summary, want)
 			}
 		}
 	})
 }
+
+// threads are those of the only device.
+func threads(s state) []status.Thread { return s.Status.Devices[0].Threads }
 
 // TestEvents reads what a page is told over a minute, while jobs come and go.
 func TestEvents(t *testing.T) {
@@ -186,7 +191,7 @@ func TestEvents(t *testing.T) {
 		stream := body(t, r, http.StatusOK)
 		var f Facts
 		next(t, stream, "facts", &f)
-		if f != (Facts{Engine: "paced", Backend: "clock", Workers: 2}) {
+		if f != (Facts{CPUs: 2}) {
 			t.Errorf("facts %+v", f)
 		}
 		var h history
@@ -199,7 +204,7 @@ func TestEvents(t *testing.T) {
 		if !time.Now().Equal(began) {
 			t.Errorf("the first state is %s late", time.Since(began))
 		}
-		if s.Time != unix(began)-0.5 || s.Rate != 0 || s.Second != 0 || s.Rate10s != nil || s.Hashes != 10 || s.Ended != (ended{Failed: 1}) || len(s.Threads) != 2 || len(s.Jobs) != 1 || s.Omitted != 0 {
+		if s.Time != unix(began)-0.5 || s.Status.HashRate != 0 || s.Second != 0 || s.Status.Rate10s != nil || s.Status.Hashes != 10 || s.Status.Jobs != (status.Jobs{Failed: 1}) || len(threads(s)) != 2 || len(s.Jobs) != 1 || s.Omitted != 0 {
 			t.Errorf("first state %+v", s)
 		}
 		if j := s.Jobs[0]; j.ID != hostile || j.Status != "failed" || j.Hashes != 10 || j.Share != 1 || j.Rate <= 0 || j.Result != mining.ErrExhausted.Error() || j.Engine != "paced" {
@@ -217,21 +222,21 @@ func TestEvents(t *testing.T) {
 			}
 			// Once there are two jobs the smoothed rates take seconds to tell who has
 			// how much of the workers.
-			if i > 0 && (i < 30 && (s.Rate < 1900 || s.Rate > 2100) || math.Abs(s.Threads[0]+s.Threads[1]-s.Rate) > 1 || s.Second < 1900 || s.Second > 2100) {
-				t.Errorf("state %d: %g hashes/s, %g in the last second, %v by thread", i, s.Rate, s.Second, s.Threads)
+			if i > 0 && (i < 30 && (s.Status.HashRate < 1900 || s.Status.HashRate > 2100) || math.Abs(threads(s)[0].HashRate+threads(s)[1].HashRate-s.Status.HashRate) > 1 || s.Second < 1900 || s.Second > 2100) {
+				t.Errorf("state %d: %g hashes/s, %g in the last second, %v by thread", i, s.Status.HashRate, s.Second, threads(s))
 			}
 			if i == 10 {
 				if len(s.Jobs) != 2 || s.Jobs[0].ID != "everything" || s.Jobs[0].Status != "running" || s.Jobs[0].Elapsed != 10.5 ||
-					s.Jobs[0].Share <= 0 || s.Jobs[0].Share > 1e-145 || math.Abs(s.Jobs[0].Rate-s.Rate) > 1 || s.Jobs[0].Started != unix(everything.Started()) || s.Rate10s == nil {
+					s.Jobs[0].Share <= 0 || s.Jobs[0].Share > 1e-145 || math.Abs(s.Jobs[0].Rate-s.Status.HashRate) > 1 || s.Jobs[0].Started != unix(everything.Started()) || s.Status.Rate10s == nil {
 					t.Errorf("state %d: %+v", i, s)
 				}
 			}
 		}
-		if len(s.Jobs) != 3 || s.Jobs[0].ID != "wins" || s.Jobs[0].Status != "completed" || s.Jobs[0].Result != "1388" || s.Jobs[0].Share != float64(s.Jobs[0].Hashes)/20_000 || s.Ended != (ended{1, 1, 0}) {
+		if len(s.Jobs) != 3 || s.Jobs[0].ID != "wins" || s.Jobs[0].Status != "completed" || s.Jobs[0].Result != "1388" || s.Jobs[0].Share != float64(s.Jobs[0].Hashes)/20_000 || s.Status.Jobs != (status.Jobs{Running: 1, Completed: 1, Failed: 1}) {
 			t.Errorf("at the end %+v", s)
 		}
-		if s.Rate60s == nil || s.Rate15m != nil || *s.Rate60s < 1900 {
-			t.Errorf("averages %v %v", s.Rate60s, s.Rate15m)
+		if now := s.Status; now.Rate60s == nil || now.Rate15m != nil || *now.Rate60s < 1900 {
+			t.Errorf("averages %v %v", now.Rate60s, now.Rate15m)
 		}
 		_ = client.Close() // the reader goes away
 	})
@@ -296,7 +301,8 @@ func TestHead(t *testing.T) {
 	w := deadlines{httptest.NewRecorder()}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	New(hashrate.NewSampler(m), Facts{Workers: 1}, nil).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
+	sampler := hashrate.NewSampler(m, nil)
+	New(sampler, Facts{}, status.New(sampler, status.Program{}, nil)).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
 	if ctx.Err() != nil || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || w.Body.Len() != 0 {
 		t.Errorf("%d %s %q", w.Code, w.Header().Get("Content-Type"), w.Body)
 	}

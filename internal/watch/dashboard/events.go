@@ -11,6 +11,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+	"github.com/quantus-network/quantus-miner/internal/watch/status"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 type events struct {
 	sampler *hashrate.Sampler
 	facts   Facts
-	node    func() string // or nil
+	board   *status.Board
 	readers atomic.Int32
 }
 
@@ -40,24 +41,11 @@ type history struct {
 
 // state is how the miner stands.
 type state struct {
-	Time    float64   `json:"time"`     // of the curve's newest point
-	Second  float64   `json:"second"`   // that point: the rate in the last second
-	Rate    float64   `json:"rate"`     // of all running jobs, smoothed
-	Rate10s *float64  `json:"rate_10s"` // null until the miner has run for that long
-	Rate60s *float64  `json:"rate_60s"`
-	Rate15m *float64  `json:"rate_15m"`
-	Hashes  uint64    `json:"hashes"`
-	Ended   ended     `json:"ended"`
-	Threads []float64 `json:"threads"` // the rate of each
-	Jobs    []job     `json:"jobs"`    // the newest first
-	Omitted int       `json:"omitted"` // jobs that are known, and not among Jobs
-	Node    string    `json:"node"`    // how the miner stands with its node; empty if it has none
-}
-
-type ended struct {
-	Completed uint64 `json:"completed"`
-	Failed    uint64 `json:"failed"`
-	Cancelled uint64 `json:"cancelled"`
+	Time    float64       `json:"time"`    // of the curve's newest point
+	Second  float64       `json:"second"`  // that point: the rate in the last second
+	Status  status.Status `json:"status"`  // what programs are told
+	Jobs    []job         `json:"jobs"`    // the newest first
+	Omitted int           `json:"omitted"` // jobs that are known, and not among Jobs
 }
 
 type job struct {
@@ -90,10 +78,7 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	curve, next := e.sampler.Curve()
 	out := stream{w: w, control: http.NewResponseController(w)}
-	facts := e.facts
-	inService := e.sampler.Miner().Engine()
-	facts.Engine, facts.Backend = inService.Name(), inService.Backend()
-	out.add("facts", facts)
+	out.add("facts", e.facts)
 	out.add("history", historyOf(curve))
 	for {
 		out.add("state", e.state(curve))
@@ -146,34 +131,14 @@ func historyOf(curve []hashrate.Point) history {
 
 func (e *events) state(curve []hashrate.Point) state {
 	sample := e.sampler.Sample()
-	average := func(d time.Duration) *float64 {
-		if rate, ok := e.sampler.Average(d); ok {
-			return &rate
-		}
-		return nil
-	}
 	s := state{
 		Time:    unix(sample.Time),
-		Rate:    sample.Total,
-		Rate10s: average(10 * time.Second),
-		Rate60s: average(time.Minute),
-		Rate15m: average(hashrate.Span),
-		Hashes:  sample.Evaluated,
-		Ended:   ended{sample.Completed, sample.Failed, sample.Cancelled},
-		Threads: make([]float64, e.facts.Workers),
+		Status:  e.board.Of(sample),
 		Jobs:    make([]job, 0, maxJobs),
 		Omitted: max(0, len(sample.Jobs)-maxJobs),
 	}
-	if e.node != nil {
-		s.Node = e.node()
-	}
 	if n := len(curve); n > 0 {
 		s.Time, s.Second = unix(curve[n-1].Time), curve[n-1].Rate
-	}
-	for _, rates := range sample.Rates {
-		for i, rate := range rates {
-			s.Threads[i] += rate
-		}
 	}
 	for _, j := range slices.Backward(sample.Jobs[s.Omitted:]) {
 		s.Jobs = append(s.Jobs, jobOf(j, sample))

@@ -47,12 +47,12 @@ func inBubble(t *testing.T, reportEvery time.Duration, log *slog.Logger, test fu
 		var batch atomic.Uint64
 		batch.Store(100)
 		m := mining.New(metered{&batch}, 2, slog.New(slog.DiscardHandler))
-		s := NewSampler(m)
+		s := NewSampler(m, plain)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { m.Run(ctx) })
 		running.Go(func() { s.Run(ctx) })
-		running.Go(func() { Report(ctx, m, reportEvery, log, nil) })
+		running.Go(func() { Reports{Miner: m, Difficulty: plain, Interval: reportEvery, Log: log}.Run(ctx) })
 		<-time.After(50 * time.Millisecond)
 		test(m, s, &batch)
 		cancel()

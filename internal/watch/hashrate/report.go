@@ -9,24 +9,33 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/mining"
 )
 
-// Report logs the hash rate of a miner at each interval, as its averages over
-// 10 s, 60 s and 15 min, until ctx is done. An average is null until the miner
-// has run for that long. What more returns, unless it is nil, is added to each line.
-func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, log *slog.Logger, more func() []any) {
-	windows := []struct {
-		name string
-		span time.Duration
-	}{{"hash_rate_10s", 10 * time.Second}, {"hash_rate_60s", time.Minute}, {"hash_rate_15m", Span}}
+// Reports are the lines that a log has about a miner, at intervals.
+type Reports struct {
+	// Miner is whom they are about, and Difficulty that of its jobs; it may be nil.
+	Miner      *mining.Miner
+	Difficulty Difficulty
+	// Interval is the time between two lines, and Log where they go.
+	Interval time.Duration
+	Log      *slog.Logger
+	// More, if not nil, returns what is added to each line.
+	More func() []any
+}
 
+// Run logs until ctx is done. Each line has the averages of the hash rate over 10 s,
+// 60 s and 15 min, each of them null until the miner has run for that long, and how far
+// the miner is.
+func (r Reports) Run(ctx context.Context) {
 	var window Window
+	effort := NewEffort(r.Difficulty)
 	look := func() mining.Overview {
-		o := miner.Current()
+		o := r.Miner.Current()
 		window.Add(o.Time, o.Evaluated)
+		effort.Add(o)
 		return o
 	}
-	look()
+	began := look().Time
 	// The windows want counts for their beginnings, whenever lines are due.
-	sample, line := time.NewTicker(time.Second), time.NewTicker(interval)
+	sample, line := time.NewTicker(time.Second), time.NewTicker(r.Interval)
 	defer sample.Stop()
 	defer line.Stop()
 	for {
@@ -39,18 +48,34 @@ func Report(ctx context.Context, miner *mining.Miner, interval time.Duration, lo
 			return
 		}
 		o := look()
-		var attrs []any
-		for _, w := range windows {
-			var value any
-			if rate, ok := window.Average(w.span); ok {
-				value = math.Round(rate)
-			}
-			attrs = append(attrs, w.name, value)
-		}
-		attrs = append(attrs, "jobs", o.Running)
-		if more != nil {
-			attrs = append(attrs, more()...)
-		}
-		log.Info("hash rate", attrs...)
+		attrs := r.attrs(o, &window, effort.Work(), o.Time.Sub(began))
+		r.Log.Info("hash rate", attrs...)
 	}
+}
+
+// attrs are what a line has.
+func (r Reports) attrs(o mining.Overview, window *Window, work Work, uptime time.Duration) (attrs []any) {
+	windows := []struct {
+		name string
+		span time.Duration
+	}{{"hash_rate_10s", 10 * time.Second}, {"hash_rate_60s", time.Minute}, {"hash_rate_15m", Span}}
+	for _, w := range windows {
+		var value any
+		if rate, ok := window.Average(w.span); ok {
+			value = math.Round(rate)
+		}
+		attrs = append(attrs, w.name, value)
+	}
+	attrs = append(attrs, "jobs", o.Running, "found", work.Winners, "uptime", uptime.Round(time.Second))
+	if r.Difficulty != nil {
+		attrs = append(attrs, "effort", math.Round(work.Effort*1000)/1000)
+	}
+	now, _ := window.Average(windows[0].span)
+	if wait, ok := work.TimeToWinner(now); ok {
+		attrs = append(attrs, "time_to_block", wait.Round(time.Second))
+	}
+	if r.More != nil {
+		attrs = append(attrs, r.More()...)
+	}
+	return attrs
 }

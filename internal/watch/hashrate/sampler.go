@@ -23,11 +23,15 @@ const (
 
 // Sampler keeps the rates of a miner's threads while [Sampler.Run] runs.
 type Sampler struct {
+	// Updated, if not nil, is told of each update's overview. It is to be set before Run.
+	Updated func(mining.Overview)
+
 	miner *mining.Miner
 
 	mu     sync.Mutex
 	jobs   map[*mining.Job]update // the running ones
 	window Window
+	effort *Effort
 	next   chan struct{} // closed at the next update
 }
 
@@ -39,9 +43,10 @@ type update struct {
 	rates []float64
 }
 
-// NewSampler returns a sampler of a miner.
-func NewSampler(miner *mining.Miner) *Sampler {
-	s := &Sampler{miner: miner, next: make(chan struct{})}
+// NewSampler returns a sampler of a miner whose jobs have that difficulty, which may be
+// nil if nobody knows.
+func NewSampler(miner *mining.Miner, difficulty Difficulty) *Sampler {
+	s := &Sampler{miner: miner, effort: NewEffort(difficulty), next: make(chan struct{})}
 	s.update() // where the curve and the averages begin
 	return s
 }
@@ -66,6 +71,9 @@ func (s *Sampler) Run(ctx context.Context) {
 // update brings all rates up to date.
 func (s *Sampler) update() {
 	o := s.miner.Current()
+	if s.Updated != nil {
+		s.Updated(o)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jobs := make(map[*mining.Job]update)
@@ -81,6 +89,7 @@ func (s *Sampler) update() {
 	s.jobs = jobs
 
 	s.window.Add(o.Time, o.Evaluated)
+	s.effort.Add(o)
 	close(s.next)
 	s.next = make(chan struct{})
 }
@@ -113,6 +122,8 @@ type Sample struct {
 	Rates map[*mining.Job][]float64
 	// Total is the rate of all running jobs together.
 	Total float64
+	// Work is how far the miner is with the next winner, as of the latest update.
+	Work Work
 }
 
 // Job returns the rate of a job, 0 if it is over.
@@ -131,7 +142,10 @@ func (s *Sampler) Sample() Sample {
 	o := s.miner.Overview()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sample := Sample{Overview: o, Rates: make(map[*mining.Job][]float64)}
+	sample := Sample{Overview: o, Rates: make(map[*mining.Job][]float64), Work: s.effort.Work()}
+	if found := winners(o); found != sample.Work.Winners { // since then
+		sample.Work.Winners, sample.Work.Effort = found, 0
+	}
 	for _, job := range o.Jobs {
 		if job.Status != mining.Running {
 			continue

@@ -31,6 +31,9 @@ var (
 	abandoned      = desc("miner_jobs_abandoned_total", "Running jobs given up because nobody asked for them.")
 	hashes         = desc("miner_hashes_total", "Nonces evaluated.")
 	engineHashes   = desc("miner_engine_hashes_total", "Nonces evaluated, by engine.", "engine")
+	jobDifficulty  = desc("miner_job_difficulty", "How many nonces a winner of the newest running job takes on average; 0 when none runs.")
+	winners        = desc("miner_winners_total", "Winning nonces found.")
+	effort         = desc("miner_effort_ratio", "Work since the last winner, in proportion to what a winner takes on average.")
 	hashRate       = desc("miner_hash_rate", "Nonces evaluated per second by all running jobs, smoothed; 0 when none runs.")
 	rejected       = desc("miner_candidates_rejected_total", "Winners that failed the reference check.", "engine")
 	workers        = desc("miner_workers", "Worker threads.")
@@ -45,7 +48,7 @@ var (
 	threadHashes   = desc("miner_thread_hashes_total", "Nonces evaluated in a job by one thread.", "engine", "job_id", "thread_id")
 	threadHashRate = desc("miner_thread_hash_rate", "Nonces evaluated per second in a running job by one thread, smoothed.", "engine", "job_id", "thread_id")
 	exported       = []*prometheus.Desc{
-		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
+		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, jobDifficulty, winners, effort, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
 		engineInfo, powInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
 	}
 )
@@ -86,6 +89,9 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	counter(abandoned, sample.Abandoned)
 	counter(hashes, sample.Evaluated)
 	gauge(hashRate, sample.Total)
+	gauge(jobDifficulty, sample.Work.Difficulty)
+	counter(winners, sample.Work.Winners)
+	gauge(effort, sample.Work.Effort)
 	inService := sample.Engines[len(sample.Engines)-1].Engine
 	gauge(engineInfo, 1, inService.Name(), inService.Backend())
 	for engine, totals := range byEngine(sample.Engines) {

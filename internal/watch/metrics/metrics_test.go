@@ -46,7 +46,7 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
-		s := hashrate.NewSampler(m)
+		s := hashrate.NewSampler(m, func(u512.Uint) float64 { return 100_000 })
 		exporter := New(s, Build{"v1.2.3", "abcdef"}, Setup{CPUs: 4, PoW: "sha3-rsa", Priority: "low", Affinity: "0-3"})
 		m.FirstNonce = exporter.FirstNonce
 		ctx, cancel := context.WithCancel(t.Context())
@@ -136,8 +136,8 @@ func TestPage(t *testing.T) {
 				own.WriteString(line)
 			}
 		}
-		// How the threads share the work is a matter of luck.
-		got := regexp.MustCompile(`(?m)^(miner_thread_.*) \S+$`).ReplaceAllString(own.String(), "$1 …")
+		// How the threads share the work, and how much they do, is a matter of luck.
+		got := regexp.MustCompile(`(?m)^(miner_thread_.*|miner_effort_ratio) \S+$`).ReplaceAllString(own.String(), "$1 …")
 		got = regexp.MustCompile(`(?m)^(miner_(?:\w*hash\w*|\w+_seconds_sum)\b.*) [1-9.]\S*$`).ReplaceAllString(got, "$1 (more than 0)")
 		got = regexp.MustCompile(`(?m)^(miner_job_start_seconds_(?:sum|bucket)\b.*) \S+$`).ReplaceAllString(got, "$1 …")
 		got = regexp.MustCompile(`goversion="[^"]*"`).ReplaceAllString(got, `goversion="…"`)
@@ -157,7 +157,7 @@ func TestPage(t *testing.T) {
 
 // linked returns an exporter of a miner that works for a node, and has sent it a result.
 func linked(m *mining.Miner, status quicnode.Status) *Exporter {
-	e := New(hashrate.NewSampler(m), Build{}, Setup{Node: func() quicnode.Status { return status }})
+	e := New(hashrate.NewSampler(m, nil), Build{}, Setup{Node: func() quicnode.Status { return status }})
 	e.Sent(300 * time.Microsecond)
 	return e
 }
@@ -167,7 +167,7 @@ func linked(m *mining.Miner, status quicnode.Status) *Exporter {
 func TestNode(t *testing.T) {
 	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
 		e := linked(m, quicnode.Status{
-			State: quicnode.Waiting, Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
+			State: quicnode.Waiting, Since: time.Unix(1_700_000_000, 5e8), Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
 		})
 		page, _ := scrape(t, e)
 		var got bytes.Buffer
@@ -425,7 +425,7 @@ func TestDocumented(t *testing.T) {
 // TestCollectorForgets looks at what the collector itself keeps of jobs.
 func TestCollectorForgets(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, _ *Exporter) {
-		c := &collector{sampler: hashrate.NewSampler(m)}
+		c := &collector{sampler: hashrate.NewSampler(m, nil)}
 		for i := range 10 {
 			<-submit(t, m, fmt.Sprint(i), 1, 1).Done()
 		}
@@ -540,7 +540,7 @@ func BenchmarkScrape(b *testing.B) {
 					m.Cancel(fmt.Sprintf("job %036d", i))
 				}
 			}
-			handler := New(hashrate.NewSampler(m), Build{}, Setup{CPUs: 64}).Handler(log)
+			handler := New(hashrate.NewSampler(m, nil), Build{}, Setup{CPUs: 64}).Handler(log)
 			for b.Loop() {
 				w := httptest.NewRecorder()
 				r := httptest.NewRequest("GET", "/metrics", nil)

@@ -15,6 +15,7 @@ type node func() quicnode.Status
 var (
 	nodeState       = desc("miner_node_state", "1 for the state of the link to the node, 0 for the others.", "state")
 	nodeInfo        = desc("miner_node_info", "The node that the state is about, and whether it is a fallback; always 1.", "node", "fallback")
+	nodeSince       = desc("miner_node_state_since_timestamp_seconds", "When the link came to its state, in Unix time.")
 	nodeConnections = desc("miner_node_connections_total", "Connections made to nodes.")
 	nodeFailures    = desc("miner_node_connection_failures_total", "Connections to nodes that were lost, and attempts that failed.")
 	nodeJobs        = desc("miner_node_jobs_total", "Jobs that nodes have sent; a repeated one counts once.")
@@ -23,7 +24,7 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (node) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{nodeState, nodeInfo, nodeConnections, nodeFailures, nodeJobs, nodeResults} {
+	for _, d := range []*prometheus.Desc{nodeState, nodeSince, nodeInfo, nodeConnections, nodeFailures, nodeJobs, nodeResults} {
 		descs <- d
 	}
 }
@@ -38,6 +39,7 @@ func (n node) Collect(metrics chan<- prometheus.Metric) {
 		}
 		metrics <- newGauge(nodeState, is, state.String())
 	}
+	metrics <- newGauge(nodeSince, float64(s.Since.UnixMilli())/1000)
 	metrics <- newGauge(nodeInfo, 1, s.Node, strconv.FormatBool(s.Fallback))
 	metrics <- newCounter(nodeConnections, s.Connections)
 	metrics <- newCounter(nodeFailures, s.Failures)

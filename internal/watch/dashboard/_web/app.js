@@ -30,6 +30,7 @@ function scaled(value) {
 }
 
 function formatCount(value) {
+  if (value >= 1e21) return value.toExponential(2).replace("e+", " × 10^"); // a difficulty that nobody meets
   return scaled(value).join(" ").trim();
 }
 
@@ -48,6 +49,18 @@ function formatDuration(seconds) {
   if (h) return `${h} h ${min % 60} min`;
   if (min) return `${min} min ${s % 60} s`;
   return `${s} s`;
+}
+
+// A time that may be longer than anybody lives.
+function formatLong(seconds) {
+  const years = seconds / (365.25 * 24 * 3600);
+  if (years >= 1000) return "> 1000 years";
+  if (years >= 2) return `${Math.round(years)} years`;
+  return seconds < 10 ? `${+seconds.toPrecision(2)} s` : formatDuration(seconds);
+}
+
+function formatEffort(effort) {
+  return effort < 100 ? `${Math.round(effort * 100)} %` : `${Math.round(effort)} ×`;
 }
 
 function formatShare(share) {
@@ -209,11 +222,116 @@ const curve = (() => {
   };
 })();
 
-// --- Threads -----------------------------------------------------------------
+// --- State and job -----------------------------------------------------------
 
-const threads = []; // {item, fill, rate}, by thread number
+const STATES = {
+  working: "Working",
+  waiting: "Waiting for a job",
+  not_connected: "Not connected",
+  refused: "Token refused",
+  idle: "Idle",
+  no_engine: "No engine",
+};
 
-function drawThreads(rates) {
+function drawState(status, now) {
+  $("state-card").dataset.state = status.state;
+  setText($("state"), STATES[status.state] ?? status.state);
+  setText($("reason"), status.reason);
+  $("reason").hidden = status.reason === "";
+
+  const { node, job } = status;
+  $("node").hidden = node === null;
+  if (node) {
+    const since = Date.parse(node.since) / 1000;
+    setText($("node-address"), node.fallback ? `${node.address} (a fallback)` : node.address);
+    setText($("node-since"), formatDuration(now - since));
+    setTitle($("node-since"), moment.format(date(since)));
+    setText($("node-connections"), exact.format(node.connections));
+    setTitle($("node-connections"), `${exact.format(node.failures)} lost or failed`);
+    setText($("node-jobs"), exact.format(node.jobs));
+    setText($("node-results"), exact.format(node.results));
+  }
+
+  $("job").hidden = job === null;
+  $("job-none").hidden = job !== null;
+  if (job) {
+    setText($("job-name"), shorten(job.id, 40, 8));
+    setTitle($("job-name"), job.id);
+    setText($("difficulty"), formatCount(job.difficulty));
+    setTitle($("difficulty"), `${exact.format(job.difficulty)} hashes a winner, on average`);
+    setText($("time-to-block"), job.time_to_block_seconds === null ? NONE : formatLong(job.time_to_block_seconds));
+    setText($("job-elapsed"), formatDuration(job.elapsed_seconds));
+  }
+}
+
+// --- Winners -----------------------------------------------------------------
+
+const SHOWN_WINNERS = 10;
+
+function formatAnswer({ answer, answer_after_seconds: after }) {
+  if (after === null) return answer === "none" ? "none yet" : answer;
+  return `${answer} after ${after < 1 ? `${+(after * 1000).toPrecision(3)} ms` : formatDuration(after)}`;
+}
+
+function drawWinners(status) {
+  $("winners-card").hidden = status.winners.length === 0;
+  const winners = status.winners.slice(0, SHOWN_WINNERS);
+  const body = $("winners").tBodies[0];
+  const labels = Array.from($("winners").tHead.rows[0].cells, (th) => th.textContent);
+  while (body.rows.length > winners.length) body.deleteRow(-1);
+  winners.forEach((winner, i) => {
+    let tr = body.rows[i];
+    if (!tr) {
+      tr = make("tr", "", body, "row");
+      ["time", "job", "took", "answer", "nonce"].forEach((name, column) => {
+        make("td", `winner-${name}`, tr, "cell").dataset.label = labels[column];
+      });
+      make("bdi", "", tr.cells[1]); // as the names of jobs come from strangers
+    }
+    const [time, job, took, answer, nonce] = tr.cells;
+    const found = Date.parse(winner.time) / 1000;
+    setText(time, moment.format(date(found)));
+    setText(job.firstChild, shorten(winner.job, 40, 8));
+    setTitle(job, winner.job);
+    setText(took, winner.took_seconds < 10 ? `${winner.took_seconds.toFixed(2)} s` : formatDuration(winner.took_seconds));
+    setText(answer, formatAnswer(winner));
+    setText(nonce, shorten(winner.nonce, 10, 8));
+    setTitle(nonce, winner.nonce);
+  });
+  const more = status.found - winners.length;
+  setText($("winners-note"), `${exact.format(more)} older ${more === 1 ? "winner is" : "winners are"} not shown.`);
+  $("winners-note").hidden = more <= 0;
+}
+
+// --- Devices and threads -----------------------------------------------------------------
+
+// A device whose only worker is the device itself is a row among the devices alone.
+function drawDevices(devices) {
+  const list = $("devices");
+  list.hidden = devices.length < 2;
+  while (list.children.length > devices.length) list.lastChild.remove();
+  devices.forEach((device, i) => {
+    let item = list.children[i];
+    if (!item) {
+      item = make("li", "device", list);
+      for (const name of ["name", "rate", "engine"]) make("span", `device-${name}`, item);
+    }
+    const [name, rate, engine] = item.children;
+    setText(name, device.name);
+    setText(rate, formatRate(device.hash_rate));
+    setText(engine, engineName(device));
+  });
+  drawThreads(devices.flatMap((d) => d.threads.map((t) => ({ name: t.name, rate: t.hash_rate }))));
+}
+
+function engineName({ engine, backend }) {
+  return backend ? `${engine} (${backend})` : engine;
+}
+
+const threads = []; // {item, name, fill, rate}, in the order of the devices
+
+function drawThreads(workers) {
+  const rates = workers.map((w) => w.rate);
   const list = $("threads");
   const count = rates.length;
   $("threads-card").hidden = count === 0;
@@ -222,19 +340,20 @@ function drawThreads(rates) {
   while (threads.length > count) threads.pop().item.remove();
   while (threads.length < count) {
     const item = make("li", "thread", list);
-    make("span", "thread-name", item).textContent = threads.length;
+    const name = make("span", "thread-name", item);
     const fill = make("span", "", make("span", "bar", item));
-    threads.push({ item, fill, rate: make("span", "thread-rate", item) });
+    threads.push({ item, name, fill, rate: make("span", "thread-rate", item) });
   }
 
   const slowest = Math.min(...rates);
   const fastest = Math.max(...rates);
   const top = ceiling(fastest);
-  rates.forEach((value, i) => {
-    const { item, fill, rate } = threads[i];
+  workers.forEach(({ name: title, rate: value }, i) => {
+    const { item, name, fill, rate } = threads[i];
     const text = formatRate(value);
+    setText(name, title);
     setText(rate, text);
-    setTitle(item, `Thread ${i}: ${text}`);
+    setTitle(item, `Thread ${title}: ${text}`);
     fill.style.setProperty("--fill", (value / top).toFixed(3));
   });
 
@@ -246,6 +365,8 @@ function drawThreads(rates) {
 // --- Jobs --------------------------------------------------------------------
 
 const STATUS = { running: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
+const FEW_JOBS = 10;
+let allJobs = false; // or few
 const rows = new Map(); // {tr, pill, id, engine, …} by job ID
 
 function makeRow(job) {
@@ -297,7 +418,9 @@ function drawJob(row, job, now) {
   setTitle(row.result, job.result);
 }
 
-function drawJobs({ time, jobs, omitted }) {
+function drawJobs(time) {
+  const jobs = allJobs ? state.jobs : state.jobs.slice(0, FEW_JOBS);
+  const { omitted } = state;
   const listed = new Set(jobs.map((job) => job.id));
   for (const [id, row] of rows) {
     if (listed.has(id)) continue;
@@ -319,8 +442,15 @@ function drawJobs({ time, jobs, omitted }) {
   if (jobs.length === 0) note = "No jobs yet. What a node asks for will appear here.";
   else if (omitted > 0) note = `${exact.format(omitted)} older ${omitted === 1 ? "job is" : "jobs are"} not shown.`;
   setText($("jobs-note"), note);
-  $("jobs-note").hidden = note === "";
+  $("jobs-note").hidden = note === "" || (!allJobs && state.jobs.length > FEW_JOBS);
+  $("jobs-more").hidden = state.jobs.length <= FEW_JOBS;
+  setText($("jobs-more"), allJobs ? "Show fewer" : `Show ${state.jobs.length - FEW_JOBS} more`);
 }
+
+$("jobs-more").addEventListener("click", () => {
+  allJobs = !allJobs;
+  draw();
+});
 
 // --- The whole page ----------------------------------------------------------
 
@@ -328,39 +458,44 @@ let facts = null;
 let state = null; // the latest
 
 function drawFacts() {
-  setText($("version"), facts.version || NONE);
-  setText($("revision"), facts.revision.slice(0, 12) || NONE);
-  setTitle($("revision"), facts.revision);
   setText($("go"), facts.go);
   setText($("platform"), `${facts.os}/${facts.arch}`);
   setText($("cpu"), facts.cpu || NONE);
-  setText($("engine"), facts.backend ? `${facts.engine} (${facts.backend})` : facts.engine);
-  setText($("workers"), `${facts.workers} of ${facts.cpus} CPUs`);
 }
 
 function draw() {
   if (!state || document.hidden) return;
 
-  const [number, prefix] = scaled(state.rate);
-  $("rate").dataset.value = state.rate;
+  const { status } = state;
+  const now = Date.parse(status.started) / 1000 + status.uptime_seconds;
+  const [number, prefix] = scaled(status.hash_rate);
+  $("rate").dataset.value = status.hash_rate;
   setText($("rate-number"), number);
   setText($("rate-unit"), `${prefix}H/s`);
-  setText($("rate-10s"), formatRate(state.rate_10s));
-  setText($("rate-60s"), formatRate(state.rate_60s));
-  setText($("rate-15m"), formatRate(state.rate_15m));
-  $("node").hidden = !state.node;
-  setText($("node"), state.node);
+  setText($("rate-10s"), formatRate(status.hash_rate_10s));
+  setText($("rate-60s"), formatRate(status.hash_rate_60s));
+  setText($("rate-15m"), formatRate(status.hash_rate_15m));
 
-  setText($("hashes"), formatCount(state.hashes));
-  setTitle($("hashes"), exact.format(state.hashes));
-  for (const end of ["completed", "failed", "cancelled"]) setText($(end), exact.format(state.ended[end]));
+  setText($("found"), exact.format(status.found));
+  setText($("effort"), formatEffort(status.effort));
+  setText($("hashes"), formatCount(status.hashes));
+  setTitle($("hashes"), exact.format(status.hashes));
+  for (const end of ["completed", "failed", "cancelled"]) setText($(end), exact.format(status.jobs[end]));
 
-  // By the miner's clock, not this computer's, which may differ.
-  if (facts) setText($("uptime"), formatDuration(state.time - facts.started));
+  setText($("version"), status.version || NONE);
+  setText($("revision"), status.revision.slice(0, 12) || NONE);
+  setTitle($("revision"), status.revision);
+  setText($("pow"), status.pow || NONE);
+  setText($("engine"), status.devices.map(engineName).join(", "));
+  const workers = status.devices.reduce((sum, device) => sum + device.threads.length, 0);
+  setText($("workers"), facts ? `${workers} of ${facts.cpus} CPUs` : workers);
+  setText($("uptime"), formatDuration(status.uptime_seconds));
 
   curve.draw();
-  drawThreads(state.threads);
-  drawJobs(state);
+  drawState(status, now);
+  drawDevices(status.devices);
+  drawWinners(status);
+  drawJobs(now);
 }
 
 document.addEventListener("visibilitychange", draw);
@@ -406,7 +541,7 @@ function connect() {
   source.addEventListener("state", (event) => {
     state = JSON.parse(event.data);
     curve.add(state.time, state.second);
-    document.title = `${formatRate(state.rate)} – quantus-miner`;
+    document.title = `${formatRate(state.status.hash_rate)} – quantus-miner`;
     setConnection("live");
     draw();
     retryAfter(SILENCE);

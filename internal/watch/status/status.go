@@ -1,0 +1,240 @@
+package status
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
+)
+
+// Status is how a miner stands. Rates are in nonces per second, times in seconds, and
+// moments in RFC 3339, in UTC.
+type Status struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"` // the commit, or "(unknown)"
+	PoW      string `json:"pow"`
+	// State is "working", or why there is no work: "waiting" (connected, without a
+	// job), "not_connected", "refused" (the token), "idle" (of a miner that serves an
+	// API), "no_engine". Reason says it for people; it is empty while the miner works.
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+
+	Started time.Time `json:"started"`
+	Uptime  float64   `json:"uptime_seconds"`
+
+	HashRate float64  `json:"hash_rate"`     // smoothed
+	Rate10s  *float64 `json:"hash_rate_10s"` // null until the miner has run for that long
+	Rate60s  *float64 `json:"hash_rate_60s"`
+	Rate15m  *float64 `json:"hash_rate_15m"`
+	Hashes   uint64   `json:"hashes"`
+
+	// Found counts the winners, and Winners are the latest of them, newest first.
+	Found   uint64   `json:"found"`
+	Winners []Winner `json:"winners"`
+	// Effort is the work since the last winner in proportion to what one takes.
+	Effort float64 `json:"effort"`
+
+	Job  *Job `json:"job"` // the newest one that runs, or null
+	Jobs Jobs `json:"jobs"`
+
+	Devices []Device `json:"devices"`
+	Node    *Node    `json:"node"` // null for a miner that serves an API
+}
+
+// Job is what is searched for.
+type Job struct {
+	ID      string    `json:"id"`
+	Started time.Time `json:"started"`
+	Elapsed float64   `json:"elapsed_seconds"`
+	// Threshold is as the node has it, in decimal: the difficulty for poseidon2, the
+	// largest distance for sha3-rsa.
+	Threshold string `json:"threshold"`
+	// Difficulty is how many nonces a winner takes on average.
+	Difficulty float64 `json:"difficulty"`
+	// TimeToBlock is how long that takes at the present rate; null without a rate.
+	TimeToBlock *float64 `json:"time_to_block_seconds"`
+}
+
+// Jobs counts jobs.
+type Jobs struct {
+	Running   int    `json:"running"`
+	Completed uint64 `json:"completed"`
+	Failed    uint64 `json:"failed"`
+	Cancelled uint64 `json:"cancelled"`
+}
+
+// Winner is a winning nonce.
+type Winner struct {
+	Time  time.Time `json:"time"` // when it was found
+	Job   string    `json:"job"`
+	Nonce string    `json:"nonce"` // in hex
+	// Took is how long after the job's start it was found.
+	Took float64 `json:"took_seconds"`
+	// Answer is what became of it: "none" yet, "fetched" by the node or "sent" to it.
+	// After is how long after it was found, null without an answer.
+	Answer string   `json:"answer"`
+	After  *float64 `json:"answer_after_seconds"`
+}
+
+// Device is what searches: the CPU's threads together are one.
+type Device struct {
+	Name     string   `json:"name"`
+	Engine   string   `json:"engine"`
+	Backend  string   `json:"backend"` // the code that does the engine's arithmetic
+	HashRate float64  `json:"hash_rate"`
+	Threads  []Thread `json:"threads"`
+}
+
+// Thread is one worker of a device.
+type Thread struct {
+	Name     string  `json:"name"`
+	HashRate float64 `json:"hash_rate"`
+}
+
+// Node is how the miner stands with the node that it connects to.
+type Node struct {
+	Address  string    `json:"address"`
+	Fallback bool      `json:"fallback"` // whether it is not the first one
+	State    string    `json:"state"`    // "not_connected", "refused", "waiting", "working"
+	Since    time.Time `json:"since"`    // when it came to that state
+	// Reason is why there is no connection, or empty, and NextTry when one is tried, or
+	// null.
+	Reason  string     `json:"reason"`
+	NextTry *time.Time `json:"next_try"`
+
+	Connections uint64 `json:"connections"` // that were made
+	Failures    uint64 `json:"failures"`    // connections that were lost, and attempts that failed
+	Jobs        uint64 `json:"jobs"`        // that came
+	Results     uint64 `json:"results"`     // that were sent
+
+	// Summary says all this for people.
+	Summary string `json:"summary"`
+}
+
+// Status returns how the miner stands now.
+func (b *Board) Status() Status { return b.Of(b.sampler.Sample()) }
+
+// Of returns how the miner stands, of which a sample was just taken.
+func (b *Board) Of(sample hashrate.Sample) Status {
+	b.look(sample.Overview)
+	s := Status{
+		Version:  b.program.Version,
+		Revision: b.program.Revision,
+		PoW:      b.program.PoW,
+		Started:  b.started.UTC().Truncate(time.Millisecond),
+		Uptime:   seconds(sample.Time.Sub(b.started)),
+		HashRate: rate(sample.Total),
+		Rate10s:  b.average(10 * time.Second),
+		Rate60s:  b.average(time.Minute),
+		Rate15m:  b.average(hashrate.Span),
+		Hashes:   sample.Evaluated,
+		Found:    sample.Work.Winners,
+		Winners:  b.recent(),
+		Effort:   round(sample.Work.Effort, 1e4),
+		Jobs:     Jobs{sample.Running, sample.Completed, sample.Failed, sample.Cancelled},
+		Devices:  devices(b.sampler.Miner(), sample),
+	}
+	if job, runs := newest(sample); runs {
+		s.Job = b.job(job, sample)
+	}
+	if b.node != nil {
+		node := b.node()
+		node.Since = node.Since.UTC().Truncate(time.Millisecond)
+		s.Node = &node
+	}
+	s.State, s.Reason = b.state(s)
+	return s
+}
+
+// state says in a word what the miner does, and for people why it does not mine.
+func (b *Board) state(s Status) (state, reason string) {
+	switch {
+	case !b.sampler.Miner().Working():
+		return "no_engine", "no engine is left, or the miner is shutting down"
+	case s.Node != nil && s.Node.State != working:
+		return s.Node.State, s.Node.Summary
+	case s.Job == nil && s.Node == nil:
+		return "idle", "no node has asked for anything"
+	}
+	return working, ""
+}
+
+const working = "working"
+
+// newest returns the newest job that runs, if one does.
+func newest(sample hashrate.Sample) (mining.JobOverview, bool) {
+	for _, job := range slices.Backward(sample.Jobs) {
+		if job.Status == mining.Running {
+			return job, true
+		}
+	}
+	return mining.JobOverview{}, false
+}
+
+// job returns what is to be known of a running job.
+func (b *Board) job(j mining.JobOverview, sample hashrate.Sample) *Job {
+	job := &Job{
+		ID:        j.Job.ID(),
+		Started:   j.Job.Started().UTC().Truncate(time.Millisecond),
+		Elapsed:   seconds(j.Elapsed),
+		Threshold: j.Job.Threshold().String(),
+	}
+	if b.program.Difficulty != nil {
+		job.Difficulty = min(b.program.Difficulty(j.Job.Threshold()), math.MaxFloat64)
+	}
+	if sample.Total > 0 && job.Difficulty > 0 {
+		wait := round(job.Difficulty/sample.Total, 1e3)
+		job.TimeToBlock = &wait
+	}
+	return job
+}
+
+// devices returns what searches, with the rates of all running jobs together.
+func devices(miner *mining.Miner, sample hashrate.Sample) []Device {
+	inService := miner.Engine()
+	cpu := Device{
+		Name:     "cpu",
+		Engine:   inService.Name(),
+		Backend:  inService.Backend(),
+		HashRate: rate(sample.Total),
+		Threads:  make([]Thread, miner.Workers()),
+	}
+	for i := range cpu.Threads {
+		cpu.Threads[i].Name = strconv.Itoa(i)
+		for _, rates := range sample.Rates {
+			cpu.Threads[i].HashRate += rates[i]
+		}
+		cpu.Threads[i].HashRate = rate(cpu.Threads[i].HashRate)
+	}
+	return []Device{cpu}
+}
+
+func (b *Board) average(d time.Duration) *float64 {
+	average, ok := b.sampler.Average(d)
+	if !ok {
+		return nil
+	}
+	average = rate(average)
+	return &average
+}
+
+// ServeHTTP implements [http.Handler]: it answers with the status.
+func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(b.Status()) // fails if the reader is gone
+}
+
+// round rounds to fractions of 1, so that nobody takes noise for a number.
+func round(x, fractions float64) float64 { return math.Round(x*fractions) / fractions }
+
+func rate(perSecond float64) float64  { return round(perSecond, 10) }
+func seconds(d time.Duration) float64 { return round(d.Seconds(), 1e6) }
