@@ -30,6 +30,16 @@ var mayImport = map[string][]string{
 	"internal/pow/poseidon2/baseline": {"internal/engine", "internal/pow/poseidon2", "internal/u512"},
 	"internal/pow/poseidon2/fast":     {"internal/engine", "internal/pow/poseidon2", "internal/u512"},
 	"internal/pow/poseidon2/simd":     {"internal/engine", "internal/pow/poseidon2", "internal/u512"},
+	// Only quantus-miner-gpu opens drivers: quantus-miner is static, and survives their crashes.
+	"internal/pow/poseidon2/gpu":               {"internal/engine", "internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire", "internal/u512"},
+	"internal/pow/poseidon2/gpu/wire":          {"internal/u512"},
+	"internal/pow/poseidon2/gpu/kernel":        {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire"},
+	"internal/pow/poseidon2/gpu/driver":        {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire"},
+	"internal/pow/poseidon2/gpu/driver/dynlib": {},
+	"internal/pow/poseidon2/gpu/driver/cuda":   {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire"},
+	"internal/pow/poseidon2/gpu/driver/opencl": {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire"},
+	"internal/pow/poseidon2/gpu/process":       {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire", "internal/u512"},
+	"cmd/quantus-miner-gpu":                    {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/cuda", "internal/pow/poseidon2/gpu/driver/opencl", "internal/pow/poseidon2/gpu/process", "internal/pow/poseidon2/gpu/wire"},
 	"internal/pow": {
 		"internal/engine", "internal/pow/sha3rsa/baseline", "internal/pow/sha3rsa/fast", "internal/pow/sha3rsa/simd", "internal/pow/poseidon2/baseline",
 		"internal/pow/poseidon2/fast", "internal/pow/poseidon2/simd", "internal/u512",

@@ -90,6 +90,10 @@ const (
 	Exhausted
 	// Found says that a valid nonce was found.
 	Found
+	// Unavailable says that the search ended early as the engine cannot search at
+	// present: the device that it uses is lost, for one. Engines that need nothing
+	// but the CPU do not return it.
+	Unavailable
 )
 
 // Progress is where a search and its owner meet: the search counts in it, and

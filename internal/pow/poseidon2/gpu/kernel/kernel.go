@@ -1,0 +1,65 @@
+// Package kernel has the text of the kernel.
+package kernel
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
+)
+
+//go:embed plain.cl
+var plain string
+
+// Entry is the kernel's name.
+const Entry = "search"
+
+// OpenCLOptions are those of the compiler.
+const OpenCLOptions = ""
+
+// OpenCL returns the kernel's text in OpenCL C.
+func OpenCL() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "#define MAX_FOUND %d\n", wire.MaxFound)
+	constants := poseidon2.NewConstants()
+	table := func(name string, values []uint64) {
+		fmt.Fprintf(&text, "__constant ulong %s[] = {", name)
+		for _, value := range values {
+			fmt.Fprintf(&text, "%#xUL, ", value)
+		}
+		text.WriteString("};\n")
+	}
+	var initial, terminal []uint64
+	for round := range poseidon2.ExternalRounds {
+		initial = append(initial, constants.Initial[round][:]...)
+		terminal = append(terminal, constants.Terminal[round][:]...)
+	}
+	table("INITIAL", initial)
+	table("INTERNAL", constants.Internal[:])
+	table("TERMINAL", terminal)
+	table("DIAGONAL", constants.Diagonal[:])
+	return text.String() + plain
+}
+
+// Hash returns the SHA-256 of the kernel's texts, in hex.
+func Hash() string {
+	sum := sha256.Sum256([]byte(OpenCL()))
+	return hex.EncodeToString(sum[:])
+}
+
+// What the kernel in PTX needs, and how it is launched.
+const (
+	// CUDAVersion is the version of CUDA that the driver must know at least: 11.8.
+	CUDAVersion = 11080
+	// CUDACapability is the compute capability that a card must have at least: 7.5.
+	CUDACapability = 75
+	// CUDABlock is the number of threads in a block.
+	CUDABlock = 128
+)
+
+// PTX returns the kernel's text in PTX.
+func PTX() string { return "" }

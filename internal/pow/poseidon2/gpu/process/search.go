@@ -1,0 +1,205 @@
+package process
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// searcher searches a range by launches, of which as many are queued as the device has
+// slots, so that it never waits for us. A launch is of nonces that differ in their low
+// 32 bits alone.
+type searcher struct {
+	device driver.Device
+	// share is the share of its time that the device may work for.
+	share float64
+	sizer sizer
+	reply func(wire.Reply) error
+
+	search   wire.Search // the present one
+	searches bool        // that there is one with nonces left to launch
+	next     u512.Uint   // its next nonce
+	job      driver.Job  // of the nonces that were launched last
+	period   u512.Uint   // the first nonce of its 2^32
+	hasJob   bool
+
+	queue []flight // what is in flight, oldest first
+	free  []int    // slots
+	ended time.Time
+}
+
+// flight is a launch that was started.
+type flight struct {
+	driver.Launch
+	slot    int
+	search  uint64 // its ID
+	started time.Time
+}
+
+func newSearcher(device driver.Device, launch time.Duration, share float64, reply func(wire.Reply) error) *searcher {
+	s := &searcher{device: device, share: share, sizer: newSizer(launch), reply: reply}
+	for slot := range driver.Slots {
+		s.free = append(s.free, slot)
+	}
+	if share < 1 { // there must be a pause behind each launch
+		s.free = s.free[:1]
+	}
+	return s
+}
+
+// idle reports whether there is nothing to do.
+func (s *searcher) idle() bool { return !s.searches && len(s.queue) == 0 }
+
+// begin goes on with another search.
+func (s *searcher) begin(search wire.Search) {
+	s.search, s.next = search, search.Start
+	s.searches = search.Start.Cmp(search.End) <= 0
+	s.hasJob = false
+}
+
+// stop ends the search. What is in flight is of no interest any more.
+func (s *searcher) stop() {
+	s.search.ID, s.searches = 0, false
+}
+
+// step starts what there is room for, and waits for the oldest launch.
+func (s *searcher) step() error {
+	for s.searches && len(s.free) > 0 {
+		if err := s.start(); err != nil {
+			return err
+		}
+	}
+	if len(s.queue) == 0 {
+		return nil
+	}
+	return s.finish()
+}
+
+// start starts the next launch of the search.
+func (s *searcher) start() error {
+	left := s.search.End.SubWrap(s.next).Sat64() // behind this one
+	first := uint32(s.next[0])
+	n := min(left, uint64(s.sizer.size)-1, 1<<32-1-uint64(first)) + 1
+	l := driver.Launch{Job: s.jobOf(s.next), First: first, Count: uint32(n), Limit: s.search.Limit}
+	slot := s.free[0]
+	if err := s.device.Start(slot, l); err != nil {
+		return fmt.Errorf("starting a launch of %d nonces: %w", n, err)
+	}
+	s.free = s.free[1:]
+	s.queue = append(s.queue, flight{l, slot, s.search.ID, time.Now()})
+	if left < n {
+		s.searches = false
+		return nil
+	}
+	s.next = s.next.AddWrap(u512.From64(n))
+	return nil
+}
+
+// jobOf returns what the nonces have in common that differ from one in their low 32
+// bits alone.
+func (s *searcher) jobOf(nonce u512.Uint) driver.Job {
+	period := nonce
+	period[0] &^= 1<<32 - 1
+	if !s.hasJob || period != s.period {
+		s.job = driver.Job{Midstate: poseidon2.NewMidstate(s.search.Header, nonce), Low: poseidon2.Low(period)}
+		s.period, s.hasJob = period, true
+	}
+	return s.job
+}
+
+// finish waits for the oldest launch and tells of it.
+func (s *searcher) finish() error {
+	f := s.queue[0]
+	found, nonces, took, err := s.wait(f)
+	if err != nil {
+		return err
+	}
+	s.queue = s.queue[1:]
+	if f.Count == s.sizer.size {
+		s.sizer.took(took)
+	}
+	if f.search == s.search.ID {
+		if found > wire.MaxFound {
+			err = s.inPieces(f, found)
+		} else {
+			err = s.tell(f, nonces, took)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.free = append(s.free, f.slot)
+	if s.share < 1 {
+		time.Sleep(time.Duration(float64(took) * (1/s.share - 1)))
+	}
+	return nil
+}
+
+// wait waits for a launch. The time that it took is that since the one before it was done,
+// or since it was started.
+func (s *searcher) wait(f flight) (found uint32, nonces []uint32, took time.Duration, err error) {
+	began := f.started
+	if s.ended.After(began) {
+		began = s.ended
+	}
+	about := time.Duration(0)
+	if f.Count == s.sizer.size {
+		about = max(0, s.sizer.last-time.Since(began))
+	}
+	found, nonces, err = s.device.Wait(f.slot, about)
+	if err != nil {
+		return 0, nil, 0, fmt.Errorf("a launch of %d nonces: %w", f.Count, err)
+	}
+	for _, nonce := range nonces {
+		if nonce >= f.Count {
+			return 0, nil, 0, fmt.Errorf("the device found nonce %d of a launch of %d", nonce, f.Count)
+		}
+	}
+	s.ended = time.Now()
+	return found, nonces, s.ended.Sub(began), nil
+}
+
+// tell tells of a launch.
+func (s *searcher) tell(f flight, nonces []uint32, took time.Duration) error {
+	found := slices.Sorted(slices.Values(nonces))
+	return s.reply(wire.Reply{Batch: &wire.Batch{
+		ID: f.search, Count: uint64(f.Count), Found: found, Micros: took.Microseconds(), Queued: len(s.queue),
+	}})
+}
+
+// inPieces searches a launch again that found more than there was room for: which of
+// them are the lowest, nobody knows. Pieces of this size should find half as many as there
+// is room for, and one that finds too many is halved again.
+func (s *searcher) inPieces(f flight, found uint32) error {
+	size := max(wire.MaxFound, uint32(uint64(f.Count)*wire.MaxFound/2/uint64(found)))
+	for done := uint32(0); done < f.Count; {
+		piece := f
+		piece.First += done
+		piece.Count = min(size, f.Count-done)
+		piece.started = time.Now()
+		if err := s.device.Start(piece.slot, piece.Launch); err != nil {
+			return fmt.Errorf("starting a launch of %d nonces: %w", piece.Count, err)
+		}
+		found, nonces, took, err := s.wait(piece)
+		if err != nil {
+			return err
+		}
+		if found > wire.MaxFound {
+			if piece.Count <= wire.MaxFound {
+				return fmt.Errorf("the device found %d nonces in a launch of %d", found, piece.Count)
+			}
+			size = max(wire.MaxFound, piece.Count/2)
+			continue
+		}
+		if err := s.tell(piece, nonces, took); err != nil {
+			return err
+		}
+		done += piece.Count
+	}
+	return nil
+}
