@@ -56,8 +56,10 @@ type Job interface {
 	// The evaluated nonces are added to p as the search goes on, and all of
 	// them before it returns: up to and including the winner, or the whole
 	// range. An engine that evaluates nonces in blocks adds what it evaluated of
-	// the winner's, beyond the winner as well. Nonces that are settled without a calculation of their own,
-	// because they share the distance of another, count as evaluated.
+	// the winner's, beyond the winner as well. A search that ends early has
+	// evaluated as many nonces from the start of the range as it has added: the rest
+	// can be searched by another. Nonces that share the distance of another, and so
+	// need no calculation of their own, count as evaluated.
 	Search(r Range, p *Progress) Outcome
 	// Verify computes a nonce's distance afresh, by the plain reference rule,
 	// and reports whether the nonce is valid. It shares nothing with Search that
@@ -105,16 +107,16 @@ const (
 type Progress struct {
 	_         [128]byte
 	evaluated atomic.Uint64
-	errand    atomic.Uint32 // what Advance has to see to; usually nothing
-	first     func()        // what firstNonces calls
+	request   atomic.Uint32 // what is asked of the search; usually nothing
+	first     func()        // what notifyFirst calls
 	_         [128 - 24]byte
 }
 
-// The errands of Progress.Advance. They share a word, so that a batch costs one
-// look, whoever wants something of the search.
+// What may be asked of a search. The requests share a word, so that a batch costs
+// one look at it, whoever asks.
 const (
-	goOn uint32 = iota
-	firstNonces
+	nothing uint32 = iota
+	notifyFirst
 	stop
 )
 
@@ -130,17 +132,17 @@ func (p *Progress) Advance(n uint64) bool {
 		sum = math.MaxUint64
 	}
 	p.evaluated.Store(sum)
-	return p.errand.Load() == goOn || p.run()
+	return p.request.Load() == nothing || p.answer()
 }
 
-// run sees to an errand, and reports whether the search should go on.
-func (p *Progress) run() bool {
-	if p.errand.Load() == firstNonces {
+// answer does what is asked of the search, and reports whether it should go on.
+func (p *Progress) answer() bool {
+	if p.request.Load() == notifyFirst {
 		if p.evaluated.Load() == 0 {
 			return true // a look at the stop flag before the first batch
 		}
 		// If this fails a stop has come in between, which stays.
-		if p.errand.CompareAndSwap(firstNonces, goOn) {
+		if p.request.CompareAndSwap(notifyFirst, nothing) {
 			p.first()
 			return true
 		}
@@ -153,12 +155,12 @@ func (p *Progress) run() bool {
 // nothing afterwards. A search that is stopped before does not call f.
 func (p *Progress) NotifyFirst(f func()) {
 	p.first = f
-	p.errand.CompareAndSwap(goOn, firstNonces)
+	p.request.CompareAndSwap(nothing, notifyFirst)
 }
 
 // Stop asks the search to end soon. Later searches with the same Progress end
 // at once.
-func (p *Progress) Stop() { p.errand.Store(stop) }
+func (p *Progress) Stop() { p.request.Store(stop) }
 
 // Evaluated returns the number of nonces evaluated so far.
 func (p *Progress) Evaluated() uint64 { return p.evaluated.Load() }
