@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/watch/hashrate":       {"internal/mining", "internal/u512"},
 	"internal/watch/metrics":        {"internal/watch/hashrate", "internal/mining", "internal/source/quicnode"},
 	"internal/watch/dashboard":      {"internal/watch/hashrate", "internal/watch/status", "internal/mining"},
-	"internal/watch/status":         {"internal/watch/hashrate", "internal/mining"},
+	"internal/watch/status":         {"internal/watch/hashrate", "internal/mining", "internal/u512"},
 	"internal/host/access":          {},
 	"internal/host/priority":        {},
 	"internal/strictjson":           {},

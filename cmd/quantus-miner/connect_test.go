@@ -25,6 +25,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/simd"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // playNode returns a node, and a command that knows it by its files.
@@ -358,7 +359,8 @@ func BenchmarkConnect(b *testing.B) {
 			*times = append(*times, after)
 		}
 	}
-	miner.FirstNonce, link.Sent = note(&started), note(&sent)
+	noteSent := note(&sent)
+	link.FirstNonce, link.Sent = note(&started), func(_ string, _ u512.Uint, after time.Duration) { noteSent(after) }
 	during(b, miner.Run)
 	during(b, func(ctx context.Context) {
 		if err := link.Run(ctx); err != nil {

@@ -107,11 +107,10 @@ func BenchmarkFirstNonce(b *testing.B) {
 	}
 	m := service{proof: pow.SHA3RSA, engine: auto, workers: effectiveCPUs(), log: slog.New(slog.DiscardHandler)}.newMiner()
 	first := make(chan time.Duration, 1)
-	m.FirstNonce = func(after time.Duration) { first <- after }
 	during(b, m.Run)
 	var took []time.Duration
 	for b.Loop() {
-		job := newJob(b, m)
+		job := newJob(b, m, func(after time.Duration) { first <- after })
 		took = append(took, <-first)
 		m.Cancel(job.ID())
 		<-time.After(5 * time.Millisecond) // longer than workers take to come to rest

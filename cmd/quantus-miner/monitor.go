@@ -12,6 +12,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
@@ -29,7 +30,13 @@ type monitor struct {
 // Fetched implements [httpapi.Observer].
 func (m *monitor) Fetched(jobID string, waited time.Duration) {
 	m.Exporter.Fetched(waited)
-	m.board.Answered(jobID, "fetched", waited)
+	m.board.Fetched(jobID, waited)
+}
+
+// Sent takes what became of a winner that a link has sent.
+func (m *monitor) Sent(job string, nonce u512.Uint, after time.Duration) {
+	m.Exporter.Sent(after)
+	m.board.Sent(job, nonce, after)
 }
 
 // newMonitor returns the monitor of a sampler's miner, whose server shows how the miner

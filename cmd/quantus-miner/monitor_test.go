@@ -125,7 +125,7 @@ func TestGarbage(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	miner := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{}, Workers: 1})
 	server := newMonitor(ctx, hashrate.NewSampler(miner, nil), metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler)).server
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
@@ -149,7 +149,7 @@ func TestPageStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		log := slog.New(slog.DiscardHandler)
-		sampler := hashrate.NewSampler(mining.New(enginetest.Paced{}, 1, log), nil)
+		sampler := hashrate.NewSampler(mining.New(log, &mining.Crew{Engine: enginetest.Paced{}, Workers: 1}), nil)
 		server := newMonitor(ctx, sampler, metrics.Setup{}, nil, nil, 100, log).server
 		listener := pipenet.Listen()
 		var running sync.WaitGroup
@@ -239,20 +239,20 @@ func TestLog(t *testing.T) {
 // scrapes, with that of a miner without, which takes turns with it on all CPUs.
 func BenchmarkMetrics(b *testing.B) {
 	start := func(b *testing.B) *mining.Miner {
-		m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
+		m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: effectiveCPUs()})
 		during(b, m.Run)
 		return m
 	}
 	without, with := start(b), start(b)
 	sampler := hashrate.NewSampler(with, nil)
-	with.FirstNonce = newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler)).FirstNonce
+	exporter := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler))
 	during(b, sampler.Run)
 	compare(b, func(watched bool) float64 {
-		m := without
+		m, firstNonce := without, (func(time.Duration))(nil)
 		if watched {
-			m = with
+			m, firstNonce = with, exporter.FirstNonce
 		}
-		job := newJob(b, m)
+		job := newJob(b, m, firstNonce)
 		defer m.Cancel(job.ID())
 		return rateOf(job)
 	})
@@ -266,10 +266,9 @@ func BenchmarkScraped(b *testing.B) {
 		b.Run(fmt.Sprint(jobs, " jobs"), func(b *testing.B) {
 			// As serve has it.
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
-			m := mining.New(fast.Engine{}, effectiveCPUs(), slog.New(slog.DiscardHandler))
+			m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: effectiveCPUs()})
 			sampler := hashrate.NewSampler(m, nil)
 			monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler))
-			m.FirstNonce = monitor.FirstNonce
 			during(b, m.Run)
 			during(b, sampler.Run)
 			server := httptest.NewServer(monitor.server.Handler)
@@ -282,9 +281,9 @@ func BenchmarkScraped(b *testing.B) {
 			b.Cleanup(func() { _ = conn.Close() })
 			answers := bufio.NewReader(conn)
 			for range jobs - 1 {
-				m.Cancel(newJob(b, m).ID())
+				m.Cancel(newJob(b, m, monitor.FirstNonce).ID())
 			}
-			job := newJob(b, m)
+			job := newJob(b, m, monitor.FirstNonce)
 			scrape := make(chan bool) // whether to, from now on
 			during(b, func(ctx context.Context) {
 				tick := time.NewTicker(100 * time.Millisecond)
@@ -345,8 +344,8 @@ func during(tb testing.TB, run func(context.Context)) {
 }
 
 // newJob submits a job that does not end by itself.
-func newJob(b *testing.B, m *mining.Miner) *mining.Job {
-	job, err := m.Submit(mining.Request{ID: fmt.Sprint(time.Now().UnixNano()), Range: engine.Range{Start: u512.From64(1), End: u512.Max()}})
+func newJob(b *testing.B, m *mining.Miner, firstNonce func(time.Duration)) *mining.Job {
+	job, err := m.Submit(mining.Request{ID: fmt.Sprint(time.Now().UnixNano()), Range: engine.Range{Start: u512.From64(1), End: u512.Max()}, FirstNonce: firstNonce})
 	if err != nil {
 		b.Fatal(err)
 	}

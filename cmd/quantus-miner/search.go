@@ -131,8 +131,8 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 	if err != nil {
 		return mining.Snapshot{}, e, err
 	}
-	miner := mining.New(e, int(c.Workers), log)
-	miner.Replace = replace(c.PoW, log)
+	crew := &mining.Crew{Engine: e, Workers: int(c.Workers), Replace: replace(c.PoW, log)}
+	miner := mining.New(log, crew)
 	job, err := miner.Submit(mining.Request{
 		ID:        "search",
 		Header:    c.Header,
@@ -148,7 +148,7 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 	watch(job, s)
 	finish()
 	running.Wait()
-	return job.Snapshot(), miner.Engine(), nil
+	return job.Snapshot(), crew.InService(), nil
 }
 
 // watch waits for the end of a job, which it shows the progress of on a terminal.

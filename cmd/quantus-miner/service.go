@@ -163,9 +163,9 @@ func (s service) run(ctx context.Context) error {
 	if s.metrics != nil {
 		sampler := hashrate.NewSampler(miner, s.proof.Difficulty)
 		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.guard, int(s.limits.MaxConnections), s.log)
-		miner.FirstNonce, observer = monitor.FirstNonce, monitor
+		observer = monitor
 		if link != nil {
-			link.Sent = monitor.Sent
+			link.Sent, link.FirstNonce = monitor.Sent, monitor.FirstNonce
 		}
 		servers = append(servers, monitor.server)
 		g.Go(func() error {
@@ -215,20 +215,23 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 	return httpapi.NewServer(api, s.log, requests)
 }
 
-// newMiner returns a miner whose workers are scheduled as they are to be.
+// newMiner returns a miner with the CPU's crew, scheduled as it is to be.
 func (s service) newMiner() *mining.Miner {
-	miner := mining.New(s.engine, s.workers, s.log)
+	var refused sync.Once
+	miner := mining.New(s.log, &mining.Crew{
+		Engine:   s.engine,
+		Workers:  s.workers,
+		Throttle: s.scheduling.Throttle.share(),
+		Replace:  replace(s.proof, s.log),
+		Enter: func() {
+			if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
+				refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
+			}
+		},
+	})
 	miner.Limits = s.limits.jobs()
 	if s.nodes != nil {
 		miner.Limits.Over = shownJobs
-	}
-	miner.Throttle = s.scheduling.Throttle.share()
-	miner.Replace = replace(s.proof, s.log)
-	var refused sync.Once
-	miner.Enter = func() {
-		if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
-			refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
-		}
 	}
 	return miner
 }
@@ -244,6 +247,7 @@ func (s service) setup(link *quicnode.Link) metrics.Setup {
 		PoW:      string(s.proof),
 		Priority: s.scheduling.Priority.String(),
 		Affinity: cmp.Or(s.scheduling.Affinity.String(), "any"),
+		Throttle: s.scheduling.Throttle.share(),
 
 		AuthFailures: s.guard.Failures,
 	}

@@ -13,7 +13,7 @@ import (
 // have a monotonic reading, which their String shows, as long as the clock is the
 // real one and not that of a synctest bubble.
 func TestMonotonic(t *testing.T) {
-	m := New(fake{search: exhausted}, 1, slog.New(slog.DiscardHandler))
+	m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: exhausted}, Workers: 1})
 	stop := run(m)
 	defer stop()
 	job := submit(t, m, Request{ID: "job", Range: nonces(1, 1)})

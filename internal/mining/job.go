@@ -1,7 +1,12 @@
 package mining
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"math"
+	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -17,7 +22,7 @@ const (
 	Running Status = iota
 	// Completed jobs have a valid nonce, confirmed by the reference rule.
 	Completed
-	// Failed jobs have no valid nonce in their range, or an engine that erred.
+	// Failed jobs have no valid nonce in their range, or engines that erred.
 	Failed
 	// Cancelled jobs were given up by their owner, or by the miner's shutdown.
 	Cancelled
@@ -48,11 +53,44 @@ type Request struct {
 	// Threshold is what makes a nonce valid, to the engine's proof of work: the largest
 	// distance, or the difficulty.
 	Threshold u512.Uint
-	// Range holds the nonces to search. It must not be empty.
+	// Range holds the nonces to search. It must not be empty, unless Anywhere is set.
 	Range engine.Range
+	// Anywhere says that the owner does not care which nonces are searched, as long as
+	// none is tried twice and all begin with the same leading bytes: Prefix, which is as
+	// long as a nonce at most, and may be empty. The search begins at a random nonce: so
+	// machines keep apart without knowing of each other.
+	Anywhere bool
+	Prefix   []byte
+	// GoOn says that the job is not over when a winner was found: the search goes on
+	// behind it, and the owner receives one winner after the other from
+	// [Job.Winners].
+	GoOn bool
 	// Received is when the job was asked for: what its time counts from. The
 	// zero value is the moment of Submit.
 	Received time.Time
+	// FirstNonce, if not nil, is told how long the job took from being asked for to
+	// its first nonces. A worker calls it, so it must return at once.
+	FirstNonce func(time.Duration)
+}
+
+// nonces returns the range that a job is to search, and where it begins.
+func (r Request) nonces() (nonces engine.Range, first u512.Uint, err error) {
+	if !r.Anywhere {
+		if r.Range.Empty() {
+			return nonces, first, errors.New("the range of nonces is empty")
+		}
+		return r.Range, r.Range.Start, nil
+	}
+	if len(r.Prefix) > u512.Size {
+		return nonces, first, fmt.Errorf("the prefix of the nonces has %d bytes, more than the %d of a nonce", len(r.Prefix), u512.Size)
+	}
+	var lowest, random [u512.Size]byte
+	_, _ = rand.Read(random[:]) // never fails
+	copy(lowest[:], r.Prefix)
+	copy(random[:], r.Prefix)
+	nonces.Start = u512.FromBytes(lowest)
+	nonces.End = nonces.Start.AddWrap(u512.Max().Rsh(uint(8 * len(r.Prefix))))
+	return nonces, u512.FromBytes(random), nil
 }
 
 // Result is how a job stands: how it ended, once it is over.
@@ -69,32 +107,39 @@ type Result struct {
 
 // Job is a search that a [Miner] was asked for.
 type Job struct {
-	request Request
-	miner   *Miner
-	began   *shift // the first in which it was searched, to which it counts
-	done    chan struct{}
+	request    Request
+	nonces     engine.Range // that are searched
+	miner      *Miner
+	done       chan struct{}
+	winners    chan Winner // nil if the job does not go on after one
+	firstNonce func()      // to be called by whichever worker is first, or nil
 
 	// All that follows is guarded by miner.mu.
 
-	shift    *shift     // the one that it is prepared for
-	search   engine.Job // nil if it has to be prepared for the shift
-	asked    time.Time  // when its owner last asked about it
-	result   Result
-	progress []engine.Progress // of each worker, while running
-	final    counts            // what they came to, afterwards
-	ended    time.Time         // zero while running
-	fetched  bool              // FirstFetch has said so
+	engine  int       // the first that it was searched by, to which it counts: the index in miner.engines
+	asked   time.Time // when its owner last asked about it
+	result  Result
+	ended   time.Time // zero while running
+	fetched bool      // FirstFetch has said so
 
-	unleased  []engine.Range // what is to be leased yet, in this order
-	leases    int            // leases that are out
-	leaseBits uint           // the next lease has up to 2^leaseBits nonces
+	unleased    []stretch     // what is to be leased yet, in this order
+	out         int           // leases that are out
+	assignments []*assignment // to the crews that search it, or have, while running
+	threads     []Thread      // what their workers count to
+	engines     []int         // of each thread, the index in miner.engines
+	base        []uint64      // of each thread, the nonces of assignments that are over
+	final       counts        // what it came to, afterwards
+
+	// twice holds the winners of stretches that may be searched twice, as a worker has
+	// missed its deadline there.
+	twice map[u512.Uint]struct{}
 }
 
 // ID returns the name that the job was submitted under.
 func (j *Job) ID() string { return j.request.ID }
 
 // Range returns the nonces that the job searches.
-func (j *Job) Range() engine.Range { return j.request.Range }
+func (j *Job) Range() engine.Range { return j.nonces }
 
 // Threshold returns what makes a nonce valid, as the job was asked for.
 func (j *Job) Threshold() u512.Uint { return j.request.Threshold }
@@ -102,9 +147,13 @@ func (j *Job) Threshold() u512.Uint { return j.request.Threshold }
 // Started returns the moment that the job's time counts from.
 func (j *Job) Started() time.Time { return j.request.Received }
 
-// Engine returns the name of the engine that the job began with. Another one may
-// have come to its place since.
-func (j *Job) Engine() string { return j.began.engine.Name() }
+// Engine returns the name of the engine that the job began with. Others may search
+// it besides, or have come to its place since.
+func (j *Job) Engine() string {
+	j.miner.mu.Lock()
+	defer j.miner.mu.Unlock()
+	return j.miner.engines[j.engine].Name
+}
 
 // Done returns a channel that is closed the moment the job is over.
 func (j *Job) Done() <-chan struct{} { return j.done }
@@ -149,23 +198,86 @@ func (j *Job) FirstFetch() (waited time.Duration, first bool) {
 	return time.Since(j.ended), true
 }
 
-// counts are the nonces that the workers have evaluated.
+// counts are the nonces that have been evaluated.
 type counts struct {
-	each []uint64 // by each worker; not to be changed
+	each []uint64 // by each thread; not to be changed
 	sum  uint64
 }
 
 // count reads the workers' counters. The sum does not exceed the range, as it would
-// if a part had to be searched again, nor 64 bits, which a settled stretch of a
-// range can. What goes beyond it is nobody's: so the sum is that of the parts, always.
+// if a part had to be searched again, nor 64 bits, which a stretch of nonces can that
+// share a distance. What goes beyond it is nobody's: so the sum is that of the parts,
+// always.
 func (j *Job) count() counts {
-	c := counts{each: make([]uint64, len(j.progress))}
-	most := j.request.Range.End.SubWrap(j.request.Range.Start).AddSat(u512.From64(1)).Sat64()
-	for i := range j.progress {
-		c.each[i] = min(j.progress[i].Evaluated(), most-c.sum)
+	c := counts{each: slices.Clone(j.base)}
+	for _, a := range j.assignments {
+		for i := range a.progress {
+			c.each[a.threads[i]] = addSat(c.each[a.threads[i]], a.progress[i].Evaluated())
+		}
+	}
+	most := j.nonces.End.SubWrap(j.nonces.Start).AddSat(u512.From64(1)).Sat64()
+	for i, n := range c.each {
+		c.each[i] = min(n, most-c.sum)
 		c.sum += c.each[i]
 	}
 	return c
+}
+
+// assignmentOf returns the job's assignment to a crew and its present engine, nil if
+// the crew has not come to it yet; miner.mu is held.
+func (j *Job) assignmentOf(c *Crew) *assignment {
+	for _, a := range j.assignments {
+		if a.term == c.term && !a.retired {
+			return a
+		}
+	}
+	return nil
+}
+
+// assign adds an assignment; miner.mu is held. Workers of the same name, with engines
+// of the same name, count as one thread.
+func (j *Job) assign(a *assignment) {
+	if len(j.threads) == 0 {
+		j.engine = a.term.totals
+	}
+	a.threads = make([]int, len(a.progress))
+	for i := range a.threads {
+		t := Thread{a.term.engine.Name(), workerName(a.term.crew.Name, len(a.threads), i)}
+		a.threads[i] = slices.Index(j.threads, t)
+		if a.threads[i] < 0 {
+			a.threads[i] = len(j.threads)
+			j.threads = append(j.threads, t)
+			j.engines = append(j.engines, a.term.totals)
+			j.base = append(j.base, 0)
+		}
+	}
+	j.assignments = append(j.assignments, a)
+}
+
+// retire stops the searches of the job in an engine's term; miner.mu is held.
+func (j *Job) retire(t *term) {
+	for _, a := range slices.Clone(j.assignments) {
+		if a.term == t && !a.retired {
+			a.retired = true
+			for i := range a.progress {
+				a.progress[i].Stop()
+			}
+			j.drop(a)
+		}
+	}
+}
+
+// drop forgets a retired assignment of which no lease is out any more, but for what it
+// has counted; miner.mu is held.
+func (j *Job) drop(a *assignment) {
+	i := slices.Index(j.assignments, a)
+	if i < 0 || !a.retired || a.leases > 0 {
+		return
+	}
+	for i := range a.progress {
+		j.base[a.threads[i]] = addSat(j.base[a.threads[i]], a.progress[i].Evaluated())
+	}
+	j.assignments = slices.Delete(j.assignments, i, i+1)
 }
 
 // end gives a running job its final result; miner.mu is held. It reports false,
@@ -175,12 +287,23 @@ func (j *Job) end(result Result) bool {
 	if j.result.Status != Running {
 		return false
 	}
-	for i := range j.progress {
-		j.progress[i].Stop()
+	for _, a := range j.assignments {
+		for i := range a.progress {
+			a.progress[i].Stop()
+		}
 	}
 	j.result, j.ended, j.final = result, time.Now(), j.count()
 	// Kept for minutes, an ended job should hold only its result.
-	j.progress, j.search = nil, nil
+	j.assignments, j.unleased, j.base, j.twice = nil, nil, nil, nil
 	close(j.done)
 	return true
+}
+
+// addSat returns a + b, or 2^64−1 if that is more.
+func addSat(a, b uint64) uint64 {
+	sum, carry := bits.Add64(a, b, 0)
+	if carry != 0 {
+		return math.MaxUint64
+	}
+	return sum
 }

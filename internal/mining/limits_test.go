@@ -18,7 +18,7 @@ import (
 // room when it is told to come again.
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(fake{search: untilStopped}, 1, slog.New(slog.DiscardHandler))
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: untilStopped}, Workers: 1})
 		m.Limits = Limits{Running: 2, Known: 5}
 		stop := run(m)
 		defer stop()
@@ -65,7 +65,7 @@ func TestLimits(t *testing.T) {
 // ones: however many there are, none is refused and few are known.
 func TestLimitOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(fake{search: untilStopped}, 1, slog.New(slog.DiscardHandler))
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: untilStopped}, Workers: 1})
 		m.Limits.Over = 3
 		stop := run(m)
 		defer stop()
@@ -97,7 +97,7 @@ func TestLimitOver(t *testing.T) {
 // first look while others are being prepared do not all get in.
 func TestLimitsHoldBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(fake{search: untilStopped, prepare: func() { <-time.After(time.Second) }}, 1, slog.New(slog.DiscardHandler))
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: untilStopped, prepare: func() { <-time.After(time.Second) }}, Workers: 1})
 		m.Limits.Running = 3
 		stop := run(m)
 		defer stop()
@@ -126,9 +126,9 @@ func TestOrphans(t *testing.T) {
 	for _, patience := range []time.Duration{0, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
-			m := New(fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
+			m := New(slog.New(slog.NewTextHandler(&log, nil)), &Crew{Engine: fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
 				return every(time.Second, p)
-			}}, 2, slog.New(slog.NewTextHandler(&log, nil)))
+			}}, Workers: 2})
 			m.Limits.AbandonAfter = patience
 			stop := run(m)
 			defer stop()
@@ -176,7 +176,7 @@ func TestStopped(t *testing.T) {
 	const patience = 5 * time.Minute
 	for _, late := range []time.Duration{stopped - 1, stopped, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			m := New(fake{}, 1, slog.New(slog.DiscardHandler)) // which does not run
+			m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{}, Workers: 1}) // which does not run
 			m.Limits.AbandonAfter = patience
 			job := submit(t, m, Request{ID: "job", Range: everything})
 			due := time.Now().Add(patience)
@@ -203,14 +203,13 @@ func TestStopped(t *testing.T) {
 // of minutes alone, but of every second, as the rest belongs to a lease's time.
 func TestThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+		m := New(slog.New(slog.DiscardHandler), &Crew{Throttle: 0.25, Engine: fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 			for range r.End.SubWrap(r.Start).Sat64() + 1 {
 				<-time.After(100 * time.Microsecond)
 				p.Advance(1)
 			}
 			return engine.Outcome{Status: engine.Exhausted}
-		}}, 2, slog.New(slog.DiscardHandler))
-		m.Throttle = 0.25
+		}}, Workers: 2})
 		stop := run(m)
 		job := submit(t, m, Request{ID: "job", Range: everything})
 		<-time.After(2 * time.Second) // its leases have grown
@@ -223,7 +222,7 @@ func TestThrottle(t *testing.T) {
 		}
 		began := time.Now()
 		stop() // does not wait for workers that rest
-		if took := time.Since(began); took > longLease/4 {
+		if took := time.Since(began); took > 2*leaseTime/4 {
 			t.Errorf("the end took %s", took)
 		}
 	})

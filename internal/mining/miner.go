@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +24,7 @@ var (
 	ErrExists = errors.New("job already exists")
 	// ErrClosed says that the miner is shutting down.
 	ErrClosed = errors.New("the miner is shutting down")
-	// ErrNoEngine says that the last engine was taken out of service.
+	// ErrNoEngine says that the last engine of the last crew was taken out of service.
 	ErrNoEngine = errors.New("no engine is left that can be trusted: every one of them has reported a wrong nonce or failed its self-test")
 )
 
@@ -45,169 +44,170 @@ var (
 // ThresholdError says why the engine's proof of work refuses a job's threshold.
 type ThresholdError = engine.ThresholdError
 
-// Miner searches jobs on a fixed number of workers, which all running jobs share.
+// Miner searches jobs with its crews, which all running jobs share. Without a crew
+// jobs wait for one.
 type Miner struct {
-	// FirstNonce, if not nil, is told how long a job took from being asked for to
-	// its first nonces, which no [Overview] shows. A worker calls it, so it must
-	// return at once. It is to be set before the first job is submitted.
-	FirstNonce func(time.Duration)
-
-	// Enter, if not nil, is called by every worker as it sets out, to prepare the
-	// goroutine that it computes on. It is to be set before Run is called.
-	Enter func()
-
-	// Replace, if not nil, is asked for the engine to go on with when one has
-	// reported a wrong nonce. It may take its time, for a self-test. It is to be set
-	// before the first job is submitted.
-	Replace func(refused engine.Engine) (engine.Engine, error)
-
 	// Limits bound the jobs. They are to be set before the first is submitted.
 	Limits Limits
 
-	// Throttle is the share of its time, above 0 and up to 1, that a worker may
-	// search for. The zero value is no throttle. It is to be set before Run is
-	// called.
-	Throttle float64
-
-	workers int
-	log     *slog.Logger
-
-	// replacing is held while an engine is being replaced.
-	replacing sync.Mutex
+	log *slog.Logger
 
 	// mu guards what follows and the state of every job. It is held briefly: never
 	// during a search, a verification or a log line.
 	mu      sync.Mutex
-	wake    *sync.Cond // something was queued, or the miner was closed
+	wake    *sync.Cond // something was queued, a crew has left, or the miner was resumed or closed
+	left    *sync.Cond // a worker has ended, or missed a deadline
+	runs    bool
 	closed  bool
-	closing chan struct{}   // closed when the miner is
-	shifts  []*shift        // of all engines that there were; the last one is in service
-	broken  bool            // the last one is not, either
-	jobs    map[string]*Job // all that are known: those in running and in over
-	running []*Job          // in the order of their starts
-	queue   []*Job          // running, with nonces to lease, in turn
-	over    []*Job          // in the order of their ends
+	paused  bool
+	broken  bool              // the last crew left as its engine was wrong
+	crews   []*Crew           // that are there
+	workers int               // of the crews
+	present int               // workers that are waited for at the end
+	engines []*EngineOverview // of all engines that there were, by name
+	jobs    map[string]*Job   // all that are known: those in running and in over
+	running []*Job            // in the order of their starts
+	queue   []*Job            // running, with nonces to lease, in turn
+	over    []*Job            // in the order of their ends
+	finds   []Find            // the latest winners, the newest last
 }
 
-// shift is an engine's time in service.
-type shift struct {
-	engine engine.Engine
-	totals Totals // of the jobs that began in it and are over; and its wrong nonces
-}
-
-// New returns a miner that searches with e on the given number of workers (at
-// least one) once Run is called.
-func New(e engine.Engine, workers int, log *slog.Logger) *Miner {
-	m := &Miner{
-		workers: workers,
-		log:     log,
-		closing: make(chan struct{}),
-		shifts:  []*shift{{engine: e}},
-		jobs:    make(map[string]*Job),
+// New returns a miner with some crews, which search once Run is called.
+func New(log *slog.Logger, crews ...*Crew) *Miner {
+	m := &Miner{log: log, jobs: make(map[string]*Job)}
+	m.wake, m.left = sync.NewCond(&m.mu), sync.NewCond(&m.mu)
+	for _, c := range crews {
+		m.Add(c)
 	}
-	m.wake = sync.NewCond(&m.mu)
 	return m
 }
 
-// Engine returns the engine that the miner searches with.
-func (m *Miner) Engine() engine.Engine {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.shift().engine
-}
-
 // Working reports whether the miner takes jobs: it does not when it is shutting
-// down, or when no engine is left.
+// down, or when the last crew has left as its engine was wrong.
 func (m *Miner) Working() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return !m.closed && !m.broken
 }
 
-// shift returns the present shift; mu is held.
-func (m *Miner) shift() *shift { return m.shifts[len(m.shifts)-1] }
-
-// Workers returns the number of workers.
-func (m *Miner) Workers() int { return m.workers }
-
-// Run works on the submitted jobs until ctx is done. Then it refuses further
-// jobs, cancels those that run, and returns when every worker has stopped.
-func (m *Miner) Run(ctx context.Context) {
-	var workers sync.WaitGroup
-	for worker := range m.workers {
-		workers.Go(func() { m.work(worker) })
-	}
-	m.watchOrphans(ctx)
-	m.close()
-	workers.Wait()
+// Workers returns the number of workers of all crews.
+func (m *Miner) Workers() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.workers
 }
 
-// close ends all jobs and sends the workers home.
+// Run works on the submitted jobs until ctx is done. Then it refuses further
+// jobs, cancels those that run, and returns when every worker has stopped, but for those
+// that have missed their crew's deadline.
+func (m *Miner) Run(ctx context.Context) {
+	m.mu.Lock()
+	m.runs = true
+	for _, c := range m.crews {
+		m.startLocked(c)
+	}
+	m.mu.Unlock()
+	m.watchOrphans(ctx)
+	m.close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.present > 0 {
+		m.left.Wait()
+	}
+}
+
+// close ends all jobs and lets the workers go.
 func (m *Miner) close() {
 	m.mu.Lock()
 	m.closed = true
-	close(m.closing)
 	m.wake.Broadcast()
 	cancelled := slices.Clone(m.running)
 	for _, job := range cancelled {
 		m.end(job, Result{Status: Cancelled})
 	}
+	for _, c := range m.crews {
+		c.dismiss()
+	}
 	m.mu.Unlock()
-	for _, job := range cancelled {
-		m.logEnd(job)
+	m.logEnds(cancelled)
+}
+
+// Pause has all workers stop searching, within a moment, until Resume is called. Jobs
+// wait in the meantime.
+func (m *Miner) Pause() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paused = true
+	for _, job := range m.running {
+		for _, c := range m.crews {
+			job.retire(c.term)
+		}
 	}
 }
 
+// Resume has the workers search again after a Pause.
+func (m *Miner) Resume() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paused = false
+	m.wake.Broadcast()
+}
+
+// Paused reports whether the workers wait for Resume.
+func (m *Miner) Paused() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.paused
+}
+
 // Submit starts a job. Its errors are ErrExists, ErrClosed, ErrNoEngine, a
-// [BusyError], an empty range, or the engine's, such as a [ThresholdError].
+// [BusyError], an empty range, too long a prefix, or those of the first crew's engine,
+// such as a [ThresholdError]. As long as there is no crew nothing is known of a
+// threshold: the job fails later if it makes no sense.
 func (m *Miner) Submit(r Request) (*Job, error) {
 	if r.Received.IsZero() {
 		r.Received = time.Now()
 	}
-	if r.Range.Empty() {
-		return nil, errors.New("the range of nonces is empty")
-	}
-	shift, err := m.admit(r.ID)
+	nonces, first, err := r.nonces()
 	if err != nil {
 		return nil, err
 	}
-	search, err := prepare(shift.engine, r.Header, r.Threshold)
-	if err != nil {
-		return nil, err
+	job := &Job{request: r, nonces: nonces, miner: m, done: make(chan struct{}), unleased: wholeFrom(nonces, first)}
+	if r.GoOn {
+		job.winners = make(chan Winner, winnerQueue)
 	}
-	job := &Job{
-		request:   r,
-		miner:     m,
-		began:     shift,
-		done:      make(chan struct{}),
-		shift:     shift,
-		search:    search,
-		progress:  make([]engine.Progress, m.workers),
-		unleased:  []engine.Range{r.Range},
-		leaseBits: firstLeaseBits,
-	}
-	if m.FirstNonce != nil {
+	if r.FirstNonce != nil {
 		// Whichever worker comes first: the others may never come to count.
-		first := sync.OnceFunc(func() { m.FirstNonce(time.Since(r.Received)) })
-		for i := range job.progress {
-			job.progress[i].NotifyFirst(first)
+		job.firstNonce = sync.OnceFunc(func() { r.FirstNonce(time.Since(r.Received)) })
+	}
+	a, err := m.admit(job)
+	if err != nil {
+		return nil, err
+	}
+	if a != nil {
+		if _, err := a.prepare(); err != nil {
+			return nil, err
 		}
 	}
-	if err := m.register(job); err != nil {
+	if err := m.register(job, a); err != nil {
 		return nil, err
 	}
 	// In between, or the end of an easy job would be reported before its start.
 	m.log.Info("job started", "job", r.ID, "engine", job.Engine(), "header", fmt.Sprintf("%x", r.Header),
-		"threshold_bits", r.Threshold.BitLen(), "start", r.Range.Start.Hex(), "end", r.Range.End.Hex())
+		"threshold_bits", r.Threshold.BitLen(), "start", first.Hex(), "end", nonces.End.Hex())
 	m.enqueue(job)
 	return job, nil
 }
 
-// admit says whether a job of that name would be taken, and in which shift.
-func (m *Miner) admit(id string) (*shift, error) {
+// admit says whether a job would be taken, and returns its assignment to the first crew,
+// if there is one.
+func (m *Miner) admit(job *Job) (*assignment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.shift(), m.admitLocked(id)
+	if err := m.admitLocked(job.ID()); err != nil || len(m.crews) == 0 {
+		return nil, err
+	}
+	return newAssignment(job, m.crews[0]), nil
 }
 
 func (m *Miner) admitLocked(id string) error {
@@ -224,14 +224,23 @@ func (m *Miner) admitLocked(id string) error {
 	return m.room()
 }
 
-// register makes a prepared job known, unless another of its name came first.
-func (m *Miner) register(job *Job) error {
+// register makes a job known, unless another of its name came first. It has been
+// prepared for an assignment, if that is not nil.
+func (m *Miner) register(job *Job, a *assignment) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.admitLocked(job.ID()); err != nil {
 		return err
 	}
 	job.asked = time.Now()
+	switch {
+	case len(m.crews) == 0:
+		job.engine = m.engineIndex(noEngine)
+	case a != nil && a.term == m.crews[0].term:
+		job.assign(a)
+	default: // that engine is no longer in service
+		job.assign(newAssignment(job, m.crews[0]))
+	}
 	m.jobs[job.ID()] = job
 	m.running = append(m.running, job)
 	return nil
@@ -303,142 +312,144 @@ func (m *Miner) end(job *Job, result Result) bool {
 	m.running = slices.DeleteFunc(m.running, is)
 	m.queue = slices.DeleteFunc(m.queue, is)
 	m.over = append(m.over, job)
-	job.began.totals.count(job)
+	m.count(job)
 	return true
 }
 
-// work is the life of one worker.
-func (m *Miner) work(worker int) {
-	// A kernel that reads or writes where it must not panics then, and ends its
-	// job and not the miner.
-	debug.SetPanicOnFault(true)
-	if m.Enter != nil {
-		m.Enter()
-	}
-	for {
-		l, ok := m.next(worker)
-		if !ok {
-			return
-		}
-		began := time.Now()
-		outcome, err := m.search(&l)
-		rest := m.restAfter(time.Since(began))
-		m.settle(l, outcome, err, time.Since(began)+rest)
-		if rest > 0 {
-			select {
-			case <-time.After(rest):
-			case <-m.closing:
-			}
-		}
-	}
-}
-
-// restAfter returns how long a worker rests after a search for the throttle's
-// sake. As leases are cut by the time that they take with their rest, neither of
-// them is long.
-func (m *Miner) restAfter(search time.Duration) time.Duration {
-	if m.Throttle == 0 {
-		return 0
-	}
-	return time.Duration(float64(search) * (1/m.Throttle - 1))
-}
-
-// next waits for a running job with nonces to lease, and takes the next lease
-// of the one whose turn it is. It reports false when the miner is closed.
-func (m *Miner) next(worker int) (lease, bool) {
+// next waits for a running job with nonces to lease to a worker, and leases the
+// worker some of the one whose turn it is. It returns nil when the worker is to end.
+func (m *Miner) next(w *worker) *lease {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for !m.closed && len(m.queue) == 0 {
+	for !m.closed && w.present {
+		if l := m.leaseTo(w); l != nil {
+			return l
+		}
 		m.wake.Wait()
 	}
-	if m.closed {
-		return lease{}, false
-	}
-	job := m.queue[0]
-	m.queue = slices.Delete(m.queue, 0, 1)
-	if job.shift != m.shift() {
-		job.shift, job.search = m.shift(), nil
-	}
-	l := job.take(worker)
-	if len(job.unleased) > 0 {
-		m.queue = append(m.queue, job)
-	}
-	return l, true
+	return nil
 }
 
-// search searches a lease. If the engine has changed since the job was prepared it
-// prepares it anew; so may another worker at the same time, which does no harm.
-func (m *Miner) search(l *lease) (outcome engine.Outcome, err error) {
-	if l.search == nil {
-		if l.search, err = prepare(l.shift.engine, l.job.request.Header, l.job.request.Threshold); err != nil {
-			return outcome, err
-		}
-		m.mu.Lock()
-		if l.job.shift == l.shift && l.job.result.Status == Running {
-			l.job.search = l.search
-		}
-		m.mu.Unlock()
+// leaseTo leases a worker some of the first queued job that its crew has not failed
+// at; mu is held. It returns nil if there is none.
+func (m *Miner) leaseTo(w *worker) *lease {
+	if m.paused {
+		return nil
 	}
-	err = recovered(func() { outcome = l.search.Search(l.Range, l.progress) })
-	return outcome, err
+	for i, job := range m.queue {
+		a := job.assignmentOf(w.Crew)
+		if a == nil {
+			a = newAssignment(job, w.Crew)
+			job.assign(a)
+		}
+		if a.failed != nil {
+			continue
+		}
+		m.queue = slices.Delete(m.queue, i, i+1)
+		l := job.take(a, w.number)
+		if len(job.unleased) > 0 {
+			m.queue = append(m.queue, job)
+		}
+		return l
+	}
+	return nil
 }
 
-// settle takes a lease back and draws the consequences of how its search ended.
+// report takes a lease back and draws the consequences of how its search ended.
 // The turn is the time that it kept its worker.
-func (m *Miner) settle(l lease, outcome engine.Outcome, err error, turn time.Duration) {
-	var result Result // of the job, unless it goes on
-	switch {
-	case err != nil:
-		result = Result{Status: Failed, Err: err}
-	case outcome.Status == engine.Found:
-		// While a winner is judged the other workers go on: 0.3 ms, in case it is wrong.
-		result = l.judge(outcome.Nonce)
-	case outcome.Status == engine.Exhausted:
-	default:
-		// Usually the job is over, and this comes to nothing. If it is not, its
-		// nonces are lost, and it would never end.
-		result = Result{Status: Failed, Err: ErrStopped}
-	}
-	if result.Err == ErrWrongNonce {
-		m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; it goes nowhere",
-			"job", l.job.ID(), "engine", l.shift.engine.Name(), "kernel", l.shift.engine.Backend(),
-			"nonce", outcome.Nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
-		if m.replace(l) {
-			result = Result{} // the job goes on
-		}
-	}
-	if panicked, ok := errors.AsType[*PanicError](result.Err); ok {
-		m.log.Error("PANIC: the engine broke down; the job fails, the others go on", "job", l.job.ID(),
-			"engine", l.shift.engine.Name(), "kernel", l.shift.engine.Backend(), "cause", panicked.Cause, "stack", string(panicked.Stack))
+func (m *Miner) report(l *lease, e ending, turn time.Duration) {
+	if e.err == ErrWrongNonce {
+		m.wrongNonce(l, e.nonce)
+	} else if panicked, ok := errors.AsType[*PanicError](e.err); ok {
+		m.log.Error("PANIC: the engine broke down; the job fails unless another crew goes on with it, the others go on", "job", l.job.ID(),
+			"engine", l.term.engine.Name(), "kernel", l.term.engine.Backend(), "cause", panicked.Cause, "stack", string(panicked.Stack))
 	}
 
 	m.mu.Lock()
-	l.job.leases--
-	if err == nil && outcome.Status == engine.Exhausted {
-		l.job.resize(l, turn)
+	job := l.job
+	l.leases--
+	if !l.void {
+		job.out--
 	}
-	if result.Status == Running && l.job.leases == 0 && len(l.job.unleased) == 0 {
-		result = Result{Status: Failed, Err: ErrExhausted}
+	rest := l.stretch // what was not searched
+	result := e.result
+	switch {
+	case l.wrong: // and what there is to search again is in the range again
+		rest.Range = nothing
+	case e.err != nil:
+		l.failed = e.err
+	case e.status == engine.Found:
+		result = e.result // also if it comes late: the job may still want it
+	case e.status == engine.Exhausted:
+		rest.Range = nothing
+		if !l.void {
+			l.resize(l, turn)
+		}
+	case l.retired, e.status == engine.Unavailable:
+		rest.Start = rest.Start.AddSat(u512.From64(l.searched()))
+	case job.result.Status == Running:
+		// If nobody searched these nonces the job would never end.
+		l.failed = ErrStopped
 	}
-	ended := result.Status != Running && m.end(l.job, result)
+	ended := false
+	switch {
+	case job.result.Status != Running:
+	case result.Status != Running:
+		if ended = m.end(job, result); ended {
+			m.found(l.term.totals, Find{job.ID(), result.Nonce, job.ended, job.ended.Sub(job.request.Received)})
+		}
+	default:
+		if !l.void {
+			job.giveBack(rest)
+		}
+		job.drop(l.assignment)
+		ended = l.failed != nil && m.endIfFailedLocked(job)
+		if !ended && job.out == 0 && len(job.unleased) == 0 {
+			ended = m.end(job, Result{Status: Failed, Err: ErrExhausted})
+		}
+		if !ended {
+			m.enqueueLocked(job)
+		}
+	}
 	m.mu.Unlock()
 	if ended {
-		m.logEnd(l.job)
+		m.logEnd(job)
 	}
 }
 
-// judge checks a found nonce against the range and the reference rule. A wrong
+// nothing is a range without a nonce.
+var nothing = engine.Range{Start: u512.From64(1)}
+
+// takeBack takes a lease back from a worker that may never return; mu is held. What the
+// worker has found and counted until then stands, and what it may yet find is taken.
+func (m *Miner) takeBack(l *lease) {
+	l.void = true
+	l.job.out--
+	if l.job.result.Status == Running && !l.wrong {
+		l.job.giveBack(stretch{l.Range, true})
+		m.enqueueLocked(l.job)
+	}
+}
+
+// verify checks a found nonce against the range and the reference rule. A wrong
 // nonce that the node believes costs it a block.
-func (l lease) judge(nonce u512.Uint) Result {
+func (l *lease) verify(search engine.Job, nonce u512.Uint) (result Result, err error) {
 	var distance u512.Uint
 	var ok bool
-	if err := recovered(func() { distance, ok = l.search.Verify(nonce) }); err != nil {
-		return Result{Status: Failed, Err: err}
+	if err := recovered(func() { distance, ok = search.Verify(nonce) }); err != nil {
+		return Result{}, err
 	}
 	if !ok || nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
-		return Result{Status: Failed, Err: ErrWrongNonce}
+		return Result{}, ErrWrongNonce
 	}
-	return Result{Status: Completed, Nonce: nonce, Distance: distance}
+	return Result{Status: Completed, Nonce: nonce, Distance: distance}, nil
+}
+
+// logEnds reports the ends of jobs.
+func (m *Miner) logEnds(jobs []*Job) {
+	for _, job := range jobs {
+		m.logEnd(job)
+	}
 }
 
 // logEnd reports the end of a job.

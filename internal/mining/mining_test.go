@@ -2,6 +2,7 @@ package mining
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,12 +29,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is an engine whose searches do what a test says.
 type fake struct {
+	name    string // "fake" if it is empty
 	search  func(engine.Range, *engine.Progress) engine.Outcome
 	verify  func(u512.Uint) bool
 	prepare func()
 }
 
-func (fake) Name() string { return "fake" }
+func (f fake) Name() string { return cmp.Or(f.name, "fake") }
 
 func (fake) Backend() string { return "test" }
 
@@ -85,7 +87,7 @@ func start(e engine.Engine, workers int, log *bytes.Buffer) (m *Miner, stop func
 	if log != nil {
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	m = New(e, workers, logger)
+	m = New(logger, &Crew{Engine: e, Workers: workers})
 	return m, run(m)
 }
 
@@ -167,14 +169,17 @@ func TestEnter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var entered, searching atomic.Int32
 		letGo := make(chan struct{})
-		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
-			searching.Add(1)
-			return untilStopped(r, p)
-		}}, 3, slog.New(slog.DiscardHandler))
-		m.Enter = func() {
-			entered.Add(1)
-			<-letGo
-		}
+		m := New(slog.New(slog.DiscardHandler), &Crew{
+			Engine: fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+				searching.Add(1)
+				return untilStopped(r, p)
+			}},
+			Workers: 3,
+			Enter: func() {
+				entered.Add(1)
+				<-letGo
+			},
+		})
 		stop := run(m)
 		defer stop()
 		submit(t, m, Request{ID: "job", Range: everything})
@@ -266,7 +271,7 @@ func TestCancel(t *testing.T) {
 
 // TestCancelWaitingJob cancels a job that no worker has come to yet.
 func TestCancelWaitingJob(t *testing.T) {
-	m := New(fake{}, 1, slog.New(slog.DiscardHandler))
+	m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{}, Workers: 1})
 	job := submit(t, m, Request{ID: "job", Range: everything})
 	m.Cancel("job")
 	if s := job.Snapshot(); s.Status != Cancelled || s.Evaluated != 0 {
@@ -526,7 +531,7 @@ func TestLeasesTakeAFractionOfASecond(t *testing.T) {
 			}
 			// The first leases at a lower speed take minutes.
 			<-time.After(20 * time.Minute)
-			if took := time.Duration(last.Load()); took < shortLease || took > longLease {
+			if took := time.Duration(last.Load()); took < leaseTime/2 || took > 2*leaseTime {
 				t.Errorf("at %d ns a nonce a lease takes %s", ns, took)
 			}
 		}

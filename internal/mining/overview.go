@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // Overview is what is known of a miner and of its jobs at one moment. All of its
@@ -15,12 +15,31 @@ type Overview struct {
 	// Time is the moment.
 	Time time.Time
 	Totals
-	// Engines are those that the miner has had, the present one last.
+	// Crews are those that are there, in the order in which they came.
+	Crews []CrewOverview
+	// Engines are those that the miner has had, by name, in the order in which they came.
 	Engines []EngineOverview
+	// Paused says that the workers wait for Resume.
+	Paused bool
 	// Running counts the jobs that are.
 	Running int
 	// Jobs are those that are known, in the order of their starts.
 	Jobs []JobOverview
+	// Finds are the latest winners, the newest last: up to 50.
+	Finds []Find
+}
+
+// maxFinds bounds the winners that a miner remembers.
+const maxFinds = 50
+
+// Find is a winner that was found.
+type Find struct {
+	// Job is the name of its job.
+	Job   string
+	Nonce u512.Uint
+	// Time is when it was found, and Elapsed how long after the job's start.
+	Time    time.Time
+	Elapsed time.Duration
 }
 
 // Totals add up all jobs that there ever were, forgotten ones included.
@@ -31,15 +50,34 @@ type Totals struct {
 	Completed, Failed, Cancelled uint64
 	// Abandoned counts those of the cancelled that nobody asked about any more.
 	Abandoned uint64
+	// Winners counts the winners: those that completed a job, and those of jobs that
+	// go on.
+	Winners uint64
 	// Rejected counts winners that the reference rule refused.
 	Rejected uint64
 }
 
-// EngineOverview is what an [Overview] has of one engine.
+// CrewOverview is what an [Overview] has of one crew.
+type CrewOverview struct {
+	// Name is the crew's, empty for the CPU.
+	Name string
+	// Engine and Backend name what it searches with, as [engine.Engine] has them.
+	Engine, Backend string
+	// Workers is their number.
+	Workers int
+}
+
+// Worker returns what a worker of the crew is called, as in [Thread].
+func (c CrewOverview) Worker(i int) string { return workerName(c.Name, c.Workers, i) }
+
+// noEngine is what stands for the engine of jobs that came when there was no crew.
+const noEngine = "none"
+
+// EngineOverview is what an [Overview] has of the engines of one name.
 type EngineOverview struct {
-	Engine engine.Engine
-	// Totals are those of the jobs that began with the engine, also if another one
-	// took its place, and of its own wrong nonces.
+	Name string
+	// Totals are of the nonces that these engines evaluated, of the jobs that began with one
+	// of them, also if others searched them besides, and of their own winners.
 	Totals
 }
 
@@ -50,6 +88,14 @@ type JobOverview struct {
 	// Workers are the nonces that each worker has evaluated; their sum is
 	// Snapshot.Evaluated. The slice is shared, and not to be changed.
 	Workers []uint64
+	// Threads names these workers. While the job runs there may come more.
+	Threads []Thread
+}
+
+// Thread names a worker with an engine: each is one series of what operators watch.
+type Thread struct {
+	Engine string
+	Worker string // what its crew calls it
 }
 
 // Overview returns what is known of the miner now.
@@ -78,13 +124,18 @@ func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
-	o = Overview{Time: time.Now(), Running: len(m.running)}
-	for _, shift := range m.shifts {
-		o.Engines = append(o.Engines, EngineOverview{shift.engine, shift.totals})
+	o = Overview{Time: time.Now(), Running: len(m.running), Paused: m.paused, Finds: slices.Clone(m.finds)}
+	for _, c := range m.crews {
+		o.Crews = append(o.Crews, CrewOverview{c.Name, c.term.engine.Name(), c.term.engine.Backend(), c.Workers})
+	}
+	for _, e := range m.engines {
+		o.Engines = append(o.Engines, *e)
 	}
 	for _, job := range m.running {
 		running := job.overview(o.Time)
-		o.Engines[slices.Index(m.shifts, job.began)].Evaluated += running.Evaluated
+		for i, n := range running.Workers {
+			o.Engines[job.engines[i]].Evaluated += n
+		}
 		o.Jobs = append(o.Jobs, running)
 	}
 	for _, e := range o.Engines {
@@ -99,12 +150,35 @@ func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 // overview returns an overview of the job. If it runs, miner.mu is held.
 func (j *Job) overview(now time.Time) JobOverview {
 	snapshot, counts := j.snapshot(now)
-	return JobOverview{j, snapshot, counts.each}
+	return JobOverview{j, snapshot, counts.each, j.threads[:len(counts.each)]}
 }
 
-// count adds a job that is over.
-func (t *Totals) count(job *Job) {
-	t.Evaluated += job.final.sum
+// found notes a winner of a job, by an engine's index; mu is held.
+func (m *Miner) found(engine int, f Find) {
+	m.engines[engine].Winners++
+	if len(m.finds) == maxFinds {
+		m.finds = slices.Delete(m.finds, 0, 1)
+	}
+	m.finds = append(m.finds, f)
+}
+
+// engineIndex returns the index in m.engines of the engines of a name; mu is held.
+func (m *Miner) engineIndex(name string) int {
+	for i, e := range m.engines {
+		if e.Name == name {
+			return i
+		}
+	}
+	m.engines = append(m.engines, &EngineOverview{Name: name})
+	return len(m.engines) - 1
+}
+
+// count adds a job that is over to the totals; mu is held.
+func (m *Miner) count(job *Job) {
+	for i, n := range job.final.each {
+		m.engines[job.engines[i]].Evaluated += n
+	}
+	t := &m.engines[job.engine].Totals
 	switch job.result.Status {
 	case Completed:
 		t.Completed++
@@ -125,5 +199,6 @@ func (t *Totals) Add(other Totals) {
 	t.Failed += other.Failed
 	t.Cancelled += other.Cancelled
 	t.Abandoned += other.Abandoned
+	t.Winners += other.Winners
 	t.Rejected += other.Rejected
 }

@@ -61,7 +61,7 @@ func TestEveryHashCountsOnce(t *testing.T) {
 	m.Cancel("cancelled")
 	after := m.Overview()
 	check(after)
-	if want := (Totals{Evaluated: after.Evaluated, Completed: 1, Failed: 1, Cancelled: 1}); after.Totals != want || after.Running != 0 {
+	if want := (Totals{Evaluated: after.Evaluated, Completed: 1, Failed: 1, Cancelled: 1, Winners: 1}); after.Totals != want || after.Running != 0 {
 		t.Errorf("%+v and %d running, want %+v and none", after.Totals, after.Running, want)
 	}
 	if e := exhausted.Snapshot().Evaluated; e != 50_000 {
@@ -139,15 +139,16 @@ func TestRejected(t *testing.T) {
 				return engine.Outcome{Status: engine.Found, Nonce: r.Start}
 			},
 		}
-		m := New(wrong, 1, slog.New(slog.DiscardHandler))
 		spare := 1
-		m.Replace = func(engine.Engine) (engine.Engine, error) {
+		replace := func(engine.Engine) (engine.Engine, error) {
 			if spare == 0 {
 				return nil, errors.New("there are two engines")
 			}
 			spare--
+			wrong.name = "spare"
 			return wrong, nil
 		}
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: wrong, Workers: 1, Replace: replace})
 		stop := run(m)
 		defer stop()
 		submit(t, m, Request{ID: "cancelled", Range: everything})
@@ -188,7 +189,7 @@ func TestPartsOfTheMaximum(t *testing.T) {
 // workers that are busy, and never.
 func TestFirstNonce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 			if !p.Advance(0) {
 				return engine.Outcome{Status: engine.Stopped}
 			}
@@ -198,22 +199,22 @@ func TestFirstNonce(t *testing.T) {
 				<-time.After(100 * time.Millisecond)
 			}
 			return engine.Outcome{Status: engine.Exhausted}
-		}}, 2, slog.New(slog.DiscardHandler))
+		}}, Workers: 2})
 		var mu sync.Mutex
 		var took []string
-		m.FirstNonce = func(after time.Duration) {
+		first := func(after time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			took = append(took, fmt.Sprint(after))
 		}
-		submit(t, m, Request{ID: "cancelled", Range: everything})
+		submit(t, m, Request{ID: "cancelled", Range: everything, FirstNonce: first})
 		m.Cancel("cancelled")
 
 		stop := run(m)
 		defer stop()
-		submit(t, m, Request{ID: "a", Range: everything, Received: time.Now().Add(-time.Second)})
+		submit(t, m, Request{ID: "a", Range: everything, Received: time.Now().Add(-time.Second), FirstNonce: first})
 		<-time.After(350 * time.Millisecond)
-		submit(t, m, Request{ID: "b", Range: everything}) // its turn is at 400 ms
+		submit(t, m, Request{ID: "b", Range: everything, FirstNonce: first}) // its turn is at 400 ms
 		<-time.After(time.Minute)
 		m.Cancel("a")
 		m.Cancel("b")
@@ -231,7 +232,7 @@ func TestFirstNonce(t *testing.T) {
 func TestFirstNonceOfAnyWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var searching, told atomic.Int32
-		m := New(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 			if searching.Add(1) < 3 {
 				<-time.After(time.Second)
 				p.Advance(1)
@@ -240,15 +241,15 @@ func TestFirstNonceOfAnyWorker(t *testing.T) {
 			<-time.After(time.Millisecond)
 			p.Advance(1)
 			return engine.Outcome{Status: engine.Found, Nonce: r.Start}
-		}}, 3, slog.New(slog.DiscardHandler))
-		m.FirstNonce = func(after time.Duration) {
+		}}, Workers: 3})
+		first := func(after time.Duration) {
 			if told.Add(1); after != time.Millisecond {
 				t.Errorf("the first nonces came after %s, want 1 ms", after)
 			}
 		}
 		stop := run(m)
 		defer stop()
-		<-submit(t, m, Request{ID: "job", Range: everything}).Done()
+		<-submit(t, m, Request{ID: "job", Range: everything, FirstNonce: first}).Done()
 		<-time.After(2 * time.Second)
 		if told.Load() != 1 {
 			t.Errorf("it was told %d times", told.Load())

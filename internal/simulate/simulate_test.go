@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // startMiner serves a real miner, its answers changed by tamper if that is not nil.
 func startMiner(t *testing.T, tamper func(path string, answer map[string]any)) (url string) {
 	log := slog.New(slog.DiscardHandler)
-	miner := mining.New(fast.Engine{}, 1, log)
+	miner := mining.New(log, &mining.Crew{Engine: fast.Engine{}, Workers: 1})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { miner.Run(ctx) })

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // startMiner runs a miner for as long as the test takes.
 func startMiner(t testing.TB, e engine.Engine) *mining.Miner {
-	m := mining.New(e, 1, slog.New(slog.DiscardHandler))
+	m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: e, Workers: 1})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { m.Run(ctx) })
@@ -195,6 +195,8 @@ func (w *witness) Answered(endpoint string, code int) {
 	w.answers = append(w.answers, fmt.Sprint(endpoint, " ", code))
 }
 
+func (w *witness) FirstNonce(time.Duration) {}
+
 func (w *witness) Fetched(_ string, waited time.Duration) { w.fetched = append(w.fetched, waited) }
 
 // endpoint returns the name of the endpoint that a request's path is of.
@@ -212,7 +214,7 @@ func TestContract(t *testing.T) {
 	miner := startMiner(t, fast.Engine{})
 	observer := new(witness)
 	service := New(miner, slog.New(slog.DiscardHandler), observer, Limits{})
-	closed := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler))
+	closed := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: 1})
 	ended, end := context.WithCancel(context.Background())
 	end()
 	closed.Run(ended)
@@ -405,7 +407,7 @@ func TestContract(t *testing.T) {
 		}
 	})
 	t.Run("too many jobs", func(t *testing.T) {
-		busy := mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler)) // which nobody runs
+		busy := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: 1}) // which nobody runs
 		busy.Limits.Running = 1
 		witness := new(witness)
 		api := New(busy, slog.New(slog.DiscardHandler), witness, Limits{})

@@ -35,6 +35,9 @@ type Observer interface {
 	// Fetched says that the result of a completed job is handed out for the first
 	// time, that long after its nonce was found.
 	Fetched(jobID string, waited time.Duration)
+	// FirstNonce says how long a job took from its receipt to its first nonces. A
+	// worker calls it, so it must return at once.
+	FirstNonce(after time.Duration)
 }
 
 // New returns the API of a miner. The observer may be nil.
@@ -182,6 +185,9 @@ func (a *API) mine(w http.ResponseWriter, r *http.Request) (int, reply) {
 		return refuse(http.StatusBadRequest, request.ID, err.Error())
 	}
 	request.Received = received
+	if a.observer != nil {
+		request.FirstNonce = a.observer.FirstNonce
+	}
 	_, err = a.miner.Submit(request)
 	if busy, ok := errors.AsType[*mining.BusyError](err); ok {
 		w.Header().Set("Retry-After", retryAfter(busy.RetryAfter))

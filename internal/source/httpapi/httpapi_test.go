@@ -135,7 +135,7 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				conn := dial(t, serve(t, mining.New(fast.Engine{}, 1, slog.New(slog.DiscardHandler)), nil, c.limits))
+				conn := dial(t, serve(t, mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: 1}), nil, c.limits))
 				began := time.Now()
 				var sending sync.WaitGroup
 				defer sending.Wait()

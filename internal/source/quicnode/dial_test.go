@@ -109,7 +109,7 @@ func TestQUIC(t *testing.T) {
 	s := listen(t, wire.ALPN)
 	_, port, _ := net.SplitHostPort(s.Addr().String())
 	node := Node{"node.test:" + port, func() (Credentials, error) { return Credentials{"secret", s.pin}, nil }}
-	miner := mining.New(lottery{}, 1, slog.New(slog.DiscardHandler))
+	miner := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: lottery{}, Workers: 1})
 	link := New(miner, []Node{node}, slog.New(slog.DiscardHandler))
 	// A host may have addresses at which nobody listens.
 	host := names{"node.test": {netip.IPv6Loopback(), netip.MustParseAddr("127.0.0.1")}}

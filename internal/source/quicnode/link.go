@@ -10,6 +10,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // Node is a node that a miner may work for.
@@ -31,9 +32,13 @@ type Credentials struct {
 
 // Link has a miner work for a node.
 type Link struct {
-	// Sent, if not nil, is told how long each winner took from being found to its
+	// Sent, if not nil, is told how long each winner of a mining job took from being found to its
 	// frame being written. It must return at once, and is to be set before Run.
-	Sent func(time.Duration)
+	Sent func(job string, nonce u512.Uint, after time.Duration)
+	// FirstNonce, if not nil, is told how long each job took from its receipt to its
+	// first nonces. A worker calls it, so it must return at once, and it is to be set
+	// before Run.
+	FirstNonce func(time.Duration)
 
 	miner *mining.Miner
 	nodes []Node
@@ -70,22 +75,31 @@ func (l *Link) Run(ctx context.Context) error {
 		peers:  make([]*peer, len(l.nodes)),
 		worked: make([]bool, len(l.nodes)),
 		again:  time.NewTimer(time.Hour),
+
+		results: newResults(),
 	}
 	r.again.Stop()
 	// In reverse: the search ends, the peers are let go, and waited for.
 	defer r.goroutines.Wait()
 	defer cancel()
+	defer r.results.flush()
 	defer r.stop()
 	r.turnTo(0)
 	for {
 		var err error
+		write, next := r.results.first()
 		select {
 		case e := <-r.events:
-			err = r.see(e)
-		case <-r.searched():
+			err = r.handle(e)
+		case w := <-r.winners():
+			r.take(w)
+		case write <- next:
+			r.results.done()
+		case <-r.results.due.C: // the next may be written now
+		case <-r.ended():
 			err = r.conclude()
 		case <-r.again.C:
-			err = r.searchOn(time.Now())
+			err = r.searchAnywhere(time.Now())
 		case <-ctx.Done():
 			return nil
 		}
@@ -109,6 +123,8 @@ type running struct {
 	source *peer // that the present job is of, or nil
 	search search
 	again  *time.Timer // runs until the present job is searched once more
+
+	results results
 }
 
 // turnTo begins to keep up a connection to a node, if there is one of that rank.
@@ -122,8 +138,8 @@ func (r *running) turnTo(rank int) {
 	r.goroutines.Go(func() { p.run(ctx) })
 }
 
-// see draws the consequences of an event.
-func (r *running) see(e event) error {
+// handle draws the consequences of an event.
+func (r *running) handle(e event) error {
 	p := e.peer
 	if r.peers[p.rank] != p {
 		return nil // it has been let go
@@ -148,10 +164,9 @@ func (r *running) see(e event) error {
 	case sent:
 		r.counts.Results++
 		if r.Sent != nil {
-			r.Sent(e.after)
+			r.Sent(e.sent.search, e.sent.message.Nonce, e.after)
 		}
 		log.Info("result sent", "job", e.sent.search, "nonce", e.sent.message.Nonce.Hex(), "after", e.after.Round(time.Microsecond))
-		r.pace(e.sent.search)
 	case lost:
 		return r.lose(p, e, log)
 	}
@@ -165,11 +180,13 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 	if p.session != nil {
 		was = "connection lost"
 	}
-	p.session, p.job, p.reason, p.retry = nil, nil, e.err, e.retry
 	r.counts.Failures++
+	r.results.drop(p, r.log)
+	p.session, p.reason, p.retry = nil, e.err, e.retry
 	if r.source == p {
 		r.stop()
 	}
+	p.job = nil
 	level := slog.LevelWarn
 	if wrong, ok := errors.AsType[*NodeError](e.err); ok {
 		if !r.alternative(p) {
@@ -201,6 +218,7 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 	before, replaced := r.source, r.search.name
 	r.stop()
 	if before != p {
+		r.results.flush()
 		r.log.Info("working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
 	}
 	p.job, r.source, r.worked[p.rank] = &job, p, true
@@ -210,7 +228,7 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 			r.peers[rank] = nil
 		}
 	}
-	err := r.searchOn(received)
+	err := r.searchAnywhere(received)
 	told := []any{"job", r.search.name, "difficulty", job.Difficulty.String()}
 	if replaced != "" {
 		told = append(told, "replaces", replaced)

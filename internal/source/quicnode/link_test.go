@@ -31,6 +31,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type lottery struct {
 	panics bool
 	wrong  bool // what it finds is not valid
+
+	prepared *atomic.Int32 // counts the jobs that it has prepared, unless it is nil
 }
 
 const never = 1 << 62
@@ -38,6 +40,9 @@ const never = 1 << 62
 func (lottery) Name() string    { return "lottery" }
 func (lottery) Backend() string { return "clock" }
 func (e lottery) Prepare(_ [32]byte, difficulty u512.Uint) (engine.Job, error) {
+	if e.prepared != nil {
+		e.prepared.Add(1)
+	}
 	return ticket{e, difficulty.Sat64()}, nil
 }
 
@@ -237,11 +242,11 @@ func start(t *testing.T, e engine.Engine, addresses ...string) *rig {
 func (n *network) start(e engine.Engine, nodes []Node) *rig {
 	log := new(locked)
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	r := &rig{network: n, miner: mining.New(e, 2, logger), log: log, done: make(chan error, 1)}
+	r := &rig{network: n, miner: mining.New(logger, &mining.Crew{Engine: e, Workers: 2}), log: log, done: make(chan error, 1)}
 	r.miner.Limits.Over = 4
 	r.link = New(r.miner, nodes, logger)
 	r.link.dial = n.dial
-	r.link.Sent = func(after time.Duration) { fmt.Fprintln(log, "sent after", after) }
+	r.link.Sent = func(_ string, _ u512.Uint, after time.Duration) { fmt.Fprintln(log, "sent after", after) }
 	ctx, stop := context.WithCancel(context.Background())
 	var g sync.WaitGroup
 	g.Go(func() { r.miner.Run(ctx) })
@@ -338,19 +343,21 @@ func TestJobs(t *testing.T) {
 			t.Errorf("that took %s", took)
 		}
 
-		// After a result the same job is searched on, from somewhere else.
+		// After a result the same search goes on.
 		c.job("3", 3, 1000)
 		first := c.result("3", 1000)
 		second := c.result("3", 1000)
-		if first.Nonce == second.Nonce || first.Nonce.Rsh(64) == second.Nonce.Rsh(64) {
-			t.Errorf("searched on at %s after %s", second.Nonce.Hex(), first.Nonce.Hex())
+		if first.Nonce == second.Nonce {
+			t.Errorf("nonce %s came twice", first.Nonce.Hex())
 		}
-		if first.ElapsedTime <= 0 || first.ElapsedTime > 1 {
-			t.Errorf("%v s", first.ElapsedTime)
+		for _, result := range []wire.JobResult{first, second} {
+			if result.ElapsedTime <= 0 || result.ElapsedTime > 1 || result.HashCount > 2000 {
+				t.Errorf("%d nonces in %v s", result.HashCount, result.ElapsedTime)
+			}
 		}
-		r.runs("3#7")
+		r.runs("3#5")
 		c.job("4", 3, never)
-		r.runs("4#8")
+		r.runs("4#6")
 		if n := strings.Count(r.log.String(), "working for the node"); n != 1 {
 			t.Errorf("the log says %d times which node is worked for", n)
 		}
@@ -623,29 +630,32 @@ func TestEasy(t *testing.T) {
 		for range 100 {
 			c.result("1", 1)
 		}
-		if took := time.Since(began); took < 90*pace || took > 110*pace {
+		if took := time.Since(began); took < 99*resultInterval || took > 110*resultInterval {
 			t.Errorf("100 results in %s", took)
 		}
-		// The node does not read any more: one result is being written, and that is it.
-		<-time.After(writeTimeout / 2)
-		r.runs("")
+		// The node does not read any more: the search waits.
+		<-time.After(writeTimeout / 4)
+		before := r.miner.Current().Evaluated
+		<-time.After(writeTimeout / 4)
+		if n := r.miner.Current().Evaluated; n != before {
+			t.Errorf("%d nonces have become %d", before, n)
+		}
 		if s := r.link.Status(); s.Results != 100 || s.State != Working {
 			t.Errorf("%+v", s)
 		}
-		// Other jobs do not wait for that. Each has a result, up to a limit.
-		for i := range 2 * maxUnsent {
+		// Other jobs do not wait for that, and the results that do are bounded.
+		for i := range 10 {
 			c.job(fmt.Sprint(i), 2, never)
-			r.runs(fmt.Sprintf("%d#%d", i, 102+2*i))
+			r.runs(fmt.Sprintf("%d#%d", i, 2+2*i))
 			c.job(fmt.Sprint(i), 3, 1)
 			<-time.After(10 * time.Millisecond)
 		}
-		if log := r.log.String(); strings.Count(log, `msg="result dropped: the node does not read"`) != maxUnsent {
+		if log := r.log.String(); strings.Count(log, `msg="result dropped: the node does not read"`) < 100 {
 			t.Errorf("the log is\n%s", log)
 		}
 		c.job("x", 2, never)
-		c.result("1", 1)
-		for i := range maxUnsent {
-			c.result(fmt.Sprint(i), 1)
+		for range maxUnsent + 2 { // what was being written, and was to be next, and what waited
+			c.result("1", 1)
 		}
 		r.is(Working, "a")
 		// A node that does not read for good is lost.
@@ -673,30 +683,70 @@ func TestMany(t *testing.T) {
 	})
 }
 
-// TestInTime has a job replaced when it has a winner that the link does not know of yet:
-// it is sent.
+// TestInTime has a job replaced when it has winners that the link does not know of yet:
+// they are sent.
 func TestInTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := New(mining.New(lottery{}, 1, slog.New(slog.DiscardHandler)), []Node{{Address: "a"}}, slog.New(slog.DiscardHandler))
+		l := New(mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: lottery{}, Workers: 1}), []Node{{Address: "a"}}, slog.New(slog.DiscardHandler))
 		ctx, stop := context.WithCancel(context.Background())
 		var g sync.WaitGroup
 		g.Go(func() { l.miner.Run(ctx) })
 		defer g.Wait()
 		defer stop()
-		p := &peer{session: &session{results: make(chan result, 1)}, job: &wire.NewJob{ID: "1", Difficulty: u512.From64(1)}}
-		r := &running{Link: l, ctx: ctx, source: p, again: time.NewTimer(time.Hour)}
-		if err := r.searchOn(time.Now()); err != nil {
+		p := &peer{session: &session{results: make(chan result, maxUnsent+1)}, job: &wire.NewJob{ID: "1", Difficulty: u512.From64(1)}}
+		r := &running{Link: l, ctx: ctx, source: p, again: time.NewTimer(time.Hour), results: newResults()}
+		if err := r.searchAnywhere(time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		<-r.searched()
+		<-time.After(time.Second)
 		r.stop()
-		if sent := <-p.session.results; sent.message.JobID != "1" || sent.message.HashCount != 1 {
-			t.Errorf("%+v", sent.message)
+		r.results.flush()
+		for i := range maxUnsent {
+			if sent := <-p.session.results; sent.message.JobID != "1" || sent.message.HashCount == 0 {
+				t.Errorf("result %d is %+v", i, sent.message)
+			}
 		}
 	})
 }
 
-// TestShutDown ends a miner right after it has found something, which arrives.
+// TestRepeated has a pool repeat its job after each result, accepted or not, with a
+// difficulty at which there are tens of winners a second. Nearly all that the hash rate
+// promises arrive, none twice, and nothing is prepared anew.
+func TestRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const perSecond, difficulty = 2000, 57 // 35 winners a second
+		var prepared atomic.Int32
+		r := start(t, lottery{prepared: &prepared}, "a")
+		defer r.stop()
+		c := r.answer("a")
+		c.job("1", 1, difficulty)
+		seen := make(map[u512.Uint]bool)
+		const span = 10 * time.Second
+		hashes := uint64(0)
+		for began := time.Now(); time.Since(began) < span; {
+			result := c.result("1", difficulty)
+			if seen[result.Nonce] {
+				t.Errorf("nonce %s came twice", result.Nonce.Hex())
+			}
+			seen[result.Nonce] = true
+			hashes += result.HashCount
+			c.job("1", 1, difficulty)
+		}
+		promised := perSecond * span.Seconds() / difficulty
+		if n := float64(len(seen)); n < 0.95*promised {
+			t.Errorf("%g results, the hash rate promises %g", n, promised)
+		}
+		if total := r.miner.Current().Evaluated; hashes > total || float64(hashes) < 0.95*float64(total) {
+			t.Errorf("the results tell of %d nonces, %d were evaluated", hashes, total)
+		}
+		if n := prepared.Load(); n != 1 {
+			t.Errorf("the job was prepared %d times", n)
+		}
+	})
+}
+
+// TestShutDown ends a miner right after each of its workers has found something. Both
+// arrive.
 func TestShutDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := start(t, lottery{}, "a")
@@ -707,7 +757,9 @@ func TestShutDown(t *testing.T) {
 		var g sync.WaitGroup
 		g.Go(r.stop)
 		synctest.Wait()
-		c.result("1", 1)
+		for range 2 { // one of each worker
+			c.result("1", 1)
+		}
 		if code := c.ended(); code != wire.CodeDone {
 			t.Errorf("closed with code %d", code)
 		}
@@ -839,7 +891,7 @@ func TestEngines(t *testing.T) {
 			defer r.stop()
 			c := r.answer("a")
 			c.job("1", 1, 1000)
-			<-time.After(10*respite + respite/2)
+			<-time.After(10*searchRetryDelay + searchRetryDelay/2)
 			r.is(Working, "a")
 			if failed := r.miner.Current().Failed; failed != 11 {
 				t.Errorf("%d searches have failed, want one a second", failed)

@@ -30,8 +30,7 @@ const (
 	// linger is how long after what was written last a connection is kept open for it
 	// to arrive.
 	linger = 100 * time.Millisecond
-	// maxUnsent is how many results may wait to be written. As a job is searched again
-	// only after its result was, they are of as many jobs.
+	// maxUnsent is how many results may wait to be written.
 	maxUnsent = 16
 )
 
@@ -134,7 +133,7 @@ func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("connecting: %w", err)
 	}
-	s := &session{conn: c, results: make(chan result, maxUnsent)}
+	s := &session{conn: c, results: make(chan result, maxUnsent+1)} // one more, that is being written
 	p.tell(ctx, event{kind: connected, session: s})
 
 	ctx, end := context.WithCancelCause(ctx)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestPage looks at the page as a browser gets it: its policy lets it run its own
 // script and style, and it asks for nothing from elsewhere.
 func TestPage(t *testing.T) {
-	miner := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	miner := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{}, Workers: 1})
 	sampler := hashrate.NewSampler(miner, nil)
 	service := New(sampler, Facts{}, status.New(sampler, status.Program{}, nil))
 	w := httptest.NewRecorder()
@@ -83,7 +83,7 @@ func TestPage(t *testing.T) {
 // function that the test gets opens a stream of events.
 func inBubble(t *testing.T, e engine.Engine, test func(m *mining.Miner, service *events, open func() (net.Conn, *bufio.Reader))) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
+		m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: e, Workers: 2})
 		s := hashrate.NewSampler(m, nil)
 		service := &events{sampler: s, facts: Facts{CPUs: 2}, board: status.New(s, status.Program{}, nil)}
 		server := &http.Server{Handler: service, WriteTimeout: 10 * time.Second}
@@ -295,7 +295,7 @@ func (deadlines) SetWriteDeadline(time.Time) error { return nil }
 
 // TestHead asks for the stream's header alone: that is answered, and over.
 func TestHead(t *testing.T) {
-	m := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{}, Workers: 1})
 	// The recorder, unlike a server, keeps what is written after the header, and
 	// knows no deadlines, which would end the stream.
 	w := deadlines{httptest.NewRecorder()}

@@ -49,8 +49,8 @@ func (e *Effort) Add(o mining.Overview) {
 			e.work.Difficulty = e.difficultyOf(job.Job) // in the end that of the newest
 		}
 	}
-	if found := winners(o); found != e.work.Winners {
-		e.work.Winners, e.work.Effort = found, 0
+	if o.Winners != e.work.Winners {
+		e.work.Winners, e.work.Effort = o.Winners, 0
 	} else {
 		e.work.Effort += e.since(counted)
 	}
@@ -83,9 +83,6 @@ func (e *Effort) difficultyOf(job *mining.Job) float64 {
 	}
 	return e.difficulty(job.Threshold())
 }
-
-// winners returns how many winners a miner has found.
-func winners(o mining.Overview) uint64 { return o.Completed }
 
 // Work returns how far the miner is.
 func (e *Effort) Work() Work { return e.work }

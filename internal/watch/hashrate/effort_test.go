@@ -22,7 +22,7 @@ func plain(threshold u512.Uint) float64 { return float64(threshold.Sat64()) }
 // between, and one has a winner.
 func TestEffort(t *testing.T) {
 	e := NewEffort(plain)
-	miner := mining.New(metered{new(atomic.Uint64)}, 1, slog.New(slog.DiscardHandler))
+	miner := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: metered{new(atomic.Uint64)}, Workers: 1})
 	job := func(id string, difficulty uint64) *mining.Job {
 		job, err := miner.Submit(mining.Request{ID: id, Threshold: u512.From64(difficulty), Range: engine.Range{End: u512.Max()}})
 		if err != nil {
@@ -50,7 +50,7 @@ func TestEffort(t *testing.T) {
 		if i == 5 {
 			e.counted[hard] = 0
 		}
-		e.Add(mining.Overview{Totals: mining.Totals{Completed: step.winners}, Jobs: step.jobs})
+		e.Add(mining.Overview{Totals: mining.Totals{Winners: step.winners}, Jobs: step.jobs})
 		if got := e.Work(); got.Winners != step.want.Winners || math.Abs(got.Effort-step.want.Effort) > 1e-12 || got.Difficulty != step.want.Difficulty {
 			t.Errorf("step %d: %+v, want %+v", i, got, step.want)
 		}

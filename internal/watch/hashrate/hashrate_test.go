@@ -46,7 +46,7 @@ func inBubble(t *testing.T, reportEvery time.Duration, log *slog.Logger, test fu
 	synctest.Test(t, func(t *testing.T) {
 		var batch atomic.Uint64
 		batch.Store(100)
-		m := mining.New(metered{&batch}, 2, slog.New(slog.DiscardHandler))
+		m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: metered{&batch}, Workers: 2})
 		s := NewSampler(m, plain)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup

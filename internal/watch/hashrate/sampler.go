@@ -23,9 +23,6 @@ const (
 
 // Sampler keeps the rates of a miner's threads while [Sampler.Run] runs.
 type Sampler struct {
-	// Updated, if not nil, is told of each update's overview. It is to be set before Run.
-	Updated func(mining.Overview)
-
 	miner *mining.Miner
 
 	mu     sync.Mutex
@@ -71,9 +68,6 @@ func (s *Sampler) Run(ctx context.Context) {
 // update brings all rates up to date.
 func (s *Sampler) update() {
 	o := s.miner.Current()
-	if s.Updated != nil {
-		s.Updated(o)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jobs := make(map[*mining.Job]update)
@@ -107,6 +101,10 @@ func first(at time.Time, job mining.JobOverview) update {
 func (u update) next(at time.Time, count []uint64) update {
 	n := update{at, count, make([]float64, len(count))}
 	for i := range count {
+		if i >= len(u.count) { // a thread that has come since
+			n.rates[i] = perSecond(count[i], at.Sub(u.at))
+			continue
+		}
 		// (A thread's share of a count that has reached 2^64−1 can shrink.)
 		rate := perSecond(count[i]-min(count[i], u.count[i]), at.Sub(u.at))
 		n.rates[i] = ThreadRateEMAAlpha*rate + (1-ThreadRateEMAAlpha)*u.rates[i]
@@ -117,8 +115,9 @@ func (u update) next(at time.Time, count []uint64) update {
 // Sample is an overview of a miner with the rates of its running jobs.
 type Sample struct {
 	mining.Overview
-	// Rates holds, for each running job, the smoothed rate of each thread, in
+	// Rates holds, for each running job, the smoothed rate of each of its threads, in
 	// nonces per second. The slices are shared, and not to be changed.
+	// A thread that has come since the latest update has none yet.
 	Rates map[*mining.Job][]float64
 	// Total is the rate of all running jobs together.
 	Total float64
@@ -143,8 +142,8 @@ func (s *Sampler) Sample() Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sample := Sample{Overview: o, Rates: make(map[*mining.Job][]float64), Work: s.effort.Work()}
-	if found := winners(o); found != sample.Work.Winners { // since then
-		sample.Work.Winners, sample.Work.Effort = found, 0
+	if o.Winners != sample.Work.Winners { // since then
+		sample.Work.Winners, sample.Work.Effort = o.Winners, 0
 	}
 	for _, job := range o.Jobs {
 		if job.Status != mining.Running {

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"cmp"
-	"strconv"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,7 +76,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(effectiveCPUs, float64(c.setup.CPUs))
 	gauge(scheduling, 1, c.setup.Priority, c.setup.Affinity)
 	gauge(powInfo, 1, c.setup.PoW)
-	gauge(throttle, cmp.Or(c.sampler.Miner().Throttle, 1))
+	gauge(throttle, cmp.Or(c.setup.Throttle, 1))
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,14 +91,19 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(jobDifficulty, sample.Work.Difficulty)
 	counter(winners, sample.Work.Winners)
 	gauge(effort, sample.Work.Effort)
-	inService := sample.Engines[len(sample.Engines)-1].Engine
-	gauge(engineInfo, 1, inService.Name(), inService.Backend())
-	for engine, totals := range byEngine(sample.Engines) {
-		for status, n := range byStatus(totals) {
-			counter(jobsByEngine, n, engine, status.String())
+	inService := make(map[[2]string]bool) // crews may share an engine's names
+	for _, crew := range sample.Crews {
+		if names := [2]string{crew.Engine, crew.Backend}; !inService[names] {
+			inService[names] = true
+			gauge(engineInfo, 1, names[:]...)
 		}
-		counter(engineHashes, totals.Evaluated, engine)
-		counter(rejected, totals.Rejected, engine)
+	}
+	for _, e := range sample.Engines {
+		for status, n := range byStatus(e.Totals) {
+			counter(jobsByEngine, n, e.Name, status.String())
+		}
+		counter(engineHashes, e.Evaluated, e.Name)
+		counter(rejected, e.Rejected, e.Name)
 	}
 
 	over := make(map[*mining.Job][]prometheus.Metric)
@@ -127,18 +131,6 @@ func byStatus(t mining.Totals) map[mining.Status]uint64 {
 	}
 }
 
-// byEngine adds up the totals of engines of the same name, which differ in their
-// kernels.
-func byEngine(engines []mining.EngineOverview) map[string]mining.Totals {
-	totals := make(map[string]mining.Totals)
-	for _, e := range engines {
-		sum := totals[e.Engine.Name()]
-		sum.Add(e.Totals)
-		totals[e.Engine.Name()] = sum
-	}
-	return totals
-}
-
 // seriesOf returns the metrics of one job.
 func seriesOf(job mining.JobOverview, sample hashrate.Sample) (metrics []prometheus.Metric) {
 	engine, id := job.Job.Engine(), job.Job.ID()
@@ -149,15 +141,29 @@ func seriesOf(job mining.JobOverview, sample hashrate.Sample) (metrics []prometh
 		}
 		metrics = append(metrics, newGauge(jobStatus, is, engine, id, status.String()))
 	}
-	metrics = append(metrics, newCounter(jobHashes, job.Evaluated, engine, id))
-	for thread, n := range job.Workers {
-		metrics = append(metrics, newCounter(threadHashes, n, engine, id, strconv.Itoa(thread)))
+	// The job's own series have a part for each engine that searches it.
+	hashes := make(map[string]uint64)
+	for i, n := range job.Workers {
+		thread := job.Threads[i]
+		hashes[thread.Engine] += n
+		metrics = append(metrics, newCounter(threadHashes, n, thread.Engine, id, thread.Worker))
+	}
+	if len(hashes) == 0 { // no crew has come yet
+		hashes[engine] = 0
+	}
+	for engine, n := range hashes {
+		metrics = append(metrics, newCounter(jobHashes, n, engine, id))
 	}
 	// A job that is over has no rate, not even 0: its series end.
 	if job.Status == mining.Running {
-		metrics = append(metrics, newGauge(jobHashRate, sample.Job(job.Job), engine, id))
-		for thread, rate := range sample.Rates[job.Job] {
-			metrics = append(metrics, newGauge(threadHashRate, rate, engine, id, strconv.Itoa(thread)))
+		rates := make(map[string]float64)
+		for i, rate := range sample.Rates[job.Job] {
+			thread := job.Threads[i]
+			rates[thread.Engine] += rate
+			metrics = append(metrics, newGauge(threadHashRate, rate, thread.Engine, id, thread.Worker))
+		}
+		for engine := range hashes {
+			metrics = append(metrics, newGauge(jobHashRate, rates[engine], engine, id))
 		}
 	}
 	return metrics

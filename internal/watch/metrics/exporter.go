@@ -27,6 +27,9 @@ type Setup struct {
 	// Priority is the class of the workers' threads, and Affinity the CPUs that they
 	// may use, as operators know them.
 	Priority, Affinity string
+	// Throttle is the share of its time that a worker of the CPU may search for; 0 is
+	// all of it.
+	Throttle float64
 	// AuthFailures returns how many requests were refused for want of credentials.
 	// It may be nil, for none.
 	AuthFailures func() uint64

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,11 +45,15 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 
 // inBubble runs a miner of two workers with its exporter in a bubble of time.
 func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)) {
+	withCrews(t, test, &mining.Crew{Engine: e, Workers: 2})
+}
+
+// withCrews does the same with other crews than one of two workers.
+func withCrews(t *testing.T, test func(*mining.Miner, *Exporter), crews ...*mining.Crew) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mining.New(e, 2, slog.New(slog.DiscardHandler))
+		m := mining.New(slog.New(slog.DiscardHandler), crews...)
 		s := hashrate.NewSampler(m, func(u512.Uint) float64 { return 100_000 })
 		exporter := New(s, Build{"v1.2.3", "abcdef"}, Setup{CPUs: 4, PoW: "sha3-rsa", Priority: "low", Affinity: "0-3"})
-		m.FirstNonce = exporter.FirstNonce
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { m.Run(ctx) })
@@ -59,9 +64,9 @@ func inBubble(t *testing.T, e engine.Engine, test func(*mining.Miner, *Exporter)
 	})
 }
 
-func submit(t *testing.T, m *mining.Miner, id string, first, last uint64) *mining.Job {
+func submit(t *testing.T, m *mining.Miner, e *Exporter, id string, first, last uint64) *mining.Job {
 	t.Helper()
-	job, err := m.Submit(mining.Request{ID: id, Range: engine.Range{Start: u512.From64(first), End: u512.From64(last)}})
+	job, err := m.Submit(mining.Request{ID: id, Range: engine.Range{Start: u512.From64(first), End: u512.From64(last)}, FirstNonce: e.FirstNonce})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,14 +109,14 @@ func values(families map[string]*dto.MetricFamily, name string) map[string]float
 // them running.
 func TestPage(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: 200 * time.Microsecond, Winner: u512.From64(77)}, func(m *mining.Miner, e *Exporter) {
-		completed := submit(t, m, "completed", 1, 1000)
+		completed := submit(t, m, e, "completed", 1, 1000)
 		<-completed.Done()
-		submit(t, m, "cancelled", 1000, 1_000_000)
+		submit(t, m, e, "cancelled", 1000, 1_000_000)
 		<-time.After(time.Second)
 		m.Cancel("cancelled")
-		<-submit(t, m, "failed", 1, 9).Done()
-		submit(t, m, `running "a"`, 1000, 1_000_000)
-		submit(t, m, "running b\\\n", 1000, 1_000_000)
+		<-submit(t, m, e, "failed", 1, 9).Done()
+		submit(t, m, e, `running "a"`, 1000, 1_000_000)
+		submit(t, m, e, "running b\\\n", 1000, 1_000_000)
 		<-time.After(5 * time.Second)
 		e.Answered("mine", 200)
 		e.Answered("mine", 400)
@@ -224,12 +229,9 @@ func (e wrong) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 // TestReplaced has an engine replaced, in a miner whose jobs are abandoned after a
 // minute: what the first one did stays its own.
 func TestReplaced(t *testing.T) {
-	inBubble(t, wrong{}, func(m *mining.Miner, e *Exporter) {
-		m.Replace = func(engine.Engine) (engine.Engine, error) {
-			return enginetest.Paced{Interval: time.Millisecond, Winner: u512.From64(10)}, nil
-		}
-		<-submit(t, m, "first", 1, 1000).Done()
-		<-submit(t, m, "second", 1, 1000).Done()
+	withCrews(t, func(m *mining.Miner, e *Exporter) {
+		<-submit(t, m, e, "first", 1, 1000).Done()
+		<-submit(t, m, e, "second", 1, 1000).Done()
 		_, families := scrape(t, e)
 		if diff := cmp.Diff(map[string]float64{"clock paced": 1}, values(families, "miner_engine_info")); diff != "" {
 			t.Errorf("the engine (-want +got):\n%s", diff)
@@ -243,12 +245,76 @@ func TestReplaced(t *testing.T) {
 			t.Errorf("%v", byEngine)
 		}
 		hashes, jobs := values(families, "miner_engine_hashes_total"), values(families, "miner_job_hashes_total")
-		for job, name := range map[string]string{"first": "wrong", "second": "paced"} {
-			if n := jobs[name+" "+job]; n == 0 || n != hashes[name] {
-				t.Errorf("%s: %g hashes of job %s, %g of the engine", name, n, job, hashes[name])
+		if jobs["wrong first"] == 0 || jobs["wrong first"] != hashes["wrong"] {
+			t.Errorf("the first engine has %g hashes, %v", hashes["wrong"], jobs)
+		}
+		if second := jobs["paced second"]; second == 0 || jobs["paced first"]+second != hashes["paced"] {
+			t.Errorf("the second engine has %g hashes, %v", hashes["paced"], jobs)
+		}
+	}, &mining.Crew{Engine: wrong{}, Workers: 2, Replace: func(engine.Engine) (engine.Engine, error) {
+		return enginetest.Paced{Interval: time.Millisecond, Winner: u512.From64(10)}, nil
+	}})
+}
+
+// slow is a Paced engine by another name.
+type slow struct{ enginetest.Paced }
+
+func (slow) Name() string { return "slow" }
+
+// TestIdentitiesOfCrews adds up the threads, engines and jobs of several crews, one of
+// which comes and one of which goes while a job runs.
+func TestIdentitiesOfCrews(t *testing.T) {
+	device := &mining.Crew{Name: "gpu0", Engine: slow{enginetest.Paced{Interval: time.Millisecond}}, Workers: 1}
+	withCrews(t, func(m *mining.Miner, e *Exporter) {
+		check := func(threads ...string) {
+			t.Helper()
+			_, families := scrape(t, e)
+			byThread, byJob, byEngine := values(families, "miner_thread_hashes_total"), values(families, "miner_job_hashes_total"), values(families, "miner_engine_hashes_total")
+			sum := func(of map[string]float64, engine string) (total float64) {
+				for name, n := range of {
+					if strings.HasPrefix(name, engine) {
+						total += n
+					}
+				}
+				return total
+			}
+			for _, engine := range []string{"paced", "slow", ""} {
+				if a, b, c := sum(byThread, engine), sum(byJob, engine), sum(byEngine, engine); a != b || b != c {
+					t.Errorf("engine %q: %g hashes by thread, %g by job, %g by engine", engine, a, b, c)
+				}
+			}
+			if got := values(families, "miner_hashes_total")[""]; got != sum(byJob, "") || got == 0 {
+				t.Errorf("%g hashes, %g by job", got, sum(byJob, ""))
+			}
+			var names []string
+			for name := range byThread {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			if diff := cmp.Diff(threads, names); diff != "" {
+				t.Errorf("threads (-want +got):\n%s", diff)
+			}
+			if rates, rate := sum(values(families, "miner_thread_hash_rate"), ""), values(families, "miner_hash_rate")[""]; math.Abs(rates-rate) > rate/1e9 {
+				t.Errorf("%g hashes/s, %g by thread", rate, rates)
 			}
 		}
-	})
+		submit(t, m, e, "job", 1, 1_000_000_000)
+		<-time.After(1500 * time.Millisecond)
+		check("paced job 0", "paced job 1")
+		m.Add(device)
+		<-time.After(300 * time.Millisecond)
+		check("paced job 0", "paced job 1", "slow job gpu0") // which has no rate yet
+		<-time.After(5 * time.Second)
+		check("paced job 0", "paced job 1", "slow job gpu0")
+		m.Remove(device)
+		<-time.After(time.Second)
+		check("paced job 0", "paced job 1", "slow job gpu0")
+		m.Add(&mining.Crew{Name: "gpu0", Engine: device.Engine, Workers: 1}) // as one that was restarted
+		<-time.After(3 * time.Second)
+		check("paced job 0", "paced job 1", "slow job gpu0")
+		m.Cancel("job")
+		check("paced job 0", "paced job 1", "slow job gpu0")
+	}, &mining.Crew{Engine: enginetest.Paced{Interval: 100 * time.Microsecond}, Workers: 2})
 }
 
 // TestIdentities adds up threads, jobs and results, while jobs run and after.
@@ -294,8 +360,8 @@ func TestIdentities(t *testing.T) {
 				t.Errorf("%g hashes/s, %g by job, want about %g", got, total, rate)
 			}
 		}
-		found := submit(t, m, "found", 1, 1_000_000)
-		other := submit(t, m, "other", 100_000, 10_000_000)
+		found := submit(t, m, e, "found", 1, 1_000_000)
+		other := submit(t, m, e, "other", 100_000, 10_000_000)
 		<-time.After(1200 * time.Millisecond)
 		check(20_000, "paced found", "paced other")
 		<-found.Done()
@@ -325,7 +391,7 @@ func TestTenThousandJobs(t *testing.T) {
 		empty := series()
 		full := 0
 		for i := range 10_000 {
-			<-submit(t, m, fmt.Sprint("job ", i), 1, 100).Done()
+			<-submit(t, m, e, fmt.Sprint("job ", i), 1, 100).Done()
 			<-time.After(time.Second)
 			if i%1000 == 999 {
 				switch n := series(); {
@@ -355,7 +421,7 @@ func TestTenThousandJobs(t *testing.T) {
 // not exist.
 func TestDeployed(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
-		submit(t, m, "job", 1, 1_000_000)
+		submit(t, m, e, "job", 1, 1_000_000)
 		<-time.After(time.Second)
 		families := everything(t, m, e)
 		for _, file := range []string{"grafana/quantus-miner.json", "prometheus/prometheus.yml", "prometheus/rules.yml", "prometheus/rules_test.yml"} {
@@ -397,7 +463,7 @@ func TestDocumented(t *testing.T) {
 		documented[row[1]] = row[2] + " " + strings.NewReplacer("`", "", ",", "").Replace(row[3])
 	}
 	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
-		submit(t, m, "job", 1, 1_000_000)
+		submit(t, m, e, "job", 1, 1_000_000)
 		<-time.After(time.Second)
 		families := everything(t, m, e)
 		exported := make(map[string]string)
@@ -424,12 +490,12 @@ func TestDocumented(t *testing.T) {
 
 // TestCollectorForgets looks at what the collector itself keeps of jobs.
 func TestCollectorForgets(t *testing.T) {
-	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, _ *Exporter) {
+	inBubble(t, enginetest.Paced{Interval: time.Millisecond}, func(m *mining.Miner, e *Exporter) {
 		c := &collector{sampler: hashrate.NewSampler(m, nil)}
 		for i := range 10 {
-			<-submit(t, m, fmt.Sprint(i), 1, 1).Done()
+			<-submit(t, m, e, fmt.Sprint(i), 1, 1).Done()
 		}
-		submit(t, m, "running", 1, 1_000_000)
+		submit(t, m, e, "running", 1, 1_000_000)
 		first := collect(c)
 		if len(c.over) != 10 {
 			t.Errorf("it keeps %d jobs of 10 that are over", len(c.over))
@@ -473,7 +539,7 @@ func TestSeldom(t *testing.T) {
 // TestStart measures how long a job took to start.
 func TestStart(t *testing.T) {
 	inBubble(t, enginetest.Paced{Interval: 300 * time.Microsecond}, func(m *mining.Miner, e *Exporter) {
-		<-submit(t, m, "job", 1, 1).Done()
+		<-submit(t, m, e, "job", 1, 1).Done()
 		_, families := scrape(t, e)
 		h := families["miner_job_start_seconds"].GetMetric()[0].GetHistogram()
 		if h.GetSampleCount() != 1 || h.GetSampleSum() != 0.0003 {
@@ -530,7 +596,7 @@ func BenchmarkScrape(b *testing.B) {
 	for _, jobs := range []int{0, 1, 60, 600} {
 		b.Run(fmt.Sprint(jobs, " jobs"), func(b *testing.B) {
 			log := slog.New(slog.DiscardHandler)
-			m := mining.New(enginetest.Paced{}, 2, log)
+			m := mining.New(log, &mining.Crew{Engine: enginetest.Paced{}, Workers: 2})
 			for i := range jobs {
 				_, err := m.Submit(mining.Request{ID: fmt.Sprintf("job %036d", i), Range: engine.Range{End: u512.Max()}})
 				if err != nil {

@@ -1,16 +1,15 @@
 package status
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
-
-// maxWinners bounds the winners that a board remembers.
-const maxWinners = 50
 
 // Program says which miner this is.
 type Program struct {
@@ -28,78 +27,67 @@ type Board struct {
 	node    func() Node // nil for none
 	started time.Time
 
-	mu        sync.Mutex
-	completed uint64                   // jobs, at the latest look
-	known     map[*mining.Job]struct{} // those of them that were there then
-	winners   []Winner                 // the latest, oldest first
+	mu      sync.Mutex
+	answers map[winner]answer // of the latest ones
 }
 
-// New returns the board of a sampler's miner, which is to be made before the sampler
-// runs. What node returns is how the miner stands with the node that it connects to;
-// it is nil for a miner that serves an API.
+// winner tells a winner from others.
+type winner struct {
+	job   string
+	nonce u512.Uint
+}
+
+// answer is what became of a winner.
+type answer struct {
+	text  string
+	after time.Duration // since it was found
+}
+
+// New returns the board of a sampler's miner. What node returns is how the miner stands
+// with the node that it connects to; it is nil for a miner that serves an API.
 func New(sampler *hashrate.Sampler, program Program, node func() Node) *Board {
-	b := &Board{sampler: sampler, program: program, node: node, started: time.Now()}
-	sampler.Updated = b.look
-	return b
+	return &Board{sampler: sampler, program: program, node: node, started: time.Now(), answers: make(map[winner]answer)}
 }
 
-// look notes the winners of jobs that were completed since the last look.
-func (b *Board) look(o mining.Overview) {
+// Fetched says that the node has fetched the winner of a job, that long after it was
+// found.
+func (b *Board) Fetched(job string, after time.Duration) {
+	for _, find := range b.sampler.Miner().Current().Finds {
+		if find.Job == job {
+			b.answered(winner{job, find.Nonce}, answer{"fetched", after})
+		}
+	}
+}
+
+// Sent says that a winner of a job was sent to the node, that long after it was found.
+func (b *Board) Sent(job string, nonce u512.Uint, after time.Duration) {
+	b.answered(winner{job, nonce}, answer{"sent", after})
+}
+
+// answered notes what became of a winner, and forgets it of those that are no longer
+// among the latest.
+func (b *Board) answered(w winner, a answer) {
+	finds := b.sampler.Miner().Current().Finds
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if o.Completed == b.completed {
-		return
-	}
-	b.completed = o.Completed
-	known := make(map[*mining.Job]struct{})
-	for _, job := range b.sampler.Miner().Overview().Jobs {
-		if job.Status != mining.Completed {
-			continue
-		}
-		known[job.Job] = struct{}{}
-		if _, before := b.known[job.Job]; !before {
-			b.add(Winner{
-				Time:   job.Job.Started().Add(job.Elapsed).UTC().Truncate(time.Millisecond),
-				Job:    job.Job.ID(),
-				Nonce:  job.Nonce.Hex(),
-				Took:   seconds(job.Elapsed),
-				Answer: "none",
-			})
-		}
-	}
-	b.known = known
-}
-
-// add adds a winner; mu is held.
-func (b *Board) add(w Winner) {
-	b.winners = append(b.winners, w)
-	if more := len(b.winners) - maxWinners; more > 0 {
-		b.winners = slices.Delete(b.winners, 0, more)
-	}
-}
-
-// Answered says what became of the latest winner of a job, that long after it was found.
-func (b *Board) Answered(job, answer string, after time.Duration) {
-	b.look(b.sampler.Miner().Current()) // as it may be newer than the latest look
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i := range slices.Backward(b.winners) {
-		if w := &b.winners[i]; w.Job == job {
-			s := seconds(after)
-			w.Answer, w.After = answer, &s
-			return
-		}
-	}
+	b.answers[w] = a
+	maps.DeleteFunc(b.answers, func(w winner, _ answer) bool {
+		return !slices.ContainsFunc(finds, func(f mining.Find) bool { return w == winner{f.Job, f.Nonce} })
+	})
 }
 
 // recent returns the latest winners, newest first.
-func (b *Board) recent() []Winner {
+func (b *Board) recent(finds []mining.Find) []Winner {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	recent := slices.Clone(b.winners)
-	slices.Reverse(recent)
-	if recent == nil {
-		return []Winner{} // null is not a list
+	recent := make([]Winner, 0, len(finds)) // null is not a list
+	for _, f := range slices.Backward(finds) {
+		w := Winner{Time: f.Time.UTC().Truncate(time.Millisecond), Job: f.Job, Nonce: f.Nonce.Hex(), Took: seconds(f.Elapsed), Answer: "none"}
+		if a, known := b.answers[winner{f.Job, f.Nonce}]; known {
+			after := seconds(a.after)
+			w.Answer, w.After = a.text, &after
+		}
+		recent = append(recent, w)
 	}
 	return recent
 }

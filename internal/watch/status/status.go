@@ -1,11 +1,11 @@
 package status
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
@@ -121,7 +121,6 @@ func (b *Board) Status() Status { return b.Of(b.sampler.Sample()) }
 
 // Of returns how the miner stands, of which a sample was just taken.
 func (b *Board) Of(sample hashrate.Sample) Status {
-	b.look(sample.Overview)
 	s := Status{
 		Version:  b.program.Version,
 		Revision: b.program.Revision,
@@ -134,10 +133,10 @@ func (b *Board) Of(sample hashrate.Sample) Status {
 		Rate15m:  b.average(hashrate.Span),
 		Hashes:   sample.Evaluated,
 		Found:    sample.Work.Winners,
-		Winners:  b.recent(),
+		Winners:  b.recent(sample.Finds),
 		Effort:   round(sample.Work.Effort, 1e4),
 		Jobs:     Jobs{sample.Running, sample.Completed, sample.Failed, sample.Cancelled},
-		Devices:  devices(b.sampler.Miner(), sample),
+		Devices:  devices(sample),
 	}
 	if job, runs := newest(sample); runs {
 		s.Job = b.job(job, sample)
@@ -194,24 +193,27 @@ func (b *Board) job(j mining.JobOverview, sample hashrate.Sample) *Job {
 	return job
 }
 
-// devices returns what searches, with the rates of all running jobs together.
-func devices(miner *mining.Miner, sample hashrate.Sample) []Device {
-	inService := miner.Engine()
-	cpu := Device{
-		Name:     "cpu",
-		Engine:   inService.Name(),
-		Backend:  inService.Backend(),
-		HashRate: rate(sample.Total),
-		Threads:  make([]Thread, miner.Workers()),
-	}
-	for i := range cpu.Threads {
-		cpu.Threads[i].Name = strconv.Itoa(i)
-		for _, rates := range sample.Rates {
-			cpu.Threads[i].HashRate += rates[i]
+// devices returns what searches, a device for each crew, with the rates of all running
+// jobs together.
+func devices(sample hashrate.Sample) []Device {
+	rates := make(map[string]float64) // by thread
+	for _, job := range sample.Jobs {
+		for i, rate := range sample.Rates[job.Job] {
+			rates[job.Threads[i].Worker] += rate
 		}
-		cpu.Threads[i].HashRate = rate(cpu.Threads[i].HashRate)
 	}
-	return []Device{cpu}
+	devices := make([]Device, 0, len(sample.Crews))
+	for _, crew := range sample.Crews {
+		d := Device{Name: cmp.Or(crew.Name, "cpu"), Engine: crew.Engine, Backend: crew.Backend, Threads: make([]Thread, crew.Workers)}
+		for i := range d.Threads {
+			worker := crew.Worker(i)
+			d.Threads[i] = Thread{Name: worker, HashRate: rate(rates[worker])}
+			d.HashRate += rates[worker]
+		}
+		d.HashRate = rate(d.HashRate)
+		devices = append(devices, d)
+	}
+	return devices
 }
 
 func (b *Board) average(d time.Duration) *float64 {

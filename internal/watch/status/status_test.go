@@ -36,7 +36,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // coincide with the ticks of what watches them.
 func inBubble(t *testing.T, node func() Node, test func(*mining.Miner, *Board)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mining.New(enginetest.Paced{Interval: 10 * time.Millisecond, Winner: u512.From64(500)}, 1, slog.New(slog.DiscardHandler))
+		m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{Interval: 10 * time.Millisecond, Winner: u512.From64(500)}, Workers: 1})
 		s := hashrate.NewSampler(m, pow.Poseidon2.Difficulty)
 		b := New(s, Program{"v1.2.3", "0123456789abcdef", "poseidon2", pow.Poseidon2.Difficulty}, node)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -118,7 +118,7 @@ func TestServing(t *testing.T) {
 	inBubble(t, nil, func(m *mining.Miner, b *Board) {
 		golden(t, "testdata/idle.json", ask(t, b))
 		<-submit(t, m, "fetched", 1).Done()
-		b.Answered("fetched", "fetched", 250*time.Millisecond)
+		b.Fetched("fetched", 250*time.Millisecond)
 		<-submit(t, m, "<not> fetched", 401).Done()
 		submit(t, m, "cancelled", 1000)
 		<-time.After(1003 * time.Millisecond)
@@ -151,21 +151,22 @@ func TestConnected(t *testing.T) {
 // TestWinners finds more winners than a board remembers, and asks for them when their
 // jobs are forgotten.
 func TestWinners(t *testing.T) {
+	const latest = 50
 	inBubble(t, nil, func(m *mining.Miner, b *Board) {
-		for i := range maxWinners + 5 {
+		for i := range latest + 5 {
 			<-submit(t, m, fmt.Sprint(i), 491).Done() // 0.1 s
 		}
-		b.Answered("0", "fetched", time.Second) // it is not there any more, and nothing comes of it
+		b.Fetched("0", time.Second) // it is not there any more, and nothing comes of it
 		<-time.After(2 * mining.Retention)
 		if known := len(m.Overview().Jobs); known != 0 {
 			t.Fatalf("%d jobs are known", known)
 		}
 		s := b.Status()
-		if s.Found != maxWinners+5 || len(s.Winners) != maxWinners {
+		if s.Found != latest+5 || len(s.Winners) != latest {
 			t.Fatalf("%d winners, of which %d are there", s.Found, len(s.Winners))
 		}
 		for i, w := range s.Winners {
-			if want := fmt.Sprint(maxWinners + 4 - i); w.Job != want || w.Took != 0.1 || w.Nonce != "1f4" || w.Answer != "none" || w.After != nil {
+			if want := fmt.Sprint(latest + 4 - i); w.Job != want || w.Took != 0.1 || w.Nonce != "1f4" || w.Answer != "none" || w.After != nil {
 				t.Errorf("winner %d is that of job %s: %+v", i, want, w)
 			}
 		}
@@ -176,7 +177,7 @@ func TestWinners(t *testing.T) {
 func TestNoEngine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	m := mining.New(enginetest.Paced{}, 1, slog.New(slog.DiscardHandler))
+	m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{}, Workers: 1})
 	b := New(hashrate.NewSampler(m, nil), Program{}, nil)
 	m.Run(ctx)
 	if s := b.Status(); s.State != "no_engine" || s.Reason == "" {

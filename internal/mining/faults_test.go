@@ -29,6 +29,11 @@ func treacherous(after time.Duration, winner uint64) fake {
 	}
 }
 
+// with is a crew's Replace that has one other engine.
+func with(next engine.Engine) func(engine.Engine) (engine.Engine, error) {
+	return func(engine.Engine) (engine.Engine, error) { return next, nil }
+}
+
 // TestReplace has an engine report wrong nonces from several workers and in
 // several jobs at once. Another one goes on with all of them: it finds the winner
 // that the first one had passed over, exhausts the range that has none, whatever
@@ -41,6 +46,7 @@ func TestReplace(t *testing.T) {
 			var mu sync.Mutex
 			var searched []engine.Range // by the second engine, of the range without a winner
 			second := fake{
+				name: "second",
 				search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 					<-time.After(time.Second)
 					p.Advance(r.End.SubWrap(r.Start).Sat64() + 1)
@@ -56,12 +62,12 @@ func TestReplace(t *testing.T) {
 				},
 				verify: func(nonce u512.Uint) bool { return nonce == number(winner) },
 			}
-			m := New(treacherous(time.Second, winner), workers, slog.New(slog.NewTextHandler(&log, nil)))
 			replaced := 0
-			m.Replace = func(engine.Engine) (engine.Engine, error) {
+			crew := &Crew{Engine: treacherous(time.Second, winner), Workers: workers, Replace: func(engine.Engine) (engine.Engine, error) {
 				replaced++
 				return second, nil
-			}
+			}}
+			m := New(slog.New(slog.NewTextHandler(&log, nil)), crew)
 			stop := run(m)
 			defer stop()
 			won := submit(t, m, Request{ID: "won", Range: nonces(1, 100_000)})
@@ -106,8 +112,7 @@ func TestReplace(t *testing.T) {
 // TestLateTreachery replaces the engine when all of a range is out to the workers.
 func TestLateTreachery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(treacherous(time.Second, 0), 4, slog.New(slog.DiscardHandler))
-		m.Replace = func(engine.Engine) (engine.Engine, error) { return fake{search: exhausted}, nil }
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous(time.Second, 0), Workers: 4, Replace: with(fake{search: exhausted})})
 		stop := run(m)
 		defer stop()
 		job := submit(t, m, Request{ID: "job", Range: nonces(1, 4)})
@@ -122,10 +127,12 @@ func TestLateTreachery(t *testing.T) {
 func TestNoEngineLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		m := New(treacherous(time.Second, 0), 1, slog.New(slog.NewTextHandler(&log, nil)))
-		m.Replace = func(engine.Engine) (engine.Engine, error) {
-			return nil, errors.New("the last one failed its self-test")
-		}
+		m := New(slog.New(slog.NewTextHandler(&log, nil)), &Crew{
+			Engine: treacherous(time.Second, 0), Workers: 1,
+			Replace: func(engine.Engine) (engine.Engine, error) {
+				return nil, errors.New("the last one failed its self-test")
+			},
+		})
 		stop := run(m)
 		defer stop()
 		if !m.Working() {
@@ -181,7 +188,7 @@ func TestPanic(t *testing.T) {
 				t.Errorf("%s: the other job: %+v", name, s)
 			}
 			stop()
-			if !strings.Contains(log.String(), "level=ERROR msg=\"PANIC") || !strings.Contains(log.String(), "engines_test.go") {
+			if !strings.Contains(log.String(), "level=ERROR msg=\"PANIC") || !strings.Contains(log.String(), "faults_test.go") {
 				t.Errorf("%s: the log does not say where:\n%s", name, &log)
 			}
 		})
@@ -199,10 +206,8 @@ func TestPanic(t *testing.T) {
 	})
 	t.Run("prepare by the next engine", func(t *testing.T) {
 		var prepared atomic.Int32
-		m := New(treacherous(0, 0), 1, slog.New(slog.DiscardHandler))
-		m.Replace = func(engine.Engine) (engine.Engine, error) {
-			return fake{search: untilStopped, prepare: func() { prepared.Add(1); panic("bad luck") }}, nil
-		}
+		broken := fake{search: untilStopped, prepare: func() { prepared.Add(1); panic("bad luck") }}
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous(0, 0), Workers: 1, Replace: with(broken)})
 		stop := run(m)
 		defer stop()
 		job := submit(t, m, Request{ID: "job", Range: everything})

@@ -1,0 +1,76 @@
+package quicnode
+
+import (
+	"log/slog"
+	"time"
+)
+
+// resultInterval is the least time between two results, so there are 50 a second at
+// most. It matters if a job is so easy that there are more winners: nobody wants
+// thousands a second. A pool whose difficulty is low for a miner wants tens, though.
+const resultInterval = 20 * time.Millisecond
+
+// results are what is to be written to a node, in the order in which it was found. They
+// belong to the link's goroutine, and wait there for their turn and for the node to read:
+// so they cannot pile up in the connection.
+type results struct {
+	waiting []result
+	to      *peer       // that they are for
+	next    time.Time   // when the next may be written
+	due     *time.Timer // runs until then
+}
+
+func newResults() results {
+	due := time.NewTimer(time.Hour)
+	due.Stop()
+	return results{due: due}
+}
+
+// add puts a result behind those that wait. There are more than a few only if the node
+// does not read while one easy job after the other is replaced.
+func (rs *results) add(to *peer, r result, log *slog.Logger) {
+	switch {
+	case to.session == nil:
+		log.Warn("result dropped: its connection is lost", "job", r.search, "nonce", r.message.Nonce.Hex())
+	case len(rs.waiting) == maxUnsent:
+		log.Warn("result dropped: the node does not read", "job", r.search, "nonce", r.message.Nonce.Hex())
+	default:
+		rs.to = to
+		rs.waiting = append(rs.waiting, r)
+	}
+}
+
+// first returns the result that is to be written next, and where it is to be put: nil
+// while there is none, it is not time for it, or the one before is being written yet.
+func (rs *results) first() (chan<- result, result) {
+	if len(rs.waiting) == 0 || len(rs.to.session.results) > 0 || time.Now().Before(rs.next) {
+		return nil, result{}
+	}
+	return rs.to.session.results, rs.waiting[0]
+}
+
+// done removes the first result, as it is being written.
+func (rs *results) done() {
+	rs.waiting = rs.waiting[1:]
+	rs.next = time.Now().Add(resultInterval)
+	rs.due.Reset(resultInterval)
+}
+
+// flush puts all results where they are written, as the connection is to be closed.
+func (rs *results) flush() {
+	for _, r := range rs.waiting {
+		rs.to.session.results <- r // where there is room for maxUnsent, and none yet
+	}
+	rs.waiting = nil
+}
+
+// drop forgets the results for a peer, as its connection is lost.
+func (rs *results) drop(of *peer, log *slog.Logger) {
+	if rs.to != of {
+		return
+	}
+	for _, r := range rs.waiting {
+		log.Warn("result dropped: its connection is lost", "job", r.search, "nonce", r.message.Nonce.Hex())
+	}
+	rs.waiting = nil
+}
