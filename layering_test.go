@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/watch/metrics":        {"internal/watch/hashrate", "internal/mining", "internal/source/quicnode"},
 	"internal/watch/dashboard":      {"internal/watch/hashrate", "internal/watch/status", "internal/mining"},
 	"internal/watch/status":         {"internal/watch/hashrate", "internal/mining", "internal/u512"},
+	"internal/watch/console":        {},
 	"internal/host/access":          {},
 	"internal/host/priority":        {},
 	"internal/strictjson":           {},
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	"cmd/quantus-miner": {
 		"internal/host/access", "internal/bench", "internal/host/connlimit", "internal/watch/dashboard", "internal/engine", "internal/pow", "internal/watch/hashrate",
 		"internal/source/httpapi", "internal/watch/metrics", "internal/mining", "internal/source/quicnode", "internal/source/quicnode/wire", "internal/pow/poseidon2", "internal/host/priority", "internal/pow/sha3rsa", "internal/simulate",
-		"internal/u512", "internal/watch/status",
+		"internal/u512", "internal/watch/console", "internal/watch/status",
 	},
 }
 

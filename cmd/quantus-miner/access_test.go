@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,7 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -196,32 +194,4 @@ func TestNodeWithCredentials(t *testing.T) {
 	if err := node.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "credentials are needed") {
 		t.Errorf("without credentials: %v", err)
 	}
-}
-
-// TestRation has strangers cause warnings, far too many, beside what the miner says
-// about itself.
-func TestRation(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		log := newLog(streams{io.Discard, &out, false}, logJSON).With("a", 1).WithGroup("b")
-		for range 1000 {
-			log.Warn("stranger")
-			log.Info("own")
-			log.Error("own")
-		}
-		if n := strings.Count(out.String(), "stranger"); n != warningBurst {
-			t.Errorf("%d warnings are written, want %d", n, warningBurst)
-		}
-		if n := strings.Count(out.String(), "own"); n != 2000 {
-			t.Errorf("%d of 2000 other lines are written", n)
-		}
-		out.Reset()
-		<-time.After(2 * warningInterval)
-		for range 5 {
-			log.Warn("stranger")
-		}
-		if n := strings.Count(out.String(), "stranger"); n != 2 || !strings.Contains(out.String(), `"warnings_omitted":970`) {
-			t.Errorf("later:\n%s", &out)
-		}
-	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/bench"
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // benchCmd measures engines.
@@ -91,11 +92,11 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	if c.JSON {
 		return printJSON(s.out, result)
 	}
-	fmt.Fprintf(s.out, "cpu        %s\npow        %s\nyardstick  %s (%s)\n\n", result.CPU, result.PoW, hashRate(result.Yardstick.PerSecond), result.Yardstick.Name)
+	fmt.Fprintf(s.out, "cpu        %s\npow        %s\nyardstick  %s (%s)\n\n", result.CPU, result.PoW, console.Rate(result.Yardstick.PerSecond), result.Yardstick.Name)
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "engine\tkernel\tworkers\tall\ta worker\tratio\t")
 	for _, r := range result.Results {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Backend, r.Workers, hashRate(r.NoncesPerSecond), hashRate(r.PerWorker), r.Ratio)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Backend, r.Workers, console.Rate(r.NoncesPerSecond), console.Rate(r.PerWorker), r.Ratio)
 	}
 	return table.Flush()
 }

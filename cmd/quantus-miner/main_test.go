@@ -207,7 +207,7 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 		defer b.wrote.Broadcast()
 		defer close(b.logged)
 		defer close(listens)
-		pattern := regexp.MustCompile(`\b(url|page)(?:=|":")(http://[^\s"]+)`)
+		pattern := regexp.MustCompile(`\b(url|page|serving)(?:":"| +)(http://[^\s"]+)`)
 		var found addresses // the page's is logged first
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			b.write(lines.Text())

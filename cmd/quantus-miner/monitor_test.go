@@ -193,12 +193,12 @@ func TestLog(t *testing.T) {
 			`"msg":"hash rate","hash_rate_10s":8230452,"hash_rate_15m":null,"jobs":1}`,
 		}},
 		{logAuto, true, []string{
-			`job completed`, `"a b"`, `12,345,678`, `1.5s`, `"8.23 MH/s"`, `01234567…89abcdef`,
-			"\x1b[2m10s=\x1b[0m\"8.23 MH/s\"", "\x1b[2m15m=\x1b[0m–",
+			"\x1b[1;32mFOUND\x1b[0m      job a b   nonce 01234567…89abcdef   after 1.5 s\n",
+			"speed      10 s 8.23 MH/s   60 s –   15 min –\n",
 		}},
 		{logText, false, []string{
-			`INF job completed job="a b" hashes=12,345,678 elapsed=1.5s rate="8.23 MH/s" nonce=01234567…89abcdef` + "\n",
-			`INF hash rate 10s="8.23 MH/s" 15m=– jobs=1` + "\n",
+			"FOUND      job a b   nonce 01234567…89abcdef   after 1.5 s\n",
+			"speed      10 s 8.23 MH/s   60 s –   15 min –\n",
 		}},
 		{logJSON, true, []string{`"hash_rate":8230452`}},
 	} {
@@ -206,12 +206,12 @@ func TestLog(t *testing.T) {
 			t.Setenv("NO_COLOR", "")
 			t.Setenv("TERM", "xterm")
 			var out bytes.Buffer
-			log := newLog(streams{io.Discard, &out, c.terminal}, c.format)
+			log := newLog(streams{io.Discard, &out, c.terminal}, logStyle{format: c.format})
 			log.Info("job completed", "job", "a b", "hashes", uint64(12345678), "elapsed", 1500*time.Millisecond, "hash_rate", 8230452.0, "nonce", long)
 			log.Info("hash rate", "hash_rate_10s", 8230452.0, "hash_rate_15m", nil, "jobs", 1)
 			for _, want := range c.want {
 				if runtime.GOOS == "windows" {
-					want = strings.NewReplacer("\x1b[2m", "", "\x1b[0m", "").Replace(want)
+					want = strings.NewReplacer("\x1b[1;32m", "", "\x1b[0m", "").Replace(want)
 				}
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("the log lacks %q:\n%s", want, &out)
@@ -222,12 +222,14 @@ func TestLog(t *testing.T) {
 	t.Run("strangers' text", func(t *testing.T) {
 		for _, format := range []logFormat{logText, logJSON} {
 			var out bytes.Buffer
-			log := newLog(streams{io.Discard, &out, true}, format)
+			log := newLog(streams{io.Discard, &out, true}, logStyle{format: format})
 			log.Info("x", "job", "a\n\x1b[31m\u009b31mb", "reason", "\u009b31m", "error", errors.New("\x1b[31m"), "hashes", -1)
-			if strings.Contains(out.String(), "\x1b[31m") || strings.Contains(out.String(), "\u009b") || strings.Count(out.String(), "\n") != 1 {
+			log.Info("new job", "job", "a\n\x1b[31m\u009b31mb", "difficulty", "\u009b31m")
+			if strings.Contains(out.String(), "\x1b[31m") || strings.Contains(out.String(), "\u009b") || strings.Count(out.String(), "\n") != 2 {
 				t.Errorf("a job's name paints on the terminal: %q", out.String())
 			}
 			log.Info("x", "job", strings.Repeat("é", 8000))
+			log.Info("new job", "job", strings.Repeat("é", 8000))
 			if long := out.Len() > 1000; long != (format == logJSON) {
 				t.Errorf("as %s the name of 8000 letters takes %d bytes", format, out.Len())
 			}

@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 
-	"github.com/dustin/go-humanize"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // printJSON writes v as one JSON object on one line.
@@ -24,11 +23,5 @@ func rate(hashes uint64, seconds float64) string {
 	if seconds <= 0 {
 		return "– H/s"
 	}
-	return hashRate(float64(hashes) / seconds)
+	return console.Rate(float64(hashes) / seconds)
 }
-
-// hashRate writes a rate for people.
-func hashRate(perSecond float64) string { return humanize.SIWithDigits(perSecond, 2, "H/s") }
-
-// count writes a number for people: 1,234,567.
-func count(n uint64) string { return humanize.BigComma(new(big.Int).SetUint64(n)) }

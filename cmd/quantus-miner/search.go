@@ -14,6 +14,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // searchCmd searches a range by hand.
@@ -117,7 +118,7 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 		fmt.Fprintf(s.out, "achieved  difficulty %s\n", *r.Difficulty)
 	}
 	_, err := fmt.Fprintf(s.out, "%s after %s nonces in %.3f s (%s, %s)\n",
-		r.Status, count(r.HashCount), r.ElapsedSeconds, rate(r.HashCount, r.ElapsedSeconds), r.Engine)
+		r.Status, console.Count(r.HashCount), r.ElapsedSeconds, rate(r.HashCount, r.ElapsedSeconds), r.Engine)
 	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
@@ -165,7 +166,7 @@ func watch(job *mining.Job, s streams) {
 		case <-tick.C:
 			now := job.Snapshot()
 			fmt.Fprintf(s.err, clearLine+"searching: %s nonces in %.0f s, %s",
-				count(now.Evaluated), now.Elapsed.Seconds(), rate(now.Evaluated, now.Elapsed.Seconds()))
+				console.Count(now.Evaluated), now.Elapsed.Seconds(), rate(now.Evaluated, now.Elapsed.Seconds()))
 		case <-job.Done():
 			fmt.Fprint(s.err, clearLine)
 			return

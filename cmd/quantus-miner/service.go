@@ -27,6 +27,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
 )
@@ -71,7 +72,7 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 	// Go ends a program that writes to standard error when nobody reads it any more.
 	// A miner whose log's reader has died goes on without.
 	signal.Ignore(syscall.SIGPIPE)
-	log := newLog(s, f.LogFormat)
+	log := newLog(s, logStyle{format: f.LogFormat})
 	e, err := f.Engine.choose(proof, log)
 	if err != nil {
 		return service{}, err
@@ -181,7 +182,10 @@ func (s service) run(ctx context.Context) error {
 	var more func() []any // to tell in each report
 	if link != nil {
 		g.Go(func() error { return link.Run(ctx) })
-		more = func() []any { return []any{"node", link.Status().String()} }
+		more = func() []any {
+			status := link.Status()
+			return []any{"node", status.String(), "state", status.State.String()}
+		}
 	} else {
 		server := s.newAPI(miner, observer)
 		// First, as the monitor says until then that the miner is not ready.
@@ -217,8 +221,12 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 
 // newMiner returns a miner with the CPU's crew, scheduled as it is to be.
 func (s service) newMiner() *mining.Miner {
+	log := s.log
+	if s.nodes != nil { // whose link tells of its jobs, of which the miner's are searches
+		log = slog.New(console.Lowered(log.Handler()))
+	}
 	var refused sync.Once
-	miner := mining.New(s.log, &mining.Crew{
+	miner := mining.New(log, &mining.Crew{
 		Engine:   s.engine,
 		Workers:  s.workers,
 		Throttle: s.scheduling.Throttle.share(),

@@ -16,6 +16,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // simulateCmd plays the node.
@@ -123,7 +124,7 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	}
 	_, err = fmt.Fprintf(s.out, "sealed %d of %d blocks, no seal wrong, lost %d to rivals; %.1f s of mining, %.2f s a block; %s nonces, %s\n",
 		result.Sealed, c.Blocks, result.Lost, result.ElapsedSeconds, result.ElapsedSeconds/float64(c.Blocks),
-		count(result.HashCount), rate(result.HashCount, result.ElapsedSeconds))
+		console.Count(result.HashCount), rate(result.HashCount, result.ElapsedSeconds))
 	return err
 }
 
@@ -243,7 +244,7 @@ func (c *simulateCmd) printBlock(s streams, number int, b simulate.Block) {
 		return
 	}
 	if !b.Sealed {
-		fmt.Fprintf(s.out, "a rival's block came first   %11s tries  %8.3f s  %s\n", count(b.Tries), b.Elapsed.Seconds(), speed)
+		fmt.Fprintf(s.out, "a rival's block came first   %11s tries  %8.3f s  %s\n", console.Count(b.Tries), b.Elapsed.Seconds(), speed)
 		return
 	}
 	nonce, distance := b.Nonce.Hex(), "distance"
@@ -254,5 +255,5 @@ func (c *simulateCmd) printBlock(s streams, number int, b simulate.Block) {
 		nonce = nonce[:24] + "…"
 	}
 	fmt.Fprintf(s.out, "block %d  nonce %s  %s %.24s…  %s tries  %.3f s  %s\n",
-		number, nonce, distance, b.Distance.PaddedHex(), count(b.Tries), b.Elapsed.Seconds(), speed)
+		number, nonce, distance, b.Distance.PaddedHex(), console.Count(b.Tries), b.Elapsed.Seconds(), speed)
 }

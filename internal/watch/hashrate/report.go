@@ -66,7 +66,7 @@ func (r Reports) attrs(o mining.Overview, window *Window, work Work, uptime time
 		}
 		attrs = append(attrs, w.name, value)
 	}
-	attrs = append(attrs, "jobs", o.Running, "found", work.Winners, "uptime", uptime.Round(time.Second))
+	attrs = append(attrs, "jobs", o.Running, "jobs_total", uint64(o.Running)+o.Completed+o.Failed+o.Cancelled, "found", work.Winners, "uptime", uptime.Round(time.Second))
 	if r.Difficulty != nil {
 		attrs = append(attrs, "effort", math.Round(work.Effort*1000)/1000)
 	}

@@ -1,0 +1,219 @@
+package console
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// line is what a person is told by one record: a label, and then parts.
+type line struct {
+	label, colour string
+	parts         []string
+	debug         bool // for those alone who want to know more
+}
+
+// say adds a part to the line, if there is one.
+func (l *line) say(part string) {
+	if part != "" {
+		l.parts = append(l.parts, part)
+	}
+}
+
+// fields are the attributes of a record.
+type fields map[string]slog.Value
+
+// text returns a field as text, or nothing if there is none.
+func (f fields) text(name string) string {
+	value, ok := f[name]
+	if !ok || value.Any() == nil {
+		return ""
+	}
+	return value.String()
+}
+
+// number returns a field that is a number, of whatever type.
+func (f fields) number(name string) (float64, bool) {
+	switch value := f[name]; value.Kind() {
+	case slog.KindFloat64:
+		return value.Float64(), true
+	case slog.KindInt64:
+		return float64(value.Int64()), true
+	case slog.KindUint64:
+		return float64(value.Uint64()), true
+	case slog.KindString: // of numbers that are too large for the others
+		x, _, err := big.ParseFloat(value.String(), 10, 64, big.ToNearestEven)
+		if err != nil {
+			return 0, false
+		}
+		number, _ := x.Float64()
+		return number, true
+	default:
+		return 0, false
+	}
+}
+
+// duration returns a field that is a time.
+func (f fields) duration(name string) (time.Duration, bool) {
+	value := f[name]
+	if value.Kind() != slog.KindDuration {
+		return 0, false
+	}
+	return value.Duration(), true
+}
+
+// job returns the name of a job, as the node has it.
+func (f fields) job() string {
+	name, _, _ := strings.Cut(f.text("job"), "#")
+	return "job " + shorten(name, 30)
+}
+
+// composers make a line of each record that is known, by its message. They hold no more
+// than what the records have: the same records are written as JSON.
+var composers = map[string]func(f fields, past *lines) line{
+	"mining for nodes":       title,
+	"serving the node's API": title,
+	"serving metrics and a live page": func(f fields, _ *lines) line {
+		return line{label: "page", parts: []string{f.text("page")}}
+	},
+	"connected to the node": func(f fields, _ *lines) line {
+		return line{label: "node", colour: green, parts: []string{f.text("node"), "connected"}}
+	},
+	"working for the node": func(f fields, _ *lines) line {
+		l := line{label: "node", colour: green, parts: []string{f.text("node"), "working for it"}}
+		l.say(fmt.Sprintf("(node %s of %s)", f.text("rank"), f.text("of")))
+		return l
+	},
+	"waiting for the first job: the node may be syncing": func(f fields, _ *lines) line {
+		return line{label: "node", parts: []string{f.text("node"), "waiting for the first job: the node may be syncing"}}
+	},
+	"cannot connect to the node": func(f fields, _ *lines) line { return lost(f, "cannot connect") },
+	"connection lost":            func(f fields, _ *lines) line { return lost(f, "lost") },
+	"the miner ends": func(f fields, _ *lines) line {
+		return line{label: "node", parts: []string{f.text("node"), f.text("reason") + ": the miner ends"}}
+	},
+	"new job":     newJob,
+	"job started": newJob,
+	"result sent": func(f fields, _ *lines) line {
+		l := found(f)
+		if after, ok := f.duration("after"); ok {
+			l.say("sent in " + Short(after))
+		}
+		if n := f.text("found"); n != "" {
+			l.say("(" + n + " found)")
+		}
+		return l
+	},
+	"job completed": func(f fields, _ *lines) line {
+		l := found(f)
+		if took, ok := f.duration("elapsed"); ok {
+			l.say("after " + Short(took))
+		}
+		return l
+	},
+	"job failed": func(f fields, _ *lines) line {
+		return line{label: f.job(), colour: yellow, parts: []string{"failed: " + f.text("reason")}}
+	},
+	"job cancelled": func(f fields, _ *lines) line {
+		return line{label: f.job(), parts: []string{"cancelled"}, debug: true}
+	},
+	"hash rate": speed,
+	"shut down": func(fields, *lines) line { return line{label: "ended"} },
+}
+
+// title is the first line of a miner.
+func title(f fields, _ *lines) line {
+	l := line{label: "quantus-miner " + f.text("version"), colour: bold}
+	l.say(f.text("pow"))
+	threads := "threads"
+	if f.text("workers") == "1" {
+		threads = "thread"
+	}
+	l.say(fmt.Sprintf("%s %s %s (%s)", f.text("workers"), threads, f.text("engine"), f.text("kernel")))
+	if url := f.text("url"); url != "" {
+		l.say("serving " + url)
+	}
+	return l
+}
+
+// lost is that there is no connection to a node.
+func lost(f fields, what string) line {
+	text := what + ": " + f.text("reason")
+	if mining, ok := f["mining"]; ok && mining.Kind() == slog.KindBool && !mining.Bool() {
+		text += "; not mining"
+	}
+	if next, ok := f.duration("next_try"); ok {
+		text += "; next try in " + Short(next)
+	}
+	return line{label: "node", parts: []string{f.text("node"), text}}
+}
+
+// newJob is that there is something to search for.
+func newJob(f fields, past *lines) line {
+	l := line{label: f.job(), colour: bold}
+	difficulty, ok := f.number("difficulty")
+	if !ok {
+		l.say("started")
+		return l
+	}
+	l.say("difficulty " + SI(difficulty))
+	if rate := past.lastSpeed(); rate > 0 {
+		l.say(Long(difficulty/rate) + " a block at this speed")
+	}
+	return l
+}
+
+// found is that there is a winner.
+func found(f fields) line {
+	return line{label: "FOUND", colour: green, parts: []string{f.job(), "nonce " + shorten(f.text("nonce"), 8)}}
+}
+
+// speed is how fast the miner is, and how far.
+func speed(f fields, past *lines) line {
+	l := line{label: "speed"}
+	for _, average := range []struct{ field, name string }{
+		{"hash_rate_10s", "10 s"}, {"hash_rate_60s", "60 s"}, {"hash_rate_15m", "15 min"},
+	} {
+		rate, known := f.number(average.field)
+		text := "–"
+		if known {
+			text = Rate(rate)
+		}
+		if average.field == "hash_rate_10s" {
+			past.setSpeed(rate)
+		}
+		l.say(average.name + " " + text)
+	}
+	if crews := f["hash_rates"]; crews.Kind() == slog.KindGroup {
+		for _, crew := range crews.Group() {
+			if rate := crew.Value; rate.Kind() == slog.KindFloat64 {
+				l.say(crew.Key + " " + Rate(rate.Float64()))
+			}
+		}
+	}
+	for _, count := range []struct{ field, name string }{{"found", "found"}, {"jobs_total", "jobs"}} {
+		if n := f.text(count.field); n != "" {
+			l.say(count.name + " " + n)
+		}
+	}
+	if effort, ok := f.number("effort"); ok {
+		l.say("effort " + Effort(effort))
+	}
+	if wait, ok := f.duration("time_to_block"); ok {
+		seconds := wait.Seconds()
+		if wait == math.MaxInt64 {
+			seconds = math.Inf(1)
+		}
+		l.say("a block in " + Long(seconds))
+	}
+	if uptime, ok := f.duration("uptime"); ok {
+		l.say("up " + clock(uptime))
+	}
+	if state := f.text("state"); state != "" && state != "working" {
+		l.say(f.text("node"))
+	}
+	return l
+}
