@@ -327,6 +327,113 @@ func TestWithoutTokens(t *testing.T) {
 	}
 }
 
+// TestShares has a pool, which repeats its job after each result, count the shares of a
+// miner. All winners arrive that were found, and the pool fails if one comes twice.
+func TestShares(t *testing.T) {
+	node, _, c := playNode(t)
+	node.Share = u512.From64(20_000)
+	s := connectWith(t, c, fast.Engine{}, io.Discard)
+	miner := s.newMiner()
+	link := quicnode.New(miner, s.nodes, s.log)
+	during(t, miner.Run)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := link.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	pool := make(chan error, 1)
+	over, end := context.WithTimeout(t.Context(), time.Minute)
+	defer end()
+	go func() { pool <- node.Run(over) }()
+	for node.Tally().Seals < 50 && over.Err() == nil {
+		<-time.After(10 * time.Millisecond)
+	}
+	stop()
+	running.Wait() // by then all is written
+	for node.Tally().Miners > 0 && over.Err() == nil {
+		<-time.After(10 * time.Millisecond)
+	}
+	end()
+	if err := <-pool; !errors.Is(err, context.Canceled) {
+		t.Errorf("the pool: %v", err)
+	}
+	found, tally := miner.Current().Winners, node.Tally()
+	if tally.Seals < 50 || tally.Seals+tally.Late != found || tally.Jobs != 1 {
+		t.Errorf("%d winners were found: %+v", found, tally)
+	}
+}
+
+// BenchmarkShares compares the hash rate of a miner of one worker for a pool, at a
+// difficulty at which it finds 35 winners a second, with its own while there is nothing
+// to be found. "arrived" is how many of the winners that the hashes promise the pool has
+// got. An operation is a pair of half seconds:
+//
+//	go test ./cmd/quantus-miner -run '^$' -bench Shares -benchtime 50x
+func BenchmarkShares(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+	engines, err := simd.Engines("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	node, _, c := playNode(b)
+	nodes, err := c.nodes()
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := func() *mining.Miner {
+		m := service{proof: pow.Poseidon2, engine: engines[0], workers: 1, log: slog.New(slog.DiscardHandler)}.newMiner()
+		during(b, m.Run)
+		return m
+	}
+	plain, pooled := start(), start()
+	over := func(m *mining.Miner) float64 {
+		before := m.Current()
+		<-time.After(500 * time.Millisecond)
+		after := m.Current()
+		return float64(after.Evaluated-before.Evaluated) / after.Time.Sub(before.Time).Seconds()
+	}
+	submit := func() {
+		if _, err := plain.Submit(mining.Request{ID: "plain", Threshold: u512.Max(), Anywhere: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	submit()
+	over(plain)
+	node.Share = u512.From64(uint64(over(plain) / 35))
+	link := quicnode.New(pooled, nodes, slog.New(slog.DiscardHandler))
+	during(b, func(ctx context.Context) {
+		if err := link.Run(ctx); err != nil {
+			b.Error(err)
+		}
+	})
+	during(b, func(ctx context.Context) {
+		if err := node.Run(ctx); !errors.Is(err, context.Canceled) {
+			b.Error(err)
+		}
+	})
+	pooled.Pause()
+	began := time.Now()
+	compare(b, func(shares bool) float64 {
+		m := plain
+		if shares {
+			m = pooled
+		}
+		plain.Pause()
+		pooled.Pause()
+		<-time.After(5 * time.Millisecond)
+		m.Resume()
+		<-time.After(100 * time.Millisecond) // until the leases are as long as they will be
+		return over(m)
+	})
+	took := time.Since(began)
+	o, tally := pooled.Current(), node.Tally()
+	b.ReportMetric(float64(tally.Seals)/(float64(o.Evaluated)/float64(node.Share.Sat64())), "arrived")
+	b.ReportMetric(float64(tally.Seals)/(took.Seconds()/2), "shares/s")
+	b.ReportMetric(0, "ns/op") // which says nothing here
+}
+
 // BenchmarkConnect has a node seal blocks with a miner on all CPUs that connects to it,
 // and reports how long it takes from the receipt of a job to its first nonces, from
 // finding a winner to its frame being written, and how much longer than its search a

@@ -28,6 +28,9 @@ type QUICNode struct {
 	// Patience is how long a block may take before a rival seals it and the chain
 	// has a new head.
 	Patience time.Duration
+	// Share, unless it is 0, has the node behave as a pool: it has one job, of this
+	// difficulty, which it repeats after each result. No block is sealed.
+	Share u512.Uint
 	// Report is told of every block, sealed or lost, if it is not nil. How many nonces
 	// were tried for one that was lost nobody says.
 	Report func(Block)
@@ -178,6 +181,9 @@ func (n *QUICNode) advance() {
 		NewJob: wire.NewJob{ID: strconv.FormatUint(n.lastID, 10), Header: n.head, Difficulty: n.difficulty},
 		nonces: make(map[u512.Uint]bool),
 	}
+	if !n.Share.IsZero() {
+		n.current.Difficulty = n.Share
+	}
 	if n.trouble.Impossible {
 		n.current.Difficulty = u512.Max()
 	}
@@ -197,7 +203,9 @@ func (n *QUICNode) tell(miner *peer) {
 		n.fail(fmt.Errorf("making up a job: %w", err))
 		return
 	}
-	miner.jobs[n.current.ID] = told{n.current, time.Now()}
+	if _, repeated := miner.jobs[n.current.ID]; !repeated {
+		miner.jobs[n.current.ID] = told{n.current, time.Now()}
+	}
 	if n.lastID > keptJobs {
 		delete(miner.jobs, strconv.FormatUint(n.lastID-keptJobs, 10))
 	}
@@ -247,6 +255,10 @@ func (n *QUICNode) judge(miner *peer, r wire.JobResult) error {
 		return nil
 	}
 	n.tally.Seals++
+	if !n.Share.IsZero() {
+		n.tell(miner)
+		return nil
+	}
 	if n.trouble.Refuse {
 		return nil
 	}

@@ -39,6 +39,7 @@ func Run(t *testing.T, rule Rule, of engine.Engine, block uint64) {
 	t.Run("Halves", func(t *testing.T) { halves(t, e) })
 	t.Run("StoppedBefore", func(t *testing.T) { stoppedBefore(t, e) })
 	t.Run("StoppedWithin", func(t *testing.T) { stoppedWithin(t, e) })
+	t.Run("Resumed", func(t *testing.T) { resumed(t, e) })
 	t.Run("Concurrent", func(t *testing.T) { concurrent(t, e) })
 	t.Run("Verify", func(t *testing.T) { verify(t, e) })
 	t.Run("Refused", func(t *testing.T) { refused(t, e) })
@@ -220,6 +221,41 @@ func stoppedWithin(t *testing.T, e subject) {
 	}
 	if late > maxBatch {
 		t.Errorf("%d nonces were evaluated after the stop, want at most %d", late, maxBatch)
+	}
+}
+
+// resumed stops a search after each of its batches, and has the next one go on where it
+// ended by its count: nothing is passed over, and nothing is evaluated twice.
+func resumed(t *testing.T, e subject) {
+	header := [32]byte{4}
+	judge := e.Judge(header)
+	whole := engine.Range{Start: u512.From64(3), End: u512.From64(1500)}
+	met, _ := e.Around(lowest(judge, e, whole))
+	long := engine.Range{Start: u512.From64(3), End: u512.From64(2 + 500 + 3*min(e.block, maxBatch))}
+	for _, c := range []struct {
+		threshold u512.Uint
+		whole     engine.Range
+		want      result
+	}{
+		{met, whole, oracle(judge, e, whole, met)},
+		{e.Never(), long, exhausted(500 + 3*min(e.block, maxBatch))},
+	} {
+		whole, want := c.whole, c.want
+		job := prepare(t, e, header, c.threshold)
+		got := result{Outcome: engine.Outcome{Status: engine.Stopped}}
+		for r := whole; got.Status == engine.Stopped; {
+			var p engine.Progress
+			p.NotifyFirst(p.Stop)
+			got.Outcome = job.Search(r, &p)
+			if got.Status == engine.Stopped && p.Evaluated() == 0 {
+				t.Fatal("stopped before the first nonce")
+			}
+			got.evaluated += p.Evaluated()
+			r.Start = r.Start.AddWrap(u512.From64(p.Evaluated()))
+		}
+		if !e.ended(got, want, whole) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
 	}
 }
 
