@@ -73,6 +73,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		case !miner.Working():
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
+		case miner.Paused():
+			http.Error(w, "paused at the terminal", http.StatusServiceUnavailable)
 		case node != nil && setup.Node().State != quicnode.Working:
 			http.Error(w, node().Summary, http.StatusServiceUnavailable)
 		default:

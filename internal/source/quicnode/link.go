@@ -166,7 +166,7 @@ func (r *running) handle(e event) error {
 		if r.Sent != nil {
 			r.Sent(e.sent.search, e.sent.message.Nonce, e.after)
 		}
-		log.Info("result sent", "job", e.sent.search, "nonce", e.sent.message.Nonce.Hex(), "after", e.after.Round(time.Microsecond))
+		log.Info("result sent", "job", e.sent.search, "nonce", e.sent.message.Nonce.Hex(), "after", e.after.Round(time.Microsecond), "found", r.counts.Results)
 	case lost:
 		return r.lose(p, e, log)
 	}
@@ -195,7 +195,7 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 		}
 		level = slog.LevelError // only the operator can help
 	}
-	log.Log(r.ctx, level, was, "reason", e.err, "next_try", time.Until(e.retry).Round(time.Millisecond))
+	log.Log(r.ctx, level, was, "reason", e.err, "mining", r.source != nil, "next_try", time.Until(e.retry).Round(time.Millisecond))
 	r.turnTo(p.rank + 1)
 	return nil
 }
@@ -219,7 +219,11 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 	r.stop()
 	if before != p {
 		r.results.flush()
-		r.log.Info("working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
+		level := slog.LevelInfo
+		if len(r.nodes) == 1 {
+			level = slog.LevelDebug // which other?
+		}
+		r.log.Log(r.ctx, level, "working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
 	}
 	p.job, r.source, r.worked[p.rank] = &job, p, true
 	for rank, other := range r.peers {

@@ -241,7 +241,7 @@ func start(t *testing.T, e engine.Engine, addresses ...string) *rig {
 
 func (n *network) start(e engine.Engine, nodes []Node) *rig {
 	log := new(locked)
-	logger := slog.New(slog.NewTextHandler(log, nil))
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r := &rig{network: n, miner: mining.New(logger, &mining.Crew{Engine: e, Workers: 2}), log: log, done: make(chan error, 1)}
 	r.miner.Limits.Over = 4
 	r.link = New(r.miner, nodes, logger)

@@ -182,18 +182,18 @@ func speed(f fields, past *lines) line {
 		if known {
 			text = Rate(rate)
 		}
-		if average.field == "hash_rate_10s" {
-			past.setSpeed(rate)
-		}
 		l.say(average.name + " " + text)
 	}
+	now := 0.0
 	if crews := f["hash_rates"]; crews.Kind() == slog.KindGroup {
 		for _, crew := range crews.Group() {
 			if rate := crew.Value; rate.Kind() == slog.KindFloat64 {
 				l.say(crew.Key + " " + Rate(rate.Float64()))
+				now += rate.Float64()
 			}
 		}
 	}
+	past.setSpeed(now)
 	for _, count := range []struct{ field, name string }{{"found", "found"}, {"jobs_total", "jobs"}} {
 		if n := f.text(count.field); n != "" {
 			l.say(count.name + " " + n)
@@ -211,6 +211,9 @@ func speed(f fields, past *lines) line {
 	}
 	if uptime, ok := f.duration("uptime"); ok {
 		l.say("up " + clock(uptime))
+	}
+	if f.text("paused") != "" {
+		l.say("PAUSED")
 	}
 	if state := f.text("state"); state != "" && state != "working" {
 		l.say(f.text("node"))

@@ -22,57 +22,58 @@ type Reports struct {
 }
 
 // Run logs until ctx is done. Each line has the averages of the hash rate over 10 s,
-// 60 s and 15 min, each of them null until the miner has run for that long, and how far
-// the miner is.
+// 60 s and 15 min, each of them null until the miner has run for that long, the rate of
+// each crew, and how far the miner is.
 func (r Reports) Run(ctx context.Context) {
-	var window Window
-	effort := NewEffort(r.Difficulty)
-	look := func() mining.Overview {
-		o := r.Miner.Current()
-		window.Add(o.Time, o.Evaluated)
-		effort.Add(o)
-		return o
-	}
-	began := look().Time
-	// The windows want counts for their beginnings, whenever lines are due.
-	sample, line := time.NewTicker(time.Second), time.NewTicker(r.Interval)
+	sampler := NewSampler(r.Miner, r.Difficulty)
+	began := time.Now()
+	// The averages want counts for their beginnings, whenever lines are due.
+	sample, line := time.NewTicker(interval), time.NewTicker(r.Interval)
 	defer sample.Stop()
 	defer line.Stop()
 	for {
 		select {
 		case <-sample.C:
-			look()
-			continue
+			sampler.update()
 		case <-line.C:
+			sampler.look()
+			r.Log.Info("hash rate", r.attrs(sampler, time.Since(began))...)
 		case <-ctx.Done():
 			return
 		}
-		o := look()
-		attrs := r.attrs(o, &window, effort.Work(), o.Time.Sub(began))
-		r.Log.Info("hash rate", attrs...)
 	}
 }
 
 // attrs are what a line has.
-func (r Reports) attrs(o mining.Overview, window *Window, work Work, uptime time.Duration) (attrs []any) {
-	windows := []struct {
+func (r Reports) attrs(sampler *Sampler, uptime time.Duration) (attrs []any) {
+	sample := sampler.Sample()
+	for _, average := range []struct {
 		name string
-		span time.Duration
-	}{{"hash_rate_10s", 10 * time.Second}, {"hash_rate_60s", time.Minute}, {"hash_rate_15m", Span}}
-	for _, w := range windows {
+		over time.Duration
+	}{{"hash_rate_10s", 10 * time.Second}, {"hash_rate_60s", time.Minute}, {"hash_rate_15m", Span}} {
 		var value any
-		if rate, ok := window.Average(w.span); ok {
+		if rate, ok := sampler.Average(average.over); ok {
 			value = math.Round(rate)
 		}
-		attrs = append(attrs, w.name, value)
+		attrs = append(attrs, average.name, value)
 	}
-	attrs = append(attrs, "jobs", o.Running, "jobs_total", uint64(o.Running)+o.Completed+o.Failed+o.Cancelled, "found", work.Winners, "uptime", uptime.Round(time.Second))
+	var crews []any
+	for _, crew := range sample.CrewRates() {
+		crews = append(crews, crew.Name, math.Round(crew.Rate))
+	}
+	attrs = append(attrs, slog.Group("hash_rates", crews...),
+		"jobs", sample.Running,
+		"jobs_total", uint64(sample.Running)+sample.Completed+sample.Failed+sample.Cancelled,
+		"found", sample.Work.Winners,
+		"uptime", uptime.Round(time.Second))
 	if r.Difficulty != nil {
-		attrs = append(attrs, "effort", math.Round(work.Effort*1000)/1000)
+		attrs = append(attrs, "effort", math.Round(sample.Work.Effort*1000)/1000)
 	}
-	now, _ := window.Average(windows[0].span)
-	if wait, ok := work.TimeToWinner(now); ok {
+	if wait, ok := sample.Work.TimeToWinner(sample.Total); ok {
 		attrs = append(attrs, "time_to_block", wait.Round(time.Second))
+	}
+	if sample.Paused {
+		attrs = append(attrs, "paused", true)
 	}
 	if r.More != nil {
 		attrs = append(attrs, r.More()...)

@@ -1,6 +1,7 @@
 package hashrate
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -81,11 +82,24 @@ func (s *Sampler) update() {
 		}
 	}
 	s.jobs = jobs
-
-	s.window.Add(o.Time, o.Evaluated)
-	s.effort.Add(o)
+	s.add(o)
 	close(s.next)
 	s.next = make(chan struct{})
+}
+
+// look brings the averages and the effort up to date, and not the rates, which would take
+// the little that came since the last update for what comes in a second.
+func (s *Sampler) look() {
+	o := s.miner.Current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(o)
+}
+
+// add adds an overview to the averages and the effort; mu is held.
+func (s *Sampler) add(o mining.Overview) {
+	s.window.Add(o.Time, o.Evaluated)
+	s.effort.Add(o)
 }
 
 // first is the first update of a job: the rates since its start.
@@ -132,6 +146,46 @@ func (s Sample) Job(job *mining.Job) float64 {
 		sum += rate
 	}
 	return sum
+}
+
+// CPU is what the crew of the CPU's threads is called, which has no name.
+const CPU = "cpu"
+
+// CrewRate is the rate of a crew, in nonces per second.
+type CrewRate struct {
+	mining.CrewOverview
+	// Name is the crew's, [CPU] for the CPU's.
+	Name string
+	Rate float64
+	// Workers are the rates of its workers, each under its name.
+	Workers []WorkerRate
+}
+
+// WorkerRate is the rate of a worker, in nonces per second.
+type WorkerRate struct {
+	Name string
+	Rate float64
+}
+
+// CrewRates returns the rates of the crews in all running jobs together.
+func (s Sample) CrewRates() []CrewRate {
+	workers := make(map[string]float64)
+	for _, job := range s.Jobs {
+		for i, rate := range s.Rates[job.Job] {
+			workers[job.Threads[i].Worker] += rate
+		}
+	}
+	crews := make([]CrewRate, len(s.Crews))
+	for i, crew := range s.Crews {
+		c := CrewRate{CrewOverview: crew, Name: cmp.Or(crew.Name, CPU), Workers: make([]WorkerRate, crew.Workers)}
+		for j := range c.Workers {
+			name := crew.Worker(j)
+			c.Workers[j] = WorkerRate{name, workers[name]}
+			c.Rate += workers[name]
+		}
+		crews[i] = c
+	}
+	return crews
 }
 
 // Sample returns the miner's state now, with the rates of the latest update. A

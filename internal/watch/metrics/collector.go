@@ -33,6 +33,7 @@ var (
 	jobDifficulty  = desc("miner_job_difficulty", "How many nonces a winner of the newest running job takes on average; 0 when none runs.")
 	winners        = desc("miner_winners_total", "Winning nonces found.")
 	effort         = desc("miner_effort_ratio", "Work since the last winner, in proportion to what a winner takes on average.")
+	paused         = desc("miner_paused", "1 while the miner is paused at its terminal, else 0.")
 	hashRate       = desc("miner_hash_rate", "Nonces evaluated per second by all running jobs, smoothed; 0 when none runs.")
 	rejected       = desc("miner_candidates_rejected_total", "Winners that failed the reference check.", "engine")
 	workers        = desc("miner_workers", "Worker threads.")
@@ -47,7 +48,7 @@ var (
 	threadHashes   = desc("miner_thread_hashes_total", "Nonces evaluated in a job by one thread.", "engine", "job_id", "thread_id")
 	threadHashRate = desc("miner_thread_hash_rate", "Nonces evaluated per second in a running job by one thread, smoothed.", "engine", "job_id", "thread_id")
 	exported       = []*prometheus.Desc{
-		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, jobDifficulty, winners, effort, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
+		jobs, jobsByEngine, activeJobs, abandoned, hashes, engineHashes, jobDifficulty, winners, effort, paused, hashRate, rejected, workers, effectiveCPUs, scheduling, throttle,
 		engineInfo, powInfo, jobStatus, jobHashes, jobHashRate, threadHashes, threadHashRate,
 	}
 )
@@ -91,6 +92,11 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(jobDifficulty, sample.Work.Difficulty)
 	counter(winners, sample.Work.Winners)
 	gauge(effort, sample.Work.Effort)
+	if sample.Paused {
+		gauge(paused, 1)
+	} else {
+		gauge(paused, 0)
+	}
 	inService := make(map[[2]string]bool) // crews may share an engine's names
 	for _, crew := range sample.Crews {
 		if names := [2]string{crew.Engine, crew.Backend}; !inService[names] {

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -20,7 +19,7 @@ type Status struct {
 	PoW      string `json:"pow"`
 	// State is "working", or why there is no work: "waiting" (connected, without a
 	// job), "not_connected", "refused" (the token), "idle" (of a miner that serves an
-	// API), "no_engine". Reason says it for people; it is empty while the miner works.
+	// API), "paused", "no_engine". Reason says it for people; it is empty while the miner works.
 	State  string `json:"state"`
 	Reason string `json:"reason"`
 
@@ -155,6 +154,8 @@ func (b *Board) state(s Status) (state, reason string) {
 	switch {
 	case !b.sampler.Miner().Working():
 		return "no_engine", "no engine is left, or the miner is shutting down"
+	case b.sampler.Miner().Paused():
+		return "paused", "paused at the terminal: p there goes on"
 	case s.Node != nil && s.Node.State != working:
 		return s.Node.State, s.Node.Summary
 	case s.Job == nil && s.Node == nil:
@@ -196,21 +197,12 @@ func (b *Board) job(j mining.JobOverview, sample hashrate.Sample) *Job {
 // devices returns what searches, a device for each crew, with the rates of all running
 // jobs together.
 func devices(sample hashrate.Sample) []Device {
-	rates := make(map[string]float64) // by thread
-	for _, job := range sample.Jobs {
-		for i, rate := range sample.Rates[job.Job] {
-			rates[job.Threads[i].Worker] += rate
-		}
-	}
 	devices := make([]Device, 0, len(sample.Crews))
-	for _, crew := range sample.Crews {
-		d := Device{Name: cmp.Or(crew.Name, "cpu"), Engine: crew.Engine, Backend: crew.Backend, Threads: make([]Thread, crew.Workers)}
-		for i := range d.Threads {
-			worker := crew.Worker(i)
-			d.Threads[i] = Thread{Name: worker, HashRate: rate(rates[worker])}
-			d.HashRate += rates[worker]
+	for _, crew := range sample.CrewRates() {
+		d := Device{Name: crew.Name, Engine: crew.Engine, Backend: crew.Backend, HashRate: rate(crew.Rate), Threads: make([]Thread, len(crew.Workers))}
+		for i, worker := range crew.Workers {
+			d.Threads[i] = Thread{worker.Name, rate(worker.Rate)}
 		}
-		d.HashRate = rate(d.HashRate)
 		devices = append(devices, d)
 	}
 	return devices

@@ -230,6 +230,7 @@ const STATES = {
   not_connected: "Not connected",
   refused: "Token refused",
   idle: "Idle",
+  paused: "Paused",
   no_engine: "No engine",
 };
 
