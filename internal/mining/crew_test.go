@@ -417,6 +417,12 @@ func TestLateWinner(t *testing.T) {
 		if s := job.Snapshot(); s.Status != Completed || s.Nonce != number(1) || s.Elapsed != time.Minute || s.Evaluated != 5 {
 			t.Errorf("%+v, want nonce 1 after a minute", s)
 		}
+		synctest.Wait()
+		m.mu.Lock()
+		if m.present != 1 {
+			t.Errorf("%d workers are waited for, want the one that is back", m.present)
+		}
+		m.mu.Unlock()
 		if !strings.Contains(log.String(), "level=ERROR msg=\"DEADLINE MISSED") {
 			t.Errorf("the log says nothing of it:\n%s", &log)
 		}
@@ -491,6 +497,12 @@ func TestPause(t *testing.T) {
 		}
 		if n := len(m.Overview().Jobs[0].Threads); n != 3 {
 			t.Errorf("%d threads are known", n)
+		}
+		m.Pause()
+		waiting := submit(t, m, Request{ID: "waiting", Range: everything})
+		m.Pause()
+		if n := len(waiting.assignments); n != 0 {
+			t.Errorf("%d assignments are kept of a job that nobody has begun", n)
 		}
 	})
 }

@@ -100,19 +100,15 @@ func (l *lease) searched() uint64 {
 
 // take splits the next lease off the front of what is unleased, of which there must
 // be some. It is as large as the assignment's leaseBits says, but no more than a fair
-// share of what is left, so that all workers finish at about the same time. Where
-// crews differ in speed a fair share is half as large.
+// share of what is left, so that all workers finish at about the same time. (How fast
+// they are does not matter: leaseBits is their own.)
 func (j *Job) take(a *assignment, worker int) *lease {
 	l := &lease{assignment: a, progress: &a.progress[worker], stretch: j.unleased[0]}
 	l.counted = l.progress.Evaluated()
-	sharers := uint64(j.miner.workers)
-	if len(j.miner.crews) > 1 {
-		sharers *= 2
-	}
 	// Spans, which are sizes less 1, fit 512 bits; the size of the full range does not.
 	left := l.End.SubWrap(l.Start)
 	full := u512.Max().Rsh(u512.Bits - a.leaseBits)
-	span := left.Div64(sharers) // a fair share
+	span := left.Div64(uint64(j.miner.workers)) // a fair share
 	if least := u512.Max().Rsh(u512.Bits - minLeaseBits); span.Cmp(least) < 0 {
 		span = least
 	}

@@ -539,6 +539,31 @@ func TestLeasesTakeAFractionOfASecond(t *testing.T) {
 	})
 }
 
+// TestNextJob looks at the first lease of a job that follows another: it is large
+// already, as the crew's speed is known.
+func TestNextJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var first atomic.Uint64 // the size of the next first lease
+		m, stop := start(fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+			n := r.End.SubWrap(r.Start).Sat64() + 1
+			first.CompareAndSwap(0, n)
+			<-time.After(time.Microsecond * time.Duration(n))
+			return engine.Outcome{Status: engine.Exhausted}
+		}}, 1, nil)
+		defer stop()
+		for i, want := range []uint64{1 << firstLeaseBits, 1 << 14} { // of 2^17, which take 0.13 s
+			first.Store(0)
+			submit(t, m, Request{ID: fmt.Sprint(i), Range: everything})
+			<-time.After(time.Minute)
+			if n := first.Load(); n != want {
+				t.Errorf("the first lease of job %d has %d nonces, want %d", i, n, want)
+			}
+			m.Cancel(fmt.Sprint(i))
+			<-time.After(time.Second)
+		}
+	})
+}
+
 // TestRestIsShared searches a range whose leases could be as large as half of
 // it: at its end they are small, so that all workers end at the same time.
 func TestRestIsShared(t *testing.T) {
