@@ -64,14 +64,11 @@ func Engines(proof Proof) ([]engine.Engine, error) {
 }
 
 // list puts the engines of the kernels, if there was no error, in front of others.
-func list[E engine.Engine](kernels []E, err error, others ...engine.Engine) (engines []engine.Engine, _ error) {
+func list(kernels []engine.Engine, err error, others ...engine.Engine) ([]engine.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the variable %s %w", KernelVariable, err)
 	}
-	for _, e := range kernels {
-		engines = append(engines, e)
-	}
-	return append(engines, others...), nil
+	return append(kernels, others...), nil
 }
 
 // Names returns the engines' names, slowest first. They are the same for every proof

@@ -67,11 +67,11 @@ func exhausted(evaluated uint64) result {
 }
 
 // check runs a search and compares how it ended.
-func (s search) check(t *testing.T, e subject) {
+func (s search) check(t testing.TB, e subject) {
 	t.Helper()
 	if got := run(t, prepare(t, e, s.header, s.threshold), s.r); !e.ended(got, s.want, s.r) {
-		t.Errorf("header %x, threshold %s, nonces %s to %s:\n got %+v\nwant %+v",
-			s.header, s.threshold, s.r.Start.Hex(), s.r.End.Hex(), got, s.want)
+		t.Errorf("%s, header %x, threshold %s, nonces %s to %s:\n got %+v\nwant %+v",
+			e.Backend(), s.header, s.threshold, s.r.Start.Hex(), s.r.End.Hex(), got, s.want)
 	}
 }
 

@@ -5,6 +5,7 @@ package baseline
 
 import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -30,20 +31,10 @@ func (Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, error)
 
 type job struct{ poseidon2.Reference }
 
-// Search implements [engine.Job]. A batch is one nonce, about 0.05 ms.
+// Search implements [engine.Job]. A block is one nonce, about 0.05 ms.
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	if r.Empty() {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	for nonce := r.Start; p.Advance(0); nonce = nonce.AddWrap(u512.From64(1)) {
+	return blocks.Search(r, p, func(nonce u512.Uint, _ uint64) (uint64, u512.Uint, bool) {
 		_, valid := j.Verify(nonce)
-		p.Advance(1)
-		if valid {
-			return engine.Outcome{Status: engine.Found, Nonce: nonce}
-		}
-		if nonce == r.End {
-			return engine.Outcome{Status: engine.Exhausted}
-		}
-	}
-	return engine.Outcome{Status: engine.Stopped}
+		return 1, nonce, valid
+	})
 }

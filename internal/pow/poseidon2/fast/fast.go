@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -38,44 +39,29 @@ type job struct{ poseidon2.Reference }
 
 // Search implements [engine.Job].
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	if r.Empty() {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	if !p.Advance(0) {
-		return engine.Outcome{Status: engine.Stopped}
-	}
 	top := j.Target[u512.Words-1]
 	var window *poseidon2.Window
-	for nonce := r.Start; ; {
+	return blocks.Search(r, p, func(nonce u512.Uint, more uint64) (uint64, u512.Uint, bool) {
 		if window == nil {
 			m := poseidon2.NewMidstate(j.Header, nonce)
 			window = m.Window()
 		}
-		// The numbers of nonces that follow this one: the whole range may have 2^512.
-		inRange, inWindow := r.End.SubWrap(nonce).Sat64(), windowEnd(nonce).SubWrap(nonce).Sat64()
-		n := 1 + min(batch-1, inRange, inWindow)
+		inWindow := windowEnd(nonce).SubWrap(nonce).Sat64() // behind this nonce
+		n := min(batch-1, more, inWindow) + 1
 		for i := range n {
 			candidate := nonce.AddWrap(u512.From64(i))
 			if window.First(candidate) > top {
 				continue
 			}
 			if _, valid := j.Verify(candidate); valid {
-				p.Advance(i + 1)
-				return engine.Outcome{Status: engine.Found, Nonce: candidate}
+				return i + 1, candidate, true
 			}
-		}
-		goOn := p.Advance(n)
-		if inRange < n {
-			return engine.Outcome{Status: engine.Exhausted}
-		}
-		if !goOn {
-			return engine.Outcome{Status: engine.Stopped}
 		}
 		if inWindow < n {
 			window = nil
 		}
-		nonce = nonce.AddWrap(u512.From64(n))
-	}
+		return n, u512.Uint{}, false
+	})
 }
 
 // windowEnd returns the last nonce that shares its high half with the given one.

@@ -36,7 +36,7 @@ func TestLayout(t *testing.T) {
 func TestAligned(t *testing.T) {
 	for _, k := range native() {
 		for range 100 {
-			b := k.newWalker(poseidon2.Reference{}).(*vectors).block
+			b := k.NewWalker(poseidon2.Reference{}).(*vectors).block
 			if at := uintptr(unsafe.Pointer(b)); at%64 != 0 {
 				t.Fatalf("a block is at %#x, which is no boundary of 64 bytes", at)
 			}
@@ -50,7 +50,7 @@ func TestAligned(t *testing.T) {
 func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 	t.Helper()
 	counter := -uint32(lane)
-	v := k.newWalker(poseidon2.Reference{}).(*vectors)
+	v := k.NewWalker(poseidon2.Reference{}).(*vectors)
 	v.target = 1<<64 - 1
 	constants := poseidon2.NewConstants()
 	canonical := in
@@ -67,17 +67,17 @@ func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 	for i := range v.counters {
 		v.counters[i] = uint64(counter) + uint64(i)
 	}
-	if done, survivors := v.walk(1); done != 1 || survivors != 1<<k.lanes-1 {
-		t.Fatalf("%s: %d steps, survivors %b, want 1 and all %d", k.name, done, survivors, k.lanes)
+	if done, survivors := v.walk(1); done != 1 || survivors != 1<<k.Lanes-1 {
+		t.Fatalf("%s: %d steps, survivors %b, want 1 and all %d", k.Name, done, survivors, k.Lanes)
 	}
-	for i := range k.lanes {
+	for i := range k.Lanes {
 		s := poseidon2.State(canonical)
 		s[7] = add(s[7], uint64(bits.ReverseBytes32(counter+uint32(i))))
 		s.Permute()
 		s[0], s[1] = add(s[0], 1), add(s[1], 1)
 		s.Permute()
 		if got, want := v.firsts[i], bits.ReverseBytes64(s[0]); got != want {
-			t.Fatalf("%s, lane %d: state %x on lane %d: %016x, want %016x", k.name, i, in, lane, got, want)
+			t.Fatalf("%s, lane %d: state %x on lane %d: %016x, want %016x", k.Name, i, in, lane, got, want)
 		}
 	}
 }
@@ -85,9 +85,9 @@ func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 // TestPermutations takes the known permutations' states.
 func TestPermutations(t *testing.T) {
 	for _, k := range native() {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			for _, c := range kat.ReadPoseidon2(t).Permutations {
-				for lane := range k.lanes {
+				for lane := range k.Lanes {
 					permuted(t, k, c.In, lane)
 				}
 			}
@@ -123,7 +123,7 @@ func edge(r *rand.Rand) uint64 {
 // that the S-box is applied to, and of the result, that random inputs never meet.
 func TestEdges(t *testing.T) {
 	for _, k := range native() {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			for i := range *cases {
 				sameEdges(t, k, r, i)
@@ -144,7 +144,7 @@ func FuzzEdges(f *testing.F) {
 // TestResults has the first element of the result take the edges.
 func TestResults(t *testing.T) {
 	for _, k := range native() {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 4))
 			for _, want := range edges {
 				for range *cases / 10 {
@@ -152,7 +152,7 @@ func TestResults(t *testing.T) {
 					for i := range s[1:] {
 						s[1+i] = r.Uint64() % poseidon2.P
 					}
-					permuted(t, k, beforeBoth(s), r.IntN(k.lanes))
+					permuted(t, k, beforeBoth(s), r.IntN(k.Lanes))
 				}
 			}
 		})
@@ -206,7 +206,7 @@ func sameEdges(t testing.TB, k kernel, r *rand.Rand, rounds int) {
 	if rounds > allRounds {
 		s, rounds = beforeSecond(s, rounds-allRounds), allRounds
 	}
-	permuted(t, k, unpermuted(s, rounds), r.IntN(k.lanes))
+	permuted(t, k, unpermuted(s, rounds), r.IntN(k.Lanes))
 }
 
 // constantsOf returns what a round adds to the first elements, one or all.

@@ -1,20 +1,14 @@
 package simd
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // kernel is a way to evaluate nonces.
-type kernel struct {
-	// name is what operators call it: that of the instruction set.
-	name      string
-	lanes     int
-	newWalker func(poseidon2.Reference) walker
-}
+type kernel = kernels.Kernel[poseidon2.Reference, walker]
 
 // A walker evaluates nonces, as many at a time as it has lanes. The lanes are on
 // nonces that follow each other.
@@ -29,21 +23,12 @@ type walker interface {
 	walk(steps int) (done int, survivors uint64)
 }
 
-// Engines returns an engine for each kernel that this CPU can run, fastest first.
-// The last one, portable, runs everywhere. The list begins with the kernel named
-// fastest, unless that is empty: for tests, and to see whether a kernel is to
-// blame.
-func Engines(fastest string) ([]Engine, error) {
-	var engines []Engine
-	var names []string
-	for _, k := range append(native(), portableKernel) {
-		names = append(names, k.name)
-		if len(engines) > 0 || fastest == "" || fastest == k.name {
-			engines = append(engines, Engine{k})
-		}
-	}
-	if len(engines) == 0 {
-		return nil, fmt.Errorf("must be a kernel that this CPU can run: %s", strings.Join(names, ", "))
-	}
-	return engines, nil
+// Engines returns an engine for each kernel that this CPU can run, fastest first, from
+// the one named fastest on, or of all if that is empty. The last one, portable, runs
+// everywhere.
+func Engines(fastest string) ([]engine.Engine, error) {
+	return kernels.Engines(supported(), fastest, func(k kernel) engine.Engine { return Engine{k} })
 }
+
+// supported are the kernels that this CPU can run, fastest first.
+func supported() []kernel { return append(native(), portableKernel) }

@@ -5,6 +5,7 @@ package simd
 import (
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -33,23 +34,16 @@ func (v *vectors) walk(steps int) (done int, survivors uint64) {
 }
 
 // native returns the kernels in assembly that this CPU can run, fastest first.
-func native() (kernels []kernel) {
-	for _, k := range []struct {
-		kernel
-		features []cpuid.FeatureID
-	}{
-		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2}},
-		{avx2, []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2}},
-	} {
-		// Supports says no, too, where the operating system does not save the registers.
-		if cpuid.CPU.Supports(k.features...) {
-			kernels = append(kernels, k.kernel)
-		}
-	}
-	return kernels
-}
+func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (
-	avx512 = kernel{"avx512", 8 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 8+2, walkAVX512) }}
-	avx2   = kernel{"avx2", 4 + 2, func(r poseidon2.Reference) walker { return newVectors(r, 4+2, walkAVX2) }}
+	avx512 = kernel{
+		Name: "avx512", Lanes: 8 + 2,
+		Features:  []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2},
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 8+2, walkAVX512) },
+	}
+	avx2 = kernel{
+		Name: "avx2", Lanes: 4 + 2, Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2},
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 4+2, walkAVX2) },
+	}
 )

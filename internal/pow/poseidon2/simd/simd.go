@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -15,7 +16,7 @@ type Engine struct{ kernel kernel }
 func (Engine) Name() string { return "cpu-simd" }
 
 // Backend implements [engine.Engine]: it is the kernel's name.
-func (e Engine) Backend() string { return e.kernel.name }
+func (e Engine) Backend() string { return e.kernel.Name }
 
 // Prepare implements [engine.Engine]. The threshold is the difficulty; 0 is an
 // [engine.ThresholdError].
@@ -44,51 +45,34 @@ type job struct {
 // Search implements [engine.Job]. It goes through the range in blocks, which end
 // where the range or a period does.
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	if r.Empty() {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	if !p.Advance(0) {
-		return engine.Outcome{Status: engine.Stopped}
-	}
-	w := j.kernel.newWalker(j.Reference)
-	most := uint64(firstSteps * j.kernel.lanes)
-	for nonce := r.Start; ; most = uint64(steps * j.kernel.lanes) {
-		left := r.End.SubWrap(nonce).Sat64() // behind this one
-		n := min(left, most-1, period-1-nonce[0]%period) + 1
-		winner, evaluated, ok := j.block(w, nonce, int(n))
-		goOn := p.Advance(uint64(evaluated))
-		if ok {
-			return engine.Outcome{Status: engine.Found, Nonce: winner}
-		}
-		if left < n {
-			return engine.Outcome{Status: engine.Exhausted}
-		}
-		if !goOn {
-			return engine.Outcome{Status: engine.Stopped}
-		}
-		nonce = nonce.AddWrap(u512.From64(n))
-	}
+	w := j.kernel.NewWalker(j.Reference)
+	most := uint64(firstSteps * j.kernel.Lanes)
+	return blocks.Search(r, p, func(nonce u512.Uint, more uint64) (uint64, u512.Uint, bool) {
+		n := min(more, most-1, period-1-nonce[0]%period) + 1
+		most = uint64(steps * j.kernel.Lanes)
+		return j.block(w, nonce, n)
+	})
 }
 
 // block evaluates n nonces and returns the lowest valid one, if there is one. All
 // lanes take a step together, so the last step may go beyond the n.
-func (j job) block(w walker, start u512.Uint, n int) (winner u512.Uint, evaluated int, ok bool) {
-	lanes := j.kernel.lanes
+func (j job) block(w walker, start u512.Uint, n uint64) (evaluated uint64, winner u512.Uint, found bool) {
+	lanes := uint64(j.kernel.Lanes)
 	w.set(start)
-	for done := 0; done < n; {
-		took, survivors := w.walk((n - done + lanes - 1) / lanes)
-		at := done + (took-1)*lanes // the first lane's nonce in the last step
-		done += took * lanes
+	for done := uint64(0); done < n; {
+		took, survivors := w.walk(int((n - done + lanes - 1) / lanes))
+		at := done + uint64(took-1)*lanes // the first lane's nonce in the last step
+		done += uint64(took) * lanes
 		for ; survivors != 0; survivors &= survivors - 1 {
-			i := at + bits.TrailingZeros64(survivors)
+			i := at + uint64(bits.TrailingZeros64(survivors))
 			if i >= n {
 				break
 			}
-			nonce := start.AddWrap(u512.From64(uint64(i)))
+			nonce := start.AddWrap(u512.From64(i))
 			if _, valid := j.Verify(nonce); valid {
-				return nonce, min(done, n), true
+				return min(done, n), nonce, true
 			}
 		}
 	}
-	return winner, n, false
+	return n, u512.Uint{}, false
 }

@@ -9,12 +9,12 @@ import (
 )
 
 func BenchmarkWalk(b *testing.B) {
-	for _, k := range kernels() {
-		b.Run(k.name, func(b *testing.B) {
-			w := k.newWalker(poseidon2.Reference{Header: [32]byte{1}}) // no hash is valid
+	for _, k := range supported() {
+		b.Run(k.Name, func(b *testing.B) {
+			w := k.NewWalker(poseidon2.Reference{Header: [32]byte{1}}) // no hash is valid
 			w.set(u512.From64(1))
 			const steps, sums = 8, 64
-			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.lanes, sums)
+			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.Lanes, sums)
 		})
 	}
 }

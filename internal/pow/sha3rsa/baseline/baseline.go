@@ -5,6 +5,7 @@ package baseline
 
 import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -28,24 +29,13 @@ type job struct {
 	threshold u512.Uint
 }
 
-// Search implements [engine.Job]. A batch is one nonce, about 0.1 ms.
+// Search implements [engine.Job]. A block is one nonce, about 0.1 ms.
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	first, last := j.ref.Distinct(r.Start, r.End)
-	if first.Cmp(last) > 0 {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	for nonce := first; p.Advance(0); nonce = nonce.AddWrap(u512.From64(1)) {
+	return blocks.SearchDistinct(r, first, last, p, func(nonce u512.Uint, _ uint64) (uint64, u512.Uint, bool) {
 		_, valid := j.ref.Verify(nonce, j.threshold)
-		p.Advance(1)
-		if valid {
-			return engine.Outcome{Status: engine.Found, Nonce: nonce}
-		}
-		if nonce == last {
-			p.Advance(r.End.SubWrap(last).Sat64())
-			return engine.Outcome{Status: engine.Exhausted}
-		}
-	}
-	return engine.Outcome{Status: engine.Stopped}
+		return 1, nonce, valid
+	})
 }
 
 // Verify implements [engine.Job].

@@ -4,6 +4,7 @@ package fast
 
 import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -30,37 +31,30 @@ type job struct{ ctx *sha3rsa.JobContext }
 
 // Search implements [engine.Job].
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	nonce, last := j.ctx.Distinct(r.Start, r.End)
-	if nonce.Cmp(last) > 0 {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	if !p.Advance(0) {
-		return engine.Outcome{Status: engine.Stopped}
-	}
-	left := last.SubWrap(nonce).AddWrap(u512.From64(1))
-	y := j.ctx.InitWorkerY0(nonce)
-	for {
-		n := min(batch, left.Sat64())
-		for i := range n {
-			distance := j.ctx.DistanceFromY(&y)
-			if j.ctx.IsValidDistance(distance) {
-				p.Advance(i + 1)
-				return engine.Outcome{Status: engine.Found, Nonce: nonce.AddWrap(u512.From64(i))}
-			}
-			// One step too many at the very end, into a residue that nobody reads.
-			j.ctx.StepMul(&y)
+	first, last := j.ctx.Distinct(r.Start, r.End)
+	y := j.ctx.InitWorkerY0(first)
+	return blocks.SearchDistinct(r, first, last, p, func(nonce u512.Uint, more uint64) (uint64, u512.Uint, bool) {
+		n := min(batch-1, more) + 1
+		i, found := j.block(&y, n)
+		if !found {
+			return n, u512.Uint{}, false
 		}
-		goOn := p.Advance(n)
-		left = left.SubWrap(u512.From64(n))
-		if left.IsZero() {
-			p.Advance(r.End.SubWrap(last).Sat64())
-			return engine.Outcome{Status: engine.Exhausted}
+		return i + 1, nonce.AddWrap(u512.From64(i)), true
+	})
+}
+
+// block evaluates n nonces, of which the first has the residue y, and returns how many
+// precede the lowest valid one, if there is one. Otherwise y becomes the residue of the
+// nonce behind them.
+func (j job) block(y *sha3rsa.Residue, n uint64) (i uint64, found bool) {
+	for i := range n {
+		distance := j.ctx.DistanceFromY(y)
+		if j.ctx.IsValidDistance(distance) {
+			return i, true
 		}
-		if !goOn {
-			return engine.Outcome{Status: engine.Stopped}
-		}
-		nonce = nonce.AddWrap(u512.From64(n))
+		j.ctx.StepMul(y)
 	}
+	return 0, false
 }
 
 // Verify implements [engine.Job].

@@ -1,21 +1,14 @@
 package simd
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 )
 
-// kernel is a way to evaluate nonces.
-type kernel struct {
-	// name is what operators call it: that of the instruction set.
-	name  string
-	lanes int
-	// newWalker returns a walker of as many lanes, or nil if the kernel does not
-	// take the job.
-	newWalker func(*sha3rsa.JobContext) walker
-}
+// kernel is a way to evaluate nonces. Its NewWalker returns nil if the kernel does not
+// take the job.
+type kernel = kernels.Kernel[*sha3rsa.JobContext, walker]
 
 // A walker evaluates nonces on several lanes at a time. Each lane goes through
 // consecutive nonces of its own.
@@ -30,21 +23,12 @@ type walker interface {
 	walk(steps int) (done int, survivors uint64)
 }
 
-// Engines returns an engine for each kernel that this CPU can run, fastest first.
-// The last one, portable, runs everywhere. The list begins with the kernel named
-// fastest, unless that is empty: for tests, and to see whether a kernel is to
-// blame.
-func Engines(fastest string) ([]Engine, error) {
-	var engines []Engine
-	var names []string
-	for _, k := range append(native(), portableKernel) {
-		names = append(names, k.name)
-		if len(engines) > 0 || fastest == "" || fastest == k.name {
-			engines = append(engines, Engine{k})
-		}
-	}
-	if len(engines) == 0 {
-		return nil, fmt.Errorf("must be a kernel that this CPU can run: %s", strings.Join(names, ", "))
-	}
-	return engines, nil
+// Engines returns an engine for each kernel that this CPU can run, fastest first, from
+// the one named fastest on, or of all if that is empty. The last one, portable, runs
+// everywhere.
+func Engines(fastest string) ([]engine.Engine, error) {
+	return kernels.Engines(supported(), fastest, func(k kernel) engine.Engine { return Engine{k} })
 }
+
+// supported are the kernels that this CPU can run, fastest first.
+func supported() []kernel { return append(native(), portableKernel) }

@@ -5,6 +5,7 @@ package simd
 import (
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -41,24 +42,15 @@ func (w *woven) walk(steps int) (done int, survivors uint64) {
 }
 
 // native returns the kernels in assembly that this CPU can run, fastest first.
-func native() (kernels []kernel) {
-	scalar := []cpuid.FeatureID{cpuid.BMI2, cpuid.ADX, cpuid.MOVBE}
-	for _, k := range []struct {
-		kernel
-		vector []cpuid.FeatureID
-	}{
-		{avx512, []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512DQ}},
-		{avx2, []cpuid.FeatureID{cpuid.AVX2}},
-	} {
-		// Supports says no, too, where the operating system does not save the registers.
-		if cpuid.CPU.Supports(scalar...) && cpuid.CPU.Supports(k.vector...) {
-			kernels = append(kernels, k.kernel)
-		}
-	}
-	return kernels
-}
+func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (
-	avx512 = kernel{"avx512", 8, func(ctx *sha3rsa.JobContext) walker { return newWoven(ctx, walkAVX512) }}
-	avx2   = kernel{"avx2", 4, func(ctx *sha3rsa.JobContext) walker { return newWoven(ctx, walkAVX2) }}
+	avx512 = kernel{
+		Name: "avx512", Lanes: 8, Features: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512DQ, cpuid.BMI2, cpuid.ADX, cpuid.MOVBE},
+		NewWalker: func(ctx *sha3rsa.JobContext) walker { return newWoven(ctx, walkAVX512) },
+	}
+	avx2 = kernel{
+		Name: "avx2", Lanes: 4, Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2, cpuid.ADX, cpuid.MOVBE},
+		NewWalker: func(ctx *sha3rsa.JobContext) walker { return newWoven(ctx, walkAVX2) },
+	}
 )

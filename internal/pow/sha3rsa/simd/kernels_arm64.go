@@ -66,11 +66,11 @@ func native() (kernels []kernel) {
 				messages[0] = k.hash(&messages)
 			}
 		})
-		kernels = append(kernels, kernel{k.name, 2, func(ctx *sha3rsa.JobContext) walker {
+		kernels = append(kernels, kernel{Name: k.name, Lanes: 2, NewWalker: func(ctx *sha3rsa.JobContext) walker {
 			return &pair{ctx: ctx, sieve: newSieve(ctx), hash: k.hash}
 		}})
 	}
-	slices.SortStableFunc(kernels, func(a, b kernel) int { return int(took[a.name] - took[b.name]) })
+	slices.SortStableFunc(kernels, func(a, b kernel) int { return int(took[a.Name] - took[b.Name]) })
 	return kernels
 }
 

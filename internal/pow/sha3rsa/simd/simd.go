@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/pow/blocks"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -16,7 +17,7 @@ type Engine struct{ kernel kernel }
 func (Engine) Name() string { return "cpu-simd" }
 
 // Backend implements [engine.Engine]: it is the kernel's name.
-func (e Engine) Backend() string { return e.kernel.name }
+func (e Engine) Backend() string { return e.kernel.Name }
 
 // Prepare implements [engine.Engine]. It returns no error.
 func (e Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
@@ -52,22 +53,15 @@ func newJob(k kernel, ctx *sha3rsa.JobContext) *job {
 // stretches of consecutive nonces, one after the other, as the kernel has lanes.
 // The rest, which is too short for that, goes to the portable kernel.
 func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
-	nonce, last := j.ctx.Distinct(r.Start, r.End)
-	if nonce.Cmp(last) > 0 {
-		return engine.Outcome{Status: engine.Exhausted}
-	}
-	if !p.Advance(0) {
-		return engine.Outcome{Status: engine.Stopped}
-	}
-	left := last.SubWrap(nonce).AddWrap(u512.From64(1))
-	y := j.ctx.InitWorkerY0(nonce)
+	first, last := j.ctx.Distinct(r.Start, r.End)
+	y := j.ctx.InitWorkerY0(first)
 	one := newPortable(j.ctx)
-	many := j.kernel.newWalker(j.ctx)
+	many := j.kernel.NewWalker(j.ctx)
 	// The first block is a short one, so that a new job's first nonces are counted
 	// at once.
-	most := uint64(stretches[1] * j.kernel.lanes)
-	for {
-		w, lanes, stretch, leap := j.plan(min(left.Sat64(), most), one, many)
+	most := uint64(stretches[1] * j.kernel.Lanes)
+	return blocks.SearchDistinct(r, first, last, p, func(nonce u512.Uint, more uint64) (uint64, u512.Uint, bool) {
+		w, lanes, stretch, leap := j.plan(min(more, most-1)+1, one, many)
 		most = math.MaxUint64
 		for lane := range lanes {
 			if lane > 0 {
@@ -75,31 +69,18 @@ func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 			}
 			w.set(lane, y)
 		}
-		size := uint64(lanes * stretch)
-		winner, evaluated, ok := j.block(w, nonce, lanes, stretch)
-		goOn := p.Advance(evaluated)
-		if ok {
-			return engine.Outcome{Status: engine.Found, Nonce: winner}
-		}
-		left = left.SubWrap(u512.From64(size))
-		if left.IsZero() {
-			p.Advance(r.End.SubWrap(last).Sat64())
-			return engine.Outcome{Status: engine.Exhausted}
-		}
-		if !goOn {
-			return engine.Outcome{Status: engine.Stopped}
-		}
-		nonce = nonce.AddWrap(u512.From64(size))
-		y = w.residue(lanes - 1)
-	}
+		evaluated, winner, found := j.block(w, nonce, lanes, stretch)
+		y = w.residue(lanes - 1) // where the next block begins
+		return evaluated, winner, found
+	})
 }
 
 // plan chooses how the next block is evaluated, of at most n nonces.
 func (j *job) plan(n uint64, one, many walker) (w walker, lanes, stretch int, leap *sha3rsa.Leap) {
 	if many != nil {
 		for i, stretch := range stretches {
-			if n >= uint64(stretch*j.kernel.lanes) {
-				return many, j.kernel.lanes, stretch, &j.leaps[i]
+			if n >= uint64(stretch*j.kernel.Lanes) {
+				return many, j.kernel.Lanes, stretch, &j.leaps[i]
 			}
 		}
 	}
@@ -109,7 +90,7 @@ func (j *job) plan(n uint64, one, many walker) (w walker, lanes, stretch int, le
 // block walks all lanes through their stretches and returns the lowest valid
 // nonce, if there is one. It ends early when no lane is left that could still
 // come upon a lower one.
-func (j *job) block(w walker, start u512.Uint, lanes, stretch int) (winner u512.Uint, evaluated uint64, ok bool) {
+func (j *job) block(w walker, start u512.Uint, lanes, stretch int) (evaluated uint64, winner u512.Uint, found bool) {
 	wanted := uint64(1)<<lanes - 1 // the lanes in front of the winner's
 	done := 0
 	for done < stretch && wanted != 0 {
@@ -119,13 +100,13 @@ func (j *job) block(w walker, start u512.Uint, lanes, stretch int) (winner u512.
 			lane := bits.TrailingZeros64(survivors)
 			nonce := start.AddWrap(u512.From64(uint64(lane*stretch + done - 1)))
 			if _, valid := j.ctx.Verify(nonce, j.ctx.Threshold); valid {
-				winner, ok = nonce, true
+				winner, found = nonce, true
 				wanted = 1<<lane - 1
 				break
 			}
 		}
 	}
-	return winner, uint64(lanes * done), ok
+	return uint64(lanes * done), winner, found
 }
 
 // Verify implements [engine.Job].

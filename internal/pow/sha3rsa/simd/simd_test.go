@@ -3,44 +3,26 @@ package simd
 import (
 	"flag"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
-	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// required names the kernels that must not be missing: tests run only those that
-// the CPU has, and CI wants to know.
 var required = flag.String("kernels", "portable", "kernels that this CPU must be able to run, separated by commas")
 
-func TestRequired(t *testing.T) {
-	var names []string
-	for _, k := range kernels() {
-		names = append(names, k.name)
-	}
-	for name := range strings.SplitSeq(*required, ",") {
-		if !slices.Contains(names, name) {
-			t.Errorf("%s is not among the kernels that this CPU can run: %v", name, names)
-		}
-	}
-}
-
-// kernels are those that this CPU can run.
-func kernels() []kernel { return append(native(), portableKernel) }
+func TestRequired(t *testing.T) { enginetest.Kernels(t, Engines, *required) }
 
 // largest is the size of a kernel's largest block.
-func (k kernel) largest() uint64 { return uint64(k.lanes * max(stretches[0], portableStretch)) }
+func largest(k kernel) uint64 { return uint64(k.Lanes * max(stretches[0], portableStretch)) }
 
 func TestConformance(t *testing.T) {
-	for _, k := range kernels() {
-		t.Run(k.name, func(t *testing.T) {
-			block := k.largest()
-			if k.lanes == 1 {
+	for _, k := range supported() {
+		t.Run(k.Name, func(t *testing.T) {
+			block := largest(k)
+			if k.Lanes == 1 {
 				block = 1
 			}
 			enginetest.Run(t, enginetest.SHA3RSA{}, Engine{k}, block)
@@ -58,7 +40,7 @@ func same(t testing.TB, k kernel, r *rand.Rand) {
 	if r.IntN(8) == 0 {
 		header = [32]byte{30: byte(r.Uint32()), 31: byte(r.Uint32())} // saturates late
 	}
-	size := r.Uint64N(3 * k.largest() >> r.IntN(12))
+	size := r.Uint64N(3 * largest(k) >> r.IntN(12))
 	var start u512.Uint
 	switch r.IntN(3) {
 	case 0:
@@ -77,26 +59,15 @@ func same(t testing.TB, k kernel, r *rand.Rand) {
 		threshold = u512.Uint{}
 	}
 
-	ctx := sha3rsa.NewJobContext(header, threshold)
-	reference, err := fast.Engine{}.Prepare(header, threshold)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got, want engine.Progress
-	gotOutcome, wantOutcome := newJob(k, ctx).Search(nonces, &got), reference.Search(nonces, &want)
-	over := got.Evaluated() - want.Evaluated()
-	if gotOutcome != wantOutcome || over != 0 && (gotOutcome.Status != engine.Found || over >= k.largest() || got.Evaluated() > size+1) {
-		t.Fatalf("%s: header %x, threshold %s, %d nonces from %s: %+v after %d nonces, want %+v after %d", k.name,
-			header, threshold, size+1, start.Hex(), gotOutcome, got.Evaluated(), wantOutcome, want.Evaluated())
-	}
+	enginetest.Same(t, Engine{k}, fast.Engine{}, largest(k), header, threshold, nonces)
 }
 
 func TestSearches(t *testing.T) {
-	for _, k := range kernels() {
-		t.Run(k.name, func(t *testing.T) {
+	for _, k := range supported() {
+		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(*cases) {
-				same(t, k, rand.New(rand.NewPCG(seed, uint64(k.lanes))))
+				same(t, k, rand.New(rand.NewPCG(seed, uint64(k.Lanes))))
 			}
 		})
 	}
@@ -105,31 +76,15 @@ func TestSearches(t *testing.T) {
 func FuzzSearch(f *testing.F) {
 	f.Add(uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
-		for _, k := range kernels() {
+		for _, k := range supported() {
 			same(t, k, rand.New(rand.NewPCG(seed1, seed2)))
 		}
 	})
 }
 
 func BenchmarkStop(b *testing.B) {
-	for _, k := range kernels() {
-		b.Run(k.name, func(b *testing.B) { enginetest.BenchmarkStop(b, enginetest.SHA3RSA{}, Engine{k}) })
-	}
-}
-
-func TestEngines(t *testing.T) {
-	engines, err := Engines("")
-	if err != nil || engines[len(engines)-1].Backend() != "portable" {
-		t.Fatalf("got %v, %v, want a list that ends with the portable kernel", engines, err)
-	}
-	for i, e := range engines {
-		lesser, err := Engines(e.Backend())
-		if err != nil || len(lesser) != len(engines)-i || lesser[0].Backend() != e.Backend() {
-			t.Errorf("from %s on: %v, %v", e.Backend(), lesser, err)
-		}
-	}
-	if engines, err := Engines("mmx"); err == nil {
-		t.Errorf("got %v from a kernel that there is not", engines)
+	for _, k := range supported() {
+		b.Run(k.Name, func(b *testing.B) { enginetest.BenchmarkStop(b, enginetest.SHA3RSA{}, Engine{k}) })
 	}
 }
 
@@ -137,7 +92,7 @@ func TestEngines(t *testing.T) {
 // short range costs.
 func BenchmarkTwoNonces(b *testing.B) {
 	engines := []engine.Engine{fast.Engine{}}
-	for _, k := range kernels() {
+	for _, k := range supported() {
 		engines = append(engines, Engine{k})
 	}
 	for _, e := range engines {

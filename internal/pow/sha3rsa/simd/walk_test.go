@@ -101,8 +101,8 @@ func start(t testing.TB, r *rand.Rand, ctx *sha3rsa.JobContext) sha3rsa.Residue 
 
 // TestWalk compares the kernels with the judge, step by step and in strides.
 func TestWalk(t *testing.T) {
-	for _, k := range kernels() {
-		t.Run(k.name, func(t *testing.T) {
+	for _, k := range supported() {
+		t.Run(k.Name, func(t *testing.T) {
 			for seed := range uint64(*cases) {
 				sameWalk(t, k, rand.New(rand.NewPCG(seed, 1)))
 			}
@@ -113,7 +113,7 @@ func TestWalk(t *testing.T) {
 func FuzzWalk(f *testing.F) {
 	f.Add(uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
-		for _, k := range kernels() {
+		for _, k := range supported() {
 			sameWalk(t, k, rand.New(rand.NewPCG(seed1, seed2)))
 		}
 	})
@@ -121,15 +121,15 @@ func FuzzWalk(f *testing.F) {
 
 func sameWalk(t testing.TB, k kernel, r *rand.Rand) {
 	ctx := arbitrary(r)
-	w := k.newWalker(ctx)
+	w := k.NewWalker(ctx)
 	if w == nil {
 		if ctx.Step.Shift <= 20 {
-			t.Fatalf("%s does not take an n of %d bits", k.name, ctx.N.BitLen())
+			t.Fatalf("%s does not take an n of %d bits", k.Name, ctx.N.BitLen())
 		}
 		return
 	}
-	want := newJudge(ctx, k.lanes)
-	for lane := range k.lanes {
+	want := newJudge(ctx, k.Lanes)
+	for lane := range k.Lanes {
 		y := start(t, r, ctx)
 		w.set(lane, y)
 		want.set(lane, y)
@@ -140,26 +140,26 @@ func sameWalk(t testing.TB, k kernel, r *rand.Rand) {
 		wantDone, wantSurvivors := want.walk(steps)
 		if gotDone != wantDone || gotSurvivors != wantSurvivors {
 			t.Fatalf("%s: m = %x, n = %x, threshold %s: %d steps, survivors %b, want %d, %b",
-				k.name, ctx.M, ctx.N, ctx.Threshold, gotDone, gotSurvivors, wantDone, wantSurvivors)
+				k.Name, ctx.M, ctx.N, ctx.Threshold, gotDone, gotSurvivors, wantDone, wantSurvivors)
 		}
-		for lane := range k.lanes {
+		for lane := range k.Lanes {
 			if got, want := w.residue(lane), want.residue(lane); got != want {
-				t.Fatalf("%s: m = %x, n = %x, lane %d: residue %x, want %x", k.name, ctx.M, ctx.N, lane, got, want)
+				t.Fatalf("%s: m = %x, n = %x, lane %d: residue %x, want %x", k.Name, ctx.M, ctx.N, lane, got, want)
 			}
 		}
 	}
 }
 
 func BenchmarkWalk(b *testing.B) {
-	for _, k := range kernels() {
-		b.Run(k.name, func(b *testing.B) {
+	for _, k := range supported() {
+		b.Run(k.Name, func(b *testing.B) {
 			ctx := sha3rsa.NewJobContext([32]byte{1}, u512.Uint{})
-			w := k.newWalker(ctx)
-			for lane := range k.lanes {
+			w := k.NewWalker(ctx)
+			for lane := range k.Lanes {
 				w.set(lane, ctx.InitWorkerY0(u512.From64(uint64(1+lane))))
 			}
 			const steps = 256
-			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.lanes, steps)
+			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.Lanes, steps)
 		})
 	}
 }

@@ -57,13 +57,13 @@ func TestAligned(t *testing.T) {
 // lane in turn, all 64 bits of it.
 func TestHash(t *testing.T) {
 	for _, k := range native() {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 4))
 			ctx := sha3rsa.NewJobContext([32]byte{1}, u512.Uint{})
 			edges := edgeMessages()
 			for i := range *cases {
 				var messages [maxLanes][8]uint64
-				for lane := range k.lanes {
+				for lane := range k.Lanes {
 					for j := range messages[lane] {
 						messages[lane][j] = r.Uint64()
 					}
@@ -71,10 +71,10 @@ func TestHash(t *testing.T) {
 						messages[lane] = edges[(i+lane)%len(edges)]
 					}
 				}
-				for lane := range k.lanes {
-					w := k.newWalker(ctx).(*woven)
+				for lane := range k.Lanes {
+					w := k.NewWalker(ctx).(*woven)
 					var want uint64
-					for l := range k.lanes {
+					for l := range k.Lanes {
 						for j, word := range messages[l] {
 							w.message[j][l] = word
 						}
@@ -96,22 +96,22 @@ func TestHash(t *testing.T) {
 // the products just above a multiple of n, some are flagged and n too large.
 func TestFlagged(t *testing.T) {
 	for _, k := range native() {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			corrected := 0
 			r := rand.New(rand.NewPCG(5, 6))
 			for range *cases {
 				ctx := arbitrary(r)
-				w, ok := k.newWalker(ctx).(*woven)
+				w, ok := k.NewWalker(ctx).(*woven)
 				if !ok {
 					continue
 				}
-				for lane := range k.lanes {
+				for lane := range k.Lanes {
 					w.set(lane, start(t, r, ctx))
 				}
 				w.kernel(w.block, 1)
 				before := w.y
 				w.settle()
-				for lane := range k.lanes {
+				for lane := range k.Lanes {
 					if before[lane] != w.y[lane] {
 						corrected++
 						if w.flagged>>lane&1 == 0 {

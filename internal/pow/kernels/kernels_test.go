@@ -1,0 +1,77 @@
+package kernels
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+type kernel = Kernel[struct{}, struct{}]
+
+// named is an engine that is good for its name alone.
+type named string
+
+func (named) Name() string      { return "named" }
+func (n named) Backend() string { return string(n) }
+func (named) Prepare([32]byte, u512.Uint) (engine.Job, error) {
+	panic("nothing is prepared here")
+}
+
+func TestEngines(t *testing.T) {
+	list := []kernel{{Name: "wide"}, {Name: "narrow"}, {Name: "portable"}}
+	for fastest, want := range map[string][]engine.Engine{
+		"":         {named("wide"), named("narrow"), named("portable")},
+		"wide":     {named("wide"), named("narrow"), named("portable")},
+		"narrow":   {named("narrow"), named("portable")},
+		"portable": {named("portable")},
+	} {
+		got, err := Engines(list, fastest, func(k kernel) engine.Engine { return named(k.Name) })
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, %v, want %v", fastest, got, err, want)
+		}
+	}
+	for _, fastest := range []string{"mmx", "Wide", "wide "} {
+		got, err := Engines(list, fastest, func(k kernel) engine.Engine { return named(k.Name) })
+		if err == nil || !strings.Contains(err.Error(), "wide, narrow, portable") {
+			t.Errorf("%q: got %v, %v, want an error that lists the kernels", fastest, got, err)
+		}
+	}
+}
+
+func TestSupported(t *testing.T) {
+	has, lacks := features(t)
+	got := Supported(
+		kernel{Name: "lacks one", Features: append(slices.Clone(has), lacks)},
+		kernel{Name: "has all", Features: has},
+		kernel{Name: "lacks it", Features: []cpuid.FeatureID{lacks}},
+		kernel{Name: "needs nothing"},
+	)
+	if len(got) != 2 || got[0].Name != "has all" || got[1].Name != "needs nothing" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// features returns all features that this CPU has, if they are known, and one that it
+// lacks.
+func features(t *testing.T) (has []cpuid.FeatureID, lacks cpuid.FeatureID) {
+	t.Helper()
+	lacks = cpuid.UNKNOWN
+	for id := range cpuid.FeatureID(1000) {
+		switch {
+		case strings.HasPrefix(id.String(), "FeatureID("): // there is none of this number
+		case cpuid.CPU.Supports(id):
+			has = append(has, id)
+		default:
+			lacks = id
+		}
+	}
+	if lacks == cpuid.UNKNOWN {
+		t.Fatal("this CPU lacks nothing")
+	}
+	return has, lacks
+}
