@@ -14,72 +14,145 @@ import (
 
 const module = "github.com/quantus-network/quantus-miner/"
 
-// mayImport says which packages of this module a package's own code may import.
-// Tests may import what they like. A new package needs a line here and a place
-// in ARCHITECTURE.md.
-var mayImport = map[string][]string{
-	"internal/u512":                   {},
-	"internal/kat":                    {"internal/u512"},
-	"internal/pow/sha3rsa":            {"internal/u512"},
-	"internal/pow/poseidon2":          {"internal/u512"},
-	"internal/engine":                 {"internal/u512"},
-	"internal/pow/blocks":             {"internal/engine", "internal/u512"},
-	"internal/pow/kernels":            {"internal/engine"},
-	"internal/pow/sha3rsa/baseline":   {"internal/engine", "internal/pow/blocks", "internal/pow/sha3rsa", "internal/u512"},
-	"internal/pow/sha3rsa/fast":       {"internal/engine", "internal/pow/blocks", "internal/pow/sha3rsa", "internal/u512"},
-	"internal/pow/sha3rsa/simd":       {"internal/engine", "internal/pow/blocks", "internal/pow/kernels", "internal/pow/sha3rsa", "internal/u512"},
-	"internal/pow/enginetest":         {"internal/engine", "internal/kat", "internal/pow/poseidon2", "internal/pow/sha3rsa", "internal/u512"},
-	"internal/pow/poseidon2/baseline": {"internal/engine", "internal/pow/blocks", "internal/pow/poseidon2", "internal/u512"},
-	"internal/pow/poseidon2/fast":     {"internal/engine", "internal/pow/blocks", "internal/pow/poseidon2", "internal/u512"},
-	"internal/pow/poseidon2/simd":     {"internal/engine", "internal/pow/blocks", "internal/pow/kernels", "internal/pow/poseidon2", "internal/u512"},
-	// Only quantus-miner-gpu opens drivers: quantus-miner is static, and survives their crashes.
-	"internal/pow/poseidon2/gpu":               {"internal/engine", "internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire", "internal/u512"},
-	"internal/pow/poseidon2/gpu/wire":          {"internal/u512"},
-	"internal/pow/poseidon2/gpu/kernel":        {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire"},
-	"internal/pow/poseidon2/gpu/driver":        {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/wire"},
-	"internal/pow/poseidon2/gpu/driver/dynlib": {},
-	"internal/pow/poseidon2/gpu/driver/cuda":   {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire"},
-	"internal/pow/poseidon2/gpu/driver/opencl": {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire"},
-	"internal/pow/poseidon2/gpu/process":       {"internal/pow/poseidon2", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/wire", "internal/u512"},
-	"cmd/quantus-miner-gpu":                    {"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/cuda", "internal/pow/poseidon2/gpu/driver/opencl", "internal/pow/poseidon2/gpu/process", "internal/pow/poseidon2/gpu/wire"},
-	"internal/pow": {
-		"internal/engine", "internal/pow/sha3rsa/baseline", "internal/pow/sha3rsa/fast", "internal/pow/sha3rsa/simd", "internal/pow/poseidon2/baseline",
-		"internal/pow/poseidon2/fast", "internal/pow/poseidon2/simd", "internal/u512",
+// layers are the parts of the program, from the ground up. A package belongs to the layer
+// that is the longest prefix of its own path. It may import
+//
+//   - what its layer imports: layers further up in this list, or packages of them;
+//   - what is above or below it in the tree of directories: an engine the rule of its
+//     proof of work, pow the engines;
+//   - what its layer shares.
+//
+// So packages that stand side by side, such as two engines or two sources, do not import
+// each other. Tests may import what they like. A new layer needs a line here, a new
+// package a place in ARCHITECTURE.md.
+var layers = []layer{
+	{dir: "internal/u512"},
+	{dir: "internal/strictjson"},
+	{dir: "internal/host"},
+	{dir: "internal/engine", imports: []string{"internal/u512"}},
+	{
+		dir: "internal/pow", imports: []string{"internal/u512", "internal/engine"},
+		shared: []string{"internal/pow/blocks", "internal/pow/kernels"},
 	},
-	"internal/mining":               {"internal/engine", "internal/u512"},
-	"internal/watch/hashrate":       {"internal/mining", "internal/u512"},
-	"internal/watch/metrics":        {"internal/watch/hashrate", "internal/mining", "internal/source/quicnode"},
-	"internal/watch/dashboard":      {"internal/watch/hashrate", "internal/watch/status", "internal/mining"},
-	"internal/watch/status":         {"internal/watch/hashrate", "internal/mining", "internal/u512"},
-	"internal/watch/console":        {},
-	"internal/host/access":          {},
-	"internal/host/priority":        {},
-	"internal/strictjson":           {},
-	"internal/pipenet":              {},
-	"internal/host/connlimit":       {},
-	"internal/source/quicnode/wire": {"internal/strictjson", "internal/u512"},
-	"internal/source/quicnode":      {"internal/engine", "internal/mining", "internal/source/quicnode/wire", "internal/u512"},
-	"internal/source/httpapi":       {"internal/host/connlimit", "internal/mining", "internal/strictjson", "internal/u512"},
-	"internal/simulate":             {"internal/source/quicnode/wire", "internal/pow/poseidon2", "internal/pow/sha3rsa", "internal/strictjson", "internal/u512"},
-	"internal/bench":                {"internal/engine", "internal/u512"},
-	"cmd/quantus-miner": {
-		"internal/host/access", "internal/bench", "internal/host/connlimit", "internal/watch/dashboard", "internal/engine", "internal/pow", "internal/watch/hashrate",
-		"internal/source/httpapi", "internal/watch/metrics", "internal/mining", "internal/source/quicnode", "internal/source/quicnode/wire", "internal/pow/poseidon2", "internal/host/priority", "internal/pow/sha3rsa", "internal/simulate",
-		"internal/u512", "internal/watch/console", "internal/watch/status",
+	{
+		dir: "internal/pow/poseidon2/gpu", imports: []string{"internal/u512", "internal/engine", "internal/pow/poseidon2"},
+		shared: []string{"internal/pow/poseidon2/gpu/wire", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib"},
 	},
+	{dir: "internal/mining", imports: []string{"internal/u512", "internal/engine"}},
+	{dir: "internal/source", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/strictjson", "internal/host/connlimit"}},
+	{
+		dir: "internal/watch", imports: []string{"internal/u512", "internal/mining", "internal/source"},
+		shared: []string{"internal/watch/hashrate", "internal/watch/status"},
+	},
+	{dir: "internal/bench", imports: []string{"internal/u512", "internal/engine"}},
+	{dir: "internal/simulate", imports: []string{"internal/u512", "internal/pow/sha3rsa", "internal/pow/poseidon2", "internal/source/quicnode/wire", "internal/strictjson"}},
+	{dir: "cmd", imports: []string{"internal"}},
+
+	// For tests: no other layer imports them.
+	{dir: "internal/pipenet"},
+	{dir: "internal/kat", imports: []string{"internal/u512"}},
+	{dir: "internal/pow/enginetest", imports: []string{"internal/u512", "internal/engine", "internal/kat", "internal/pow/sha3rsa", "internal/pow/poseidon2"}},
+}
+
+// layer is a directory with one or more packages.
+type layer struct {
+	dir string
+	// imports are the directories whose packages its own may import.
+	imports []string
+	// shared are those of its packages that all others in it may import.
+	shared []string
+}
+
+// never are the imports of single packages that the layers allow and that are wrong
+// nevertheless.
+var never = map[string][]string{
+	// A rule knows no jobs: what judges engines does not depend on them.
+	"internal/pow/sha3rsa":   {"internal/engine", "internal/pow"},
+	"internal/pow/poseidon2": {"internal/engine", "internal/pow"},
+	// The node's side of the protocol has the same messages, and no miner.
+	"internal/source/quicnode/wire": {"internal/mining", "internal/engine"},
+	// The curve and the page show any miner, whatever its source.
+	"internal/watch/hashrate":  {"internal/source"},
+	"internal/watch/status":    {"internal/source"},
+	"internal/watch/dashboard": {"internal/source"},
+	// Only quantus-miner-gpu opens drivers: quantus-miner is static, and survives their
+	// crashes.
+	"internal/pow/poseidon2/gpu": openDrivers,
+	"cmd/quantus-miner":          slices.Concat(forTests, openDrivers),
+	"cmd/quantus-miner-gpu":      forTests,
+}
+
+var (
+	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest"}
+	openDrivers = []string{"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/process"}
+)
+
+// within reports whether a package is a directory or lies in it.
+func within(dir, pkg string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
+
+// layerOf returns the place in layers of a package's layer, or -1.
+func layerOf(pkg string) int {
+	at := -1
+	for i, layer := range layers {
+		if within(layer.dir, pkg) && (at < 0 || len(layer.dir) > len(layers[at].dir)) {
+			at = i
+		}
+	}
+	return at
+}
+
+// mayImport reports whether the rules let a package import another.
+func mayImport(from, to string) bool {
+	contains := func(dir string) bool { return within(dir, to) }
+	own := layers[layerOf(from)]
+	switch {
+	case slices.ContainsFunc(never[from], contains):
+		return false
+	case layerOf(from) != layerOf(to):
+		return slices.ContainsFunc(own.imports, contains)
+	default:
+		return slices.Contains(own.shared, to) || within(from, to) || within(to, from)
+	}
+}
+
+// TestOrder holds the rules to themselves: imports run downwards, and what they name exists.
+func TestOrder(t *testing.T) {
+	all := packages(t)
+	exists := func(dir string) bool {
+		return slices.ContainsFunc(all, func(pkg string) bool { return within(dir, pkg) })
+	}
+	for i, layer := range layers {
+		for _, dir := range slices.Concat([]string{layer.dir}, layer.imports, layer.shared) {
+			if !exists(dir) {
+				t.Errorf("%s: there is no %s", layer.dir, dir)
+			}
+		}
+		for _, dir := range layer.imports {
+			if at := layerOf(dir); dir != "internal" && (at < 0 || at >= i) {
+				t.Errorf("%s does not stand above %s, which it may import", layer.dir, dir)
+			}
+		}
+	}
+	for pkg, imports := range never {
+		for _, dir := range append(imports, pkg) {
+			if !exists(dir) {
+				t.Errorf("%s, which must not import %s: one of them does not exist", pkg, dir)
+			}
+		}
+	}
 }
 
 func TestLayers(t *testing.T) {
-	house, err := os.ReadFile("ARCHITECTURE.md")
+	architecture, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range packages(t) {
-		allowed, known := mayImport[dir]
-		if !known {
-			t.Errorf("%s has no place among the layers", dir)
+		if layerOf(dir) < 0 {
+			t.Errorf("%s belongs to no layer", dir)
+			continue
 		}
-		if !strings.Contains(string(house), dir) {
+		if !strings.Contains(string(architecture), "`"+dir+"`") {
 			t.Errorf("ARCHITECTURE.md does not mention %s", dir)
 		}
 		p, err := build.ImportDir(dir, 0)
@@ -90,7 +163,7 @@ func TestLayers(t *testing.T) {
 			t.Errorf("%s has no package comment", dir)
 		}
 		for _, path := range p.Imports {
-			if own, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, own) {
+			if own, ok := strings.CutPrefix(path, module); ok && !mayImport(dir, own) {
 				t.Errorf("%s must not import %s", dir, own)
 			}
 		}
