@@ -1,4 +1,4 @@
-// Package pow is the list of engines of each proof of work, and the choice from it.
+// Package pow lists the engines of each proof of work, and chooses one of them.
 package pow
 
 import (
@@ -45,7 +45,7 @@ func (proof Proof) Hardest() u512.Uint {
 const Auto = "auto"
 
 // KernelVariable is the environment variable that names the fastest kernel that
-// cpu-simd may take: for tests, and to see whether a kernel is to blame.
+// cpu-simd may take: for tests, and to find out whether a kernel causes a problem.
 const KernelVariable = "MINER_SIMD_KERNEL"
 
 // Engines returns every engine of a proof of work that this machine can run, fastest
@@ -93,8 +93,8 @@ func Check(proof Proof, name string) error {
 }
 
 // Pick returns the fastest engine of that name, or of any name for [Auto], that
-// passes its self-test on this machine. It also returns what those were refused
-// for that did not pass, which should be told loudly.
+// passes its self-test on this machine. It also returns an error for each engine that
+// did not pass: callers should log them.
 func Pick(proof Proof, name string) (e engine.Engine, refused []error, err error) {
 	if err := CheckName(name); err != nil {
 		return nil, nil, err
@@ -106,8 +106,8 @@ func Pick(proof Proof, name string) (e engine.Engine, refused []error, err error
 	return pick(proof, engines, name)
 }
 
-// After returns the fastest engine that passes its self-test, of those that come
-// after the given one: what to go on with when that one turns out to be wrong.
+// After returns the fastest engine that passes its self-test, of those slower than the
+// given one: the next one to use when that one has reported a wrong nonce.
 func After(proof Proof, wrong engine.Engine) (e engine.Engine, refused []error, err error) {
 	engines, err := Engines(proof)
 	if err != nil {

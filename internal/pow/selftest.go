@@ -8,18 +8,16 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// A known is a known answer of a self-test: of the nonces from start to end, winner is
-// the lowest that is valid. Like those in package kat, an independent implementation
-// computed it.
+// A known is a known answer: of the nonces from start to end, winner is the lowest valid
+// one. An independent implementation computed it, like those in package kat.
 type known struct{ header, threshold, start, end, winner string }
 
-// A test is what the engines of a proof of work must pass: all known answers, and the
-// first one again in parts of its range that have the winner on each lane of a kernel
-// in turn.
+// A test is the self-test of a proof of work's engines: all known answers, and the first
+// one again in parts of its range, so that the winner is on each lane of a kernel once.
 type test struct {
 	known []known
-	// lanes is as many as any kernel has, or more, and stretch the number of nonces that follow
-	// each other on one lane, in ranges of as many as lanes·stretch.
+	// lanes is at least the number of lanes of the widest kernel. In a range of
+	// lanes·stretch nonces, stretch consecutive ones are on the same lane.
 	lanes, stretch uint64
 }
 

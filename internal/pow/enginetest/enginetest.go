@@ -4,11 +4,11 @@
 //	func TestConformance(t *testing.T) { enginetest.Run(t, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
 //	func FuzzEquivalence(f *testing.F) { enginetest.Fuzz(f, enginetest.SHA3RSA{}, fast.Engine{}, 1) }
 //
-// and runs all of it. The judge throughout is the proof of work's plain reference,
-// which a [Rule] brings along. The number is the size of the blocks of nonces that
-// the engine evaluates together: at a winner it may count that many less 1 too much.
-// For tests of what is built on engines there is [Paced], which only pretends to be
-// one.
+// and runs all of it. Each result is compared with the plain reference of the proof of
+// work, which a [Rule] provides. The number is the size of the blocks of nonces that the
+// engine evaluates together: if it finds a winner it may count up to that many nonces,
+// less one, behind the winner. [Paced] is an engine for tests of what uses engines: it
+// only pretends to search.
 package enginetest
 
 import (
@@ -199,12 +199,12 @@ func stoppedBefore(t *testing.T, e subject) {
 const maxBatch = 1 << 15
 
 // stoppedWithin stops searches that would go on for ever, and counts what they
-// evaluate after that. How long it takes, BenchmarkStop of each engine tells.
+// evaluate after that. BenchmarkStop measures how long it takes.
 func stoppedWithin(t *testing.T, e subject) {
 	job := prepare(t, e, [32]byte{1}, e.Never())
 	late := uint64(math.MaxUint64)
-	// A thread that is held up before Stop counts more than there is to blame for:
-	// of several tries the best one counts.
+	// If this thread is held up before Stop, the search goes on meanwhile and the count
+	// is too large. So the best of several tries counts.
 	for range 20 {
 		var p engine.Progress
 		done := make(chan engine.Outcome)
@@ -228,16 +228,16 @@ func stoppedWithin(t *testing.T, e subject) {
 // ended by its count: nothing is passed over, and nothing is evaluated twice.
 func resumed(t *testing.T, e subject) {
 	header := [32]byte{4}
-	judge := e.Judge(header)
+	ref := e.Reference(header)
 	whole := engine.Range{Start: u512.From64(3), End: u512.From64(1500)}
-	met, _ := e.Around(lowest(judge, e, whole))
+	met, _ := e.Around(lowest(ref, e, whole))
 	long := engine.Range{Start: u512.From64(3), End: u512.From64(2 + 500 + 3*min(e.block, maxBatch))}
 	for _, c := range []struct {
 		threshold u512.Uint
 		whole     engine.Range
 		want      result
 	}{
-		{met, whole, oracle(judge, e, whole, met)},
+		{met, whole, oracle(ref, e, whole, met)},
 		{e.Never(), long, exhausted(500 + 3*min(e.block, maxBatch))},
 	} {
 		whole, want := c.whole, c.want
@@ -262,14 +262,14 @@ func resumed(t *testing.T, e subject) {
 // concurrent searches one job from several goroutines at a time.
 func concurrent(t *testing.T, e subject) {
 	header := [32]byte{2}
-	judge := e.Judge(header)
-	threshold, _ := e.Around(distance(judge, e, u512.From64(350)))
+	ref := e.Reference(header)
+	threshold, _ := e.Around(distance(ref, e, u512.From64(350)))
 	job := prepare(t, e, header, threshold)
 	var wg sync.WaitGroup
 	for part := range uint64(5) {
 		wg.Go(func() {
 			r := engine.Range{Start: u512.From64(100 * part), End: u512.From64(100*part + 99)}
-			if got, want := run(t, job, r), oracle(judge, e, r, threshold); !e.ended(got, want, r) {
+			if got, want := run(t, job, r), oracle(ref, e, r, threshold); !e.ended(got, want, r) {
 				t.Errorf("part %d: got %+v, want %+v", part, got, want)
 			}
 		})
@@ -280,9 +280,9 @@ func concurrent(t *testing.T, e subject) {
 // verify compares Verify with the reference, at and around the threshold.
 func verify(t *testing.T, e subject) {
 	header := [32]byte{3}
-	judge := e.Judge(header)
+	ref := e.Reference(header)
 	for _, nonce := range []u512.Uint{{}, u512.From64(1), u512.From64(77), fromEnd(1), fromEnd(0)} {
-		want := distance(judge, e, nonce)
+		want := distance(ref, e, nonce)
 		met, missed := e.Around(want)
 		for _, threshold := range []u512.Uint{met, missed, e.Always(), e.Never()} {
 			distance, ok := prepare(t, e, header, threshold).Verify(nonce)
@@ -294,9 +294,9 @@ func verify(t *testing.T, e subject) {
 	}
 }
 
-// refused has the engine prepare thresholds that the rule has no meaning for.
+// refused has the engine prepare invalid thresholds.
 func refused(t *testing.T, e subject) {
-	for _, threshold := range e.Senseless() {
+	for _, threshold := range e.Invalid() {
 		job, err := e.Prepare([32]byte{1}, threshold)
 		if _, ok := errors.AsType[*engine.ThresholdError](err); !ok || job != nil {
 			t.Errorf("threshold %s: got %v, %v, want a ThresholdError", threshold, job, err)

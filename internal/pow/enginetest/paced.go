@@ -7,9 +7,8 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// Paced stands in for an engine in tests of what is built on engines. It takes a
-// certain time for every nonce, in a bubble's time as well, and finds what it is
-// told to.
+// Paced is an engine for tests of what uses engines. It takes a certain time for every
+// nonce, also within a bubble of testing/synctest, and finds the nonce that it is given.
 type Paced struct {
 	// Interval is the time that a nonce takes.
 	Interval time.Duration

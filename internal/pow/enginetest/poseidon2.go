@@ -15,14 +15,14 @@ import (
 // difficulty, and a nonce's distance is its hash.
 type Poseidon2 struct{}
 
-// Judge implements [Rule].
-func (Poseidon2) Judge(header [32]byte) Judge { return poseidon2Judge(header) }
+// Reference implements [Rule].
+func (Poseidon2) Reference(header [32]byte) Verifier { return poseidon2Verifier(header) }
 
-type poseidon2Judge [32]byte
+type poseidon2Verifier [32]byte
 
-// Verify implements [Judge].
-func (j poseidon2Judge) Verify(nonce, difficulty u512.Uint) (hash u512.Uint, ok bool) {
-	r, err := poseidon2.NewReference(j, difficulty)
+// Verify implements [Verifier].
+func (v poseidon2Verifier) Verify(nonce, difficulty u512.Uint) (hash u512.Uint, ok bool) {
+	r, err := poseidon2.NewReference(v, difficulty)
 	if err != nil {
 		panic(err)
 	}
@@ -49,8 +49,8 @@ func (Poseidon2) Around(hash u512.Uint) (met, missed u512.Uint) {
 	return met, met.AddWrap(u512.From64(1))
 }
 
-// Senseless implements [Rule].
-func (Poseidon2) Senseless() []u512.Uint { return []u512.Uint{{}} }
+// Invalid implements [Rule].
+func (Poseidon2) Invalid() []u512.Uint { return []u512.Uint{{}} }
 
 func (Poseidon2) searches(t testing.TB) []kat.Search { return kat.ReadPoseidon2(t).Searches }
 
@@ -72,7 +72,7 @@ func (e Poseidon2) shapes() map[string]search {
 		"nonce 0 alone, not valid": {header, none, engine.Range{}, exhausted(1)},
 		"up to the end":            {header, none, last, exhausted(5000)},
 	}
-	judge := e.Judge(header)
+	ref := e.Reference(header)
 	for name, edge := range map[string]u512.Uint{
 		"2^256":           u512.From64(1).Lsh(256),
 		"2^511 + 2^256":   u512.From64(1).Lsh(511).AddWrap(u512.From64(1).Lsh(256)),
@@ -90,24 +90,24 @@ func (e Poseidon2) shapes() map[string]search {
 		shapes["from "+name] = search{header, all, engine.Range{Start: edge, End: u512.Max()}, found(edge, 1)}
 		// With the winner behind the edge.
 		beyond := around(edge, 20)
-		threshold, _ := e.Around(lowest(judge, e, engine.Range{Start: edge, End: beyond.End}))
-		shapes["a winner across "+name] = search{header, threshold, beyond, oracle(judge, e, beyond, threshold)}
+		threshold, _ := e.Around(lowest(ref, e, engine.Range{Start: edge, End: beyond.End}))
+		shapes["a winner across "+name] = search{header, threshold, beyond, oracle(ref, e, beyond, threshold)}
 	}
 	return shapes
 }
 
 // lowest returns the lowest distance of a range.
-func lowest(judge Judge, rule Rule, r engine.Range) u512.Uint {
+func lowest(ref Verifier, rule Rule, r engine.Range) u512.Uint {
 	best := u512.Max()
 	for nonce := r.Start; nonce.Cmp(r.End) <= 0; nonce = nonce.AddWrap(u512.From64(1)) {
-		if d := distance(judge, rule, nonce); d.Cmp(best) < 0 {
+		if d := distance(ref, rule, nonce); d.Cmp(best) < 0 {
 			best = d
 		}
 	}
 	return best
 }
 
-// draw has a multiple of 2^256, or of a power of two below it, for an edge.
+// draw returns a multiple of 2^256, or of a lower power of two.
 func (Poseidon2) draw(r *rand.Rand, _ *[32]byte) (edge u512.Uint) {
 	for i := range edge {
 		edge[i] = r.Uint64()

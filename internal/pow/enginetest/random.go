@@ -11,12 +11,12 @@ import (
 
 // oracle searches r the obvious way: every nonce by itself, by the reference.
 // It is for short ranges.
-func oracle(judge Judge, rule Rule, r engine.Range, threshold u512.Uint) result {
+func oracle(ref Verifier, rule Rule, r engine.Range, threshold u512.Uint) result {
 	var evaluated uint64
 	for nonce := r.Start; nonce.Cmp(r.End) <= 0; nonce = nonce.AddWrap(u512.From64(1)) {
 		if nonce.Cmp(rule.Lowest()) >= 0 {
 			evaluated++
-			if _, ok := judge.Verify(nonce, threshold); ok {
+			if _, ok := ref.Verify(nonce, threshold); ok {
 				return found(nonce, evaluated)
 			}
 		}
@@ -62,19 +62,19 @@ func draw(r *rand.Rand, rule Rule) (s search) {
 	}
 	s.r.End = s.r.Start.AddSat(span)
 
-	judge := rule.Judge(s.header)
+	ref := rule.Reference(s.header)
 	one := s.r.Start.AddSat(u512.From64(r.Uint64N(maxSize))) // of the range, or a little above
 	switch r.IntN(8) {
 	case 0:
 		s.threshold = rule.Never()
 	case 1:
-		s.threshold, _ = rule.Around(distance(judge, rule, one))
+		s.threshold, _ = rule.Around(distance(ref, rule, one))
 	case 2:
-		_, s.threshold = rule.Around(distance(judge, rule, one))
+		_, s.threshold = rule.Around(distance(ref, rule, one))
 	default:
 		s.threshold = rule.OneIn(uint(r.IntN(8)))
 	}
-	s.want = oracle(judge, rule, s.r, s.threshold)
+	s.want = oracle(ref, rule, s.r, s.threshold)
 	return s
 }
 
@@ -83,8 +83,8 @@ func draw(r *rand.Rand, rule Rule) (s search) {
 // the oracle, they agree with each other.
 const randomSearches = 10_000
 
-// randomized runs the random searches, the same each time: [Fuzz] is what goes
-// looking for others.
+// randomized runs the random searches, which are the same each time. [Fuzz] looks for
+// others.
 func randomized(t *testing.T, e subject) {
 	const parts = 8
 	for part := range uint64(parts) {

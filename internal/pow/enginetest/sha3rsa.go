@@ -15,8 +15,8 @@ import (
 // of a valid nonce.
 type SHA3RSA struct{}
 
-// Judge implements [Rule].
-func (SHA3RSA) Judge(header [32]byte) Judge { return sha3rsa.NewReference(header) }
+// Reference implements [Rule].
+func (SHA3RSA) Reference(header [32]byte) Verifier { return sha3rsa.NewReference(header) }
 
 // Lowest implements [Rule].
 func (SHA3RSA) Lowest() u512.Uint { return u512.From64(1) }
@@ -35,8 +35,8 @@ func (SHA3RSA) Around(distance u512.Uint) (met, missed u512.Uint) {
 	return distance, distance.SubWrap(u512.From64(1))
 }
 
-// Senseless implements [Rule].
-func (SHA3RSA) Senseless() []u512.Uint { return nil }
+// Invalid implements [Rule].
+func (SHA3RSA) Invalid() []u512.Uint { return nil }
 
 func (SHA3RSA) searches(t testing.TB) []kat.Search { return kat.Searches(t) }
 
@@ -67,8 +67,8 @@ func (e SHA3RSA) shapes() map[string]search {
 	}
 }
 
-// draw makes every fourth header one of a small int(h), whose saturated tail is
-// short. The edge is the first saturated nonce.
+// draw returns the first saturated nonce. It gives every fourth header a small int(h), so
+// that few nonces are saturated.
 func (SHA3RSA) draw(r *rand.Rand, header *[32]byte) (edge u512.Uint) {
 	if r.IntN(4) == 0 {
 		*header = [32]byte{31: byte(r.IntN(2 * maxSize))}

@@ -35,9 +35,9 @@ func Supported[Job, Walker any](kernels ...Kernel[Job, Walker]) (supported []Ker
 	return supported
 }
 
-// Engines returns an engine for each kernel of a list, fastest first. It leaves out those
-// in front of the one named fastest, unless that is empty: for tests, and to see whether
-// a kernel is to blame. It is an error if there is none of that name.
+// Engines returns an engine for each kernel of a list, fastest first. The result begins
+// with the kernel named fastest, if that is not empty: for tests, and to find out whether
+// a kernel causes a problem. It is an error if there is no kernel of that name.
 func Engines[Job, Walker any](kernels []Kernel[Job, Walker], fastest string, newEngine func(Kernel[Job, Walker]) engine.Engine) ([]engine.Engine, error) {
 	var engines []engine.Engine
 	var names []string

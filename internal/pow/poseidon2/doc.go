@@ -13,8 +13,8 @@
 // Version of the Poseidon Hash Function”, 2023.)
 //
 // The rule is written down twice. [Reference] (reference.go, on hash.go and
-// permutation.go) is the plain one, without short cuts: read it first, it is the
-// judge of everything faster. [Midstate] (midstate.go) is what 2^256 consecutive
+// permutation.go) is the plain one, without short cuts: read it first. Everything
+// faster is compared with it. [Midstate] (midstate.go) is what 2^256 consecutive
 // nonces share: of the five permutations that a hash takes, it leaves two for the
 // top 64 bits, which nearly always show that a nonce is not valid. [Window] takes
 // them, as fast as plain Go can (scalar.go, montgomery.go):

@@ -94,8 +94,8 @@ func (c *JobContext) DistanceFromY(y *Residue) u512.Uint {
 	return d
 }
 
-// IsValidDistance reports whether a distance is at most the threshold. It knows
-// no nonces: that nonce 0 is never valid is for the caller to see to.
+// IsValidDistance reports whether a distance is at most the threshold. The caller must
+// exclude nonce 0, which is never valid.
 func (c *JobContext) IsValidDistance(distance u512.Uint) bool {
 	return distance.Cmp(c.Threshold) <= 0
 }

@@ -11,8 +11,8 @@
 // does not exceed the threshold.
 //
 // The rule is written down twice. [Reference] (reference.go) is the plain
-// one, on math/big without short cuts: read it first, it is the judge of
-// everything faster. [JobContext] (context.go, step.go) walks through
+// one, on math/big without short cuts: read it first. Everything faster is
+// compared with it. [JobContext] (context.go, step.go) walks through
 // consecutive nonces with one modular multiplication each:
 //
 //	y := c.InitWorkerY0(nonce)        // one exponentiation

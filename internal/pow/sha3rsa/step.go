@@ -62,7 +62,7 @@ import (
 //     r − N = ρ < 24·N/2^64 < 2^453, with its top bit clear.
 //
 // So r − N replaces r if its top bit is clear. The case has a probability of
-// about 2^−59 a step, so no random test meets it: the tests construct it.
+// about 2^−59 a step. No random test would hit it, so the tests construct it.
 
 const (
 	// muShift is the exponent in MU = ⌊m·2^575/N⌋: 512 + 64, less the one bit
@@ -182,7 +182,7 @@ func (c *JobContext) StepMul(y *Residue) {
 	}
 }
 
-// correct settles a residue whose quotient may have been one too small.
+// correct reduces a residue whose quotient may have been one too small.
 func (m *Multiplier) correct(r *Residue) {
 	// r − N is r + (2^512 − N).
 	reduced := u512.Uint(*r).AddWrap(m.NegN)

@@ -64,8 +64,8 @@ func FuzzStepMul(f *testing.F) {
 	})
 }
 
-// TestStepMulCorrection constructs what chance would take 2^59 steps to meet:
-// products that lie just above or below a multiple of n, so that the fraction
+// TestStepMulCorrection constructs what happens once in 2^59 random steps: products that
+// lie just above or below a multiple of n, so that the fraction
 // of the estimated quotient is within the slack. Above, the quotient is one
 // short and has to be corrected; below, it is right and must be left alone.
 func TestStepMulCorrection(t *testing.T) {
@@ -92,7 +92,7 @@ func TestStepMulCorrection(t *testing.T) {
 	}
 }
 
-// TestIncremental walks a stretch of nonces and meets the reference at each.
+// TestIncremental steps through consecutive nonces and compares each with the reference.
 func TestIncremental(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var header [HeaderSize]byte

@@ -1,5 +1,5 @@
 // Package kernel is what the generators of kernels for amd64 share: streams of
-// instructions, which they weave, and the frame of a kernel's files. All kernels are
+// instructions, which they interleave, and the frame of a kernel's files. All kernels are
 // functions of a package simd with the same signature.
 package kernel
 

@@ -6,7 +6,7 @@ import (
 )
 
 // A Stream is a straight piece of code. Streams that do not wait for each other's
-// results, and share no flag and no register, can be woven into one, in any proportion.
+// results, and share no flag and no register, can be interleaved into one, in any proportion.
 type Stream struct{ instructions []*ir.Instruction }
 
 // Add appends what a constructor of package x86 returned.
@@ -34,20 +34,20 @@ func (s *Stream) Emit(c *build.Context) {
 	}
 }
 
-// Weave returns streams as one: the others' instructions are spread evenly over
+// Interleave returns streams as one: the others' instructions are spread evenly over
 // the first one's. It keeps the order within each.
-func Weave(first *Stream, others ...*Stream) *Stream {
-	woven := &Stream{}
+func Interleave(first *Stream, others ...*Stream) *Stream {
+	interleaved := &Stream{}
 	done := make([]int, len(others))
 	for i, instruction := range first.instructions {
-		woven.instructions = append(woven.instructions, instruction)
+		interleaved.instructions = append(interleaved.instructions, instruction)
 		for k, other := range others {
 			due := (i + 1) * len(other.instructions) / len(first.instructions)
-			woven.instructions = append(woven.instructions, other.instructions[done[k]:due]...)
+			interleaved.instructions = append(interleaved.instructions, other.instructions[done[k]:due]...)
 			done[k] = due
 		}
 	}
-	return woven
+	return interleaved
 }
 
 // Do returns a function that appends what a constructor of package x86 returned to the

@@ -15,10 +15,10 @@ const (
 	maxScalarLanes = 2
 )
 
-// block is what a kernel in assembly works on: what its lanes begin with, and room.
-// The generator in internal/engine/_asm/poseidon2/amd64 has its layout, too; TestLayout
-// compares the two. It holds no pointer, so that memory for it begins on a boundary of
-// 64 bytes.
+// block is the memory that a kernel in assembly works on: what its lanes begin with, and
+// scratch space. The generator in internal/engine/_asm/poseidon2/amd64 has the same
+// layout; TestLayout compares the two. It holds no pointer: Go aligns such objects to 64
+// bytes.
 type block struct {
 	// state holds the states of the vectors' lanes, each element in two parts.
 	state [poseidon2.Width][2][maxVectorLanes]uint64

@@ -44,9 +44,8 @@ func TestAligned(t *testing.T) {
 	}
 }
 
-// permuted has a kernel permute two times, from a state on one of its lanes, and from
-// others that differ from it in element 7 on the others, and compares what comes of it
-// with the rule.
+// permuted has a kernel permute two times and compares the result with the rule. One lane
+// begins with the given state, the others with states that differ from it in element 7.
 func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 	t.Helper()
 	counter := -uint32(lane)
@@ -119,8 +118,8 @@ func edge(r *rand.Rand) uint64 {
 	return x
 }
 
-// TestEdges has the elements take values in the midst of the permutations, of those
-// that the S-box is applied to, and of the result, that random inputs never meet.
+// TestEdges has the elements take values that random inputs never lead to: within the
+// permutations, at the S-boxes, and in the result.
 func TestEdges(t *testing.T) {
 	for _, k := range native() {
 		t.Run(k.Name, func(t *testing.T) {

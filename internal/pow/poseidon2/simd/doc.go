@@ -10,8 +10,8 @@
 //
 // The lanes behind the + are in general registers.
 //
-// Start with Search in simd.go: it cuts a range into blocks, has a [walker] go
-// through them, and has the rule judge what survives. The walkers are in portable.go
+// Start with Search in simd.go. It cuts a range into blocks, a [walker] evaluates them,
+// and the reference rule verifies what survives. The walkers are in portable.go
 // and kernels_amd64.go.
 //
 // The files in assembly are generated, and the generator says how they work: it is

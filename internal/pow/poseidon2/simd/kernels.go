@@ -13,13 +13,13 @@ type kernel = kernels.Kernel[poseidon2.Reference, walker]
 // A walker evaluates nonces, as many at a time as it has lanes. The lanes are on
 // nonces that follow each other.
 type walker interface {
-	// set puts the first lane on a nonce. All that are evaluated until the next call
-	// are of its period, or not looked at.
+	// set puts the first lane on a nonce, and the others on those that follow it. Until the
+	// next call only results of nonces of the same period are used.
 	set(nonce u512.Uint)
-	// walk evaluates the lanes' nonces and goes on to the next ones, steps times or
-	// until nonces survive: the top 64 bits of their hashes are not above the
-	// target's. It returns how often it did, and on which lanes, as bits, a nonce
-	// survived in the last step.
+	// walk takes up to steps steps. A step evaluates the nonce of every lane and moves the
+	// lanes to the next nonces; walk returns after one in which nonces survive: the top 64
+	// bits of their hashes are not above the target's. It returns how many steps it took,
+	// and the lanes, as bits, of those nonces.
 	walk(steps int) (done int, survivors uint64)
 }
 

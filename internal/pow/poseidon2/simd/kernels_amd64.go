@@ -10,8 +10,8 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// vectors is a walker by a kernel in assembly. The kernel takes steps until they
-// are over or a nonce survives, and returns how many are left.
+// vectors is a walker with a kernel in assembly. The kernel returns when it has taken all
+// steps or when a nonce survives. It returns how many steps are left.
 type vectors struct {
 	sponge
 	*block

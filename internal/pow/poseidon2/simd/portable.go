@@ -43,7 +43,8 @@ type sponge struct {
 	absorbed bool
 }
 
-// absorb sees to it that the midstate is a nonce's. It reports whether it is a new one.
+// absorb computes the midstate of a nonce, unless it has that already. It reports whether
+// it did.
 func (s *sponge) absorb(nonce u512.Uint) bool {
 	high := [u512.Words / 2]uint64(nonce[u512.Words/2:])
 	if s.absorbed && high == s.high {

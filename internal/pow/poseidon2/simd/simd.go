@@ -33,8 +33,8 @@ func (e Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, erro
 // job's first nonces are counted at once.
 const steps, firstSteps = 64, 4
 
-// period is the number of nonces that differ in their low 32 bits alone, which is
-// all that walkers count.
+// period is the number of nonces that differ in their low 32 bits alone. Walkers count no
+// further.
 const period = 1 << 32
 
 type job struct {

@@ -7,8 +7,8 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// TestVerifySharesNothing spoils all that Search works with: Verify, which is to
-// find that out, must not be taken in.
+// TestVerifySharesNothing overwrites all that Search works with. Verify must still be
+// right: it is how a wrong search is detected.
 func TestVerifySharesNothing(t *testing.T) {
 	header, nonce := [32]byte{1}, u512.From64(1)
 	want := sha3rsa.NewReference(header).Distance(nonce)

@@ -12,20 +12,19 @@ import (
 // maxLanes is the number of lanes of the widest kernel.
 const maxLanes = 8
 
-// block is what a kernel in assembly works on: the state of its lanes, the
-// constants of the job, and room. The generator in internal/engine/_asm/sha3rsa/amd64
-// has its layout, too; TestLayout compares the two.
+// block is the memory that a kernel in assembly works on: the state of its lanes, the
+// constants of the job, and scratch space. The generator in
+// internal/engine/_asm/sha3rsa/amd64 has the same layout; TestLayout compares the two.
 //
-// Its vectors must not straddle cache lines, let alone pages: with a state on the
-// border of two pages the kernel for AVX2 takes half as long again. So a block is
-// allocated by itself. Without pointers in it, it is laid at a multiple of 64 bytes;
-// within an object that has some, it came 8 bytes behind one. TestAligned watches over
-// that, as nothing but speed depends on it.
+// Its vectors must not straddle cache lines, let alone pages: with a state across two
+// pages the kernel for AVX2 takes half as long again. So a block is an allocation of its
+// own and holds no pointer: Go aligns such objects to 64 bytes. TestAligned checks that,
+// as no other test would notice: only speed depends on it.
 type block struct {
-	// y holds the residues of the lanes' next nonces, unscaled.
+	// y holds the residues of the lanes' next nonces, not scaled.
 	y [maxLanes]u512.Uint
-	// message holds the same as messages for Keccak: message[i][l] is the lane i
-	// of the state that lane l begins with.
+	// message holds the same residues as messages for Keccak: message[i][l] is word i of
+	// the message of lane l.
 	message [8][maxLanes]uint64
 	// fractions are those of the quotients by which y was reduced last.
 	fractions [maxLanes]uint64
@@ -54,15 +53,15 @@ const maxShift = 20
 
 func newBlock(c *sha3rsa.JobContext) *block {
 	s := uint64(c.Step.Shift)
-	sieve := newSieve(c)
+	filter := newFilter(c)
 	b := &block{
 		mu:         c.Step.MU,
 		m:          c.Step.M,
 		shiftLeft:  1 + s,
 		shiftRight: 63 - s,
 		limit:      -(uint64(12) << (1 + s)),
-		target:     sieve.target ^ roundConstants[23], // which the kernels leave out
-		mask:       sieve.mask,
+		target:     filter.target ^ roundConstants[23], // which the kernels leave out
+		mask:       filter.mask,
 	}
 	n := negative(c.Step.NegN).Rsh(c.Step.Shift)
 	b.negN = negative(n)
@@ -80,9 +79,9 @@ func (b *block) set(lane int, y u512.Uint) {
 	}
 }
 
-// settle reduces the residues of the flagged lanes: each is canonical or n too
-// large, modulo 2^512. See internal/engine/_asm/sha3rsa/amd64/multiply.go.
-func (b *block) settle() {
+// reduceFlagged reduces the residues of the flagged lanes. Each is canonical, or too large
+// by n, modulo 2^512. See internal/engine/_asm/sha3rsa/amd64/multiply.go.
+func (b *block) reduceFlagged() {
 	for lanes := b.flagged; lanes != 0; lanes &= lanes - 1 {
 		lane := bits.TrailingZeros64(lanes)
 		if reduced := b.y[lane].AddWrap(b.negN); reduced[u512.Words-1]>>63 == 0 {

@@ -10,20 +10,20 @@
 //	sha3-mixed  2 lanes  arm64 with the SHA3 instructions, if it has one
 //	portable    1 lane   everything else, all of it with the build tag purego
 //
-// Start with Search in simd.go: it cuts a range into blocks and a block into a
-// stretch for each lane, has a [walker] go through them, and has the rule judge
-// what survives the kernel's [sieve]. The walkers are in portable.go,
+// Start with Search in simd.go. It cuts a range into blocks, and a block into a stretch
+// of consecutive nonces for each lane. A [walker] evaluates the stretches, and the
+// reference rule verifies what passes the kernel's [filter]. The walkers are in portable.go,
 // kernels_arm64.go and kernels_amd64.go.
 //
 // The files in assembly are generated, and the generators in internal/engine/_asm, a
 // module of their own, say how they work:
 //
-//	sha3rsa/keccak    what all know of Keccak-f[1600]
+//	sha3rsa/keccak    the constants of Keccak-f[1600], for all of them
 //	sha3rsa/portable  Keccak in Go
 //	sha3rsa/arm64     Keccak for two lanes
-//	sha3rsa/amd64     Keccak for four or eight lanes with the multiplications woven in;
+//	sha3rsa/amd64     Keccak for four or eight lanes with the multiplications in between;
 //	                  multiply.go has the multiplication and its error bound
-//	kernel            what the generators for amd64 share: kernel/stream.go weaves
+//	kernel            what the generators for amd64 share: kernel/stream.go interleaves streams
 //
 // go generate writes them anew, byte for byte the same. docs/performance.md tells
 // where the time goes.

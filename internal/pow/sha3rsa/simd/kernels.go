@@ -17,9 +17,9 @@ type walker interface {
 	set(lane int, y sha3rsa.Residue)
 	// residue returns the residue of the nonce that a lane is on.
 	residue(lane int) sha3rsa.Residue
-	// walk evaluates the lanes' nonces and goes on to the next, steps times or
-	// until nonces survive the sieve. It returns how often it did, and on which
-	// lanes, as bits, a nonce survived in the last step.
+	// walk takes up to steps steps. A step evaluates the nonce of every lane and moves the
+	// lanes to their next nonces; walk returns after one in which nonces pass the filter.
+	// It returns how many steps it took, and the lanes, as bits, of those nonces.
 	walk(steps int) (done int, survivors uint64)
 }
 

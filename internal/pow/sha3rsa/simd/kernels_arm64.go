@@ -14,10 +14,10 @@ import (
 // pair is a walker that hashes two lanes at a time in assembly, and multiplies
 // in Go.
 type pair struct {
-	ctx   *sha3rsa.JobContext
-	sieve sieve
-	hash  func(messages *[8][2]uint64) (lane0 [2]uint64)
-	y     [2]sha3rsa.Residue
+	ctx    *sha3rsa.JobContext
+	filter filter
+	hash   func(messages *[8][2]uint64) (lane0 [2]uint64)
+	y      [2]sha3rsa.Residue
 }
 
 func (p *pair) set(lane int, y sha3rsa.Residue)  { p.y[lane] = y }
@@ -33,7 +33,7 @@ func (p *pair) walk(steps int) (done int, survivors uint64) {
 			p.ctx.StepMul(&p.y[lane])
 		}
 		for lane, lane0 := range p.hash(&messages) {
-			if p.sieve.passes(lane0) {
+			if p.filter.passes(lane0) {
 				survivors |= 1 << lane
 			}
 		}
@@ -67,7 +67,7 @@ func native() (kernels []kernel) {
 			}
 		})
 		kernels = append(kernels, kernel{Name: k.name, Lanes: 2, NewWalker: func(ctx *sha3rsa.JobContext) walker {
-			return &pair{ctx: ctx, sieve: newSieve(ctx), hash: k.hash}
+			return &pair{ctx: ctx, filter: newFilter(ctx), hash: k.hash}
 		}})
 	}
 	slices.SortStableFunc(kernels, func(a, b kernel) int { return int(took[a.Name] - took[b.Name]) })

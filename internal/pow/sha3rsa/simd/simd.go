@@ -25,9 +25,9 @@ func (e Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error
 }
 
 // stretches are the numbers of consecutive nonces that a lane may go through
-// before the lanes are set anew, longest first. A block of the longest takes
-// 0.4 ms at most: so soon is a stop noticed, and setting the lanes (0.2 µs each)
-// costs half a percent.
+// before the lanes are set anew, longest first. A block of the longest takes 0.4 ms at
+// most, so a stop takes effect that soon. Setting a lane takes 0.2 µs, half a percent of
+// that in all.
 var stretches = [...]int{1024, 128, 16}
 
 // portableStretch is the longest stretch of the portable kernel: 0.15 ms.
@@ -49,9 +49,9 @@ func newJob(k kernel, ctx *sha3rsa.JobContext) *job {
 	return j
 }
 
-// Search implements [engine.Job]. It goes through the range in blocks: as many
-// stretches of consecutive nonces, one after the other, as the kernel has lanes.
-// The rest, which is too short for that, goes to the portable kernel.
+// Search implements [engine.Job]. A block is one stretch of consecutive nonces for each
+// lane of the kernel; the stretches follow each other. The portable kernel evaluates what
+// is too short for that.
 func (j *job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	first, last := j.ctx.Distinct(r.Start, r.End)
 	y := j.ctx.InitWorkerY0(first)
@@ -87,9 +87,8 @@ func (j *job) plan(n uint64, one, many walker) (w walker, lanes, stretch int, le
 	return one, 1, int(min(n, portableStretch)), nil
 }
 
-// block walks all lanes through their stretches and returns the lowest valid
-// nonce, if there is one. It ends early when no lane is left that could still
-// come upon a lower one.
+// block evaluates all lanes' stretches and returns the lowest valid nonce, if there is
+// one. It ends early when no lane can find a lower one any more.
 func (j *job) block(w walker, start u512.Uint, lanes, stretch int) (evaluated uint64, winner u512.Uint, found bool) {
 	wanted := uint64(1)<<lanes - 1 // the lanes in front of the winner's
 	done := 0

@@ -14,29 +14,29 @@ import (
 // cases is how many random cases the tests draw.
 var cases = flag.Int("cases", 300, "random cases for each kernel")
 
-// judge is a walker by the rule's own arithmetic, which shares no code with the
+// plain is a walker by the rule's own arithmetic, which shares no code with the
 // kernels but StepMul and DistanceFromY.
-type judge struct {
+type plain struct {
 	ctx   *sha3rsa.JobContext
 	mask  uint64
 	lanes []sha3rsa.Residue
 }
 
-func newJudge(ctx *sha3rsa.JobContext, lanes int) *judge {
-	return &judge{ctx, ^(^uint64(0) >> min(u512.Bits-ctx.Threshold.BitLen(), 64)), make([]sha3rsa.Residue, lanes)}
+func newPlain(ctx *sha3rsa.JobContext, lanes int) *plain {
+	return &plain{ctx, ^(^uint64(0) >> min(u512.Bits-ctx.Threshold.BitLen(), 64)), make([]sha3rsa.Residue, lanes)}
 }
 
-func (j *judge) set(lane int, y sha3rsa.Residue)  { j.lanes[lane] = y }
-func (j *judge) residue(lane int) sha3rsa.Residue { return j.lanes[lane] }
+func (p *plain) set(lane int, y sha3rsa.Residue)  { p.lanes[lane] = y }
+func (p *plain) residue(lane int) sha3rsa.Residue { return p.lanes[lane] }
 
-func (j *judge) walk(steps int) (done int, survivors uint64) {
+func (p *plain) walk(steps int) (done int, survivors uint64) {
 	for done < steps && survivors == 0 {
-		for lane := range j.lanes {
-			y := &j.lanes[lane]
-			if j.ctx.DistanceFromY(y)[u512.Words-1]&j.mask == 0 {
+		for lane := range p.lanes {
+			y := &p.lanes[lane]
+			if p.ctx.DistanceFromY(y)[u512.Words-1]&p.mask == 0 {
 				survivors |= 1 << lane
 			}
-			j.ctx.StepMul(y)
+			p.ctx.StepMul(y)
 		}
 		done++
 	}
@@ -99,7 +99,7 @@ func start(t testing.TB, r *rand.Rand, ctx *sha3rsa.JobContext) sha3rsa.Residue 
 	return sha3rsa.Residue(words.Lsh(ctx.Step.Shift))
 }
 
-// TestWalk compares the kernels with the judge, step by step and in strides.
+// TestWalk compares the kernels with the plain walker, step by step and in strides.
 func TestWalk(t *testing.T) {
 	for _, k := range supported() {
 		t.Run(k.Name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func sameWalk(t testing.TB, k kernel, r *rand.Rand) {
 		}
 		return
 	}
-	want := newJudge(ctx, k.Lanes)
+	want := newPlain(ctx, k.Lanes)
 	for lane := range k.Lanes {
 		y := start(t, r, ctx)
 		w.set(lane, y)

@@ -105,7 +105,7 @@ func (k *avx2) externalBox(i int) *kernel.Stream {
 // externalRound is a round: the S-boxes, with the next constants, and the layer.
 func (k *avx2) externalRound() {
 	for i := 0; i < width; i += 2 {
-		k.Append(kernel.Weave(k.externalBox(i), k.externalBox(i+1)))
+		k.Append(kernel.Interleave(k.externalBox(i), k.externalBox(i+1)))
 	}
 	k.externalLayer()
 }
@@ -173,7 +173,7 @@ func (k *avx2) internalRound() {
 		others.store(x, k.element(i))
 		rest.add(others, x)
 	}
-	k.Stream = kernel.Weave(others.Stream, k.box())
+	k.Stream = kernel.Interleave(others.Stream, k.box())
 	k.join(rest)
 }
 

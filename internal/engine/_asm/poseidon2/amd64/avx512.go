@@ -126,7 +126,7 @@ func (k *avx512) externalBoxes() (code *kernel.Stream, raw element) {
 		raw = z
 		streams = append(streams, one.Stream)
 		if len(streams) == 2 {
-			all.Append(kernel.Weave(streams[0], streams[1:]...))
+			all.Append(kernel.Interleave(streams[0], streams[1:]...))
 			streams = nil
 		}
 	}
@@ -267,7 +267,7 @@ func (k *avx512) internalFirst() {
 		x.x0 = others.and(x.x0, k.mask)
 		rest = others.summed(rest, x)
 	}
-	k.Append(kernel.Weave(others.Stream, s), k.join(rest, y, product))
+	k.Append(kernel.Interleave(others.Stream, s), k.join(rest, y, product))
 }
 
 func (k *avx512) internalRound() {
@@ -281,7 +281,7 @@ func (k *avx512) internalRound() {
 	}
 	// The S-box is to be done when the others are.
 	first, second := others.Cut(85)
-	k.Append(kernel.Weave(first, s), second, k.join(rest, y, product))
+	k.Append(kernel.Interleave(first, s), second, k.join(rest, y, product))
 }
 
 func (k *avx512) internalLast() {

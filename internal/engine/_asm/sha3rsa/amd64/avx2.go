@@ -22,8 +22,8 @@ import (
 // stores.
 //
 // A step, that is a nonce on each lane, is round 0, which begins with 16 lanes that
-// are 0; a loop of four times five rounds, with the multiplication of one lane woven
-// in; rounds 21 and 22; and what round 23 needs to leave lane 0 alone. All is 11 KB of
+// are 0; a loop of four times five rounds, with the multiplication of one lane
+// in between; rounds 21 and 22; and what round 23 needs to leave lane 0 alone. All is 11 KB of
 // code. Unrolled further it would not fit the caches of decoded instructions.
 var (
 	rowY    = [5]reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4}

@@ -21,7 +21,7 @@ import (
 // do for the ports that cannot rotate. The order of all this is orderZ.
 //
 // A step, that is a nonce on each lane, is 24 rounds in eight groups of three, each
-// with the multiplication of one lane woven in: it uses ports that the vectors
+// with the multiplication of one lane in between: it uses ports that the vectors
 // leave idle. The first and the last group have code of their own, as round 0 begins
 // with 16 lanes that are 0 and round 23 needs to leave lane 0 alone; the other six
 // are a loop. All is 10 KB of code, a third of a usual instruction cache.
@@ -221,7 +221,7 @@ func (o omission) walkAVX512(c *build.Context) {
 	c.Label("step")
 	do(x86.LEAQ(roundConstants, rc))
 	do(x86.XORL(lane.As32(), lane.As32()))
-	// The messages are loaded before anything is woven in that stores the next ones.
+	// The messages are loaded before anything is interleaved that stores the next ones.
 	load := &kernel.Stream{}
 	for i := range 8 {
 		load.Add(x86.VMOVDQU64(message(i), stateZ[i]))

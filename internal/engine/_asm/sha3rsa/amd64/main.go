@@ -37,7 +37,7 @@ func main() {
 // omission says what to leave out of kernels that are timed and do not work.
 type omission struct{ multiply, hash bool }
 
-// step weaves the rounds of several states with the multiplication of a lane.
+// step interleaves the rounds of several states with the multiplication of a lane.
 func (o omission) step(rounds *kernel.Stream) *kernel.Stream {
 	switch {
 	case o.multiply:
@@ -45,7 +45,7 @@ func (o omission) step(rounds *kernel.Stream) *kernel.Stream {
 	case o.hash:
 		return multiply()
 	}
-	return kernel.Weave(rounds, multiply())
+	return kernel.Interleave(rounds, multiply())
 }
 
 // rounds are rounds without a multiplication.

@@ -7,26 +7,26 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// A sieve rejects nonces by the first lane of their hash alone. Of those that
-// survive, at least every other one is valid while the threshold has fewer than
-// 64 leading zeros; beyond that, one in 2^64 survives. The rule judges those.
-type sieve struct {
+// A filter rejects nonces by the first 64 bits of their distance alone. Of those that
+// survive it, at least every other one is valid if the threshold has fewer than 64
+// leading zeros. With more, one nonce in 2^64 survives. The reference rule verifies those.
+type filter struct {
 	// target is T's first 8 bytes as Keccak has them, least significant first.
 	target uint64
 	// mask has the bits of them that distances up to the threshold have not.
 	mask uint64
 }
 
-func newSieve(c *sha3rsa.JobContext) sieve {
+func newFilter(c *sha3rsa.JobContext) filter {
 	zeros := u512.Bits - c.Threshold.BitLen()
-	return sieve{
+	return filter{
 		target: bits.ReverseBytes64(c.Target[u512.Words-1]),
 		mask:   bits.ReverseBytes64(^(^uint64(0) >> min(zeros, 64))),
 	}
 }
 
 // passes reports whether the nonce of a hash survives.
-func (s sieve) passes(lane0 uint64) bool { return (lane0^s.target)&s.mask == 0 }
+func (f filter) passes(lane0 uint64) bool { return (lane0^f.target)&f.mask == 0 }
 
 // messageOf returns a residue as Keccak has it: the lanes of be64(y).
 func messageOf(c *sha3rsa.JobContext, y *sha3rsa.Residue) (m [8]uint64) {

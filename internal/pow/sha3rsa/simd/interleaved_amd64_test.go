@@ -40,7 +40,7 @@ func TestLayout(t *testing.T) {
 func TestAligned(t *testing.T) {
 	ctx := sha3rsa.NewJobContext([32]byte{1}, u512.Uint{})
 	for range 100 {
-		w := newWoven(ctx, walkAVX2).(*woven)
+		w := newInterleaved(ctx, walkAVX2).(*interleaved)
 		for name, at := range map[string]unsafe.Pointer{
 			"message":   unsafe.Pointer(&w.message),
 			"fractions": unsafe.Pointer(&w.fractions),
@@ -72,7 +72,7 @@ func TestHash(t *testing.T) {
 					}
 				}
 				for lane := range k.Lanes {
-					w := k.NewWalker(ctx).(*woven)
+					w := k.NewWalker(ctx).(*interleaved)
 					var want uint64
 					for l := range k.Lanes {
 						for j, word := range messages[l] {
@@ -92,8 +92,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestFlagged sees to it that the rare correction is not only met but needed: of
-// the products just above a multiple of n, some are flagged and n too large.
+// TestFlagged checks that the rare correction is needed, not only executed: of the
+// products just above a multiple of n, some are flagged and too large by n.
 func TestFlagged(t *testing.T) {
 	for _, k := range native() {
 		t.Run(k.Name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestFlagged(t *testing.T) {
 			r := rand.New(rand.NewPCG(5, 6))
 			for range *cases {
 				ctx := arbitrary(r)
-				w, ok := k.NewWalker(ctx).(*woven)
+				w, ok := k.NewWalker(ctx).(*interleaved)
 				if !ok {
 					continue
 				}
@@ -110,7 +110,7 @@ func TestFlagged(t *testing.T) {
 				}
 				w.kernel(w.block, 1)
 				before := w.y
-				w.settle()
+				w.reduceFlagged()
 				for lane := range k.Lanes {
 					if before[lane] != w.y[lane] {
 						corrected++
