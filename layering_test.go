@@ -152,8 +152,8 @@ func TestLayers(t *testing.T) {
 			t.Errorf("%s belongs to no layer", dir)
 			continue
 		}
-		if !strings.Contains(string(architecture), "`"+dir+"`") {
-			t.Errorf("ARCHITECTURE.md does not mention %s", dir)
+		if !strings.Contains(string(architecture), "\n"+dir+" ") { // a line of the tree
+			t.Errorf("the tree in ARCHITECTURE.md has no line for %s", dir)
 		}
 		p, err := build.ImportDir(dir, 0)
 		if err != nil {
