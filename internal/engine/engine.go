@@ -11,9 +11,9 @@
 //	poseidon2   the difficulty D, not 0  its hash, less than       any nonce
 //	                                     ⌊(2^512−1)/D⌋ if valid
 //
-// The engines are in the packages below this one (start with baseline, a page
-// long), the list of them is in package all, and package enginetest holds the
-// conformance suite that says precisely what each of them must do.
+// The engines are below internal/pow (start with a baseline, a page long). Package pow
+// lists them, and package enginetest holds the conformance suite that says precisely
+// what each of them must do.
 package engine
 
 import (

@@ -35,6 +35,9 @@ func TestSearch(t *testing.T) {
 			if p.Evaluated() != at {
 				t.Fatalf("%d nonces are counted, want %d", p.Evaluated(), at)
 			}
+			if at > stop {
+				t.Fatalf("a block is evaluated after the stop at nonce %d", stop)
+			}
 			n := min(rapid.Uint64Range(1, largest).Draw(t, "block"), more+1)
 			before := at
 			at += n
