@@ -10,14 +10,23 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
-// TestClockJumps runs a miner on a machine whose clock is set again and again, by an
-// hour ahead or back: no job is abandoned, forgotten or kept for that, and no time
-// that it tells is of that clock, but those in the log.
+// TestClockJumps runs miners on a machine whose clock is set again and again, by an
+// hour ahead or back.
 func TestClockJumps(t *testing.T) {
+	restless := buildRestless(t)
+	t.Run("serve", func(t *testing.T) { serveRestless(t, restless) })
+	t.Run("connect", func(t *testing.T) { connectRestless(t, restless) })
+}
+
+// serveRestless has nodes call such a miner: no job is abandoned, forgotten or kept for
+// the clock, and no time that it tells is of that clock, but those in the log.
+func serveRestless(t *testing.T, restless string) {
 	command := minerCommand("--abandon-after", "2s")
-	command.Path = buildRestless(t)
+	command.Path = restless
 	m := serve(t, command)
 	c := m.dial(t)
 	asked, orphan := newJob(endless, "asked-about", 0), newJob(endless, "orphan", 0)
@@ -47,6 +56,17 @@ func TestClockJumps(t *testing.T) {
 		m.serveNode(t)
 		return m.log.spread() > time.Hour-time.Minute
 	})
+}
+
+// connectRestless has such a miner connect to a node. A clock that is ahead looks as if
+// the machine had slept, so it connects anew, at once, and goes on.
+func connectRestless(t *testing.T, restless string) {
+	n := playNode(t, simulate.Trouble{})
+	command := connectCommand([]*node{n})
+	command.Path = restless
+	p := start(t, command, func(entry) {})
+	p.logs(t, "the clock has jumped", func(e entry) bool { return e.Msg == "connection lost" && e.Reason == "this miner was suspended" })
+	n.works(t)
 }
 
 // buildRestless builds the miner with a clock as in TestClockJumps: one in which the

@@ -59,7 +59,7 @@ func TestTrouble(t *testing.T) {
 			n.now(own)
 			n.Drop("other files")
 		},
-		"crash": func() { n.SwitchOff(); must(t, n.SwitchOn()) }, // which takes the miner 15 s to notice
+		"crash": func() { n.SwitchOff(); must(t, n.SwitchOn()) }, // which takes the miner some seconds to notice
 	}
 	with := func(change func(*simulate.Trouble)) simulate.Trouble {
 		trouble := own

@@ -51,8 +51,13 @@ type server struct {
 	pin wire.Fingerprint
 }
 
-// listen returns a server with that protocol, which is closed at the test's end.
-func listen(t *testing.T, protocol string) server {
+// identity is what a node is known by.
+type identity struct {
+	certificate tls.Certificate
+	pin         wire.Fingerprint
+}
+
+func newIdentity(t *testing.T) identity {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -63,6 +68,13 @@ func listen(t *testing.T, protocol string) server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, wire.FingerprintOf(der)}
+}
+
+// listen returns a server with that protocol, which is closed at the test's end.
+func listen(t *testing.T, protocol string) server {
+	t.Helper()
+	id := newIdentity(t)
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -72,13 +84,13 @@ func listen(t *testing.T, protocol string) server {
 		transport.Close()
 		socket.Close()
 	})
-	config := wire.ServerTLS(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
+	config := wire.ServerTLS(id.certificate)
 	config.NextProtos = []string{protocol}
 	listener, err := transport.Listen(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server{listener, wire.FingerprintOf(der)}
+	return server{listener, id.pin}
 }
 
 // accept takes a miner's call, and its Ready.

@@ -26,7 +26,7 @@ const (
 	grace = 5 * time.Second
 	// writeTimeout is how long a frame may take to be written: a node that reads
 	// nothing for as long is as good as lost.
-	writeTimeout = idleTimeout
+	writeTimeout = 15 * time.Second
 	// linger is how long after what was written last a connection is kept open for it
 	// to arrive.
 	linger = 100 * time.Millisecond
@@ -99,6 +99,9 @@ func (p *peer) run(ctx context.Context) {
 		}
 		wait := time.Duration(float64(pause) * (1 - jitter + 2*jitter*rand.Float64()))
 		pause = min(2*pause, lastPause)
+		if errors.Is(err, errSuspended) { // which says nothing about the node
+			wait = 0
+		}
 		p.tell(ctx, event{kind: lost, err: err, retry: time.Now().Add(wait)})
 		select {
 		case <-time.After(wait):
@@ -140,6 +143,7 @@ func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
 	var writer sync.WaitGroup
 	defer writer.Wait()
 	writer.Go(func() { end(p.write(ctx, s, credentials.Token)) })
+	writer.Go(func() { end(untilSuspended(ctx)) })
 	hadJob, err = p.read(ctx, s)
 	// If the writer has failed, that is why reading did.
 	if cause := context.Cause(ctx); cause != nil {
