@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"os"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/automaxprocs/maxprocs"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -151,7 +153,8 @@ func (f *workersFlag) UnmarshalText(text []byte) error {
 // affinity mask or the variable GOMAXPROCS, as the Go runtime finds them at the
 // start, within a container's CPU limit. A limit is rounded up, or a part of it
 // would go unused. (The runtime knows of limits too, but takes none for less
-// than 2.) It is not to be asked once a [service] has made room for more threads.
+// than 2. Of Windows's processor groups it counts one; see [priority.Groups].) It is
+// not to be asked once a [service] has made room for more threads.
 func effectiveCPUs() int {
 	cpus := min(runtime.GOMAXPROCS(0), maxWorkers)
 	restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
@@ -159,7 +162,11 @@ func effectiveCPUs() int {
 		return cpus
 	}
 	defer restore()
-	return min(cpus, runtime.GOMAXPROCS(0))
+	cpus = min(cpus, runtime.GOMAXPROCS(0))
+	if _, given := os.LookupEnv("GOMAXPROCS"); !given && cpus == runtime.NumCPU() {
+		cpus = min(priority.NewGroups().CPUs(), maxWorkers)
+	}
+	return cpus
 }
 
 // engineFlag is an engine by its name. It is picked when it is needed, as that

@@ -226,13 +226,14 @@ func (s service) newMiner() *mining.Miner {
 		log = slog.New(console.Lowered(log.Handler()))
 	}
 	var refused sync.Once
+	groups := priority.NewGroups()
 	miner := mining.New(log, &mining.Crew{
 		Engine:   s.engine,
 		Workers:  s.workers,
 		Throttle: s.scheduling.Throttle.share(),
 		Replace:  replace(s.proof, s.log),
 		Enter: func() {
-			if err := priority.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
+			if err := groups.Enter(s.scheduling.Priority, s.scheduling.Affinity); err != nil {
 				refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
 			}
 		},
