@@ -23,6 +23,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // Exit codes. They are part of the command line's contract.
@@ -70,6 +71,8 @@ type streams struct {
 	err io.Writer // logs, progress and errors
 	// terminal says that err is read by a person as it is written.
 	terminal bool
+	// keyboard is that person's, or nil.
+	keyboard *console.Keyboard
 }
 
 // exitError ends a command with an exit code of its own.
@@ -98,7 +101,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	// The first signal asks to stop; a second one, unhandled, ends the process.
 	context.AfterFunc(ctx, stop)
-	s := streams{os.Stdout, os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))}
+	s := streams{out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+	if s.terminal {
+		s.keyboard = console.NewKeyboard(os.Stdin)
+	}
 	os.Exit(run(ctx, os.Args[1:], s))
 }
 

@@ -46,11 +46,7 @@ func (m *monitor) Sent(job string, nonce u512.Uint, after time.Duration) {
 func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty, guard *access.Guard, connections int, log *slog.Logger) *monitor {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
-	var node func() status.Node
-	if setup.Node != nil {
-		node = func() status.Node { return nodeStatus(setup.Node()) }
-	}
-	board := status.New(sampler, status.Program{Version: version(), Revision: revision(), PoW: setup.PoW, Difficulty: difficulty}, node)
+	board := newBoard(sampler, setup, difficulty)
 
 	refuse := func(w http.ResponseWriter, _ *http.Request, code int, message string) { http.Error(w, message, code) }
 	guarded := func(h http.Handler) http.Handler { return access.RefuseOtherSites(guard.Wrap(h, refuse), refuse) }
@@ -75,8 +71,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
 		case miner.Paused():
 			http.Error(w, "paused at the terminal", http.StatusServiceUnavailable)
-		case node != nil && setup.Node().State != quicnode.Working:
-			http.Error(w, node().Summary, http.StatusServiceUnavailable)
+		case setup.Node != nil && setup.Node().State != quicnode.Working:
+			http.Error(w, setup.Node().String(), http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}
@@ -103,6 +99,15 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	server.RegisterOnShutdown(closePages)
 	connlimit.Apply(server, connections, log)
 	return &monitor{exporter, board, server}
+}
+
+// newBoard returns the board of a sampler's miner.
+func newBoard(sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty) *status.Board {
+	program := status.Program{Version: version(), Revision: revision(), PoW: setup.PoW, Difficulty: difficulty}
+	if setup.Node == nil {
+		return status.New(sampler, program, nil)
+	}
+	return status.New(sampler, program, func() status.Node { return nodeStatus(setup.Node()) })
 }
 
 // nodeStatus returns how a link stands as the page and the status have it.

@@ -206,7 +206,7 @@ func TestLog(t *testing.T) {
 			t.Setenv("NO_COLOR", "")
 			t.Setenv("TERM", "xterm")
 			var out bytes.Buffer
-			log := newLog(streams{io.Discard, &out, c.terminal}, logStyle{format: c.format})
+			log := newLog(streams{out: io.Discard, err: &out, terminal: c.terminal}, logStyle{format: c.format})
 			log.Info("job completed", "job", "a b", "hashes", uint64(12345678), "elapsed", 1500*time.Millisecond, "hash_rate", 8230452.0, "nonce", long)
 			log.Info("hash rate", "hash_rate_10s", 8230452.0, "hash_rate_15m", nil, "jobs", 1)
 			for _, want := range c.want {
@@ -222,7 +222,7 @@ func TestLog(t *testing.T) {
 	t.Run("strangers' text", func(t *testing.T) {
 		for _, format := range []logFormat{logText, logJSON} {
 			var out bytes.Buffer
-			log := newLog(streams{io.Discard, &out, true}, logStyle{format: format})
+			log := newLog(streams{out: io.Discard, err: &out, terminal: true}, logStyle{format: format})
 			log.Info("x", "job", "a\n\x1b[31m\u009b31mb", "reason", "\u009b31m", "error", errors.New("\x1b[31m"), "hashes", -1)
 			log.Info("new job", "job", "a\n\x1b[31m\u009b31mb", "difficulty", "\u009b31m")
 			if strings.Contains(out.String(), "\x1b[31m") || strings.Contains(out.String(), "\u009b") || strings.Count(out.String(), "\n") != 2 {

@@ -48,7 +48,7 @@ func runSearch(ctx context.Context, e engine.Engine, terminal bool) (out, log st
 		powFlags:   powFlags{pow.SHA3RSA},
 		minerFlags: minerFlags{workersFlags{1}, engineFlag{"scripted", func(pow.Proof) (engine.Engine, []error, error) { return e, nil, nil }}},
 	}
-	err = c.Run(ctx, streams{&stdout, &stderr, terminal})
+	err = c.Run(ctx, streams{out: &stdout, err: &stderr, terminal: terminal})
 	return stdout.String(), stderr.String(), err
 }
 

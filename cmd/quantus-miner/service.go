@@ -85,6 +85,7 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 		cpus:        effectiveCPUs(),
 		reportEvery: time.Duration(f.ReportEvery),
 		log:         log,
+		keyboard:    s.keyboard,
 	}, nil
 }
 
@@ -138,6 +139,7 @@ type service struct {
 	tls         *tls.Config     // nil for plain HTTP
 	reportEvery time.Duration   // 0 for never
 	log         *slog.Logger
+	keyboard    *console.Keyboard // of who looks on, or nil
 }
 
 // run serves until ctx is done. Then requests in flight are finished, every job
@@ -158,30 +160,50 @@ func (s service) run(ctx context.Context) error {
 	if s.nodes != nil {
 		link = quicnode.New(miner, s.nodes, s.log)
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	g, ctx := errgroup.WithContext(ctx)
+	// One that panics ends the process, and must not leave the terminal without echo.
+	start := func(f func() error) {
+		g.Go(func() error {
+			defer s.keyboard.Restore()
+			return f()
+		})
+	}
+	var sampler *hashrate.Sampler
+	if s.metrics != nil || s.keyboard != nil {
+		sampler = hashrate.NewSampler(miner, s.proof.Difficulty)
+		start(func() error {
+			sampler.Run(ctx)
+			return nil
+		})
+	}
+	if s.keyboard != nil {
+		keys := keys{miner: miner, board: newBoard(sampler, s.setup(link), s.proof.Difficulty), log: s.log, end: end}
+		start(func() error {
+			s.keyboard.Run(ctx, keys.press)
+			return nil
+		})
+		s.log.Info("keys", "keys", keysHelp)
+	}
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		sampler := hashrate.NewSampler(miner, s.proof.Difficulty)
 		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.guard, int(s.limits.MaxConnections), s.log)
 		observer = monitor
 		if link != nil {
 			link.Sent, link.FirstNonce = monitor.Sent, monitor.FirstNonce
 		}
 		servers = append(servers, monitor.server)
-		g.Go(func() error {
-			sampler.Run(ctx)
-			return nil
-		})
-		g.Go(func() error { return s.serve(monitor.server, s.metrics, "metrics") })
+		start(func() error { return s.serve(monitor.server, s.metrics, "metrics") })
 	}
-	g.Go(func() error {
+	start(func() error {
 		miner.Run(ctx)
 		return nil
 	})
 	var more func() []any // to tell in each report
 	if link != nil {
-		g.Go(func() error { return link.Run(ctx) })
+		start(func() error { return link.Run(ctx) })
 		more = func() []any {
 			status := link.Status()
 			return []any{"node", status.String(), "state", status.State.String()}
@@ -190,15 +212,15 @@ func (s service) run(ctx context.Context) error {
 		server := s.newAPI(miner, observer)
 		// First, as the monitor says until then that the miner is not ready.
 		servers = append([]*http.Server{server}, servers...)
-		g.Go(func() error { return s.serve(server, s.api, "the API") })
+		start(func() error { return s.serve(server, s.api, "the API") })
 	}
 	if s.reportEvery > 0 {
-		g.Go(func() error {
+		start(func() error {
 			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: more}.Run(ctx)
 			return nil
 		})
 	}
-	g.Go(func() error {
+	start(func() error {
 		<-ctx.Done()
 		var err error
 		for _, server := range servers {

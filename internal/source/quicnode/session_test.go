@@ -92,7 +92,9 @@ func TestSession(t *testing.T) {
 			out := new(locked)
 			logged(t, handler(out), func(n *network, log *slog.Logger, win func(), ended <-chan error) {
 				began := time.Now()
-				at := func(second float64) { <-time.After(time.Until(began.Add(time.Duration(second * float64(time.Second))))) }
+				at := func(second float64) {
+					<-time.After(time.Until(began.Add(time.Duration(second * float64(time.Second)))))
+				}
 				c := n.answer("10.0.0.5:9833")
 				at(1)
 				c.job("27", 1, 25_000)

@@ -121,6 +121,14 @@ var composers = map[string]func(f fields, past *lines) line{
 		return line{label: f.job(), parts: []string{"cancelled"}, debug: true}
 	},
 	"hash rate": speed,
+	"keys":      func(f fields, _ *lines) line { return line{label: "keys", parts: []string{f.text("keys")}} },
+	"paused": func(f fields, _ *lines) line {
+		return line{label: "PAUSED", colour: yellow, parts: []string{f.text("keys")}}
+	},
+	"resumed":   func(fields, *lines) line { return line{label: "resumed", colour: green} },
+	"ending":    func(f fields, _ *lines) line { return line{label: "ending", parts: []string{f.text("keys")}} },
+	"device":    device,
+	"summary":   summary,
 	"shut down": func(fields, *lines) line { return line{label: "ended"} },
 }
 
@@ -217,6 +225,62 @@ func speed(f fields, past *lines) line {
 	}
 	if state := f.text("state"); state != "" && state != "working" {
 		l.say(f.text("node"))
+	}
+	return l
+}
+
+// manyThreads is how many threads are too many for a line.
+const manyThreads = 16
+
+// device is how fast a device is, and each of its threads.
+func device(f fields, _ *lines) line {
+	l := line{label: f.text("device")}
+	if rate, ok := f.number("hash_rate"); ok {
+		l.say(Rate(rate))
+	}
+	l.say(fmt.Sprintf("%s (%s)", f.text("engine"), f.text("kernel")))
+	var threads []slog.Attr
+	if f["threads"].Kind() == slog.KindGroup {
+		threads = f["threads"].Group()
+	}
+	slowest, fastest := math.Inf(1), 0.0
+	for _, thread := range threads {
+		rate := thread.Value.Float64()
+		slowest, fastest = min(slowest, rate), max(fastest, rate)
+		if len(threads) > 1 && len(threads) <= manyThreads {
+			l.say(thread.Key + ": " + Rate(rate))
+		}
+	}
+	if len(threads) > manyThreads {
+		l.say(fmt.Sprintf("%d threads, from %s to %s", len(threads), Rate(slowest), Rate(fastest)))
+	}
+	return l
+}
+
+// summary is how a miner stands.
+func summary(f fields, _ *lines) line {
+	l := line{label: "summary", parts: []string{f.text("state")}}
+	l.say(f.text("reason"))
+	if rate, ok := f.number("hash_rate"); ok {
+		l.say(Rate(rate))
+	}
+	if difficulty, ok := f.number("difficulty"); ok {
+		l.say("difficulty " + SI(difficulty))
+	}
+	found := "found " + f.text("found")
+	if ago, ok := f.duration("last_winner"); ok {
+		found += ", the last " + Short(ago) + " ago"
+	}
+	l.say(found)
+	if effort, ok := f.number("effort"); ok {
+		l.say("effort " + Effort(effort))
+	}
+	if hashes, ok := f.number("hashes"); ok {
+		l.say(SI(hashes) + " hashes")
+	}
+	l.say("jobs " + f.text("jobs_total"))
+	if uptime, ok := f.duration("uptime"); ok {
+		l.say("up " + clock(uptime))
 	}
 	return l
 }
