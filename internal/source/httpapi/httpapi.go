@@ -91,8 +91,9 @@ const (
 // texts and redirects of its own where the node wants JSON, and takes some job
 // IDs, such as "..", for a path to clean.
 func route(u *url.URL) (endpoint, jobID string) {
-	// The escaped path, so that an ID may contain a slash (%2F).
-	endpoint, rest, hasID := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	// The escaped path, so that an ID may contain a slash (%2F). A node whose URL of
+	// the miner ends with a slash asks for //mine.
+	endpoint, rest, hasID := strings.Cut(strings.TrimLeft(u.EscapedPath(), "/"), "/")
 	jobID, err := url.PathUnescape(rest)
 	switch {
 	case endpoint == mine && !hasID:
