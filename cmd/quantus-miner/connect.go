@@ -121,8 +121,12 @@ func withoutTokens(text string, args []string) string {
 // are open, and scrapers.
 const monitorConnections = 64
 
-// maxCredential is the largest size of a file with a token or a fingerprint.
-const maxCredential = 4 << 10
+// The largest sizes of a file with a token, and of one with a fingerprint or with a
+// certificate and its chain.
+const (
+	maxCredential = 4 << 10
+	maxPin        = 64 << 10
+)
 
 // credentials returns what the node with that index and we know each other by. Files
 // are read anew each time.
@@ -132,23 +136,25 @@ func (c *connectCmd) credentials(i int) (known quicnode.Credentials, err error) 
 			return quicnode.Credentials{}, fmt.Errorf("--auth-token: %w", err)
 		}
 	} else {
-		text, err := access.Read(c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)], maxCredential, access.SecretMode)
-		if err == nil {
-			known.Token, err = wire.ParseToken(string(text))
-		}
+		file := c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)]
+		text, err := access.Read(file, maxCredential, access.SecretMode)
 		if err != nil {
 			return quicnode.Credentials{}, fmt.Errorf("--auth-token-file: %w", err)
+		}
+		if known.Token, err = wire.ParseToken(string(text)); err != nil {
+			return quicnode.Credentials{}, fmt.Errorf("--auth-token-file: %s: %w", file, err)
 		}
 	}
 	if len(c.TLSCertSHA256) > 0 {
 		known.Pin = wire.Fingerprint(c.TLSCertSHA256[min(i, len(c.TLSCertSHA256)-1)])
 	} else {
-		text, err := access.Read(c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)], maxCredential, 0) // which is public
-		if err == nil {
-			known.Pin, err = wire.ParseFingerprint(string(text))
-		}
+		file := c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)]
+		content, err := access.Read(file, maxPin, 0) // which is public
 		if err != nil {
 			return quicnode.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)
+		}
+		if known.Pin, err = wire.ReadFingerprint(content); err != nil {
+			return quicnode.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %s: %w", file, err)
 		}
 	}
 	return known, nil

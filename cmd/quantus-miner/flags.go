@@ -133,6 +133,15 @@ func (f *hostFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// network returns the network to listen on. An IPv4 address is for IPv4 alone: to the net
+// package 0.0.0.0 would be every interface by IPv6 as well, past a firewall for IPv4.
+func (f hostFlag) network() string {
+	if ip, err := netip.ParseAddr(string(f)); err == nil && ip.Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
 // maxWorkers bounds --workers: more than any machine has CPUs.
 const maxWorkers = 4096
 

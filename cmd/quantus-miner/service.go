@@ -106,7 +106,7 @@ const shutdownTime = time.Second
 // listen listens on a port, which the given flags choose.
 func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (net.Listener, error) {
 	address := net.JoinHostPort(string(host), strconv.Itoa(int(port)))
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, host.network(), address)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s (choose another with %s): %w", address, flags, err)
 	}

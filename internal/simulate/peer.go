@@ -45,7 +45,11 @@ func (n *QUICNode) SwitchOn() error {
 	if n.on != nil {
 		return nil
 	}
-	socket, err := net.ListenUDP("udp", n.address)
+	network := "udp"
+	if n.address.IP.To4() != nil { // or 0.0.0.0 would be every interface by IPv6 as well
+		network = "udp4"
+	}
+	socket, err := net.ListenUDP(network, n.address)
 	if err != nil {
 		return fmt.Errorf("listening at %s: %w", n.address, err)
 	}

@@ -2,8 +2,10 @@ package access
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -45,8 +47,16 @@ func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, err
 	if err != nil {
 		return nil, fmt.Errorf("TLS key: %w", err)
 	}
+	if encrypted(key) {
+		return nil, fmt.Errorf("TLS key %s: it is encrypted, and nobody is there to give its password: "+
+			"write a plain one with openssl pkey -in %s -out NEW, and chmod 600 NEW", keyFile, keyFile)
+	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
+		if n := leafAt(cert, key); n > 1 {
+			return nil, fmt.Errorf("TLS certificate %s: the order is wrong: the key's own certificate is number %d in the file, "+
+				"and must be the first, in front of the chain that leads to it", certFile, n)
+		}
 		return nil, fmt.Errorf("TLS certificate %s with the key %s: %w", certFile, keyFile, err)
 	}
 	// No error, as clients may have their reasons to accept it, and the clock may be wrong.
@@ -57,4 +67,30 @@ func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, err
 		log.Warn("the TLS certificate is not valid yet", "file", certFile, "from", pair.Leaf.NotBefore)
 	}
 	return &pair, nil
+}
+
+// encrypted reports whether a file of PEM has a key that wants a password: in PKCS #8, or
+// as OpenSSL wrote it before (RFC 1421, section 4.6.1.1).
+func encrypted(key []byte) bool {
+	for block, rest := pem.Decode(key); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+	}
+	return false
+}
+
+// leafAt returns which certificate of a file is the key's own, from 1, or 0 for none.
+func leafAt(certs, key []byte) int {
+	n := 0
+	for block, rest := pem.Decode(certs); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		n++
+		if _, err := tls.X509KeyPair(pem.EncodeToMemory(block), key); err == nil {
+			return n
+		}
+	}
+	return 0
 }

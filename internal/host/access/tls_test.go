@@ -174,6 +174,11 @@ func TestTLSReload(t *testing.T) {
 	})
 }
 
+// encryptedKey returns a file with a key that nobody could read, which is not needed.
+func encryptedKey(kind string, headers map[string]string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Headers: headers, Bytes: []byte("ciphertext")}))
+}
+
 func TestTLSErrors(t *testing.T) {
 	p, other := newPair(t, "miner", time.Now()), newPair(t, "miner", time.Now())
 	for _, c := range []struct {
@@ -185,6 +190,9 @@ func TestTLSErrors(t *testing.T) {
 		{"no key", p.cert, "-", "TLS key: stat K: "},
 		{"another key", p.cert, other.key, "TLS certificate C with the key K: tls: private key does not match public key"},
 		{"the wrong way round", p.key, p.cert, "TLS certificate C with the key K: tls: "},
+		{"the leaf behind its chain", other.cert + p.cert, p.key, "TLS certificate C: the order is wrong: the key's own certificate is number 2 in the file"},
+		{"encrypted", p.cert, encryptedKey("ENCRYPTED PRIVATE KEY", nil), "TLS key K: it is encrypted"},
+		{"encrypted, of old", p.cert, encryptedKey("EC PRIVATE KEY", map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}), "TLS key K: it is encrypted"},
 		{"empty", "", "", "TLS certificate C with the key K: tls: failed to find any PEM data in certificate input"},
 		{"too large", p.cert + strings.Repeat("\n", maxPEM), p.key, "TLS certificate: C: must not be larger than 1048576 bytes"},
 	} {
@@ -197,7 +205,7 @@ func TestTLSErrors(t *testing.T) {
 			if c.key != "-" {
 				put(t, keyFile, c.key)
 			}
-			want := strings.NewReplacer(" C", " "+certFile, " K", " "+keyFile).Replace(c.says)
+			want := strings.NewReplacer(" C:", " "+certFile+":", " K:", " "+keyFile+":", " C ", " "+certFile+" ", " K ", " "+keyFile+" ").Replace(c.says)
 			if _, err := TLS(certFile, keyFile, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got the error %v, want %s", err, want)
 			}

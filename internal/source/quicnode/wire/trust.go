@@ -1,11 +1,15 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -23,9 +27,16 @@ type Fingerprint [sha256.Size]byte
 // FingerprintOf returns a certificate's fingerprint.
 func FingerprintOf(der []byte) Fingerprint { return sha256.Sum256(der) }
 
+// label is what programs put in front of a fingerprint: openssl "sha256 Fingerprint=",
+// others "SHA256:".
+var label = regexp.MustCompile(`(?i)^\s*sha-?256(\s+fingerprint)?\s*[:=]`)
+
 // ParseFingerprint reads a fingerprint as people and programs write it: 64 hex digits
-// of either case. White space and colons do not count.
+// of either case, with "sha256:" or what openssl prints in front, or without. White
+// space, colons and a byte order mark do not count.
 func ParseFingerprint(text string) (f Fingerprint, err error) {
+	text = strings.TrimPrefix(text, byteOrderMark)
+	text = text[len(label.FindString(text)):]
 	digits := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || r == ':' {
 			return -1
@@ -39,6 +50,29 @@ func ParseFingerprint(text string) (f Fingerprint, err error) {
 		return Fingerprint{}, errors.New("must be 64 hex digits, but for white space and colons")
 	}
 	return f, nil
+}
+
+// ReadFingerprint reads a file with a fingerprint, or with the certificate itself, in
+// PEM or DER, of which it computes it. No error quotes the file: it may be another,
+// which has a secret.
+func ReadFingerprint(content []byte) (Fingerprint, error) {
+	if block, _ := pem.Decode(content); block != nil {
+		if block.Type != "CERTIFICATE" {
+			return Fingerprint{}, fmt.Errorf("must have the node's certificate or its SHA-256, and has a %s", block.Type)
+		}
+		content = block.Bytes
+	}
+	if certificate, err := x509.ParseCertificate(content); err == nil {
+		return FingerprintOf(certificate.Raw), nil
+	}
+	f, err := ParseFingerprint(string(content))
+	if err == nil {
+		return f, nil
+	}
+	if _, isToken := ParseToken(string(content)); isToken == nil && len(bytes.Fields(content)) == 1 {
+		return Fingerprint{}, fmt.Errorf("%w: this looks like the file with the token, which --auth-token-file is for", err)
+	}
+	return Fingerprint{}, fmt.Errorf("%w; or the certificate itself, in PEM or DER", err)
 }
 
 // String returns the fingerprint in 64 lower-case hex digits.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"math/big"
 	"net"
@@ -27,6 +28,12 @@ func TestParseFingerprint(t *testing.T) {
 		strings.ToUpper(digits) + "\n",
 		" 00:01:02:03 " + digits[8:] + "\r\n\u00a0",
 		strings.Join(strings.SplitAfter(digits, ""), " : "),
+		"\ufeff" + digits,
+		"sha256:" + digits,
+		"SHA-256: " + digits,
+		"\ufeffSHA256:" + digits + "\n",
+		"SHA256 Fingerprint=" + openssl(digits) + "\n",
+		"sha256 Fingerprint=" + openssl(digits) + "\n", // since OpenSSL 3
 	} {
 		if f, err := ParseFingerprint(text); f.String() != digits || err != nil {
 			t.Errorf("%q: %v, %v", text, f, err)
@@ -35,6 +42,48 @@ func TestParseFingerprint(t *testing.T) {
 	for _, text := range []string{"", ":", digits[1:], digits + "0", "0x" + digits, digits[2:] + "0g", digits[:63] + "\u0661", digits + digits} {
 		if f, err := ParseFingerprint(text); err == nil || f != (Fingerprint{}) {
 			t.Errorf("%q: %v, %v", text, f, err)
+		}
+	}
+}
+
+// openssl writes hex digits as openssl does.
+func openssl(digits string) string {
+	var pairs []string
+	for i := 0; i < len(digits); i += 2 {
+		pairs = append(pairs, strings.ToUpper(digits[i:i+2]))
+	}
+	return strings.Join(pairs, ":")
+}
+
+// TestReadFingerprint reads files that have a fingerprint or a certificate, and others.
+func TestReadFingerprint(t *testing.T) {
+	own := certificate(t).Certificate[0]
+	want := FingerprintOf(own)
+	inPEM := func(kind string) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: own})) }
+	for name, content := range map[string]string{
+		"digits":          want.String() + "\n",
+		"openssl's words": "sha256 Fingerprint=" + openssl(want.String()) + "\n",
+		"DER":             string(own),
+		"PEM":             inPEM("CERTIFICATE"),
+		"openssl's dump":  "subject=CN = node\n" + inPEM("CERTIFICATE"),
+		"a chain":         inPEM("CERTIFICATE") + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t).Certificate[0]})),
+	} {
+		if got, err := ReadFingerprint([]byte(content)); got != want || err != nil {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	for name, c := range map[string]struct{ content, says string }{
+		"a token":     {"s3cret-token-of-the-node\n", "--auth-token-file"},
+		"a key":       {inPEM("PRIVATE KEY"), "has a PRIVATE KEY"},
+		"words":       {"no fingerprint at all", "the certificate itself"},
+		"nothing":     {"", "64 hex digits"},
+		"broken DER":  {string(own[:len(own)-1]), "64 hex digits"},
+		"SHA-1":       {"SHA1 Fingerprint=" + openssl(want.String()[:40]), "64 hex digits"},
+		"half a hash": {want.String()[:62], "64 hex digits"},
+	} {
+		got, err := ReadFingerprint([]byte(c.content))
+		if err == nil || got != (Fingerprint{}) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
 }
@@ -49,6 +98,8 @@ func FuzzParseFingerprint(f *testing.F) {
 		if err != nil {
 			return
 		}
+		text = strings.TrimPrefix(text, byteOrderMark)
+		text = text[len(label.FindString(text)):]
 		rest := strings.ToLower(strings.Join(strings.Fields(strings.ReplaceAll(text, ":", "")), ""))
 		if rest != print.String() {
 			t.Errorf("%q was read as %s", text, print)
