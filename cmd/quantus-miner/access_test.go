@@ -195,3 +195,56 @@ func TestNodeWithCredentials(t *testing.T) {
 		t.Errorf("without credentials: %v", err)
 	}
 }
+
+// TestOtherHosts asks both ports of the real server for hosts that are the miner's and
+// for one that is not, as a page does whose name was made to stand for the miner's
+// address. A node that dials one of the names is served.
+func TestOtherHosts(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	name := hostFlag("Miner.Example")
+	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, log: log, hosts: hostsFlags{AllowHost: []hostFlag{"rig7"}}.hosts(&name, nil)}
+	s.limits.MaxConnections = 10
+	for _, listener := range []*net.Listener{&s.api, &s.metrics} {
+		var err error
+		if *listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	during(t, func(ctx context.Context) {
+		if err := s.run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	for _, c := range []struct {
+		url  string
+		code int // for a host that is the miner's
+		open bool
+	}{
+		{s.url(s.api) + "/result/x", http.StatusNotFound, false},
+		{s.url(s.metrics) + "/metrics", http.StatusOK, false},
+		{s.url(s.metrics) + "/api/v1/status", http.StatusOK, false},
+		{s.url(s.metrics) + "/", http.StatusOK, false},
+		{s.url(s.metrics) + "/healthz", http.StatusOK, true},
+	} {
+		for _, host := range []string{"", "localhost:1", "miner.example", "rig7:9833", "evil.example", "evil.example:9833"} {
+			request, err := http.NewRequest("GET", c.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = host
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			want := c.code
+			if strings.HasPrefix(host, "evil") && !c.open {
+				want = http.StatusMisdirectedRequest
+			}
+			if response.StatusCode != want {
+				t.Errorf("%s for host %q: %d, want %d", c.url, host, response.StatusCode, want)
+			}
+		}
+	}
+}

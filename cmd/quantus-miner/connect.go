@@ -27,6 +27,7 @@ type connectCmd struct {
 	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
 	PoW               pow.Proof  `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
+	hostsFlags
 	dutyFlags
 }
 
@@ -182,6 +183,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	svc.limits.MaxConnections = monitorConnections
+	svc.hosts = c.hosts(c.MetricsHost)
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err
 	}

@@ -276,9 +276,9 @@ func TestCredentials(t *testing.T) {
 	}{
 		{connectCmd{AuthTokenFile: []string{filepath.Join(dir, "none")}}, "--auth-token-file: "},
 		{connectCmd{AuthTokenFile: []string{dir}}, "must be a regular file"},
-		{connectCmd{AuthTokenFile: []string{file("empty", "\n", 0o600)}}, "--auth-token-file: the token must not be empty"},
+		{connectCmd{AuthTokenFile: []string{file("empty", "\n", 0o600)}}, filepath.Join(dir, "empty") + ": the token must not be empty"},
 		{connectCmd{AuthTokenFile: []string{file("long", strings.Repeat("secret", 1000), 0o600)}}, "must not be larger than 4096 bytes"},
-		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, "--tls-cert-sha256-file: must be 64 hex digits"},
+		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, first + ": must be 64 hex digits"},
 		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
 	} {
 		got, err := wrong.c.credentials(0)

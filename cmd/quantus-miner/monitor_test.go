@@ -126,7 +126,7 @@ func TestReadiness(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	miner := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: enginetest.Paced{}, Workers: 1})
-	server := newMonitor(ctx, hashrate.NewSampler(miner, nil), metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler)).server
+	server := newMonitor(ctx, hashrate.NewSampler(miner, nil), metrics.Setup{}, nil, nil, nil, 100, slog.New(slog.DiscardHandler)).server
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -150,7 +150,7 @@ func TestPageStaysOpen(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		log := slog.New(slog.DiscardHandler)
 		sampler := hashrate.NewSampler(mining.New(log, &mining.Crew{Engine: enginetest.Paced{}, Workers: 1}), nil)
-		server := newMonitor(ctx, sampler, metrics.Setup{}, nil, nil, 100, log).server
+		server := newMonitor(ctx, sampler, metrics.Setup{}, nil, nil, nil, 100, log).server
 		listener := pipenet.Listen()
 		var running sync.WaitGroup
 		running.Go(func() { sampler.Run(ctx) })
@@ -159,7 +159,7 @@ func TestPageStaysOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(client, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(client, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		began, lines := time.Now(), bufio.NewScanner(client)
@@ -247,7 +247,7 @@ func BenchmarkMetrics(b *testing.B) {
 	}
 	without, with := start(b), start(b)
 	sampler := hashrate.NewSampler(with, nil)
-	exporter := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler))
+	exporter := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, nil, 100, slog.New(slog.DiscardHandler))
 	during(b, sampler.Run)
 	compare(b, func(watched bool) float64 {
 		m, firstNonce := without, (func(time.Duration))(nil)
@@ -270,7 +270,7 @@ func BenchmarkScraped(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
 			m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: effectiveCPUs()})
 			sampler := hashrate.NewSampler(m, nil)
-			monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, 100, slog.New(slog.DiscardHandler))
+			monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, nil, 100, slog.New(slog.DiscardHandler))
 			during(b, m.Run)
 			during(b, sampler.Run)
 			server := httptest.NewServer(monitor.server.Handler)
@@ -364,7 +364,7 @@ func rateOf(job *mining.Job) float64 {
 
 // request asks for a page over a connection that stays open.
 func request(conn net.Conn, answers *bufio.Reader, path string) error {
-	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return err
 	}
 	response, err := http.ReadResponse(answers, nil)

@@ -20,6 +20,7 @@ type serveCmd struct {
 	Host        hostFlag  `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
 	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
 	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	hostsFlags
 	powFlags
 	dutyFlags
 	accessFlags
@@ -31,6 +32,25 @@ type accessFlags struct {
 	AuthFile string `group:"Access:" env:"MINER_AUTH_FILE" placeholder:"FILE" help:"File of credentials, one of which every request must have then: lines user:hash, as htpasswd -B writes them, or tokens."`
 	TLSCert  string `name:"tls-cert" group:"Access:" env:"MINER_TLS_CERT" placeholder:"FILE" help:"Certificate for HTTPS, in PEM, with the chain if there is one. It is read again when it changes."`
 	TLSKey   string `name:"tls-key" group:"Access:" env:"MINER_TLS_KEY" placeholder:"FILE" help:"Key of that certificate, in PEM."`
+}
+
+// hostsFlags say what the miner is called.
+type hostsFlags struct {
+	AllowHost []hostFlag `group:"Access:" env:"MINER_ALLOW_HOST" placeholder:"NAME" help:"Name that requests may be for, besides IP addresses, localhost, this machine's own name, and those that are listened on; may be repeated."`
+}
+
+// hosts returns the names that requests may be for, those that are listened on included.
+func (f hostsFlags) hosts(listened ...*hostFlag) access.Hosts {
+	var names []string
+	for _, host := range f.AllowHost {
+		names = append(names, string(host))
+	}
+	for _, host := range listened {
+		if host != nil {
+			names = append(names, string(*host))
+		}
+	}
+	return access.KnownHosts(names...)
 }
 
 // open returns the guard and the configuration of TLS that the flags ask for, each
@@ -103,6 +123,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log := svc.log
 	svc.limits = c.limitFlags
+	svc.hosts = c.hosts(&c.Host, c.MetricsHost)
 	if svc.guard, svc.tls, err = c.open(log); err != nil {
 		return err
 	}

@@ -135,6 +135,7 @@ type service struct {
 	api         net.Listener    // nil if there are nodes
 	nodes       []quicnode.Node // to mine for
 	metrics     net.Listener    // nil for none
+	hosts       access.Hosts    // that requests may be for
 	guard       *access.Guard   // nil for everyone
 	tls         *tls.Config     // nil for plain HTTP
 	reportEvery time.Duration   // 0 for never
@@ -189,7 +190,7 @@ func (s service) run(ctx context.Context) error {
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.guard, int(s.limits.MaxConnections), s.log)
+		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
 		observer = monitor
 		if link != nil {
 			link.Sent, link.FirstNonce = monitor.Sent, monitor.FirstNonce
@@ -236,7 +237,7 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 	requests := s.limits.requests()
 	api := httpapi.New(miner, s.log, observer, requests)
 	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
-		return access.RefusePages(s.guard.Wrap(next, refuse), refuse)
+		return access.RefuseOtherHosts(access.RefusePages(s.guard.Wrap(next, refuse), refuse), s.hosts, refuse, s.log)
 	})
 	return httpapi.NewServer(api, s.log, requests)
 }

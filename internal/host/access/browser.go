@@ -21,13 +21,9 @@ const (
 // with 403, what a browser asks for on behalf of any page. A miner on a machine where
 // somebody browses could be put to work by each page that he visits otherwise.
 //
-// There is no origin that is let in, not even the server's own, because of what is
-// called DNS rebinding: a page of evil.example, whose name is then made to stand for
-// the miner's address, is of the miner's origin in the eyes of the browser. It cannot
-// start or cancel jobs here either, as a browser sends Origin with every POST. But
-// where it talks plain HTTP to such a name it says nothing about a GET, and so the
-// page could read the results of jobs whose IDs it knows. Credentials prevent that,
-// as a browser keeps those of evil.example apart.
+// There is no origin that is let in, not even the server's own, because of DNS rebinding
+// (see [RefuseOtherHosts]). By plain HTTP a browser says nothing about a GET of such a
+// page, which is why requests for other hosts are refused as well.
 func RefusePages(next http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A person who follows no link, but types the address in, is "none".

@@ -483,6 +483,7 @@ func TestContract(t *testing.T) {
 		message string
 	}{
 		{http.StatusUnauthorized, "credentials are needed"},
+		{http.StatusMisdirectedRequest, "the request is for another host"},
 		{http.StatusForbidden, "requests on behalf of web pages are refused"},
 		{http.StatusTooManyRequests, "too many wrong credentials"},
 	} {

@@ -62,7 +62,7 @@ var answers = map[string][]int{
 
 // refusals are the status codes with which every endpoint refuses requests.
 var refusals = []int{
-	http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge,
 	http.StatusServiceUnavailable,
 }
 

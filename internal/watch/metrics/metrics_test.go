@@ -571,7 +571,7 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Any path but those of the contract.
-	want := map[string]bool{"other 401": true, "other 403": true, "other 404": true, "other 429": true, "other 431": true, "other 503": true}
+	want := map[string]bool{"other 401": true, "other 403": true, "other 404": true, "other 421": true, "other 429": true, "other 431": true, "other 503": true}
 	for path, item := range doc.Paths.Map() {
 		for _, operation := range item.Operations() {
 			for code := range operation.Responses.Map() {
