@@ -32,10 +32,12 @@ type job struct{ ctx *sha3rsa.JobContext }
 // Search implements [engine.Job].
 func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	first, last := j.ctx.Distinct(r.Start, r.End)
-	y := j.ctx.InitWorkerY0(first)
+	next := j.ctx.InitWorkerY0(first)
 	return blocks.SearchDistinct(r, first, last, p, func(nonce u512.Uint, more uint64) (uint64, u512.Uint, bool) {
 		n := min(batch-1, more) + 1
+		y := next // a copy near the loop, which was 5 % slower without, as bench measures it
 		i, found := j.block(&y, n)
+		next = y
 		if !found {
 			return n, u512.Uint{}, false
 		}
