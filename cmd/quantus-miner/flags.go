@@ -136,7 +136,7 @@ func (f *hostFlag) UnmarshalText(text []byte) error {
 // network returns the network to listen on. An IPv4 address is for IPv4 alone: to the net
 // package 0.0.0.0 would be every interface by IPv6 as well, past a firewall for IPv4.
 func (f hostFlag) network() string {
-	if ip, err := netip.ParseAddr(string(f)); err == nil && ip.Is4() {
+	if ip, err := netip.ParseAddr(string(f)); err == nil && ip.Unmap().Is4() {
 		return "tcp4"
 	}
 	return "tcp"

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,28 +155,4 @@ func TestNoEngineLeft(t *testing.T) {
 	if got := answer(response, err); err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got, "no engine is left") {
 		t.Errorf("/readyz: %s", got)
 	}
-}
-
-// TestListen listens by the versions of IP that an address is of: 0.0.0.0 is not every
-// interface by IPv6.
-func TestListen(t *testing.T) {
-	for host, want := range map[hostFlag]string{"0.0.0.0": "0.0.0.0", "127.0.0.1": "127.0.0.1", "::": "::"} {
-		listener, err := listen(t.Context(), host, 0, "--port")
-		if err != nil {
-			if host == "::" && !hasIPv6() {
-				continue
-			}
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		if got := listener.Addr().(*net.TCPAddr).IP.String(); got != want {
-			t.Errorf("%s listens on %s", host, got)
-		}
-	}
-}
-
-// hasIPv6 reports whether this machine has any address of IPv6.
-func hasIPv6() bool {
-	addresses, _ := net.InterfaceAddrs()
-	return slices.ContainsFunc(addresses, func(a net.Addr) bool { return strings.Contains(a.String(), ":") })
 }

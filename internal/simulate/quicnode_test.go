@@ -527,3 +527,42 @@ func TestIdentityFiles(t *testing.T) {
 		t.Errorf("there are %v, %v", files, err)
 	}
 }
+
+// TestQUICListen has nodes listen on every address, of IPv4 and of both kinds, and tries
+// whether that leaves the port of IPv6 to others.
+func TestQUICListen(t *testing.T) {
+	free, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	_ = free.Close()
+	for _, c := range []struct {
+		address, host string
+		leavesV6      bool
+	}{
+		{"0.0.0.0:0", "0.0.0.0", true},
+		{"127.0.0.1:0", "127.0.0.1", true},
+		{"[::]:0", "::", false},
+		{":0", "::", false},
+	} {
+		identity, err := NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := ListenQUIC(c.address, identity, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host, _, err := net.SplitHostPort(n.Address()); host != c.host || err != nil {
+			t.Errorf("%s: listens at %s", c.address, n.Address())
+		}
+		other, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback, Port: n.address.Port})
+		if (err == nil) != c.leavesV6 {
+			t.Errorf("%s: another on IPv6: %v", c.address, err)
+		}
+		if err == nil {
+			_ = other.Close()
+		}
+		n.Close()
+	}
+}
