@@ -16,6 +16,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/cuda"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/opencl"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/kernel"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/process"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
 )
@@ -28,12 +29,12 @@ func main() {
 	// The signals of a terminal, and of a service manager, are for the miner. It ends this
 	// process by the end of its input.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	out, err := protectOutput()
+	out, err := process.ProtectOutput()
 	if err == nil {
 		err = process.Process{
 			Version: version(),
 			Backends: map[string]driver.Backend{
-				wire.CUDA:   cuda.Backend{},
+				wire.CUDA:   cuda.Backend{PTX: kernel.PTX()},
 				wire.OpenCL: opencl.Backend{Cache: cacheDirectory()},
 			},
 			In:  os.Stdin,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,26 +14,28 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/bench"
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
 // benchCmd measures engines.
 type benchCmd struct {
-	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}; or all, the default."`
+	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}, gpu; or all, the default: those of the CPU, and the GPUs that --gpu chooses."`
 	Duration durationFlag `default:"5s" help:"How long to measure each engine, and the yardstick."`
 	JSON     bool         `name:"json" help:"Print one JSON object."`
 	powFlags
 	workersFlags
+	gpuFlags `set:"gpu_default=auto"`
 }
 
 // Validate implements the parser's check of the command as a whole.
 func (c *benchCmd) Validate() error {
-	for _, e := range c.Engine {
-		if err := e.check(c.PoW); err != nil {
+	for _, e := range c.Engine.listed {
+		if err := e.checkAlone(c.PoW); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.gpuFlags.check(c.PoW)
 }
 
 // Help is what --help says beyond the summary.
@@ -55,6 +58,7 @@ type benchYardstick struct {
 }
 
 type engineResult struct {
+	Device          string  `json:"device,omitempty"` // of the engine gpu, such as gpu0
 	Engine          string  `json:"engine"`
 	Backend         string  `json:"backend"`
 	Workers         int     `json:"workers"`
@@ -67,15 +71,26 @@ type engineResult struct {
 func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	duration := time.Duration(c.Duration)
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	engines := make([]engine.Engine, len(c.Engine))
+	onCPU := c.Engine.onCPU()
+	engines := make([]engine.Engine, len(onCPU))
 	for i := range engines {
 		var err error
-		if engines[i], err = c.Engine[i].choose(c.PoW, log); err != nil {
+		if engines[i], err = onCPU[i].choose(c.PoW, log); err != nil {
 			return err
 		}
 	}
+	var gpus fleet
+	if c.Engine.all || c.Engine.gpus().onGPU() {
+		quiet := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		var stop func()
+		var err error
+		if gpus, stop, err = c.startGPUs(ctx, c.PoW, c.Engine.gpus(), quiet); err != nil {
+			return err
+		}
+		defer stop()
+	}
 	if s.terminal {
-		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(c.Engine)+1))
+		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(engines)+len(gpus.devices)+1))
 	}
 	report, err := bench.Run(ctx, engines, c.PoW.Hardest(), int(c.Workers), duration)
 	if err != nil {
@@ -87,7 +102,18 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		PoW:       c.PoW,
 	}
 	for _, r := range report.Results {
-		result.Results = append(result.Results, engineResult{r.Engine, r.Backend, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
+		result.Results = append(result.Results, engineResult{"", r.Engine, r.Backend, r.Workers, r.Rate, r.PerWorker(), r.Ratio})
+	}
+	for _, d := range gpus.devices {
+		rate, err := bench.Device(ctx, gpu.NewEngine(d), c.PoW.Hardest(), duration)
+		if err != nil && c.Engine.all && ctx.Err() == nil { // the others have rates nevertheless
+			log.Error("a GPU could not be measured", "device", d.Name(), "error", err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.Name(), err)
+		}
+		result.Results = append(result.Results, engineResult{d.Name(), gpu.Name, d.Info.Backend, 1, rate, rate, rate / report.YardstickRate})
 	}
 	if c.JSON {
 		return printJSON(s.out, result)
@@ -96,7 +122,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "engine\tkernel\tworkers\tall\ta worker\tratio\t")
 	for _, r := range result.Results {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", r.Engine, r.Backend, r.Workers, console.Rate(r.NoncesPerSecond), console.Rate(r.PerWorker), r.Ratio)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", cmp.Or(r.Device, r.Engine), r.Backend, r.Workers, console.Rate(r.NoncesPerSecond), console.Rate(r.PerWorker), r.Ratio)
 	}
 	return table.Flush()
 }

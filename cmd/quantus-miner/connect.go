@@ -29,6 +29,7 @@ type connectCmd struct {
 	PoW               pow.Proof  `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
 	hostsFlags
 	dutyFlags
+	gpuFlags `set:"gpu_default=auto"`
 }
 
 // Help is what --help says beyond the summary.
@@ -98,7 +99,10 @@ func (c *connectCmd) Validate() error {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
-	return c.check(c.PoW)
+	if err := c.gpuFlags.check(c.PoW); err != nil {
+		return err
+	}
+	return c.dutyFlags.check(c.PoW)
 }
 
 // withoutTokens returns a text without the tokens that a command line has: the parser
@@ -184,6 +188,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	}
 	svc.limits.MaxConnections = monitorConnections
 	svc.hosts = c.hosts(c.MetricsHost)
+	svc.gpus = c.gpuFlags
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -188,15 +190,37 @@ type engineFlag struct {
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *engineFlag) UnmarshalText(text []byte) error {
 	f.name = string(text)
+	if f.onGPU() {
+		return nil
+	}
 	f.pick = func(proof pow.Proof) (engine.Engine, []error, error) { return pow.Pick(proof, f.name) }
 	return pow.CheckName(f.name)
 }
 
+// onGPU reports whether it is the engine for GPUs, which the commands search and bench
+// take: there it means that the CPU is not mined on.
+func (f engineFlag) onGPU() bool { return f.name == gpu.Name }
+
 // check returns an error if this machine cannot have the engine for a proof of work:
 // for a command's check of its flags.
 func (f engineFlag) check(proof pow.Proof) error {
+	if f.onGPU() {
+		return errors.New("--engine: gpu is for search and bench; to mine on GPUs as well, say --gpu")
+	}
 	if err := pow.Check(proof, f.name); err != nil {
 		return fmt.Errorf("--engine: %w", err)
+	}
+	return nil
+}
+
+// checkAlone does the same for a command that takes the engine for GPUs, which mines on
+// them alone.
+func (f engineFlag) checkAlone(proof pow.Proof) error {
+	if !f.onGPU() {
+		return f.check(proof)
+	}
+	if proof != pow.Poseidon2 {
+		return errors.New("--engine: gpu is for --pow poseidon2")
 	}
 	return nil
 }
@@ -225,21 +249,39 @@ func logRefused(log *slog.Logger, refused []error) {
 }
 
 // enginesFlag is a list of engines.
-type enginesFlag []engineFlag
+type enginesFlag struct {
+	all    bool // that it is all of them: which GPUs, other flags say
+	listed []engineFlag
+}
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *enginesFlag) UnmarshalText(text []byte) error {
 	names := strings.Split(string(text), ",")
-	if string(text) == "all" {
+	*f = enginesFlag{all: string(text) == "all"}
+	if f.all {
 		names = pow.Names()
 	}
-	*f = make(enginesFlag, len(names))
-	for i, name := range names {
-		if err := (*f)[i].UnmarshalText([]byte(name)); err != nil {
+	for _, name := range names {
+		var e engineFlag
+		if err := e.UnmarshalText([]byte(name)); err != nil {
 			return fmt.Errorf("%q: %w; or just: all", name, err)
 		}
+		f.listed = append(f.listed, e)
 	}
 	return nil
+}
+
+// onCPU returns those of the CPU.
+func (f enginesFlag) onCPU() []engineFlag {
+	return slices.DeleteFunc(slices.Clone(f.listed), engineFlag.onGPU)
+}
+
+// gpus returns the one for GPUs, if it is among them.
+func (f enginesFlag) gpus() engineFlag {
+	if i := slices.IndexFunc(f.listed, engineFlag.onGPU); i >= 0 {
+		return f.listed[i]
+	}
+	return engineFlag{}
 }
 
 // durationFlag is a time longer than nothing.

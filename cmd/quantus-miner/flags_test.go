@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
@@ -123,7 +124,7 @@ func FuzzFlags(f *testing.F) {
 		})
 		var engine engineFlag
 		read(&engine, func() (string, bool) {
-			return s, engine.name == s && (s == pow.Auto || slices.Contains(pow.Names(), s))
+			return s, engine.name == s && (s == pow.Auto || s == gpu.Name || slices.Contains(pow.Names(), s))
 		})
 		var engines enginesFlag
 		read(&engines, func() (string, bool) {
@@ -131,7 +132,7 @@ func FuzzFlags(f *testing.F) {
 			if s == "all" {
 				names = pow.Names()
 			}
-			return strings.Join(names, ","), len(engines) == len(names)
+			return strings.Join(names, ","), len(engines.listed) == len(names)
 		})
 	})
 }

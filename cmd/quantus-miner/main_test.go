@@ -19,12 +19,24 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/gputest"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/process"
 )
 
 // TestMain lets the scripts run this very test binary as quantus-miner, built
 // as the tests are, with the race detector for one.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"quantus-miner": main})
+	testscript.Main(m, map[string]func(){"quantus-miner": main, "quantus-miner-gpu": gpuProcess})
+}
+
+// gpuProcess is quantus-miner-gpu with devices that are none: those of package gputest.
+func gpuProcess() {
+	err := process.Process{Version: "test", Backends: gputest.Backends(os.Stdout), In: os.Stdin, Out: os.Stdout}.Serve()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // TestScripts runs testdata/script: the command as its user sees it.
@@ -33,6 +45,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Values[miner{}] = new(current)
+			// Or commands whose default it is would use the devices of gpuProcess.
+			e.Setenv("MINER_GPU", "none")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -27,6 +27,7 @@ type searchCmd struct {
 	JSON       bool           `name:"json" help:"Print one JSON object."`
 	powFlags
 	minerFlags
+	gpuFlags `set:"gpu_default=none"`
 }
 
 // Help is what --help says beyond the summary.
@@ -49,7 +50,10 @@ func (c *searchCmd) Validate() error {
 	if _, err := c.threshold(c.Threshold, c.Difficulty); err != nil {
 		return err
 	}
-	return c.Engine.check(c.PoW)
+	if err := c.gpuFlags.check(c.PoW); err != nil {
+		return err
+	}
+	return c.Engine.checkAlone(c.PoW)
 }
 
 // searchResult is the result in JSON.
@@ -68,11 +72,7 @@ type searchResult struct {
 func (c *searchCmd) Run(ctx context.Context, s streams) error {
 	// Of the miner's log only what is wrong is of interest here.
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	e, err := c.Engine.choose(c.PoW, log)
-	if err != nil {
-		return exitError{exitNoAnswer, err}
-	}
-	snapshot, e, err := c.search(ctx, s, e, log)
+	snapshot, e, err := c.search(ctx, s, log)
 	if err != nil {
 		return exitError{exitNoAnswer, err}
 	}
@@ -127,13 +127,28 @@ func (c *searchCmd) print(s streams, r searchResult) error {
 
 // search runs the search as the only job of a miner. It also returns the engine
 // that came to its end, which is another one if the given one was wrong.
-func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log *slog.Logger) (mining.Snapshot, engine.Engine, error) {
+func (c *searchCmd) search(ctx context.Context, s streams, log *slog.Logger) (mining.Snapshot, engine.Engine, error) {
 	threshold, err := c.threshold(c.Threshold, c.Difficulty)
 	if err != nil {
-		return mining.Snapshot{}, e, err
+		return mining.Snapshot{}, nil, err
 	}
-	crew := &mining.Crew{Engine: e, Workers: int(c.Workers), Replace: replace(c.PoW, log)}
-	miner := mining.New(log, crew)
+	gpus, stop, err := c.startGPUs(ctx, c.PoW, c.Engine, log)
+	if err != nil {
+		return mining.Snapshot{}, nil, err
+	}
+	defer stop()
+	var crews []*mining.Crew
+	if !c.Engine.onGPU() {
+		e, err := c.Engine.choose(c.PoW, log)
+		if err != nil {
+			return mining.Snapshot{}, nil, err
+		}
+		crews = append(crews, &mining.Crew{Engine: e, Workers: int(c.Workers), Replace: replace(c.PoW, log)})
+	}
+	for _, d := range gpus.devices {
+		crews = append(crews, gpus.crew(d))
+	}
+	miner := mining.New(log, crews...)
 	job, err := miner.Submit(mining.Request{
 		ID:        "search",
 		Header:    c.Header,
@@ -141,7 +156,7 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 		Range:     engine.Range{Start: u512.Uint(c.Start), End: u512.Uint(c.End)},
 	})
 	if err != nil {
-		return mining.Snapshot{}, e, fmt.Errorf("starting the search: %w", err)
+		return mining.Snapshot{}, nil, fmt.Errorf("starting the search: %w", err)
 	}
 	ctx, finish := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -149,7 +164,7 @@ func (c *searchCmd) search(ctx context.Context, s streams, e engine.Engine, log 
 	watch(job, s)
 	finish()
 	running.Wait()
-	return job.Snapshot(), crew.InService(), nil
+	return job.Snapshot(), crews[0].InService(), nil
 }
 
 // watch waits for the end of a job, which it shows the progress of on a terminal.

@@ -23,6 +23,7 @@ type serveCmd struct {
 	hostsFlags
 	powFlags
 	dutyFlags
+	gpuFlags `set:"gpu_default=none"`
 	accessFlags
 	limitFlags
 }
@@ -105,7 +106,10 @@ func (c *serveCmd) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
-	if err := c.check(c.PoW); err != nil {
+	if err := c.gpuFlags.check(c.PoW); err != nil {
+		return err
+	}
+	if err := c.dutyFlags.check(c.PoW); err != nil {
 		return err
 	}
 	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.
@@ -124,6 +128,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	log := svc.log
 	svc.limits = c.limitFlags
 	svc.hosts = c.hosts(&c.Host, c.MetricsHost)
+	svc.gpus = c.gpuFlags
 	if svc.guard, svc.tls, err = c.open(log); err != nil {
 		return err
 	}

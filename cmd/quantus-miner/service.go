@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
@@ -130,6 +132,7 @@ type service struct {
 	engine      engine.Engine // of this proof of work
 	workers     int
 	scheduling  schedulingFlags // the zero value is the default
+	gpus        gpuFlags        // the zero value is none
 	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
 	cpus        int             // that this process may use
 	api         net.Listener    // nil if there are nodes
@@ -157,6 +160,7 @@ func (s service) run(ctx context.Context) error {
 	}
 
 	miner := s.newMiner()
+	var devices atomic.Pointer[[]*gpu.Device] // nil until it is known which there are
 	var link *quicnode.Link
 	if s.nodes != nil {
 		link = quicnode.New(miner, s.nodes, s.log)
@@ -180,7 +184,7 @@ func (s service) run(ctx context.Context) error {
 		})
 	}
 	if s.keyboard != nil {
-		keys := keys{miner: miner, board: newBoard(sampler, s.setup(link), s.proof.Difficulty), log: s.log, end: end}
+		keys := keys{miner: miner, board: newBoard(sampler, s.setup(link, &devices), s.proof.Difficulty), log: s.log, end: end}
 		start(func() error {
 			s.keyboard.Run(ctx, keys.press)
 			return nil
@@ -190,7 +194,7 @@ func (s service) run(ctx context.Context) error {
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		monitor := newMonitor(ctx, sampler, s.setup(link), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
+		monitor := newMonitor(ctx, sampler, s.setup(link, &devices), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
 		observer = monitor
 		if link != nil {
 			link.Sent, link.FirstNonce = monitor.Sent, monitor.FirstNonce
@@ -202,6 +206,15 @@ func (s service) run(ctx context.Context) error {
 		miner.Run(ctx)
 		return nil
 	})
+	if s.proof == pow.Poseidon2 && s.gpus.wanted() {
+		g.Go(func() error {
+			err := s.gpus.join(ctx, s.proof, miner, func(found []*gpu.Device) { devices.Store(&found) }, s.log)
+			if ctx.Err() != nil { // which ends the service well
+				return nil
+			}
+			return err
+		})
+	}
 	var more func() []any // to tell in each report
 	if link != nil {
 		start(func() error { return link.Run(ctx) })
@@ -272,8 +285,8 @@ func (s service) newMiner() *mining.Miner {
 const shownJobs = 32
 
 // setup returns what the metrics tell of how the miner is set up, with its link to
-// nodes, if it has one.
-func (s service) setup(link *quicnode.Link) metrics.Setup {
+// nodes, if it has one, and its devices.
+func (s service) setup(link *quicnode.Link, devices *atomic.Pointer[[]*gpu.Device]) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
 		PoW:      string(s.proof),
@@ -282,6 +295,19 @@ func (s service) setup(link *quicnode.Link) metrics.Setup {
 		Throttle: s.scheduling.Throttle.share(),
 
 		AuthFailures: s.guard.Failures,
+	}
+	if s.gpus.wanted() {
+		for _, state := range gpu.States {
+			setup.GPUStates = append(setup.GPUStates, string(state))
+		}
+		setup.GPUs = func() (gpus []metrics.GPU) {
+			if found := devices.Load(); found != nil {
+				for _, d := range *found {
+					gpus = append(gpus, standing(d))
+				}
+			}
+			return gpus
+		}
 	}
 	if link != nil {
 		setup.Node = link.Status

@@ -31,6 +31,7 @@ type simulateCmd struct {
 	JSON      bool          `name:"json" help:"Print one JSON object."`
 	powFlags
 	minerFlags
+	gpuFlags `set:"gpu_default=none"`
 }
 
 // Help is what --help says beyond the summary.
@@ -43,6 +44,9 @@ func (c *simulateCmd) Help() string {
 
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
+	if err := c.gpuFlags.check(c.PoW); err != nil {
+		return err
+	}
 	switch {
 	case c.Miner != nil && c.PoW != pow.SHA3RSA:
 		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
@@ -143,7 +147,7 @@ func (c *simulateCmd) miner(s streams) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &service{proof: c.PoW, engine: e, workers: int(c.Workers), log: log}, nil
+	return &service{proof: c.PoW, engine: e, workers: int(c.Workers), gpus: c.gpuFlags, log: log}, nil
 }
 
 // overHTTP returns a node that asks its miner.

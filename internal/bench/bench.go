@@ -131,3 +131,59 @@ func measure(ctx context.Context, e engine.Engine, threshold u512.Uint, workers 
 	}
 	return float64(evaluated) / elapsed.Seconds(), nil
 }
+
+// Device measures the engine of a device for the given time: the nonces per second of one
+// search. A device counts many nonces at a time, and what is in flight when it is stopped
+// not at all. So the time is that from one count to another, the first of them after a
+// tenth of the time, when the device has found its pace.
+func Device(ctx context.Context, e engine.Engine, threshold u512.Uint, d time.Duration) (rate float64, err error) {
+	job, err := e.Prepare([32]byte{1}, threshold)
+	if err != nil {
+		return 0, fmt.Errorf("preparing %s: %w", e.Name(), err)
+	}
+	var p engine.Progress
+	over := make(chan engine.Outcome, 1)
+	go func() { over <- job.Search(engine.Range{End: u512.Max()}, &p) }()
+	var counts [2]uint64
+	var times [2]time.Time
+	for i, wait := range []time.Duration{d / 10, d - d/10} {
+		counts[i], err = countAfter(ctx, wait, &p, over)
+		if err != nil {
+			break
+		}
+		times[i] = time.Now()
+	}
+	p.Stop()
+	if err != nil {
+		return 0, fmt.Errorf("measuring %s (%s): %w", e.Name(), e.Backend(), err)
+	}
+	<-over
+	return float64(counts[1]-counts[0]) / times[1].Sub(times[0]).Seconds(), nil
+}
+
+// lookInterval is the time between two looks at a count. It is a small part of a launch.
+const lookInterval = 200 * time.Microsecond
+
+// countAfter returns a search's next count after some time, as soon as it is counted. An
+// error says that it has ended, or that ctx is done.
+func countAfter(ctx context.Context, wait time.Duration, p *engine.Progress, over <-chan engine.Outcome) (uint64, error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	due, before := timer.C, uint64(0)
+	for {
+		select {
+		case <-due:
+			due, before = nil, p.Evaluated()
+		case <-look.C:
+			if n := p.Evaluated(); due == nil && n != before {
+				return n, nil
+			}
+		case outcome := <-over:
+			return 0, fmt.Errorf("the search has ended, with status %d", outcome.Status)
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}

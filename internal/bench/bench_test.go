@@ -55,6 +55,36 @@ func TestMeasure(t *testing.T) {
 	})
 }
 
+// launches evaluates a million nonces every 25 ms, after a slow start, and then fails.
+type launches struct {
+	metronome
+	n int
+}
+
+func (l launches) Prepare([32]byte, u512.Uint) (engine.Job, error) { return l, nil }
+func (l launches) Search(_ engine.Range, p *engine.Progress) engine.Outcome {
+	time.Sleep(90 * time.Millisecond)
+	for range l.n {
+		time.Sleep(25 * time.Millisecond)
+		if !p.Advance(1_000_000) {
+			return engine.Outcome{Status: engine.Stopped}
+		}
+	}
+	return engine.Outcome{Status: engine.Unavailable}
+}
+
+func TestDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rate, err := Device(t.Context(), launches{n: 1000}, u512.Uint{}, time.Second)
+		if err != nil || rate < 39.6e6 || rate > 40.4e6 {
+			t.Errorf("%g nonces/s, %v, want 40 million", rate, err)
+		}
+		if rate, err := Device(t.Context(), launches{n: 5}, u512.Uint{}, time.Second); err == nil {
+			t.Errorf("%g nonces/s of a device that fails", rate)
+		}
+	})
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

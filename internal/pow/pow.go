@@ -127,7 +127,7 @@ func pick(proof Proof, engines []engine.Engine, name string) (e engine.Engine, r
 		if name != Auto && name != e.Name() {
 			continue
 		}
-		if err := selfTest(proof, e); err != nil {
+		if err := SelfTest(proof, e); err != nil {
 			refused = append(refused, fmt.Errorf("refusing %s (%s) on this machine: %w", e.Name(), e.Backend(), err))
 			continue
 		}

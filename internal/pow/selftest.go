@@ -2,6 +2,7 @@ package pow
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -51,8 +52,11 @@ var tests = map[Proof]test{
 	},
 }
 
-// selfTest returns an error if an engine does not pass the test of its proof of work.
-func selfTest(proof Proof, e engine.Engine) error {
+// ErrUnavailable says that an engine could not be tested, as it is not available.
+var ErrUnavailable = errors.New("the engine is not available")
+
+// SelfTest returns an error if an engine does not pass the test of its proof of work.
+func SelfTest(proof Proof, e engine.Engine) error {
 	test := tests[proof]
 	for i, known := range test.known {
 		var header [32]byte
@@ -84,7 +88,11 @@ func selfTest(proof Proof, e engine.Engine) error {
 		}
 		for _, r := range ranges {
 			want := engine.Outcome{Status: engine.Found, Nonce: winner}
-			if got := job.Search(r, new(engine.Progress)); got != want {
+			got := job.Search(r, new(engine.Progress))
+			if got.Status == engine.Unavailable {
+				return fmt.Errorf("self-test: %w", ErrUnavailable)
+			}
+			if got != want {
 				return fmt.Errorf("self-test: of the nonces %s to %s it must find %s, but its search ended with status %d, nonce %s",
 					r.Start.Hex(), r.End.Hex(), winner.Hex(), got.Status, got.Nonce.Hex())
 			}

@@ -36,6 +36,10 @@ type Setup struct {
 	// Node returns how the link to the node stands. It is nil for a miner that serves an
 	// API instead.
 	Node func() quicnode.Status
+	// GPUs returns how the devices that are mined on stand. It is nil for a miner that is to
+	// use none. GPUStates are the states that they may have.
+	GPUs      func() []GPU
+	GPUStates []string
 }
 
 // Exporter holds the metrics of one miner, in a registry of its own.
@@ -124,6 +128,9 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 	transport := together{e.requests, e.mine, e.pickup}
 	if setup.Node != nil {
 		transport = together{node(setup.Node), e.send}
+	}
+	if setup.GPUs != nil {
+		transport = append(transport, gpus{setup.GPUStates, setup.GPUs})
 	}
 	e.registry.MustRegister(together{
 		authFailures, &collector{sampler: sampler, setup: setup}, transport, e.start, buildInfo,

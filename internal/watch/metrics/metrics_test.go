@@ -188,6 +188,24 @@ func TestNode(t *testing.T) {
 	})
 }
 
+// TestGPUs holds what the page has of devices to a golden file.
+func TestGPUs(t *testing.T) {
+	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
+		e := withGPUs(m)
+		page, _ := scrape(t, e)
+		var got bytes.Buffer
+		for line := range strings.Lines(page) {
+			if strings.Contains(line, "miner_gpu_") {
+				got.WriteString(line)
+			}
+		}
+		golden(t, "testdata/gpu.txt", got.String())
+		if problems, err := testutil.GatherAndLint(e.registry); err != nil || len(problems) > 0 {
+			t.Errorf("the linter finds %v, %v", problems, err)
+		}
+	})
+}
+
 // golden compares a page with the one in a file.
 func golden(t *testing.T, file, page string) {
 	t.Helper()
@@ -205,11 +223,22 @@ func golden(t *testing.T, file, page string) {
 	}
 }
 
-// everything returns the metrics of both kinds of miners.
+// withGPUs returns an exporter of a miner that uses two devices.
+func withGPUs(m *mining.Miner) *Exporter {
+	devices := []GPU{
+		{Name: "gpu0", ID: "GPU-1", Model: "a card", Vendor: "its vendor", Backend: "cuda", Driver: "CUDA 12.2", State: "ready", Launch: 25 * time.Millisecond, Queued: 1},
+		{Name: "gpu2", Model: "another", Backend: "opencl", State: "waiting", Restarts: 3},
+	}
+	return New(hashrate.NewSampler(m, nil), Build{}, Setup{GPUs: func() []GPU { return devices }, GPUStates: []string{"starting", "ready", "waiting", "out_of_service"}})
+}
+
+// everything returns the metrics of both kinds of miners, and of devices.
 func everything(t *testing.T, m *mining.Miner, e *Exporter) map[string]*dto.MetricFamily {
 	t.Helper()
 	_, families := scrape(t, e)
 	_, more := scrape(t, linked(m, quicnode.Status{}))
+	maps.Copy(families, more)
+	_, more = scrape(t, withGPUs(m))
 	maps.Copy(families, more)
 	return families
 }

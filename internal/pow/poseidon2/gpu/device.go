@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,8 +82,10 @@ type Device struct {
 	log    *slog.Logger
 	turn   chan struct{} // held by the search that the process is at
 	broken chan fault    // what searches find out
+	retire chan struct{} // closed when the device is not to be used any more
 
 	mu      sync.Mutex
+	retired string // why
 	status  Status
 	client  *client // nil unless it is ready
 	changed chan struct{}
@@ -110,6 +113,7 @@ func NewDevice(index int, info wire.Device, config Config, log *slog.Logger) *De
 		config:  config,
 		turn:    make(chan struct{}, 1),
 		broken:  make(chan fault),
+		retire:  make(chan struct{}),
 		status:  Status{State: Starting},
 		changed: make(chan struct{}),
 	}
@@ -185,14 +189,37 @@ func (d *Device) set(state State, reason string, c *client) {
 	d.changed = make(chan struct{})
 }
 
-// Run has the device's process run until ctx is done, and restarts it when it fails.
+// Retire puts the device out of service for good.
+func (d *Device) Retire(reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.retired == "" {
+		d.retired = reason
+		close(d.retire)
+	}
+}
+
+// Run has the device's process run until ctx is done or the device is retired, and restarts
+// it when it fails.
 func (d *Device) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.retire:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	var restarts []time.Time // of the last hour
 	fresh := false
 	for {
 		opened, err := d.runOnce(ctx, fresh)
 		if ctx.Err() != nil {
-			d.set(OutOfService, "the miner ends", nil)
+			d.mu.Lock()
+			reason := cmp.Or(d.retired, "the miner ends")
+			d.mu.Unlock()
+			d.set(OutOfService, reason, nil)
 			return
 		}
 		if errors.Is(err, errUndead) {
@@ -293,10 +320,11 @@ func (d *Device) ready() (c *client, search uint64) {
 // fail says that a client cannot be used any more.
 func (d *Device) fail(c *client, err error) {
 	d.mu.Lock()
-	if d.client == c {
-		d.client = nil
-	}
+	present := d.client == c
 	d.mu.Unlock()
+	if present {
+		d.set(Waiting, err.Error(), nil)
+	}
 	select {
 	case d.broken <- fault{c, err}:
 	case <-c.exited: // which Run sees as well

@@ -20,14 +20,15 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/cuda"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/opencl"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/gputest"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/process"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// mustHaveOpenCL says that a device of OpenCL must not be missing: tests use one if there is
-// one, and CI wants to know.
-var mustHaveOpenCL = flag.Bool("opencl", false, "there must be a device that OpenCL reaches")
+// mustHaveDrivers says that a device that OpenCL reaches must not be missing, nor what it
+// takes to make drivers: tests use them if they are there, and CI wants to know.
+var mustHaveDrivers = flag.Bool("drivers", false, "there must be a device that OpenCL reaches, and a C compiler")
 
 // asProcess is the variable that makes this test binary the process of a device: with the
 // real back ends, or with fakes.
@@ -36,20 +37,30 @@ const asProcess = "GPU_TEST_PROCESS"
 const realBackends, fakeBackends = "real", "fake"
 
 func TestMain(m *testing.M) {
-	backends := map[string]driver.Backend{wire.CUDA: cuda.Backend{}, wire.OpenCL: opencl.Backend{Cache: os.Getenv("GPU_TEST_CACHE")}}
-	switch os.Getenv(asProcess) {
-	case fakeBackends:
-		backends = map[string]driver.Backend{wire.OpenCL: fakeBackend{}}
-		fallthrough
-	case realBackends:
-		err := process.Process{Version: "test", Backends: backends, In: os.Stdin, Out: os.Stdout}.Serve()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	which := os.Getenv(asProcess)
+	if which == "" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err := serve(which); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// serve is what quantus-miner-gpu does, with the given back ends.
+func serve(which string) error {
+	out, err := process.ProtectOutput()
+	if err != nil {
+		return err
+	}
+	backends := gputest.Backends(out)
+	if which == realBackends {
+		backends = map[string]driver.Backend{
+			wire.CUDA:   cuda.Backend{PTX: "the kernel"}, // which the driver of the tests knows
+			wire.OpenCL: opencl.Backend{Cache: os.Getenv("GPU_TEST_CACHE")},
+		}
+	}
+	return process.Process{Version: "test", Backends: backends, In: os.Stdin, Out: out}.Serve()
 }
 
 // self returns the path of this test binary, which is a process with the given back ends
@@ -70,7 +81,7 @@ func openCLDevice(t testing.TB) *Device {
 	program := self(t, realBackends)
 	devices, problems := List(t.Context(), program, []string{wire.OpenCL})
 	if len(devices) == 0 {
-		if *mustHaveOpenCL {
+		if *mustHaveDrivers {
 			t.Fatalf("no device: %v", problems)
 		}
 		t.Skipf("no device: %v", problems)
@@ -81,7 +92,7 @@ func openCLDevice(t testing.TB) *Device {
 // fake returns a device with which goes wrong what its name says.
 func fake(t testing.TB, name string, config Config, log *slog.Logger) *Device {
 	t.Helper()
-	config.Program, config.Launch, config.Throttle = self(t, fakeBackends), DefaultLaunch, 1
+	config.Program, config.Launch, config.Throttle = self(t, fakeBackends), 2*time.Millisecond, 1
 	if config.RetryDelays == nil {
 		config.RetryDelays = []time.Duration{time.Millisecond}
 	}
@@ -148,7 +159,7 @@ func TestConformanceOpenCL(t *testing.T) {
 }
 
 func TestConformanceFake(t *testing.T) {
-	enginetest.Run(t, enginetest.Poseidon2{}, NewEngine(ready(t, fake(t, works, Config{}, testLog(t)))), block)
+	enginetest.Run(t, enginetest.Poseidon2{}, NewEngine(ready(t, fake(t, gputest.Works, Config{}, testLog(t)))), block)
 }
 
 // everything is a search that does not end.
@@ -170,11 +181,11 @@ func searchFor(t testing.TB, d *Device, difficulty u512.Uint, r engine.Range) (e
 // what was evaluated before, and the device is started again, as often as it may be.
 func TestFailures(t *testing.T) {
 	for name, reason := range map[string]string{
-		hangs:   "the device hangs: it has been silent for ",
-		dies:    "the process has ended: exit status 3",
-		errs:    " nonces: the device was lost",
-		babbles: "the process tells of a batch that cannot be",
-		talks:   "all is said",
+		gputest.Hangs:   "the device hangs: it has been silent for ",
+		gputest.Dies:    "the process has ended: exit status 3",
+		gputest.Errs:    " nonces: the device was lost",
+		gputest.Babbles: "the process tells of a batch that cannot be",
+		gputest.Talks:   "all is said",
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := fake(t, name, Config{Hang: 300 * time.Millisecond, RetryDelays: []time.Duration{time.Millisecond, time.Millisecond}}, testLog(t))
@@ -202,7 +213,7 @@ func TestFailures(t *testing.T) {
 
 // TestKilled kills a process in the middle of a search.
 func TestKilled(t *testing.T) {
-	d := ready(t, fake(t, works, Config{}, testLog(t)))
+	d := ready(t, fake(t, gputest.Works, Config{}, testLog(t)))
 	job, err := NewEngine(d).Prepare([32]byte{1}, u512.Max())
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +246,7 @@ func TestKilled(t *testing.T) {
 // TestWrongNonce has a device find a nonce that is not valid: whoever verifies it learns of
 // that.
 func TestWrongNonce(t *testing.T) {
-	d := ready(t, fake(t, lies, Config{}, testLog(t)))
+	d := ready(t, fake(t, gputest.Lies, Config{}, testLog(t)))
 	job, err := NewEngine(d).Prepare([32]byte{1}, u512.Max())
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +258,7 @@ func TestWrongNonce(t *testing.T) {
 }
 
 func TestNotOpened(t *testing.T) {
-	d := fake(t, shut, Config{RetryDelays: []time.Duration{time.Hour}}, testLog(t))
+	d := fake(t, gputest.Shut, Config{RetryDelays: []time.Duration{time.Hour}}, testLog(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := d.AwaitStart(ctx); err == nil || !strings.Contains(err.Error(), "opening the device: it does not open") {
@@ -268,7 +279,7 @@ func TestAnother(t *testing.T) {
 // TestLines has a device write to its standard error: the log has the beginning.
 func TestLines(t *testing.T) {
 	var log syncBuffer
-	d := ready(t, fake(t, talks, Config{RetryDelays: []time.Duration{time.Hour}}, slog.New(slog.NewTextHandler(&log, nil))))
+	d := ready(t, fake(t, gputest.Talks, Config{RetryDelays: []time.Duration{time.Hour}}, slog.New(slog.NewTextHandler(&log, nil))))
 	searchFor(t, d, u512.Max(), everything)
 	until(t, d, Waiting)
 	text := log.String()

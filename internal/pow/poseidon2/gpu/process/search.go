@@ -30,8 +30,13 @@ type searcher struct {
 
 	queue []flight // what is in flight, oldest first
 	free  []int    // slots
+	// ended is when the launch before was seen to be done, if that is when it was done.
 	ended time.Time
 }
+
+// waits is how long a wait takes at least for a launch that was not done before. It may have
+// been, when this process got no CPU, or as the driver evaluates when it is to queue.
+const waits = 100 * time.Microsecond
 
 // flight is a launch that was started.
 type flight struct {
@@ -87,11 +92,12 @@ func (s *searcher) start() error {
 	n := min(left, uint64(s.sizer.size)-1, 1<<32-1-uint64(first)) + 1
 	l := driver.Launch{Job: s.jobOf(s.next), First: first, Count: uint32(n), Limit: s.search.Limit}
 	slot := s.free[0]
+	started := time.Now() // some drivers do all the work here
 	if err := s.device.Start(slot, l); err != nil {
 		return fmt.Errorf("starting a launch of %d nonces: %w", n, err)
 	}
 	s.free = s.free[1:]
-	s.queue = append(s.queue, flight{l, slot, s.search.ID, time.Now()})
+	s.queue = append(s.queue, flight{l, slot, s.search.ID, started})
 	if left < n {
 		s.searches = false
 		return nil
@@ -140,16 +146,16 @@ func (s *searcher) finish() error {
 	return nil
 }
 
-// wait waits for a launch. The time that it took is that since the one before it was done,
-// or since it was started.
+// wait waits for a launch. The time that it took is that since the one before it was done, if
+// that is known, or since it was started.
 func (s *searcher) wait(f flight) (found uint32, nonces []uint32, took time.Duration, err error) {
 	began := f.started
 	if s.ended.After(began) {
 		began = s.ended
 	}
-	about := time.Duration(0)
+	asked, about := time.Now(), time.Duration(0)
 	if f.Count == s.sizer.size {
-		about = max(0, s.sizer.last-time.Since(began))
+		about = max(0, s.sizer.last-asked.Sub(began))
 	}
 	found, nonces, err = s.device.Wait(f.slot, about)
 	if err != nil {
@@ -160,8 +166,12 @@ func (s *searcher) wait(f flight) (found uint32, nonces []uint32, took time.Dura
 			return 0, nil, 0, fmt.Errorf("the device found nonce %d of a launch of %d", nonce, f.Count)
 		}
 	}
-	s.ended = time.Now()
-	return found, nonces, s.ended.Sub(began), nil
+	now := time.Now()
+	s.ended = time.Time{}
+	if now.Sub(asked) >= waits {
+		s.ended = now
+	}
+	return found, nonces, now.Sub(began), nil
 }
 
 // tell tells of a launch.

@@ -19,13 +19,16 @@ import (
 )
 
 // Backend implements [driver.Backend].
-type Backend struct{}
+type Backend struct {
+	// PTX is the kernel's text. Without one no device is usable.
+	PTX string
+}
 
 // maxDevices bounds how many devices a driver may have.
 const maxDevices = 64
 
 // List implements [driver.Backend].
-func (Backend) List() (devices []wire.Device, err error) {
+func (b Backend) List() (devices []wire.Device, err error) {
 	cu, err := load()
 	if err != nil {
 		return nil, err
@@ -38,7 +41,11 @@ func (Backend) List() (devices []wire.Device, err error) {
 		return nil, err
 	}
 	for ordinal := range int(min(count, maxDevices)) {
-		devices = append(devices, cu.describe(ordinal, version))
+		d := cu.describe(ordinal, version)
+		if d.Usable && b.PTX == "" {
+			d.Usable, d.Reason = false, "this build has no kernel for CUDA: OpenCL may reach it"
+		}
+		devices = append(devices, d)
 	}
 	return devices, nil
 }
@@ -77,8 +84,6 @@ func (cu *api) describe(ordinal int, version int32) wire.Device {
 	switch {
 	case err != nil:
 		d.Reason = err.Error()
-	case kernel.PTX() == "":
-		d.Reason = "this build has no kernel for CUDA: OpenCL may reach it"
 	case version < kernel.CUDAVersion:
 		d.Reason = fmt.Sprintf("the driver is for %s, and the kernel needs one for CUDA %d.%d or later", d.Driver, kernel.CUDAVersion/1000, kernel.CUDAVersion%1000/10)
 	case capability < kernel.CUDACapability:
@@ -99,7 +104,7 @@ func (cu *api) attribute(name, device int32) (value int32) {
 }
 
 // Open implements [driver.Backend]. What the driver compiles it keeps itself.
-func (Backend) Open(ordinal int, _ bool) (driver.Device, error) {
+func (b Backend) Open(ordinal int, _ bool) (driver.Device, error) {
 	cu, err := load()
 	if err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func (Backend) Open(ordinal int, _ bool) (driver.Device, error) {
 	if err := cu.check("making a context", cu.contextCreate(&context, blockingSync, number)); err != nil {
 		return nil, err
 	}
-	if d.function, err = cu.compile(kernel.PTX()); err != nil {
+	if d.function, err = cu.compile(b.PTX); err != nil {
 		return nil, err
 	}
 	if err := cu.check("making a stream", cu.streamCreate(&d.stream, streamNonBlocking)); err != nil {

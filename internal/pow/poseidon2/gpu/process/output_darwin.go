@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protectOutput returns the standard output, and sends to standard error what drivers
+// ProtectOutput returns the standard output, and sends to standard error what drivers
 // write to the standard output: it would be read as messages.
-func protectOutput() (*os.File, error) {
+func ProtectOutput() (*os.File, error) {
 	fd, err := unix.Dup(unix.Stdout)
 	if err == nil {
-		err = unix.Dup3(unix.Stderr, unix.Stdout, 0)
+		err = unix.Dup2(unix.Stderr, unix.Stdout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("protecting the standard output from drivers: %w", err)
