@@ -26,40 +26,46 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
-// writeCertificate writes a certificate for this machine, and its key, that has the
-// given serial number.
-func writeCertificate(t *testing.T, cert, key string, serial int64) *x509.Certificate {
-	t.Helper()
+// newCertificate returns a certificate for this machine that has the given serial
+// number, and both it and its key in PEM.
+func newCertificate(serial int64) (parsed *x509.Certificate, cert, key []byte, err error) {
 	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:     []string{"certified.example"},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
 		IsCA:         true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, nil, err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(secret)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, nil, err
 	}
-	for file, block := range map[string]*pem.Block{
-		cert: {Type: "CERTIFICATE", Bytes: der},
-		key:  {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(der)
+	parsed, err = x509.ParseCertificate(der)
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return parsed, cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), err
+}
+
+// writeCertificate writes a certificate for this machine, and its key, that has the
+// given serial number.
+func writeCertificate(t *testing.T, cert, key string, serial int64) *x509.Certificate {
+	t.Helper()
+	parsed, certificate, private, err := newCertificate(serial)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for file, content := range map[string][]byte{cert: certificate, key: private} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return parsed
 }

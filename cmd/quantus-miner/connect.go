@@ -192,6 +192,9 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err
 	}
+	for _, file := range c.AuthTokenFile {
+		access.WarnExposed(svc.log, file, access.SecretMode)
+	}
 	if c.MetricsPort != nil {
 		host := hostFlag("127.0.0.1")
 		if c.MetricsHost != nil {

@@ -49,21 +49,43 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MINER_GPU", "none")
 			return nil
 		},
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"dial":   dial,
-			"get":    get,
-			"logs":   logs,
-			"port":   port,
-			"post":   post,
-			"watch":  watchPage,
-			"serve":  serveInBackground,
-			"signal": signalMiner,
-			"tell":   tell,
-			"await":  await,
-			"until":  until,
+			"certificate": certificatePair,
+			"exits":       exits,
+			"dial":        dial,
+			"get":         get,
+			"logs":        logs,
+			"port":        port,
+			"post":        post,
+			"watch":       watchPage,
+			"serve":       serveInBackground,
+			"signal":      signalMiner,
+			"tell":        tell,
+			"await":       await,
+			"until":       until,
 		},
 	})
+}
+
+// condition reports whether this process may make mounts of its own: [mounts].
+func condition(name string) (bool, error) {
+	if name != "mounts" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return exec.Command("unshare", "--mount", "true").Run() == nil, nil
+}
+
+// certificatePair makes a certificate with its key, for its owner alone to read:
+// certificate file keyfile
+func certificatePair(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: certificate file keyfile")
+	}
+	_, cert, key, err := newCertificate(1)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), cert, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), key, 0o600))
 }
 
 // exits runs a command and wants a certain exit code: exits 2 quantus-miner …

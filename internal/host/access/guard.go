@@ -50,6 +50,7 @@ func NewGuard(file string, log *slog.Logger) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	WarnExposed(log, file, SecretMode)
 	return &Guard{credentials: r, log: log, gate: newGate(), compare: bcrypt.CompareHashAndPassword}, nil
 }
 

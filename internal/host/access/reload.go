@@ -1,12 +1,9 @@
 package access
 
 import (
-	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -96,42 +93,4 @@ func same(a, b fs.FileInfo) bool {
 	}
 	// The mode is looked at as well, for what is wrong with a file may be just that.
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
-}
-
-// SecretMode holds the bits that the mode of a file with a secret must not have: its
-// owner may do what he likes, and its group may read it.
-const SecretMode = 0o027
-
-// Read returns the content of a regular file that has no bit of its mode set which
-// is forbidden, and is not longer than limit bytes.
-func Read(path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	// Before it is opened: with a FIFO that would take until somebody writes to it.
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: must be a regular file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() // reading lost nothing
-	// Of the very file that is read, whatever its name stands for by now. Windows
-	// has lists of who may do what instead of a mode, which Go makes up there.
-	if info, err = file.Stat(); err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&forbidden != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s: its mode is %04o, which gives away a secret: it must be %04o or stricter", path, mode, mode&^forbidden)
-	}
-	content, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) > limit {
-		return nil, fmt.Errorf("%s: must not be larger than %d bytes", path, limit)
-	}
-	return content, nil
 }

@@ -28,6 +28,7 @@ func TLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	WarnExposed(log, keyFile, forbiddenKeyMode)
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		// Deadlines and limits of the servers are chosen for connections that serve
