@@ -109,10 +109,19 @@ func adjust(last Block, blockTime time.Duration) u512.Uint {
 	return u512.Max().Div64(triesIn(last, blockTime))
 }
 
+// clockStep is by how much coarse clocks advance at a time: that of Windows does so
+// every 15.6 ms, unless a program asks for more.
+const clockStep = 16 * time.Millisecond
+
 // triesIn returns how many nonces, at least one, the miner evaluates in blockTime if
-// it is as fast as it was for that block.
+// it is as fast as it was for that block. A block that took no time was found within a
+// step of the miner's clock.
 func triesIn(last Block, blockTime time.Duration) uint64 {
-	tries := float64(last.Tries) / max(last.Elapsed.Seconds(), 1e-6) * blockTime.Seconds()
+	elapsed := last.Elapsed
+	if elapsed <= 0 {
+		elapsed = clockStep
+	}
+	tries := float64(last.Tries) / max(elapsed.Seconds(), 1e-6) * blockTime.Seconds()
 	return uint64(min(max(tries, 1), 1<<60))
 }
 

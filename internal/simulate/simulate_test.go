@@ -334,6 +334,11 @@ func TestAdjust(t *testing.T) {
 	if want := u512.Max().Div64(2_000_000); got != want {
 		t.Errorf("threshold %s, want %s", got, want)
 	}
+	// No time by a clock that advances every 16 ms: a thousand tries in that time at most.
+	got = adjust(Block{Tries: 1000}, 160*time.Millisecond)
+	if want := u512.Max().Div64(10_000); got != want {
+		t.Errorf("after no time: threshold %s, want %s", got, want)
+	}
 	for _, b := range []Block{{}, {Tries: 1 << 63, Elapsed: 1}, {Elapsed: time.Second}} {
 		if adjust(b, time.Second).IsZero() {
 			t.Errorf("%+v leads to an impossible threshold", b)
