@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
 // prometheus is a running Prometheus server.
@@ -54,11 +57,11 @@ func startPrometheus(t *testing.T, m miner) prometheus {
 		}
 	})
 	eventually(t, "Prometheus is up", func() bool {
-		conn, err := net.Dial("tcp", address)
+		response, err := http.Get("http://" + address + "/-/ready")
 		if err == nil {
-			_ = conn.Close()
+			_ = response.Body.Close()
 		}
-		return err == nil
+		return err == nil && response.StatusCode == http.StatusOK
 	})
 	return prometheus{"http://" + address}
 }
@@ -153,6 +156,9 @@ func TestPrometheus(t *testing.T) {
 	t.Run("every query of the dashboard has an answer", func(t *testing.T) {
 		for title, expressions := range dashboard(t) {
 			for _, promQL := range expressions {
+				if strings.Contains(promQL, "miner_node_") {
+					continue // see TestPrometheusOfConnect
+				}
 				values := p.query(t, promQL)
 				if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
 					t.Errorf("%s: the answer to %s is %v", title, promQL, values)
@@ -224,6 +230,28 @@ func TestPrometheus(t *testing.T) {
 			return healthy >= 5
 		})
 	})
+}
+
+// TestPrometheusOfConnect has a real server scrape a miner that connects to a node: the
+// queries of the dashboard that are about nodes have answers.
+func TestPrometheusOfConnect(t *testing.T) {
+	n := playNode(t, simulate.Trouble{})
+	p := startPrometheus(t, connect(t, n))
+	asked := 0
+	for title, expressions := range dashboard(t) {
+		for _, promQL := range expressions {
+			if strings.Contains(promQL, "miner_node_") {
+				asked++
+				eventually(t, title+" has an answer to "+promQL, func() bool {
+					values := p.query(t, promQL)
+					return len(values) > 0 && !slices.ContainsFunc(values, math.IsNaN)
+				})
+			}
+		}
+	}
+	if asked < 5 {
+		t.Errorf("the dashboard has %d queries about nodes", asked)
+	}
 }
 
 // dashboard returns the queries of the dashboard that we deploy, by the titles of
