@@ -120,7 +120,7 @@ func TestKeys(t *testing.T) {
 	s.shows(t, `keys +h rates`)
 	eventually(t, "keys are taken one by one", func() bool { return !s.echoes(t) })
 	m.mine(t, "endless", never)
-	s.shows(t, `job endless`)
+	s.shows(t, `job endless   difficulty 1\.34e154\r\n`)
 
 	s.press(t, "h")
 	s.shows(t, `cpu +\S+ .?H/s   cpu-fast \(.*\)   0: \S+ .?H/s   1: \S+ .?H/s\r\n`)

@@ -275,6 +275,7 @@ func (s service) newMiner() *mining.Miner {
 		},
 	})
 	miner.Limits = s.limits.jobs()
+	miner.Difficulty = s.proof.Difficulty
 	if s.nodes != nil {
 		miner.Limits.Over = shownJobs
 	}

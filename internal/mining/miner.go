@@ -49,6 +49,9 @@ type ThresholdError = engine.ThresholdError
 type Miner struct {
 	// Limits bound the jobs. They are to be set before the first is submitted.
 	Limits Limits
+	// Difficulty, if not nil, returns how many nonces a winner takes on average, for the log
+	// of a job that starts. It is to be set before the first job is submitted.
+	Difficulty func(threshold u512.Uint) float64
 
 	log *slog.Logger
 
@@ -193,8 +196,14 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 		return nil, err
 	}
 	// In between, or the end of an easy job would be reported before its start.
-	m.log.Info("job started", "job", r.ID, "engine", job.Engine(), "header", fmt.Sprintf("%x", r.Header),
-		"threshold_bits", r.Threshold.BitLen(), "start", first.Hex(), "end", nonces.End.Hex())
+	attrs := []any{
+		"job", r.ID, "engine", job.Engine(), "header", fmt.Sprintf("%x", r.Header),
+		"threshold_bits", r.Threshold.BitLen(), "start", first.Hex(), "end", nonces.End.Hex(),
+	}
+	if m.Difficulty != nil {
+		attrs = append(attrs, "difficulty", m.Difficulty(r.Threshold))
+	}
+	m.log.Info("job started", attrs...)
 	m.enqueue(job)
 	return job, nil
 }
