@@ -62,7 +62,7 @@ func (c *client) send(method, path, body string) error {
 	return err
 }
 
-// read reads the next answer, for which it has a minute's patience. That the miner
+// read reads the next answer, for which it waits a minute at most. That the miner
 // would close the connection is an error.
 func (c *client) read() (a answer, err error) {
 	if err := c.conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {

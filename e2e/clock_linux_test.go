@@ -29,9 +29,9 @@ func serveRestless(t *testing.T, restless string) {
 	command.Path = restless
 	m := serve(t, command)
 	c := m.dial(t)
-	asked, orphan := newJob(endless, "asked-about", 0), newJob(endless, "orphan", 0)
+	asked, forgotten := newJob(endless, "asked-about", 0), newJob(endless, "forgotten", 0)
 	must(t, c.submit(asked))
-	must(t, c.submit(orphan))
+	must(t, c.submit(forgotten))
 	began := time.Now()
 	var abandoned entry
 	var easy []*job // which end at every time that there is
@@ -44,8 +44,8 @@ func serveRestless(t *testing.T, restless string) {
 		abandoned, ok = m.log.find(func(e entry) bool { return strings.HasPrefix(e.Msg, "job abandoned") })
 		return ok
 	})
-	if took := time.Since(began); abandoned.Job != orphan.id || took < 2*time.Second {
-		t.Errorf("%s was abandoned after %s, want %s after two seconds", abandoned.Job, took, orphan.id)
+	if took := time.Since(began); abandoned.Job != forgotten.id || took < 2*time.Second {
+		t.Errorf("%s was abandoned after %s, want %s after two seconds", abandoned.Job, took, forgotten.id)
 	}
 	must(t, c.poll(asked))
 	if asked.status != "running" || asked.elapsed < 2 || asked.elapsed > time.Since(began).Seconds()+1 {

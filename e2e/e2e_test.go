@@ -57,7 +57,7 @@ type process struct {
 	log     journal
 	ended   chan struct{} // closed when it has, and err is what became of it
 	err     error
-	judged  atomic.Bool // the test has asked how it ended
+	checked atomic.Bool // the test has asked how it ended
 }
 
 // minerCommand is a miner to be started on free ports.
@@ -159,9 +159,9 @@ func start(t *testing.T, command *exec.Cmd, logged func(entry)) *process {
 		p.err = command.Wait()
 	}()
 	t.Cleanup(func() {
-		judged := p.judged.Load()
+		checked := p.checked.Load()
 		_ = command.Process.Signal(os.Interrupt) // fails if it has ended
-		if err := p.end(t); err != nil && !judged {
+		if err := p.end(t); err != nil && !checked {
 			t.Errorf("the miner ended with %v", err)
 		}
 		if t.Failed() {
@@ -187,7 +187,7 @@ func (p *process) signal(t *testing.T, signal os.Signal) {
 // end waits for the end, and returns what became of the process.
 func (p *process) end(t *testing.T) error {
 	t.Helper()
-	p.judged.Store(true)
+	p.checked.Store(true)
 	select {
 	case <-p.ended:
 	case <-time.After(time.Minute):

@@ -390,12 +390,12 @@ func crawl(conn net.Conn, head string) (said string, err error) {
 	}()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	patience := time.After(time.Minute)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case text := <-closed:
 			return string(text), nil
-		case <-patience:
+		case <-deadline:
 			_ = conn.Close()
 			return string(<-closed), errors.New("it was not cut off for a minute")
 		case <-tick.C:

@@ -51,7 +51,7 @@ func startNode(t *testing.T, address, dir string) nodeProcess {
 		}
 	}()
 	n.process = start(t, command, func(entry) {})
-	n.judged.Store(true) // as it never ends by itself
+	n.checked.Store(true) // as it never ends by itself
 	n.happens(t, "the node listens", listens)
 	return n
 }

@@ -154,12 +154,12 @@ func forget(t *testing.T, m miner, clients, last int) {
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
-	patience := time.After(12 * time.Minute)
+	deadline := time.After(12 * time.Minute)
 	wait := func() {
 		t.Helper()
 		select {
 		case <-tick.C:
-		case <-patience:
+		case <-deadline:
 			t.Fatal("the last jobs are not forgotten")
 		}
 	}

@@ -169,9 +169,9 @@ func TestPageStaysOpen(t *testing.T) {
 			}
 		}
 		go func() { _, _ = io.Copy(io.Discard, client) }()
-		patience, giveUp := context.WithTimeout(ctx, time.Minute)
+		deadline, giveUp := context.WithTimeout(ctx, time.Minute)
 		defer giveUp()
-		if err := server.Shutdown(patience); err != nil { // which closes the page
+		if err := server.Shutdown(deadline); err != nil { // which closes the page
 			t.Error(err)
 			_ = server.Close()
 		}

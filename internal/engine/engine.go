@@ -98,7 +98,7 @@ const (
 	Unavailable
 )
 
-// Progress is where a search and its owner meet: the search counts in it, and
+// Progress is what a search and its owner share: the search counts in it, and
 // looks there whether it should stop. The zero value is ready for use. One
 // search at a time may use it; anybody may read and stop it.
 //
@@ -125,7 +125,7 @@ const (
 // millisecond at most; it costs one uncontended atomic operation.
 func (p *Progress) Advance(n uint64) bool {
 	// The search is the only writer, so load and store need no loop. The count
-	// stays at its maximum instead of wrapping: a settled stretch of the range
+	// stays at its maximum instead of wrapping: a stretch of the range that shares a distance
 	// can be longer than 2^64 nonces.
 	sum := p.evaluated.Load() + n
 	if sum < n {

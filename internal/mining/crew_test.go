@@ -515,7 +515,7 @@ func (preparing) Name() string    { return "preparing" }
 func (preparing) Backend() string { return "test" }
 func (e preparing) Prepare(header [32]byte, _ u512.Uint) (engine.Job, error) {
 	if header == [32]byte{} {
-		return treacherous(time.Second, 0), nil
+		return erring(time.Second, 0), nil
 	}
 	<-time.After(time.Minute)
 	return fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
@@ -536,7 +536,7 @@ func TestPreparedForItsEngine(t *testing.T) {
 			engines = engines[1:]
 			return next, nil
 		}
-		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous(0, 0), Workers: 2, Replace: replace})
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: erring(0, 0), Workers: 2, Replace: replace})
 		stop := run(m)
 		defer stop()
 		// Of the first there is one lease, so that the other worker takes one of the second.

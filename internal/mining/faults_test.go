@@ -16,9 +16,9 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
-// treacherous is an engine that after a while reports nonces which are not the
+// erring is an engine that after a while reports nonces which are not the
 // winner, wherever it is.
-func treacherous(after time.Duration, winner uint64) fake {
+func erring(after time.Duration, winner uint64) fake {
 	return fake{
 		search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 			<-time.After(after)
@@ -63,7 +63,7 @@ func TestReplace(t *testing.T) {
 				verify: func(nonce u512.Uint) bool { return nonce == number(winner) },
 			}
 			replaced := 0
-			crew := &Crew{Engine: treacherous(time.Second, winner), Workers: workers, Replace: func(engine.Engine) (engine.Engine, error) {
+			crew := &Crew{Engine: erring(time.Second, winner), Workers: workers, Replace: func(engine.Engine) (engine.Engine, error) {
 				replaced++
 				return second, nil
 			}}
@@ -109,10 +109,10 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestLateTreachery replaces the engine when all of a range is out to the workers.
-func TestLateTreachery(t *testing.T) {
+// TestLateWrongNonce replaces the engine when all of a range is out to the workers.
+func TestLateWrongNonce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous(time.Second, 0), Workers: 4, Replace: with(fake{search: exhausted})})
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: erring(time.Second, 0), Workers: 4, Replace: with(fake{search: exhausted})})
 		stop := run(m)
 		defer stop()
 		job := submit(t, m, Request{ID: "job", Range: nonces(1, 4)})
@@ -128,7 +128,7 @@ func TestNoEngineLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		m := New(slog.New(slog.NewTextHandler(&log, nil)), &Crew{
-			Engine: treacherous(time.Second, 0), Workers: 1,
+			Engine: erring(time.Second, 0), Workers: 1,
 			Replace: func(engine.Engine) (engine.Engine, error) {
 				return nil, errors.New("the last one failed its self-test")
 			},
@@ -207,7 +207,7 @@ func TestPanic(t *testing.T) {
 	t.Run("prepare by the next engine", func(t *testing.T) {
 		var prepared atomic.Int32
 		broken := fake{search: untilStopped, prepare: func() { prepared.Add(1); panic("bad luck") }}
-		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous(0, 0), Workers: 1, Replace: with(broken)})
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: erring(0, 0), Workers: 1, Replace: with(broken)})
 		stop := run(m)
 		defer stop()
 		job := submit(t, m, Request{ID: "job", Range: everything})

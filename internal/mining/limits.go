@@ -57,8 +57,8 @@ func (m *Miner) room() error {
 	return nil
 }
 
-// watchOrphans abandons the jobs that nobody asks about any more, until ctx is done.
-func (m *Miner) watchOrphans(ctx context.Context) {
+// watchAbandoned abandons the jobs that nobody asks about any more, until ctx is done.
+func (m *Miner) watchAbandoned(ctx context.Context) {
 	if m.Limits.AbandonAfter == 0 {
 		<-ctx.Done()
 		return
@@ -91,7 +91,7 @@ func (m *Miner) abandon(due time.Time) (next time.Duration) {
 	now := time.Now()
 	wasStopped := now.Sub(due) >= stopped
 	next = m.Limits.AbandonAfter // for jobs that are still to come
-	var orphans []*Job
+	var abandoned []*Job
 	for _, job := range slices.Clone(m.running) {
 		if wasStopped {
 			job.asked = now
@@ -100,11 +100,11 @@ func (m *Miner) abandon(due time.Time) (next time.Duration) {
 		if left > 0 {
 			next = min(next, left)
 		} else if m.end(job, Result{Status: Cancelled, Err: ErrAbandoned}) {
-			orphans = append(orphans, job)
+			abandoned = append(abandoned, job)
 		}
 	}
 	m.mu.Unlock()
-	for _, job := range orphans {
+	for _, job := range abandoned {
 		m.logEnd(job)
 	}
 	return next

@@ -120,20 +120,20 @@ func TestLimitsHoldBetween(t *testing.T) {
 	})
 }
 
-// TestOrphans follows jobs that somebody asks about, rarely enough, and jobs that
+// TestAbandoned follows jobs that somebody asks about, rarely enough, and jobs that
 // nobody asks about, among them one that somebody asked about for a while.
-func TestOrphans(t *testing.T) {
-	for _, patience := range []time.Duration{0, 5 * time.Minute} {
+func TestAbandoned(t *testing.T) {
+	for _, after := range []time.Duration{0, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
 			m := New(slog.New(slog.NewTextHandler(&log, nil)), &Crew{Engine: fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {
 				return every(time.Second, p)
 			}}, Workers: 2})
-			m.Limits.AbandonAfter = patience
+			m.Limits.AbandonAfter = after
 			stop := run(m)
 			defer stop()
 			<-time.After(time.Minute)
-			orphan := submit(t, m, Request{ID: "orphan", Range: everything})
+			abandoned := submit(t, m, Request{ID: "abandoned", Range: everything})
 			<-time.After(time.Minute)
 			submit(t, m, Request{ID: "asked about", Range: everything})
 			for range 20 {
@@ -146,15 +146,15 @@ func TestOrphans(t *testing.T) {
 			<-time.After(4 * time.Minute)
 			m.Job("asked about once")
 			<-time.After(6 * time.Minute)
-			if patience == 0 {
-				for _, job := range []*Job{orphan, late} {
+			if after == 0 {
+				for _, job := range []*Job{abandoned, late} {
 					if s := job.Snapshot(); s.Status != Running {
 						t.Errorf("without a limit %s is %s", job.ID(), s.Status)
 					}
 				}
 				return
 			}
-			for job, want := range map[*Job]time.Duration{orphan: 5 * time.Minute, late: 9 * time.Minute} {
+			for job, want := range map[*Job]time.Duration{abandoned: 5 * time.Minute, late: 9 * time.Minute} {
 				if s := job.Snapshot(); s.Status != Cancelled || s.Err != ErrAbandoned || s.Elapsed != want {
 					t.Errorf("%s: %+v, want cancelled after %s", job.ID(), s, want)
 				}
@@ -170,24 +170,24 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-// TestStopped has nobody look for orphans for a while, as if the process was stopped:
+// TestStopped has nobody look for abandoned jobs for a while, as if the process was stopped:
 // no job is abandoned because its owner could not ask in the meantime.
 func TestStopped(t *testing.T) {
-	const patience = 5 * time.Minute
+	const after = 5 * time.Minute
 	for _, late := range []time.Duration{stopped - 1, stopped, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			m := New(slog.New(slog.DiscardHandler), &Crew{Engine: fake{}, Workers: 1}) // which does not run
-			m.Limits.AbandonAfter = patience
+			m.Limits.AbandonAfter = after
 			job := submit(t, m, Request{ID: "job", Range: everything})
-			due := time.Now().Add(patience)
-			<-time.After(patience + late)
+			due := time.Now().Add(after)
+			<-time.After(after + late)
 			want := Running
 			if late < stopped {
 				want = Cancelled
 			}
 			next := m.abandon(due)
-			if s := job.Snapshot(); s.Status != want || next != patience {
-				t.Errorf("%s late: the job is %s and the next look in %s, want %s and %s", late, s.Status, next, want, patience)
+			if s := job.Snapshot(); s.Status != want || next != after {
+				t.Errorf("%s late: the job is %s and the next look in %s, want %s and %s", late, s.Status, next, want, after)
 			}
 			due = time.Now().Add(next)
 			<-time.After(next)

@@ -110,7 +110,7 @@ func (m *Miner) Run(ctx context.Context) {
 		m.startLocked(c)
 	}
 	m.mu.Unlock()
-	m.watchOrphans(ctx)
+	m.watchAbandoned(ctx)
 	m.close()
 	m.mu.Lock()
 	defer m.mu.Unlock()

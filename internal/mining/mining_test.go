@@ -390,7 +390,7 @@ func TestStartIsLoggedBeforeEnd(t *testing.T) {
 }
 
 // TestCountStaysAtItsMaximum adds up workers of which each has evaluated, or
-// settled, as many nonces as can be counted.
+// skipped over, as many nonces as can be counted.
 func TestCountStaysAtItsMaximum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, stop := start(fake{search: func(_ engine.Range, p *engine.Progress) engine.Outcome {

@@ -2,7 +2,6 @@ package mining
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
@@ -140,13 +139,13 @@ func TestWinnersOnce(t *testing.T) {
 func TestWrongNonceOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := &steady{name: "good", perNonce: time.Millisecond, batch: 10, finds: 100}
-		treacherous := fake{verify: func(n u512.Uint) bool { _, ok := good.Verify(n); return ok }, search: func(r engine.Range, p *engine.Progress) engine.Outcome {
+		erring := fake{verify: func(n u512.Uint) bool { _, ok := good.Verify(n); return ok }, search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 			if r.Start.Cmp(number(5000)) > 0 {
 				return engine.Outcome{Status: engine.Found, Nonce: r.Start}
 			}
 			return good.Search(r, p)
 		}}
-		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: treacherous, Workers: 2, Replace: with(good)})
+		m := New(slog.New(slog.DiscardHandler), &Crew{Engine: erring, Workers: 2, Replace: with(good)})
 		stop := run(m)
 		defer stop()
 		job := submit(t, m, Request{ID: "job", Range: nonces(1, 100_000), GoOn: true})
@@ -215,7 +214,7 @@ func BenchmarkGoOn(b *testing.B) {
 		return engine.Outcome{Status: engine.Found, Nonce: r.Start}
 	}}, 1, nil)
 	defer stop()
-	job := submit(b, m, Request{ID: fmt.Sprint("job"), Anywhere: true, GoOn: true})
+	job := submit(b, m, Request{ID: "job", Anywhere: true, GoOn: true})
 	for b.Loop() {
 		<-job.Winners()
 	}

@@ -316,10 +316,10 @@ func TestSlowReader(t *testing.T) {
 		if n := service.readers.Load(); n != 1 {
 			t.Errorf("%d readers", n)
 		}
-		<-time.After(patience + time.Second)
+		<-time.After(writeTimeout + time.Second)
 		synctest.Wait()
 		if n := service.readers.Load(); n != 0 {
-			t.Errorf("after %s there are %d readers", patience, n)
+			t.Errorf("after %s there are %d readers", writeTimeout, n)
 		}
 		_ = client.Close()
 	})

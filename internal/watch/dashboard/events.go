@@ -19,8 +19,8 @@ const (
 	maxReaders = 32
 	// maxJobs bounds the jobs that a page is told of, newest first.
 	maxJobs = 50
-	// patience is how long a reader may take to accept an event.
-	patience = 10 * time.Second
+	// writeTimeout is how long a reader may take to accept an event.
+	writeTimeout = 10 * time.Second
 )
 
 // events is the stream of what the page shows, as server-sent events with JSON
@@ -112,7 +112,7 @@ func (s *stream) add(name string, data any) {
 
 func (s *stream) send() error {
 	// The server's own deadline is for answers that end.
-	if err := s.control.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return fmt.Errorf("setting the deadline of an event: %w", err)
 	}
 	if _, err := s.unsent.WriteTo(s.w); err != nil {

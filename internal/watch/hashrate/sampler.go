@@ -17,9 +17,9 @@ const ThreadRateEMAAlpha = 0.2
 const (
 	// interval is the time between two updates.
 	interval = time.Second
-	// settled is the least age of a job for its first update, which is taken as
+	// firstUpdate is the least age of a job for its first update, which is taken as
 	// it is: over a few milliseconds it would be a matter of luck.
-	settled = interval / 2
+	firstUpdate = interval / 2
 )
 
 // Sampler keeps the rates of a miner's threads while [Sampler.Run] runs.
@@ -77,7 +77,7 @@ func (s *Sampler) update() {
 		switch {
 		case known:
 			jobs[job.Job] = last.next(o.Time, job.Workers)
-		case job.Elapsed >= settled:
+		case job.Elapsed >= firstUpdate:
 			jobs[job.Job] = first(o.Time, job)
 		}
 	}
