@@ -118,9 +118,9 @@ func TestConnect(t *testing.T) {
 	eventually(t, "the node knows that the miner is gone", func() bool { return n.Tally().Miners == 0 })
 }
 
-// TestHopeless has a miner come to nodes with which it will never come to terms: it
+// TestFatal has a miner come to nodes with which it will never come to terms: it
 // ends, and says what to do.
-func TestHopeless(t *testing.T) {
+func TestFatal(t *testing.T) {
 	other, err := simulate.NewIdentity()
 	must(t, err)
 	for name, c := range map[string]struct {

@@ -78,7 +78,7 @@ func dialAny(ctx context.Context, addresses []netip.AddrPort, pin wire.Fingerpri
 		if err == nil {
 			return c, nil
 		}
-		if hopeless(err) != nil || ctx.Err() != nil || len(addresses) == 1 {
+		if fatal(err) != nil || ctx.Err() != nil || len(addresses) == 1 {
 			return nil, err
 		}
 		err = fmt.Errorf("%s: %w", a, err)
@@ -165,16 +165,16 @@ type quicConn struct {
 	socket    net.PacketConn
 }
 
-// patience is how long after its stream a connection may end, for its reason to be
-// that of both.
-const patience = time.Second
+// reasonTimeout is how long we wait, after a stream has ended, for its connection to end
+// as well and say why.
+const reasonTimeout = time.Second
 
 // why implements conn. A node that closes the connection may end the stream first.
 func (c *quicConn) why(err error) error {
 	select {
 	case <-c.quic.Context().Done():
 		return context.Cause(c.quic.Context())
-	case <-time.After(patience):
+	case <-time.After(reasonTimeout):
 	}
 	if errors.Is(err, io.EOF) {
 		return errors.New("the node has ended the stream")

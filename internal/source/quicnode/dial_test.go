@@ -157,7 +157,7 @@ func TestQUIC(t *testing.T) {
 	if err := stream.Close(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(patience/20, func() { _ = connection.CloseWithError(1, wire.ReasonAuthFailed) })
+	time.AfterFunc(reasonTimeout/20, func() { _ = connection.CloseWithError(1, wire.ReasonAuthFailed) })
 	if err := <-done; !errors.Is(err, ErrTokenRefused) {
 		t.Errorf("Run returns %v", err)
 	}
@@ -189,14 +189,14 @@ func TestDial(t *testing.T) {
 		t.Error("a closed connection is written to")
 	}
 
-	if _, err := noNames.dial(t.Context(), s.Addr().String(), wire.Fingerprint{}); hopeless(err) == nil ||
+	if _, err := noNames.dial(t.Context(), s.Addr().String(), wire.Fingerprint{}); fatal(err) == nil ||
 		!strings.Contains(err.Error(), s.pin.String()) {
 		t.Errorf("another pin: %v", err)
 	}
-	if _, err := noNames.dial(t.Context(), old.Addr().String(), old.pin); hopeless(err) != ErrVersion {
+	if _, err := noNames.dial(t.Context(), old.Addr().String(), old.pin); fatal(err) != ErrVersion {
 		t.Errorf("another version: %v", err)
 	}
-	if _, err := noNames.dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || hopeless(err) != nil {
+	if _, err := noNames.dial(t.Context(), gone.LocalAddr().String(), s.pin); err == nil || fatal(err) != nil {
 		t.Errorf("nobody there: %v", err)
 	}
 	nobody := netip.MustParseAddrPort(gone.LocalAddr().String())

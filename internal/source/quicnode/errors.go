@@ -35,9 +35,10 @@ func (e *NodeError) Unwrap() error { return e.Err }
 // noApplicationProtocol is the TLS alert with that name, 120, among the codes of QUIC.
 const noApplicationProtocol = 0x100 + 120
 
-// hopeless returns what is wrong if no reconnecting helps against it, and nil
-// otherwise. The words of a node that is not known yet are not repeated.
-func hopeless(err error) error {
+// fatal returns the cause of an error that no reconnecting helps against, and nil for
+// all other errors. It does not repeat the words of a node whose certificate is not
+// checked yet.
+func fatal(err error) error {
 	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote && closed.ErrorMessage == wire.ReasonAuthFailed {
 		return ErrTokenRefused
 	}

@@ -482,8 +482,8 @@ func TestLost(t *testing.T) {
 	})
 }
 
-// TestHopeless has nodes refuse a miner in ways that no reconnecting helps against.
-func TestHopeless(t *testing.T) {
+// TestFatal has nodes refuse a miner in ways that no reconnecting helps against.
+func TestFatal(t *testing.T) {
 	pin := &wire.PinError{Want: wire.Fingerprint{1}, Got: wire.Fingerprint{2}}
 	version := &quic.TransportError{Remote: true, ErrorCode: 0x178, ErrorMessage: "\x1b[31m"}
 	refused := &quic.ApplicationError{Remote: true, ErrorCode: 7, ErrorMessage: "auth failed"}
@@ -856,7 +856,7 @@ func TestSyncing(t *testing.T) {
 		first := r.answer("a")
 		began := time.Now()
 		second := r.answer("b")
-		if took := time.Since(began); took != grace {
+		if took := time.Since(began); took != firstJobTimeout {
 			t.Errorf("turned to after %s", took)
 		}
 		r.is(Waiting, "a")

@@ -11,32 +11,32 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
-// The pause before a connection is tried again: it doubles from the first to the
-// last, and begins anew once a node had a job. Each is longer or shorter by up to a
-// fifth, so that the miners of a node that was restarted do not come at once.
+// The delay before a connection is tried again doubles from the least to the most. It is
+// the least again after a session with a job. Each delay is longer or shorter by up to
+// a fifth, so that the miners of a node that was restarted do not come at once.
 const (
-	firstPause = time.Second
-	lastPause  = 30 * time.Second
-	jitter     = 0.2
+	minRetryDelay = time.Second
+	maxRetryDelay = 30 * time.Second
+	jitter        = 0.2
 )
 
 const (
-	// grace is how long a node may be without a first job until the next node is
-	// turned to, and the log told.
-	grace = 5 * time.Second
-	// writeTimeout is how long a frame may take to be written: a node that reads
-	// nothing for as long is as good as lost.
+	// firstJobTimeout is how long a node may have no job after it was connected. Then the
+	// link connects to the next node as well, and logs that this one is waited for.
+	firstJobTimeout = 5 * time.Second
+	// writeTimeout is how long it may take to write a frame. A node that reads nothing
+	// for so long is treated as lost.
 	writeTimeout = 15 * time.Second
-	// linger is how long after what was written last a connection is kept open for it
-	// to arrive.
+	// linger is how long a connection stays open after the last frame was written, so
+	// that it arrives.
 	linger = 100 * time.Millisecond
 	// maxUnsent is how many results may wait to be written.
 	maxUnsent = 16
 )
 
-// peer is our side of what there is between us and one node. Its goroutine connects,
-// reads jobs, and connects again, until it is let go. It tells the link by events,
-// and belongs to the link's goroutine otherwise.
+// peer keeps a connection to one node. Its goroutine connects, reads jobs, and connects
+// again, until letGo is called. It sends events to the link; all else of it belongs to
+// the link's goroutine.
 type peer struct {
 	node   Node
 	rank   int // among the nodes
@@ -65,7 +65,7 @@ type result struct {
 	found   time.Time // when the winner was
 }
 
-// event is what a peer tells the link.
+// event is what a peer sends to the link.
 type event struct {
 	peer *peer
 	kind eventKind
@@ -91,18 +91,18 @@ const (
 
 // run keeps up a connection to the node until ctx is done.
 func (p *peer) run(ctx context.Context) {
-	pause := firstPause
+	delay := minRetryDelay
 	for {
-		hadJob, err := p.meet(ctx)
+		hadJob, err := p.runSession(ctx)
 		if hadJob {
-			pause = firstPause
+			delay = minRetryDelay
 		}
-		wait := time.Duration(float64(pause) * (1 - jitter + 2*jitter*rand.Float64()))
-		pause = min(2*pause, lastPause)
+		wait := time.Duration(float64(delay) * (1 - jitter + 2*jitter*rand.Float64()))
+		delay = min(2*delay, maxRetryDelay)
 		if errors.Is(err, errSuspended) { // which says nothing about the node
 			wait = 0
 		}
-		p.tell(ctx, event{kind: lost, err: err, retry: time.Now().Add(wait)})
+		p.emit(ctx, event{kind: lost, err: err, retry: time.Now().Add(wait)})
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -111,8 +111,8 @@ func (p *peer) run(ctx context.Context) {
 	}
 }
 
-// tell tells the link something, unless it has let the peer go.
-func (p *peer) tell(ctx context.Context, e event) {
+// emit sends an event to the link, unless the link has let the peer go.
+func (p *peer) emit(ctx context.Context, e event) {
 	e.peer = p
 	select {
 	case p.events <- e:
@@ -120,15 +120,15 @@ func (p *peer) tell(ctx context.Context, e event) {
 	}
 }
 
-// meet connects to the node and sees the session to its end. It reports whether there
-// was a job in it, and why it ended: with a [NodeError] if that is hopeless.
-func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
+// runSession connects to the node, and returns when the session is over. It reports
+// whether there was a job, and why the session ended: a [NodeError] if that is fatal.
+func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
 	credentials, err := p.node.Credentials()
 	if err != nil {
 		return false, err
 	}
 	defer func() {
-		if cause := hopeless(err); cause != nil && !p.renewed(credentials) {
+		if cause := fatal(err); cause != nil && !p.renewed(credentials) {
 			err = &NodeError{p.node.Address, cause}
 		}
 	}()
@@ -137,13 +137,13 @@ func (p *peer) meet(ctx context.Context) (hadJob bool, err error) {
 		return false, fmt.Errorf("connecting: %w", err)
 	}
 	s := &session{conn: c, results: make(chan result, maxUnsent+1)} // one more, that is being written
-	p.tell(ctx, event{kind: connected, session: s})
+	p.emit(ctx, event{kind: connected, session: s})
 
 	ctx, end := context.WithCancelCause(ctx)
-	var writer sync.WaitGroup
-	defer writer.Wait()
-	writer.Go(func() { end(p.write(ctx, s, credentials.Token)) })
-	writer.Go(func() { end(untilSuspended(ctx)) })
+	var goroutines sync.WaitGroup
+	defer goroutines.Wait()
+	goroutines.Go(func() { end(p.write(ctx, s, credentials.Token)) })
+	goroutines.Go(func() { end(untilSuspended(ctx)) })
 	hadJob, err = p.read(ctx, s)
 	// If the writer has failed, that is why reading did.
 	if cause := context.Cause(ctx); cause != nil {
@@ -163,7 +163,7 @@ func (p *peer) renewed(used Credentials) bool {
 
 // read reads what the node sends, until the session is over.
 func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
-	waiting := time.AfterFunc(grace, func() { p.tell(ctx, event{kind: silent}) })
+	waiting := time.AfterFunc(firstJobTimeout, func() { p.emit(ctx, event{kind: silent}) })
 	defer waiting.Stop()
 	for {
 		m, err := wire.Read(s.conn)
@@ -179,15 +179,15 @@ func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
 		}
 		waiting.Stop()
 		hadJob = true
-		p.tell(ctx, event{kind: newJob, job: job, received: received})
+		p.emit(ctx, event{kind: newJob, job: job, received: received})
 	}
 }
 
 // write sends Ready, and then what results there are, until the session is over, and
 // closes the connection.
 func (p *peer) write(ctx context.Context, s *session, token string) error {
-	hurry := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(linger)) })
-	defer hurry()
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(linger)) })
+	defer stop()
 	var last time.Time // when something was written
 	defer func() {
 		cause := context.Cause(ctx)
@@ -202,11 +202,11 @@ func (p *peer) write(ctx context.Context, s *session, token string) error {
 	}()
 
 	put := func(m wire.Message) error {
-		patience := writeTimeout
+		timeout := writeTimeout
 		if ctx.Err() != nil {
-			patience = linger
+			timeout = linger
 		}
-		_ = s.conn.SetWriteDeadline(time.Now().Add(patience))
+		_ = s.conn.SetWriteDeadline(time.Now().Add(timeout))
 		err := wire.Write(s.conn, m)
 		last = time.Now()
 		return err
@@ -220,7 +220,7 @@ func (p *peer) write(ctx context.Context, s *session, token string) error {
 			if err := put(r.message); err != nil {
 				return s.conn.why(err)
 			}
-			p.tell(ctx, event{kind: sent, sent: r, after: time.Since(r.found)})
+			p.emit(ctx, event{kind: sent, sent: r, after: time.Since(r.found)})
 		case <-ctx.Done():
 			for { // what was found in time
 				select {
