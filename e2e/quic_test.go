@@ -32,7 +32,7 @@ func playNode(t *testing.T, trouble simulate.Trouble) *node {
 	must(t, err)
 	n.token, n.pin, err = identity.WriteFiles(n.dir)
 	must(t, err)
-	n.BlockTime, n.Patience = 20*time.Millisecond, time.Minute
+	n.BlockTime, n.BlockTimeout = 20*time.Millisecond, time.Minute
 	n.Change(func(t *simulate.Trouble) { *t = trouble })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)

@@ -191,7 +191,7 @@ func TestNodeWithCredentials(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	node := simulate.Node{Blocks: 3, BlockTime: 20 * time.Millisecond, Poll: time.Millisecond, Patience: time.Minute}
+	node := simulate.Node{Blocks: 3, BlockTime: 20 * time.Millisecond, Poll: time.Millisecond, BlockTimeout: time.Minute}
 	node.Miner = "http://node:a-token-of-the-node@" + s.api.Addr().String()
 	if err := node.Run(t.Context()); err != nil {
 		t.Error(err)

@@ -40,7 +40,7 @@ func playNode(t testing.TB) (*simulate.QUICNode, simulate.Identity, *connectCmd)
 		t.Fatal(err)
 	}
 	t.Cleanup(node.SwitchOff)
-	node.BlockTime, node.Patience = 50*time.Millisecond, time.Minute
+	node.BlockTime, node.BlockTimeout = 50*time.Millisecond, time.Minute
 	token, pin, err := identity.WriteFiles(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -96,7 +96,7 @@ func TestEngineFaults(t *testing.T) {
 				t.Fatal(got)
 			}
 		}
-		node := simulate.Node{Miner: url, Blocks: 5, BlockTime: 20 * time.Millisecond, Poll: time.Millisecond, Patience: time.Minute}
+		node := simulate.Node{Miner: url, Blocks: 5, BlockTime: 20 * time.Millisecond, Poll: time.Millisecond, BlockTimeout: time.Minute}
 		if err := node.Run(t.Context()); err != nil {
 			t.Error(err)
 		}

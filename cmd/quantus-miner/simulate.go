@@ -157,7 +157,7 @@ func (c *simulateCmd) overHTTP(ctx context.Context, s streams, report func(simul
 		Blocks:    int(c.Blocks),
 		BlockTime: blockTime,
 		Poll:      poll,
-		Patience:  4 * max(blockTime, poll),
+		BlockTimeout:  4 * max(blockTime, poll),
 		Report:    report,
 	}
 	if c.Miner != nil {
@@ -201,14 +201,14 @@ func (c *simulateCmd) overQUIC(_ context.Context, s streams, report func(simulat
 		p.node = func(ctx context.Context) error {
 			ctx, finish := context.WithCancel(ctx)
 			var trouble sync.WaitGroup
-			trouble.Go(func() { n.Suffer(ctx, time.Duration(*c.Trouble)) })
+			trouble.Go(func() { n.InjectFaults(ctx, time.Duration(*c.Trouble)) })
 			defer trouble.Wait()
 			defer finish()
 			return n.Run(ctx)
 		}
 	}
 	n.Blocks, n.BlockTime, n.Report = int(c.Blocks), time.Duration(c.BlockTime), report
-	n.Patience = 4 * n.BlockTime
+	n.BlockTimeout = 4 * n.BlockTime
 	if p.miner != nil {
 		known := quicnode.Credentials{Token: identity.Token, Pin: identity.Pin()}
 		p.miner.nodes = []quicnode.Node{{

@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.UseNumber()
 		broken := d.Decode(&lenient)
-		judge := func(what string, err error, sound func() bool) {
+		check := func(what string, err error, sound func() bool) {
 			t.Helper()
 			if err != nil {
 				refused := lenient["status"] == "error" && lenient["job_id"] == ""
@@ -53,10 +53,10 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("%s: %q is taken, which reads %v, %v", what, raw, lenient, broken)
 			}
 		}
-		judge("mine", miner.mine(t.Context(), "x", [32]byte{}, u512.Max()), func() bool { return lenient["status"] == "accepted" })
-		judge("cancel", miner.cancel(t.Context(), "x"), func() bool { return lenient["status"] == "cancelled" })
+		check("mine", miner.mine(t.Context(), "x", [32]byte{}, u512.Max()), func() bool { return lenient["status"] == "accepted" })
+		check("cancel", miner.cancel(t.Context(), "x"), func() bool { return lenient["status"] == "cancelled" })
 		j, err := miner.result(t.Context(), "x")
-		judge("result", err, func() bool {
+		check("result", err, func() bool {
 			elapsed, err := lenient["elapsed_time"].(json.Number).Float64()
 			if err != nil || math.Abs(j.elapsed.Seconds()-elapsed) > 1e-6 || j.elapsed < 0 ||
 				lenient["hash_count"] != json.Number(strconv.FormatUint(j.hashCount, 10)) || lenient["status"] != j.status {

@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// idleTime is how long a node bears it that a miner sends nothing.
-	idleTime = time.Minute
-	// readyTime is how long it waits for the token.
-	readyTime = 10 * time.Second
-	// sendTime is how long it waits for a miner that does not read.
-	sendTime = 10 * time.Second
-	// pieceTime is the pause between the pieces of a frame. Without one they would
+	// idleTimeout is how long a connection lives on which a miner sends nothing.
+	idleTimeout = time.Minute
+	// readyTimeout is how long the node waits for the token.
+	readyTimeout = 10 * time.Second
+	// sendTimeout is how long the node waits for a miner that does not read.
+	sendTimeout = 10 * time.Second
+	// pieceDelay is the pause between the pieces of a frame. Without one they would
 	// arrive in one packet.
-	pieceTime = time.Millisecond
+	pieceDelay = time.Millisecond
 )
 
-// presence is a node that is switched on.
-type presence struct {
+// process is a node that runs: it ends when the node is switched off.
+type process struct {
 	socket    *net.UDPConn
 	transport *quic.Transport
 	listener  *quic.Listener
@@ -56,11 +56,11 @@ func (n *QUICNode) SwitchOn() error {
 	if n.address.Port == 0 {
 		n.address = socket.LocalAddr().(*net.UDPAddr)
 	}
-	p := &presence{socket: socket, transport: &quic.Transport{Conn: way{socket, socket, n.loses}}}
+	p := &process{socket: socket, transport: &quic.Transport{Conn: lossyConn{socket, socket, n.loses}}}
 	config := wire.ServerTLS(n.identity.Certificate)
 	config.GetConfigForClient = n.tls
 	p.listener, err = p.transport.Listen(config, &quic.Config{
-		MaxIdleTimeout:        idleTime,
+		MaxIdleTimeout:        idleTimeout,
 		MaxIncomingStreams:    1,
 		MaxIncomingUniStreams: -1,
 	})
@@ -137,7 +137,7 @@ func (n *QUICNode) tls(*tls.ClientHelloInfo) (*tls.Config, error) {
 }
 
 // accept serves the connections that come, until the node is switched off.
-func (n *QUICNode) accept(p *presence) {
+func (n *QUICNode) accept(p *process) {
 	for {
 		conn, err := p.listener.Accept(context.Background())
 		if err != nil { // it is off
@@ -151,15 +151,15 @@ func (n *QUICNode) accept(p *presence) {
 type peer struct {
 	conn   *quic.Conn
 	stream *quic.Stream
-	jobs   map[string]told // by their IDs; the node's mu guards it
+	jobs   map[string]sentJob // by their IDs; the node's mu guards it
 
 	mu     sync.Mutex
 	unsent [][]byte
 	more   chan struct{} // there is something unsent
 }
 
-// told is a job that a miner was told of, and when.
-type told struct {
+// sentJob is a job that was sent to a miner, and when.
+type sentJob struct {
 	*task
 	at time.Time
 }
@@ -188,9 +188,9 @@ func (p *peer) take() [][]byte {
 func (p *peer) close(reason string) { _ = p.conn.CloseWithError(wire.CodeDone, reason) }
 
 // serve talks with a miner for as long as it is connected.
-func (n *QUICNode) serve(p *presence, conn *quic.Conn) {
+func (n *QUICNode) serve(p *process, conn *quic.Conn) {
 	log := n.log.With("miner", conn.RemoteAddr().String())
-	miner := &peer{conn: conn, jobs: make(map[string]told), more: make(chan struct{}, 1)}
+	miner := &peer{conn: conn, jobs: make(map[string]sentJob), more: make(chan struct{}, 1)}
 	if reason, err := n.admit(miner); err != nil {
 		log.Warn("a miner is turned away", "reason", reason, "error", err)
 		miner.close(reason)
@@ -215,7 +215,7 @@ func (n *QUICNode) serve(p *presence, conn *quic.Conn) {
 // the right one. Otherwise it returns the reason that a node gives.
 func (n *QUICNode) admit(miner *peer) (reason string, err error) {
 	n.mu.Lock()
-	ctx, cancel := context.WithTimeout(miner.conn.Context(), n.readyTime)
+	ctx, cancel := context.WithTimeout(miner.conn.Context(), n.readyTimeout)
 	n.mu.Unlock()
 	defer cancel()
 	if miner.stream, err = miner.conn.AcceptStream(ctx); err != nil {
@@ -243,12 +243,12 @@ func (n *QUICNode) admit(miner *peer) (reason string, err error) {
 	n.tally.Admitted++
 	n.miners[miner] = struct{}{}
 	if n.current != nil {
-		n.tell(miner)
+		n.sendJob(miner)
 	}
 	return "", miner.stream.SetReadDeadline(time.Time{})
 }
 
-// read judges what a miner says, until it is gone or misbehaves.
+// read reads and verifies a miner's results, until it is gone or misbehaves.
 func (n *QUICNode) read(miner *peer) error {
 	for {
 		message, err := wire.Read(miner.stream)
@@ -262,7 +262,7 @@ func (n *QUICNode) read(miner *peer) error {
 		if !ok {
 			return misbehaviour("it says %T", message)
 		}
-		if err := n.judge(miner, result); err != nil {
+		if err := n.verify(miner, result); err != nil {
 			return err
 		}
 	}
@@ -283,10 +283,10 @@ func (n *QUICNode) write(miner *peer) {
 					select {
 					case <-gone:
 						return
-					case <-time.After(pieceTime):
+					case <-time.After(pieceDelay):
 					}
 				}
-				if err := miner.stream.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
+				if err := miner.stream.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
 					return
 				}
 				if _, err := miner.stream.Write(piece); err != nil {

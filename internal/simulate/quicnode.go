@@ -25,9 +25,9 @@ type QUICNode struct {
 	Blocks int
 	// BlockTime is the time that a block should take on average.
 	BlockTime time.Duration
-	// Patience is how long a block may take before a rival seals it and the chain
+	// BlockTimeout is how long a block may take before a rival seals it and the chain
 	// has a new head.
-	Patience time.Duration
+	BlockTimeout time.Duration
 	// Share, unless it is 0, has the node behave as a pool: it has one job, of this
 	// difficulty, which it repeats after each result. No block is sealed.
 	Share u512.Uint
@@ -43,18 +43,18 @@ type QUICNode struct {
 
 	// power is held while the node is switched on or off.
 	power sync.Mutex
-	on    *presence // nil while it is off
+	on    *process // nil while it is off
 
-	mu         sync.Mutex // guards what follows
-	trouble    Trouble
-	miners     map[*peer]struct{} // that have shown the token
-	head       [32]byte           // of the chain
-	difficulty u512.Uint          // of the next job
-	lastID     uint64
-	current    *task   // nil before the first
-	blocks     []Block // that were sealed, and nobody was told of
-	tally      Tally
-	readyTime  time.Duration
+	mu           sync.Mutex // guards what follows
+	trouble      Trouble
+	miners       map[*peer]struct{} // that have shown the token
+	head         [32]byte           // of the chain
+	difficulty   u512.Uint          // of the next job
+	lastID       uint64
+	current      *task   // nil before the first
+	blocks       []Block // that were sealed, and nobody was told of
+	tally        Tally
+	readyTimeout time.Duration
 }
 
 // Tally counts what has happened to a [QUICNode].
@@ -92,14 +92,14 @@ func ListenQUIC(address string, identity Identity, log *slog.Logger) (*QUICNode,
 		return nil, fmt.Errorf("listening at %s: %w", address, err)
 	}
 	n := &QUICNode{
-		identity:   identity,
-		log:        log,
-		address:    at,
-		failed:     make(chan error, 1),
-		sealed:     make(chan struct{}, 1),
-		miners:     make(map[*peer]struct{}),
-		difficulty: firstDifficulty,
-		readyTime:  readyTime,
+		identity:     identity,
+		log:          log,
+		address:      at,
+		failed:       make(chan error, 1),
+		sealed:       make(chan struct{}, 1),
+		miners:       make(map[*peer]struct{}),
+		difficulty:   firstDifficulty,
+		readyTimeout: readyTimeout,
 	}
 	if err := n.SwitchOn(); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (n *QUICNode) next(ctx context.Context) ([]Block, error) {
 	n.mu.Lock()
 	n.advance()
 	n.mu.Unlock()
-	rival := time.NewTimer(n.Patience)
+	rival := time.NewTimer(n.BlockTimeout)
 	defer rival.Stop()
 	select {
 	case <-ctx.Done():
@@ -189,12 +189,12 @@ func (n *QUICNode) advance() {
 	}
 	n.head = sha256.Sum256(n.head[:])
 	for miner := range n.miners {
-		n.tell(miner)
+		n.sendJob(miner)
 	}
 }
 
-// tell tells a miner of the current job; mu is held.
-func (n *QUICNode) tell(miner *peer) {
+// sendJob sends the current job to a miner; mu is held.
+func (n *QUICNode) sendJob(miner *peer) {
 	if n.trouble.Quiet {
 		return
 	}
@@ -204,7 +204,7 @@ func (n *QUICNode) tell(miner *peer) {
 		return
 	}
 	if _, repeated := miner.jobs[n.current.ID]; !repeated {
-		miner.jobs[n.current.ID] = told{n.current, time.Now()}
+		miner.jobs[n.current.ID] = sentJob{n.current, time.Now()}
 	}
 	if n.lastID > keptJobs {
 		delete(miner.jobs, strconv.FormatUint(n.lastID-keptJobs, 10))
@@ -221,8 +221,8 @@ func (n *QUICNode) fail(err error) {
 	}
 }
 
-// judge takes a result of a miner's.
-func (n *QUICNode) judge(miner *peer, r wire.JobResult) error {
+// verify checks a miner's result, and counts it.
+func (n *QUICNode) verify(miner *peer, r wire.JobResult) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	job, known := miner.jobs[r.JobID]
@@ -256,7 +256,7 @@ func (n *QUICNode) judge(miner *peer, r wire.JobResult) error {
 	}
 	n.tally.Seals++
 	if !n.Share.IsZero() {
-		n.tell(miner)
+		n.sendJob(miner)
 		return nil
 	}
 	if n.trouble.Refuse {

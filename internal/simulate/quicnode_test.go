@@ -52,7 +52,7 @@ func startLoggingNode(t *testing.T, log io.Writer, change func(*QUICNode)) *runn
 		t.Fatal(err)
 	}
 	n.mu.Lock() // as it answers already
-	n.Blocks, n.BlockTime, n.Patience, n.difficulty = 3, time.Millisecond, time.Minute, u512.From64(16)
+	n.Blocks, n.BlockTime, n.BlockTimeout, n.difficulty = 3, time.Millisecond, time.Minute, u512.From64(16)
 	r := &running{QUICNode: n, ended: make(chan struct{})}
 	n.Report = func(b Block) {
 		r.mu.Lock()
@@ -330,7 +330,7 @@ func TestQUICOtherConnection(t *testing.T) {
 }
 
 func TestQUICTokens(t *testing.T) {
-	n := startNode(t, func(n *QUICNode) { n.readyTime = 100 * time.Millisecond })
+	n := startNode(t, func(n *QUICNode) { n.readyTimeout = 100 * time.Millisecond })
 	if reason := enter(t, n, "another").refused(); reason != wire.ReasonAuthFailed {
 		t.Errorf("a wrong token was answered with %q", reason)
 	}
@@ -446,7 +446,7 @@ func TestQUICSilence(t *testing.T) {
 
 // TestQUICRivals has nobody seal anything.
 func TestQUICRivals(t *testing.T) {
-	n := startNode(t, func(n *QUICNode) { n.Patience = 10 * time.Millisecond })
+	n := startNode(t, func(n *QUICNode) { n.BlockTimeout = 10 * time.Millisecond })
 	enter(t, n, n.identity.Token)
 	if err := n.wait(t); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), "none of 10 blocks in a row") {
 		t.Errorf("got %v", err)
@@ -460,32 +460,32 @@ func TestQUICRivals(t *testing.T) {
 func TestMishaps(t *testing.T) {
 	over, end := context.WithCancel(t.Context())
 	end()
-	for _, m := range mishaps {
-		t.Run(m.name, func(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
 			n := startNode(t, nil)
 			enter(t, n, n.identity.Token).job()
-			n.meet(m)
-			if n.wrong() != m.lasts {
+			n.inject(f)
+			if n.wrong() != f.lasts {
 				t.Errorf("what is wrong is %+v", n.wrong())
 			}
-			n.Suffer(over, time.Hour)
+			n.InjectFaults(over, time.Hour)
 			enter(t, n, n.identity.Token).job()
 		})
 	}
 }
 
-// TestSuffer has all go wrong with a node that may.
-func TestSuffer(t *testing.T) {
+// TestInjectFaults has all go wrong with a node that may.
+func TestInjectFaults(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	n := startLoggingNode(t, &lines{wrote: func(text string) {
-		for _, m := range mishaps {
-			if !strings.Contains(text, "trouble: "+m.name) {
+		for _, f := range faults {
+			if !strings.Contains(text, "trouble: "+f.name) {
 				return
 			}
 		}
 		end()
 	}}, nil)
-	n.Suffer(ctx, time.Millisecond)
+	n.InjectFaults(ctx, time.Millisecond)
 }
 
 // lines is a log, which is shown to a function whenever it was written to.

@@ -38,9 +38,9 @@ type Node struct {
 	BlockTime time.Duration
 	// Poll is the time between two questions for a result. The node's is 500 ms.
 	Poll time.Duration
-	// Patience is how long a block may take before a rival seals it and the
+	// BlockTimeout is how long a block may take before a rival seals it and the
 	// chain has a new head: the running job is cancelled, and all starts over.
-	Patience time.Duration
+	BlockTimeout time.Duration
 	// Report is told of every block, sealed or lost, if it is not nil.
 	Report func(Block)
 }
@@ -62,7 +62,7 @@ const (
 	// hash rate is not known yet; this is little for any.
 	firstTries = 1 << 13
 	// maxLost is how many heads in a row may be lost to rivals before the miner
-	// is taken for one that finds nothing. With a Patience of four block times,
+	// is taken for one that finds nothing. With a BlockTimeout of four block times,
 	// a miner that works loses one in e^4 = 55.
 	maxLost = 10
 )
@@ -140,7 +140,7 @@ func (n Node) seal(ctx context.Context, miner client, head [32]byte, threshold u
 	if err := miner.mine(ctx, jobID, head, threshold); err != nil {
 		return Block{}, err
 	}
-	rival := time.NewTimer(n.Patience)
+	rival := time.NewTimer(n.BlockTimeout)
 	defer rival.Stop()
 	poll := time.NewTicker(n.Poll)
 	defer poll.Stop()

@@ -62,7 +62,7 @@ func tampering(t *testing.T, handler http.Handler, tamper func(string, map[strin
 }
 
 func node(url string) Node {
-	return Node{Miner: url, Blocks: 3, BlockTime: 5 * time.Millisecond, Poll: time.Millisecond, Patience: time.Minute}
+	return Node{Miner: url, Blocks: 3, BlockTime: 5 * time.Millisecond, Poll: time.Millisecond, BlockTimeout: time.Minute}
 }
 
 func TestRun(t *testing.T) {
@@ -181,9 +181,9 @@ func TestRivals(t *testing.T) {
 	} {
 		seen := ""
 		n := node(scripted(t, script))
-		n.Patience = time.Millisecond
+		n.BlockTimeout = time.Millisecond
 		if strings.Contains(script, "c") {
-			n.Patience = time.Minute
+			n.BlockTimeout = time.Minute
 		}
 		n.Report = func(b Block) {
 			if b.Sealed {
@@ -258,7 +258,7 @@ func TestMisbehaviour(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := node(startMiner(t, c.tamper))
 			if strings.Contains(name, "runs on") {
-				n.Patience = 100 * time.Millisecond
+				n.BlockTimeout = 100 * time.Millisecond
 			}
 			err := n.Run(t.Context())
 			if !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), c.want) {

@@ -74,36 +74,36 @@ func inFrame(content []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(content))), content...)
 }
 
-// way is a UDP socket that loses packets.
-type way struct {
+// lossyConn is a UDP socket that loses packets.
+type lossyConn struct {
 	net.PacketConn
 	socket *net.UDPConn // the same
 	lost   func() bool
 }
 
 // ReadFrom implements [net.PacketConn].
-func (w way) ReadFrom(p []byte) (int, net.Addr, error) {
+func (c lossyConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
-		n, from, err := w.PacketConn.ReadFrom(p)
-		if err != nil || !w.lost() {
+		n, from, err := c.PacketConn.ReadFrom(p)
+		if err != nil || !c.lost() {
 			return n, from, err
 		}
 	}
 }
 
 // WriteTo implements [net.PacketConn].
-func (w way) WriteTo(p []byte, to net.Addr) (int, error) {
-	if w.lost() {
+func (c lossyConn) WriteTo(p []byte, to net.Addr) (int, error) {
+	if c.lost() {
 		return len(p), nil
 	}
-	return w.PacketConn.WriteTo(p, to)
+	return c.PacketConn.WriteTo(p, to)
 }
 
 // SetReadBuffer is asked for by the implementation of QUIC.
-func (w way) SetReadBuffer(bytes int) error { return w.socket.SetReadBuffer(bytes) }
+func (c lossyConn) SetReadBuffer(bytes int) error { return c.socket.SetReadBuffer(bytes) }
 
 // SetWriteBuffer is asked for, too.
-func (w way) SetWriteBuffer(bytes int) error { return w.socket.SetWriteBuffer(bytes) }
+func (c lossyConn) SetWriteBuffer(bytes int) error { return c.socket.SetWriteBuffer(bytes) }
 
 // loses reports whether the next packet is lost.
 func (t Trouble) loses() bool { return t.Mute || t.Loss > 0 && rand.Float64() < t.Loss }

@@ -9,15 +9,15 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
 )
 
-// mishap is something that goes wrong with a node, and that miners get over by
+// fault is something that goes wrong with a node, and from which miners recover by
 // themselves.
-type mishap struct {
+type fault struct {
 	name  string
 	lasts Trouble           // until the next one
 	once  func(n *QUICNode) // nil for nothing else
 }
 
-var mishaps = []mishap{
+var faults = []fault{
 	{name: "connections are dropped", once: func(n *QUICNode) { n.Drop("") }},
 	{name: "the node is restarted", once: func(n *QUICNode) {
 		n.Close()
@@ -45,27 +45,27 @@ func (n *QUICNode) back() {
 	}
 }
 
-// Suffer has something go wrong with the node, again and again, in any order, until
-// ctx is done. Before each of these it waits for a time. The log says what happens.
-func (n *QUICNode) Suffer(ctx context.Context, every time.Duration) {
+// InjectFaults injects one fault after the other, in random order, until ctx is done, and
+// waits before each. The log says which.
+func (n *QUICNode) InjectFaults(ctx context.Context, every time.Duration) {
 	for {
-		for _, i := range rand.Perm(len(mishaps)) {
+		for _, i := range rand.Perm(len(faults)) {
 			select {
 			case <-ctx.Done():
 				n.Change(func(t *Trouble) { *t = Trouble{} })
 				return
 			case <-time.After(every):
 			}
-			n.meet(mishaps[i])
+			n.inject(faults[i])
 		}
 	}
 }
 
-// meet has something go wrong.
-func (n *QUICNode) meet(m mishap) {
-	n.log.Warn("trouble: " + m.name)
-	n.Change(func(t *Trouble) { *t = m.lasts })
-	if m.once != nil {
-		m.once(n)
+// inject has a fault begin, and ends the one before.
+func (n *QUICNode) inject(f fault) {
+	n.log.Warn("trouble: " + f.name)
+	n.Change(func(t *Trouble) { *t = f.lasts })
+	if f.once != nil {
+		f.once(n)
 	}
 }
