@@ -95,7 +95,7 @@ func (c *connectCmd) Validate() error {
 	}
 	// Not as they are parsed: the parser quotes what is wrong.
 	for _, token := range c.AuthToken {
-		if _, err := wire.ParseToken(token); err != nil {
+		if _, err := parseToken(token); err != nil {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
@@ -125,45 +125,6 @@ func withoutTokens(text string, args []string) string {
 // monitorConnections is how many connections the port of the metrics takes: pages that
 // are open, and scrapers.
 const monitorConnections = 64
-
-// The largest sizes of a file with a token, and of one with a fingerprint or with a
-// certificate and its chain.
-const (
-	maxCredential = 4 << 10
-	maxPin        = 64 << 10
-)
-
-// credentials returns what the node with that index and we know each other by. Files
-// are read anew each time.
-func (c *connectCmd) credentials(i int) (known quicnode.Credentials, err error) {
-	if len(c.AuthToken) > 0 {
-		if known.Token, err = wire.ParseToken(c.AuthToken[min(i, len(c.AuthToken)-1)]); err != nil {
-			return quicnode.Credentials{}, fmt.Errorf("--auth-token: %w", err)
-		}
-	} else {
-		file := c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)]
-		text, err := access.Read(file, maxCredential, access.SecretMode)
-		if err != nil {
-			return quicnode.Credentials{}, fmt.Errorf("--auth-token-file: %w", err)
-		}
-		if known.Token, err = wire.ParseToken(string(text)); err != nil {
-			return quicnode.Credentials{}, fmt.Errorf("--auth-token-file: %s: %w", file, err)
-		}
-	}
-	if len(c.TLSCertSHA256) > 0 {
-		known.Pin = wire.Fingerprint(c.TLSCertSHA256[min(i, len(c.TLSCertSHA256)-1)])
-	} else {
-		file := c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)]
-		content, err := access.Read(file, maxPin, 0) // which is public
-		if err != nil {
-			return quicnode.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)
-		}
-		if known.Pin, err = wire.ReadFingerprint(content); err != nil {
-			return quicnode.Credentials{}, fmt.Errorf("--tls-cert-sha256-file: %s: %w", file, err)
-		}
-	}
-	return known, nil
-}
 
 // nodes returns the nodes to mine for, and an error if their files cannot be read.
 func (c *connectCmd) nodes() (nodes []quicnode.Node, err error) {
@@ -225,6 +186,8 @@ func advise(err error) error {
 	switch {
 	case errors.Is(err, quicnode.ErrTokenRefused):
 		advice = "give the token in this node's own file miner-auth-token with --auth-token-file; another node, or another chain of the same node, has another one"
+	case errors.Is(err, quicnode.ErrSwapped):
+		advice = "give the node's own file miner-auth-token with --auth-token-file, and its miner-tls-cert-sha256 with --tls-cert-sha256-file"
 	case errors.As(err, new(*wire.PinError)):
 		advice = "if this is the node that you mean, and it was set up anew, give its own file miner-tls-cert-sha256 with --tls-cert-sha256-file; if not, another one answers at its address, and the token must not get there"
 	case errors.Is(err, quicnode.ErrVersion):

@@ -239,6 +239,24 @@ func TestConnectGivesUp(t *testing.T) {
 			}
 		}
 	})
+	t.Run("swapped", func(t *testing.T) { // whose pin is a secret
+		_, identity, command := playNode(t)
+		const token = "5ec5e70000000000000000000000000000000000000000000000000000000000"
+		var pin pinFlag
+		if err := pin.UnmarshalText([]byte(token)); err != nil {
+			t.Fatal(err)
+		}
+		command.AuthTokenFile, command.AuthToken = nil, []string{identity.Pin().String()}
+		command.TLSCertSHA256File, command.TLSCertSHA256 = nil, []pinFlag{pin}
+		var log bytes.Buffer
+		told := advise(connectWith(t, command, fast.Engine{}, &log).run(t.Context()))
+		if !errors.Is(told, quicnode.ErrSwapped) || !strings.Contains(told.Error(), "--auth-token-file") {
+			t.Errorf("%v", told)
+		}
+		if strings.Contains(told.Error()+log.String(), "5ec5e7") {
+			t.Errorf("the token is told: %v\n%s", told, &log)
+		}
+	})
 	if err := advise(mining.ErrNoEngine); !strings.Contains(err.Error(), "see the log") {
 		t.Errorf("%v", err)
 	}
@@ -280,6 +298,8 @@ func TestCredentials(t *testing.T) {
 		{connectCmd{AuthTokenFile: []string{file("long", strings.Repeat("secret", 1000), 0o600)}}, "must not be larger than 4096 bytes"},
 		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, first + ": must be 64 hex digits"},
 		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
+		{connectCmd{AuthToken: []string{"secret\x00"}}, "--auth-token: the token must not have control characters: character 7 is U+0000"},
+		{connectCmd{AuthTokenFile: []string{file("wide", "\xff\xfes\x00", 0o600)}}, filepath.Join(dir, "wide") + ": is in UTF-16"},
 	} {
 		got, err := wrong.c.credentials(0)
 		if got != (quicnode.Credentials{}) || err == nil || !strings.Contains(err.Error(), wrong.want) || strings.Contains(err.Error(), "secret") {

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -54,14 +53,18 @@ type user struct {
 
 // parse reads a file of credentials. The name is the file's, for errors.
 func parse(name string, content []byte) (users []user, tokens []string, err error) {
+	lines, err := Text(content)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
 	names := make(map[string]bool)
 	number := 0
-	for line := range bytes.Lines(content) {
+	for line := range strings.Lines(lines) {
 		number++
 		if number > maxLines {
 			return nil, nil, fmt.Errorf("%s: %w", name, errLines)
 		}
-		text := strings.TrimSpace(string(line))
+		text := strings.TrimSpace(line)
 		if text == "" || text[0] == '#' {
 			continue
 		}

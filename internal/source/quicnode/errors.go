@@ -14,6 +14,9 @@ import (
 var (
 	// ErrTokenRefused says that the node does not know the token.
 	ErrTokenRefused = errors.New("the node refuses the token")
+	// ErrSwapped says that the token is what the certificate should have been, whose
+	// place it has taken in turn: so no [wire.PinError] may quote it.
+	ErrSwapped = errors.New("the token is the SHA-256 of the node's certificate: the two have changed places")
 	// ErrVersion says that the node speaks another version of the protocol.
 	ErrVersion = fmt.Errorf("the node does not speak the protocol %q", wire.ALPN)
 )
@@ -22,7 +25,7 @@ var (
 type NodeError struct {
 	// Node is the node's address, as it was given.
 	Node string
-	// Err is ErrTokenRefused, ErrVersion or a [wire.PinError].
+	// Err is ErrTokenRefused, ErrSwapped, ErrVersion or a [wire.PinError].
 	Err error
 }
 
@@ -41,6 +44,9 @@ const noApplicationProtocol = 0x100 + 120
 func fatal(err error) error {
 	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote && closed.ErrorMessage == wire.ReasonAuthFailed {
 		return ErrTokenRefused
+	}
+	if errors.Is(err, ErrSwapped) {
+		return ErrSwapped
 	}
 	if pin, ok := errors.AsType[*wire.PinError](err); ok {
 		return pin

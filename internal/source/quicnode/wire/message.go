@@ -10,7 +10,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/quantus-network/quantus-miner/internal/strictjson"
@@ -34,21 +33,11 @@ type Ready struct {
 // MaxToken is the greatest length of a token in bytes.
 const MaxToken = 512
 
-// byteOrderMark is what some editors begin a file with. It is no part of the text.
-const byteOrderMark = "\ufeff"
-
 // ParseToken returns a token without the white space around it, such as the end of a
-// file's line, and without a byte order mark. It must have 1 to MaxToken bytes on one
-// line, and Ready must fit a frame with it: in JSON some characters take six bytes. A
-// node could only refuse another one. No error quotes it.
+// file's line. It must have 1 to MaxToken bytes, and Ready must fit a frame with it: in
+// JSON some characters take six bytes. No error quotes it.
 func ParseToken(text string) (string, error) {
-	m := Ready{Token: strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark))}
-	switch {
-	case strings.ContainsAny(m.Token, "\r\n"):
-		return "", errors.New("the token must be one line: there is a second one")
-	case strings.ContainsFunc(m.Token, unicode.IsControl):
-		return "", errors.New("the token has a control character, such as NUL or a tab, in it")
-	}
+	m := Ready{Token: strings.TrimSpace(text)}
 	if err := m.check(); err != nil {
 		return "", err
 	}

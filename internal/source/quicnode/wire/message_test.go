@@ -221,7 +221,6 @@ func TestParseToken(t *testing.T) {
 	for text, want := range map[string]string{
 		"a":                      "a",
 		" a b\t\r\n":             "a b",
-		"\ufeffa\r\n":            "a", // as some editors save it
 		strings.Repeat("a", 512): strings.Repeat("a", 512),
 		strings.Repeat("<", 512): strings.Repeat("<", 512),
 		strings.Repeat(`"`, 501): strings.Repeat(`"`, 501),
@@ -231,17 +230,12 @@ func TestParseToken(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                       "must not be empty",
-		" \n":                    "must not be empty",
-		strings.Repeat("a", 513): "must not exceed 512 bytes",
-		strings.Repeat(`"`, 502): "the token is too long for a frame: Ready takes 1026 bytes, and a frame has 1024 at most",
-		"secret\xff":             "must be valid UTF-8",
-		"secret\nsecond":         "there is a second one",
-		"secret\r\nsecond":       "there is a second one",
-		"secret\x00":             "a control character",
-		"sec\tret":               "a control character",
-		"\xff\xfes\x00e\x00":     "a control character", // UTF-16
-		"sec\u0085ret":           "a control character",
+		"":                          "must not be empty",
+		" \n":                       "must not be empty",
+		strings.Repeat("a", 513):    "must not exceed 512 bytes",
+		strings.Repeat(`"`, 502):    "the token is too long for a frame: Ready takes 1026 bytes, and a frame has 1024 at most",
+		"secret\xff":                "must be valid UTF-8",
+		strings.Repeat("\x00", 400): "too long for a frame",
 	} {
 		got, err := ParseToken(text)
 		if got != "" || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

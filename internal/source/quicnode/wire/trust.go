@@ -27,6 +27,9 @@ type Fingerprint [sha256.Size]byte
 // FingerprintOf returns a certificate's fingerprint.
 func FingerprintOf(der []byte) Fingerprint { return sha256.Sum256(der) }
 
+// byteOrderMark is what some editors begin a file with. It is no part of the text.
+const byteOrderMark = "\ufeff"
+
 // label is what programs put in front of a fingerprint: openssl "sha256 Fingerprint=",
 // others "SHA256:".
 var label = regexp.MustCompile(`(?i)^\s*sha-?256(\s+fingerprint)?\s*[:=]`)
@@ -53,17 +56,29 @@ func ParseFingerprint(text string) (f Fingerprint, err error) {
 }
 
 // ReadFingerprint reads a file with a fingerprint, or with the certificate itself, in
-// PEM or DER, of which it computes it. No error quotes the file: it may be another,
-// which has a secret.
+// PEM or DER, of which it computes it. Of a chain in PEM the first one counts, which is
+// the node's own. No error quotes the file: it may be another, which has a secret.
 func ReadFingerprint(content []byte) (Fingerprint, error) {
-	if block, _ := pem.Decode(content); block != nil {
-		if block.Type != "CERTIFICATE" {
-			return Fingerprint{}, fmt.Errorf("must have the node's certificate or its SHA-256, and has a %s", block.Type)
+	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
+	der, kind := content, ""
+	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
+		if kind = block.Type; kind == certificate {
+			der = block.Bytes
+			break
 		}
-		content = block.Bytes
 	}
-	if certificate, err := x509.ParseCertificate(content); err == nil {
-		return FingerprintOf(certificate.Raw), nil
+	if parsed, err := x509.ParseCertificate(der); err == nil {
+		return FingerprintOf(parsed.Raw), nil
+	}
+	switch {
+	case kind == certificate:
+		return Fingerprint{}, errors.New("the certificate in it is broken")
+	case kind != "":
+		return Fingerprint{}, fmt.Errorf("must have the node's certificate or its SHA-256, and has a %s", kind)
+	case isKey(content):
+		return Fingerprint{}, errors.New("must have the node's certificate or its SHA-256, and has a private key")
+	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
+		return Fingerprint{}, errors.New("is in UTF-16, as Windows saves text: save it as UTF-8")
 	}
 	f, err := ParseFingerprint(string(content))
 	if err == nil {
@@ -73,6 +88,18 @@ func ReadFingerprint(content []byte) (Fingerprint, error) {
 		return Fingerprint{}, fmt.Errorf("%w: this looks like the file with the token, which --auth-token-file is for", err)
 	}
 	return Fingerprint{}, fmt.Errorf("%w; or the certificate itself, in PEM or DER", err)
+}
+
+// certificate is the type of a block of PEM that is one (RFC 7468, section 5).
+const certificate = "CERTIFICATE"
+
+// isKey reports whether a file is a private key in DER, such as a node has beside its
+// certificate.
+func isKey(der []byte) bool {
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
+	_, ec := x509.ParseECPrivateKey(der)
+	_, rsa := x509.ParsePKCS1PrivateKey(der)
+	return pkcs8 == nil || ec == nil || rsa == nil
 }
 
 // String returns the fingerprint in 64 lower-case hex digits.

@@ -57,29 +57,44 @@ func openssl(digits string) string {
 
 // TestReadFingerprint reads files that have a fingerprint or a certificate, and others.
 func TestReadFingerprint(t *testing.T) {
-	own := certificate(t).Certificate[0]
+	identity := newCertificate(t)
+	own := identity.Certificate[0]
 	want := FingerprintOf(own)
+	key, err := x509.MarshalPKCS8PrivateKey(identity.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := x509.MarshalECPrivateKey(identity.PrivateKey.(*ecdsa.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
 	inPEM := func(kind string) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: own})) }
 	for name, content := range map[string]string{
 		"digits":          want.String() + "\n",
 		"openssl's words": "sha256 Fingerprint=" + openssl(want.String()) + "\n",
 		"DER":             string(own),
 		"PEM":             inPEM("CERTIFICATE"),
+		"PEM with a mark": byteOrderMark + inPEM(certificate),
+		"a key in front":  inPEM("PRIVATE KEY") + inPEM(certificate),
 		"openssl's dump":  "subject=CN = node\n" + inPEM("CERTIFICATE"),
-		"a chain":         inPEM("CERTIFICATE") + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate(t).Certificate[0]})),
+		"a chain":         inPEM("CERTIFICATE") + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: newCertificate(t).Certificate[0]})),
 	} {
 		if got, err := ReadFingerprint([]byte(content)); got != want || err != nil {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
 	for name, c := range map[string]struct{ content, says string }{
-		"a token":     {"s3cret-token-of-the-node\n", "--auth-token-file"},
-		"a key":       {inPEM("PRIVATE KEY"), "has a PRIVATE KEY"},
-		"words":       {"no fingerprint at all", "the certificate itself"},
-		"nothing":     {"", "64 hex digits"},
-		"broken DER":  {string(own[:len(own)-1]), "64 hex digits"},
-		"SHA-1":       {"SHA1 Fingerprint=" + openssl(want.String()[:40]), "64 hex digits"},
-		"half a hash": {want.String()[:62], "64 hex digits"},
+		"a token":      {"s3cret-token-of-the-node\n", "--auth-token-file"},
+		"a key":        {inPEM("PRIVATE KEY"), "has a PRIVATE KEY"},
+		"a key in DER": {string(key), "has a private key"},
+		"an EC key":    {string(ecKey), "has a private key"},
+		"broken PEM":   {string(pem.EncodeToMemory(&pem.Block{Type: certificate, Bytes: own[1:]})), "the certificate in it is broken"},
+		"UTF-16":       {"\xff\xfe0\x000\x00", "is in UTF-16"},
+		"words":        {"no fingerprint at all", "the certificate itself"},
+		"nothing":      {"", "64 hex digits"},
+		"broken DER":   {string(own[:len(own)-1]), "64 hex digits"},
+		"SHA-1":        {"SHA1 Fingerprint=" + openssl(want.String()[:40]), "64 hex digits"},
+		"half a hash":  {want.String()[:62], "64 hex digits"},
 	} {
 		got, err := ReadFingerprint([]byte(c.content))
 		if err == nil || got != (Fingerprint{}) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "s3cret") {
@@ -107,9 +122,9 @@ func FuzzParseFingerprint(f *testing.F) {
 	})
 }
 
-// certificate returns a self-signed certificate of a name and with dates that no
+// newCertificate returns a self-signed certificate of a name and with dates that no
 // chain of trust would take.
-func certificate(t *testing.T) tls.Certificate {
+func newCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -154,13 +169,13 @@ func dial(t *testing.T, server *tls.Config, pin Fingerprint) error {
 }
 
 func TestTrust(t *testing.T) {
-	own := certificate(t)
+	own := newCertificate(t)
 	pin := FingerprintOf(own.Certificate[0])
 	if err := dial(t, ServerTLS(own), pin); err != nil {
 		t.Errorf("the node that is meant: %v", err)
 	}
 
-	other := certificate(t)
+	other := newCertificate(t)
 	err := dial(t, ServerTLS(other), pin)
 	if refused, ok := errors.AsType[*PinError](err); !ok || refused.Want != pin || refused.Got != FingerprintOf(other.Certificate[0]) {
 		t.Errorf("another node: %v", err)
