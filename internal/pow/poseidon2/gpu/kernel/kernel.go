@@ -12,8 +12,14 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
 )
 
-//go:embed plain.cl
-var plain string
+var (
+	//go:embed dialect.h
+	dialect string
+	//go:embed plain.cl
+	plain string
+	//go:embed plain.ptx
+	ptx string
+)
 
 // Entry is the kernel's name.
 const Entry = "search"
@@ -21,13 +27,14 @@ const Entry = "search"
 // OpenCLOptions are those of the compiler.
 const OpenCLOptions = ""
 
-// OpenCL returns the kernel's text in OpenCL C.
-func OpenCL() string {
+// Source returns the kernel's text, which is OpenCL C as well as CUDA C.
+func Source() string {
 	var text strings.Builder
+	text.WriteString(dialect)
 	fmt.Fprintf(&text, "#define MAX_FOUND %d\n", wire.MaxFound)
 	constants := poseidon2.NewConstants()
 	table := func(name string, values []uint64) {
-		fmt.Fprintf(&text, "__constant ulong %s[] = {", name)
+		fmt.Fprintf(&text, "TABLE ulong %s[] = {", name)
 		for _, value := range values {
 			fmt.Fprintf(&text, "%#xUL, ", value)
 		}
@@ -45,9 +52,12 @@ func OpenCL() string {
 	return text.String() + plain
 }
 
+// OpenCL returns the kernel's text in OpenCL C.
+func OpenCL() string { return Source() }
+
 // Hash returns the SHA-256 of the kernel's texts, in hex.
 func Hash() string {
-	sum := sha256.Sum256([]byte(OpenCL()))
+	sum := sha256.Sum256([]byte(Source() + ptx))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -61,5 +71,6 @@ const (
 	CUDABlock = 128
 )
 
-// PTX returns the kernel's text in PTX.
-func PTX() string { return "" }
+// PTX returns the kernel's text in PTX: what NVRTC 11.8 makes of [Source] for compute_75, as
+// later ones write a version of PTX that drivers of 2022 do not know.
+func PTX() string { return ptx }

@@ -3,7 +3,7 @@
 
 #define EPSILON 0xffffffffUL // 2^64 modulo the prime
 
-ulong add(ulong a, ulong b)
+FUNCTION ulong add(ulong a, ulong b)
 {
 	ulong sum = a + b;
 	if (sum < a) {
@@ -14,9 +14,9 @@ ulong add(ulong a, ulong b)
 	return sum;
 }
 
-ulong mul(ulong a, ulong b)
+FUNCTION ulong mul(ulong a, ulong b)
 {
-	ulong low = a * b, high = mul_hi(a, b);
+	ulong low = a * b, high = MUL_HI(a, b);
 	ulong top = high >> 32;
 	ulong t = low - top;
 	if (low < top)
@@ -28,13 +28,13 @@ ulong mul(ulong a, ulong b)
 	return r;
 }
 
-ulong sbox(ulong x)
+FUNCTION ulong sbox(ulong x)
 {
 	ulong square = mul(x, x);
 	return mul(mul(square, square), mul(square, x));
 }
 
-void externalLayer(ulong *s)
+FUNCTION void externalLayer(ulong *s)
 {
 	for (int i = 0; i < 12; i += 4) {
 		ulong a = s[i], b = s[i + 1], c = s[i + 2], d = s[i + 3];
@@ -52,14 +52,14 @@ void externalLayer(ulong *s)
 	}
 }
 
-void externalRound(ulong *s, __constant ulong *round)
+FUNCTION void externalRound(ulong *s, CONSTANT ulong *round)
 {
 	for (int i = 0; i < 12; i++)
 		s[i] = sbox(add(s[i], round[i]));
 	externalLayer(s);
 }
 
-void permute(ulong *s)
+FUNCTION void permute(ulong *s)
 {
 	externalLayer(s);
 	for (int r = 0; r < 4; r++)
@@ -76,14 +76,14 @@ void permute(ulong *s)
 		externalRound(s, TERMINAL + 12 * r);
 }
 
-uint swap32(uint x)
+FUNCTION uint swap32(uint x)
 {
 	return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-__kernel void search(__global const ulong *job, uint first, uint count, ulong limit, __global uint *results)
+KERNEL void search(GLOBAL const ulong *job, uint first, uint count, ulong limit, GLOBAL uint *results)
 {
-	uint i = get_global_id(0);
+	uint i = INDEX;
 	if (i >= count)
 		return;
 	ulong s[12];
@@ -101,7 +101,7 @@ __kernel void search(__global const ulong *job, uint first, uint count, ulong li
 		hash -= 0xffffffff00000001UL;
 	hash = (ulong)swap32((uint)hash) << 32 | swap32((uint)(hash >> 32));
 	if (hash <= limit) {
-		uint place = atomic_inc(results);
+		uint place = INCREMENT(results);
 		if (place < MAX_FOUND)
 			results[1 + place] = i;
 	}
