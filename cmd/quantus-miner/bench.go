@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -21,7 +22,7 @@ import (
 // benchCmd measures engines.
 type benchCmd struct {
 	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}, gpu; or all, the default: those of the CPU, and the GPUs that --gpu chooses."`
-	Duration durationFlag `default:"5s" help:"How long to measure each engine, and the yardstick."`
+	Duration durationFlag `short:"d" default:"5s" help:"How long to measure each engine, and the yardstick; a number without a unit is one of seconds."`
 	JSON     bool         `name:"json" help:"Print one JSON object."`
 	powFlags
 	workersFlags
@@ -30,6 +31,9 @@ type benchCmd struct {
 
 // Validate implements the parser's check of the command as a whole.
 func (c *benchCmd) Validate() error {
+	if err := c.workersFlags.check(c.gpuFlags.joins(c.PoW)); err != nil {
+		return err
+	}
 	for _, e := range c.Engine.listed {
 		if err := e.checkAlone(c.PoW); err != nil {
 			return err
@@ -72,6 +76,9 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	duration := time.Duration(c.Duration)
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	onCPU := c.Engine.onCPU()
+	if c.Workers == 0 {
+		onCPU = nil
+	}
 	engines := make([]engine.Engine, len(onCPU))
 	for i := range engines {
 		var err error
@@ -88,6 +95,9 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		defer stop()
+	}
+	if len(engines)+len(gpus.devices) == 0 {
+		return errors.New("there is nothing to measure: no GPU is used, and --cpu-workers is 0")
 	}
 	if s.terminal {
 		fmt.Fprintf(s.err, "measuring for %s …\n", duration*time.Duration(len(engines)+len(gpus.devices)+1))

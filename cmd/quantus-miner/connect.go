@@ -21,7 +21,7 @@ import (
 type connectCmd struct {
 	Node              []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. More of them are fallbacks, in this order."`
 	AuthTokenFile     []string   `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by: its own file miner-auth-token."`
-	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
+	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
 	TLSCertSHA256File []string   `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256."`
 	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
 	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
@@ -30,6 +30,7 @@ type connectCmd struct {
 	hostsFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=auto"`
+	needlessFlags
 }
 
 // Help is what --help says beyond the summary.
@@ -65,6 +66,9 @@ func (f *nodeFlag) UnmarshalText(text []byte) error {
 // pinFlag is a certificate's fingerprint.
 type pinFlag wire.Fingerprint
 
+// String returns the flag as it is given.
+func (f pinFlag) String() string { return wire.Fingerprint(f).String() }
+
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *pinFlag) UnmarshalText(text []byte) error {
 	pin, err := wire.ParseFingerprint(string(text))
@@ -99,10 +103,7 @@ func (c *connectCmd) Validate() error {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
-	if err := c.gpuFlags.check(c.PoW); err != nil {
-		return err
-	}
-	return c.dutyFlags.check(c.PoW)
+	return c.dutyFlags.check(c.PoW, c.gpuFlags)
 }
 
 // withoutTokens returns a text without the tokens that a command line has: the parser
@@ -147,6 +148,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	c.needlessFlags.tell(svc.log)
 	svc.limits.MaxConnections = monitorConnections
 	svc.hosts = c.hosts(c.MetricsHost)
 	svc.gpus = c.gpuFlags

@@ -18,6 +18,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"go.uber.org/automaxprocs/maxprocs"
 
+	"github.com/quantus-network/quantus-miner/internal/cli"
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/pow"
@@ -38,7 +39,21 @@ type minerFlags struct {
 
 // workersFlags choose on how many threads.
 type workersFlags struct {
-	Workers workersFlag `aliases:"num-cores,cores" env:"MINER_WORKERS,MINER_CORES" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores."`
+	Workers workersFlag `aliases:"num-cores,cores,cpu-workers" env:"MINER_WORKERS,MINER_CORES,MINER_CPU_WORKERS" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores, --cpu-workers."`
+}
+
+// check returns an error unless there is a worker, or something else to mine with.
+func (f workersFlags) check(others bool) error {
+	if f.Workers > 0 || others {
+		return nil
+	}
+	from := ""
+	for _, name := range []string{"MINER_CPU_WORKERS", "MINER_CORES", "MINER_WORKERS"} {
+		if os.Getenv(name) == "0" {
+			from = fmt.Sprintf(" (from envar %s=\"0\")", name)
+		}
+	}
+	return fmt.Errorf("--workers: must be a number from 1 to %d: 0 is no mining on CPUs, and there is nothing else to mine with%s", maxWorkers, from)
 }
 
 // The types of flags. Each reads itself from text, and its error says what the
@@ -61,12 +76,18 @@ func (f *headerFlag) UnmarshalText(text []byte) error {
 // nonceFlag is a nonce in hex.
 type nonceFlag u512.Uint
 
+// String returns the flag as it is given.
+func (f headerFlag) String() string { return hex.EncodeToString(f[:]) }
+
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *nonceFlag) UnmarshalText(text []byte) error {
 	x, err := u512.ParseHex(string(text))
 	*f = nonceFlag(x)
 	return err
 }
+
+// String returns the flag as it is given.
+func (f nonceFlag) String() string { return u512.Uint(f).Hex() }
 
 // thresholdFlag is a distance threshold, or a difficulty, in decimal.
 type thresholdFlag u512.Uint
@@ -77,6 +98,9 @@ func (f *thresholdFlag) UnmarshalText(text []byte) error {
 	*f = thresholdFlag(x)
 	return err
 }
+
+// String returns the flag as it is given.
+func (f thresholdFlag) String() string { return u512.Uint(f).String() }
 
 // threshold returns what --threshold and --difficulty come to, at most one of which is
 // given, or 0 for none. A difficulty by its own name is Poseidon2's alone: taken for a
@@ -147,14 +171,14 @@ func (f hostFlag) network() string {
 // maxWorkers bounds --workers: more than any machine has CPUs.
 const maxWorkers = 4096
 
-// workersFlag is a number of workers.
+// workersFlag is a number of workers, 0 for no mining on CPUs.
 type workersFlag int
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *workersFlag) UnmarshalText(text []byte) error {
 	x, err := strconv.Atoi(string(text))
-	if err != nil || x < 1 || x > maxWorkers {
-		return fmt.Errorf("must be a number from 1 to %d (--num-cores and --cores are the same)", maxWorkers)
+	if err != nil || x < 0 || x > maxWorkers {
+		return fmt.Errorf("must be a number from 1 to %d (--num-cores, --cores and --cpu-workers are the same)", maxWorkers)
 	}
 	*f = workersFlag(x)
 	return nil
@@ -201,13 +225,20 @@ func (f *engineFlag) UnmarshalText(text []byte) error {
 // take: there it means that the CPU is not mined on.
 func (f engineFlag) onGPU() bool { return f.name == gpu.Name }
 
+// String returns the flag as it is given.
+func (f engineFlag) String() string { return f.name }
+
 // check returns an error if this machine cannot have the engine for a proof of work:
 // for a command's check of its flags.
 func (f engineFlag) check(proof pow.Proof) error {
 	if f.onGPU() {
 		return errors.New("--engine: gpu is for search and bench; to mine on GPUs as well, say --gpu")
 	}
-	if err := pow.Check(proof, f.name); err != nil {
+	err := cli.CheckQuotes(pow.KernelVariable)
+	if err == nil {
+		err = pow.Check(proof, f.name)
+	}
+	if err != nil {
 		return fmt.Errorf("--engine: %w", err)
 	}
 	return nil
@@ -289,7 +320,7 @@ type durationFlag time.Duration
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *durationFlag) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
+	d, err := parseTime(string(text))
 	if err != nil || d < time.Millisecond || d > 24*time.Hour {
 		return errors.New("must be a time from 1ms to 24h, such as 500ms or 2s")
 	}
@@ -297,18 +328,32 @@ func (f *durationFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String returns the flag as it is given.
+func (f durationFlag) String() string { return time.Duration(f).String() }
+
+// parseTime reads a time; a plain number is one of seconds.
+func parseTime(text string) (time.Duration, error) {
+	if _, err := strconv.ParseUint(text, 10, 32); err == nil {
+		text += "s"
+	}
+	return time.ParseDuration(text)
+}
+
 // intervalFlag is the time between two things that recur; 0 is never.
 type intervalFlag time.Duration
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *intervalFlag) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
+	d, err := parseTime(string(text))
 	if err != nil || d != 0 && (d < time.Second || d > 24*time.Hour) {
 		return errors.New("must be a time from 1s to 24h, such as 10s, or 0 for never")
 	}
 	*f = intervalFlag(d)
 	return nil
 }
+
+// String returns the flag as it is given.
+func (f intervalFlag) String() string { return time.Duration(f).String() }
 
 // countFlag is a number of things, at least one.
 type countFlag int
@@ -354,3 +399,6 @@ func (f *sizeFlag) UnmarshalText(text []byte) error {
 	*f = sizeFlag(x)
 	return nil
 }
+
+// String returns the flag as it is given.
+func (f sizeFlag) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(f)), " ", "") }

@@ -88,7 +88,7 @@ func FuzzFlags(f *testing.F) {
 		var workers workersFlag
 		read(&workers, func() (string, bool) {
 			again := strconv.Itoa(int(workers))
-			return again, 1 <= workers && workers <= maxWorkers && number(strings.TrimPrefix(s, "+"), again)
+			return again, 0 <= workers && workers <= maxWorkers && number(strings.TrimPrefix(s, "+"), again)
 		})
 		var count countFlag
 		read(&count, func() (string, bool) {
@@ -146,7 +146,7 @@ func FuzzMinerURL(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if err := (&simulateCmd{Miner: &s, powFlags: powFlags{PoW: pow.SHA3RSA}}).Validate(); err != nil {
+		if err := (&simulateCmd{Miner: &s, powFlags: powFlags{PoW: pow.SHA3RSA}, minerFlags: minerFlags{workersFlags: workersFlags{Workers: 1}}}).Validate(); err != nil {
 			if !strings.Contains(err.Error(), "--miner: must be ") {
 				t.Errorf("%q is refused with %q", s, err)
 			}

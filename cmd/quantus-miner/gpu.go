@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/cli"
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow"
@@ -74,6 +75,9 @@ func (f *launchFlag) UnmarshalText(text []byte) error {
 
 // checkBackend says what is wrong with the variable.
 func checkBackend() error {
+	if err := cli.CheckQuotes(backendVariable); err != nil {
+		return err
+	}
 	if _, err := gpu.Backends(os.Getenv(backendVariable)); err != nil {
 		return fmt.Errorf("the variable %s %w", backendVariable, err)
 	}
@@ -97,6 +101,10 @@ func (f gpuProgramFlag) list(ctx context.Context) (program string, devices []wir
 func (f gpuFlags) wanted() bool {
 	return !gpu.Choice(f.GPU).None() && (f.GPUDevices == nil || *f.GPUDevices > 0)
 }
+
+// joins reports whether devices join the CPU in mining with a proof of work, if there are
+// any.
+func (f gpuFlags) joins(proof pow.Proof) bool { return proof == pow.Poseidon2 && f.wanted() }
 
 // check says what is wrong with the flags together, for a proof of work.
 func (f gpuFlags) check(proof pow.Proof) error {
@@ -164,6 +172,9 @@ func (f gpuFlags) join(ctx context.Context, proof pow.Proof, miner *mining.Miner
 	devices, err := f.devices(ctx, log)
 	if err != nil || ctx.Err() != nil {
 		return err
+	}
+	if len(devices) == 0 && miner.Workers() == 0 {
+		return errors.New("there is nothing to mine with: no GPU is mined on, and --cpu-workers is 0")
 	}
 	found(devices)
 	gpus := fleet{proof, devices, log}

@@ -19,6 +19,26 @@ const (
 	logJSON logFormat = "json"
 )
 
+// logFlags say how a log is written.
+type logFlags struct {
+	LogFormat logFormat `group:"Log:" env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
+	LogLevel  string    `group:"Log:" env:"MINER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What the log has: error, warn and what is worse, info, the default, or debug, everything."`
+	Verbose   bool      `group:"Log:" short:"v" env:"MINER_VERBOSE" help:"The same as --log-level debug, and wins over it."`
+	NoColor   bool      `group:"Log:" help:"No colours on a terminal. The variable NO_COLOR does the same, in all programs."`
+}
+
+// newLog returns a log on the error stream as the flags have it.
+func (f logFlags) newLog(s streams) *slog.Logger {
+	style := logStyle{format: f.LogFormat, noColor: f.NoColor}
+	if err := style.level.UnmarshalText([]byte(f.LogLevel)); err != nil { // without the parser's defaults
+		style.level = slog.LevelInfo
+	}
+	if f.Verbose {
+		style.level = slog.LevelDebug
+	}
+	return newLog(s, style)
+}
+
 // logStyle says how a log is written. The zero value is text on a terminal and JSON
 // elsewhere, from level info.
 type logStyle struct {

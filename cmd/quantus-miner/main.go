@@ -14,15 +14,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"github.com/quantus-network/quantus-miner/internal/pow"
-	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+	"github.com/quantus-network/quantus-miner/internal/cli"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
 
@@ -34,37 +31,6 @@ const (
 	exitNoAnswer    = 3   // search, verify: failed, so that there is no answer, not even no
 	exitInterrupted = 130 // stopped by a signal before the work was done
 )
-
-// cli is the command line: a field for each command.
-type cli struct {
-	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
-	Connect  connectCmd  `cmd:"" help:"Mine for a node of today's network, which this connects to."`
-	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
-	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
-	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
-	Devices  devicesCmd  `cmd:"" help:"List the GPUs that could be mined on."`
-	Simulate simulateCmd `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
-}
-
-const description = `A proof-of-work miner for the Quantus network.
-
-Mine for a node of today's network, started with --miner-listen-port 9833, with the two files that it has written:
-
-  quantus-miner connect --node 127.0.0.1:9833 --auth-token-file FILE --tls-cert-sha256-file FILE
-
-Mine with a node of the network before, which calls its miner:
-
-  quantus-miner
-  quantus-node --external-miner-url http://127.0.0.1:9833 ...
-
-See it mine without a node:
-
-  quantus-miner simulate
-
-Flags without a command are those of serve.
-
-Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 search or verify failed to find out; 130 interrupted.`
 
 // streams is where a command writes.
 type streams struct {
@@ -115,33 +81,22 @@ func run(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintf(s.err, "quantus-miner: %v\n", err)
 		return code
 	}
-	var commands cli
-	helped := false
-	parser, err := kong.New(&commands,
-		kong.Name("quantus-miner"),
-		kong.Description(description),
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(int) { helped = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Vars{
-			"cpus":      strconv.Itoa(effectiveCPUs()),
-			"node_port": strconv.Itoa(wire.DefaultPort),
-			"engines":   strings.Join(pow.Names(), ", "),
-			"pows":      strings.Join(pow.Proofs(), ","),
-		},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(s),
-	)
-	if err != nil {
-		return fail(exitUsage, fmt.Errorf("reading the command line's definition: %w", err))
+	if err := cli.TidyEnvironment(variables); err != nil {
+		return fail(exitUsage, err)
 	}
-	command, err := parser.Parse(args)
-	if helped {
+	line, err := newLine(ctx, s)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	args = line.official(args)
+	command, err := line.parser.Parse(args)
+	if line.helped {
 		return exitOK
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("%s\n%s", withoutTokens(err.Error(), args), hint(err)))
+		return fail(exitUsage, fmt.Errorf("%s\n%s", withoutTokens(cli.Explain(err, line.parser.Model), args), hint(err)))
 	}
+	line.warn(command, s)
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {
 		if exit.err != nil {

@@ -223,12 +223,7 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	b := &background{command: exec.Command(path, append([]string{"--port", "0"}, args...)...), logged: make(chan struct{})}
 	b.wrote.L = &b.mu
-	b.command.Env = os.Environ()
-	for _, name := range []string{"MINER_ENGINE", "MINER_CORES", "MINER_METRICS_PORT", "MINER_LOG_FORMAT"} {
-		if value := ts.Getenv(name); value != "" {
-			b.command.Env = append(b.command.Env, name+"="+value)
-		}
-	}
+	b.command.Env = append(os.Environ(), environment(ts)...)
 	stderr, err := b.command.StderrPipe()
 	ts.Check(err)
 	ts.Check(b.command.Start())
@@ -265,6 +260,17 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("URL", found.url)
 	ts.Setenv("PAGE", found.page)
 	ts.Value(miner{}).(*current).background = b
+}
+
+// environment returns the variables that a script may set for its background miner. Those
+// that it does not set have no value.
+func environment(ts *testscript.TestScript) (variables []string) {
+	for _, name := range []string{
+		"MINER_ENGINE", "MINER_CORES", "MINER_METRICS_PORT", "MINER_LOG_FORMAT", "MINER_HOST", "MINER_WORKER", "MINER_COLOUR",
+	} {
+		variables = append(variables, name+"="+ts.Getenv(name))
+	}
+	return variables
 }
 
 // until asks for a page until its status code is the wanted one, and prints it:

@@ -50,6 +50,9 @@ func (c *searchCmd) Validate() error {
 	if _, err := c.threshold(c.Threshold, c.Difficulty); err != nil {
 		return err
 	}
+	if err := c.workersFlags.check(false); err != nil {
+		return err
+	}
 	if err := c.gpuFlags.check(c.PoW); err != nil {
 		return err
 	}

@@ -106,10 +106,7 @@ func (c *serveCmd) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
-	if err := c.gpuFlags.check(c.PoW); err != nil {
-		return err
-	}
-	if err := c.dutyFlags.check(c.PoW); err != nil {
+	if err := c.dutyFlags.check(c.PoW, c.gpuFlags); err != nil {
 		return err
 	}
 	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.

@@ -37,7 +37,7 @@ import (
 // dutyFlags are those of every command that mines until it is told to end.
 type dutyFlags struct {
 	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
-	LogFormat   logFormat    `env:"MINER_LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"Format of the log: text, json, or auto, the default: text on a terminal and JSON elsewhere."`
+	logFlags
 	minerFlags
 	schedulingFlags
 }
@@ -50,7 +50,13 @@ type schedulingFlags struct {
 }
 
 // check says what is wrong with the flags together, for a proof of work.
-func (f dutyFlags) check(proof pow.Proof) error {
+func (f dutyFlags) check(proof pow.Proof, gpus gpuFlags) error {
+	if err := gpus.check(proof); err != nil {
+		return err
+	}
+	if err := f.workersFlags.check(gpus.joins(proof)); err != nil {
+		return err
+	}
 	if err := f.Engine.check(proof); err != nil {
 		return err
 	}
@@ -74,7 +80,7 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 	// Go ends a program that writes to standard error when nobody reads it any more.
 	// A miner whose log's reader has died goes on without.
 	signal.Ignore(syscall.SIGPIPE)
-	log := newLog(s, logStyle{format: f.LogFormat})
+	log := f.newLog(s)
 	e, err := f.Engine.choose(proof, log)
 	if err != nil {
 		return service{}, err
@@ -206,7 +212,7 @@ func (s service) run(ctx context.Context) error {
 		miner.Run(ctx)
 		return nil
 	})
-	if s.proof == pow.Poseidon2 && s.gpus.wanted() {
+	if s.gpus.joins(s.proof) {
 		g.Go(func() error {
 			err := s.gpus.join(ctx, s.proof, miner, func(found []*gpu.Device) { devices.Store(&found) }, s.log)
 			if ctx.Err() != nil { // which ends the service well
@@ -263,7 +269,7 @@ func (s service) newMiner() *mining.Miner {
 	}
 	var refused sync.Once
 	groups := priority.NewGroups()
-	miner := mining.New(log, &mining.Crew{
+	crew := &mining.Crew{
 		Engine:   s.engine,
 		Workers:  s.workers,
 		Throttle: s.scheduling.Throttle.share(),
@@ -273,7 +279,11 @@ func (s service) newMiner() *mining.Miner {
 				refused.Do(func() { s.log.Warn("workers are not scheduled as they should be", "error", err) })
 			}
 		},
-	})
+	}
+	miner := mining.New(log)
+	if s.workers > 0 { // or GPUs alone are to mine
+		miner.Add(crew)
+	}
 	miner.Limits = s.limits.jobs()
 	miner.Difficulty = s.proof.Difficulty
 	if s.nodes != nil {

@@ -44,6 +44,9 @@ func (c *simulateCmd) Help() string {
 
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
+	if err := c.workersFlags.check(false); err != nil {
+		return err
+	}
 	if err := c.gpuFlags.check(c.PoW); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
 
 // versionCmd prints the version.
@@ -12,6 +14,16 @@ type versionCmd struct{}
 // Run prints.
 func (versionCmd) Run(s streams) error {
 	_, err := fmt.Fprintf(s.out, "quantus-miner %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// versionFlag asks for the version, instead of a command.
+type versionFlag bool
+
+// BeforeReset prints, before anything else is looked at.
+func (versionFlag) BeforeReset(parser *kong.Kong, s streams) error {
+	err := versionCmd{}.Run(s)
+	parser.Exit(exitOK)
 	return err
 }
 

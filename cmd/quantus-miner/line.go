@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/quantus-network/quantus-miner/internal/cli"
+	"github.com/quantus-network/quantus-miner/internal/host/access"
+	"github.com/quantus-network/quantus-miner/internal/pow"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+)
+
+// variables is what the names of all variables begin with.
+const variables = "MINER_"
+
+// commands is the command line: a field for each command, and the flags of all.
+type commands struct {
+	Config      configFlag  `env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"File of flags in YAML, a line such as workers: 4 for each. Flags and variables win over it."`
+	ShowVersion versionFlag `name:"version" short:"V" nofile:"" help:"Print the version."`
+
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	Connect  connectCmd  `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
+	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
+	Devices  devicesCmd  `cmd:"" help:"List the GPUs that could be mined on."`
+	Simulate simulateCmd `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Help     helpCmd     `cmd:"" help:"Show the help of a command."`
+}
+
+const description = `A proof-of-work miner for the Quantus network.
+
+Mine for a node of today's network, started with --miner-listen-port 9833, with the two files that it has written:
+
+  quantus-miner connect --node 127.0.0.1:9833 --auth-token-file FILE --tls-cert-sha256-file FILE
+
+Mine with a node of the network before, which calls its miner:
+
+  quantus-miner
+  quantus-node --external-miner-url http://127.0.0.1:9833 ...
+
+See it mine without a node:
+
+  quantus-miner simulate
+
+Flags without a command are those of serve.
+
+Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid, not sealed), or failed; 2 wrong usage; 3 search or verify failed to find out; 130 interrupted.`
+
+// line is a command line to be parsed.
+type line struct {
+	parser   *kong.Kong
+	settings *cli.Settings
+	helped   bool     // help or the version was asked for, and has been printed
+	notes    []string // on how the command line was understood
+}
+
+// newLine returns a command line whose commands write to s, and end when ctx does.
+func newLine(ctx context.Context, s streams) (*line, error) {
+	l := &line{settings: new(cli.Settings)}
+	parser, err := kong.New(new(commands),
+		kong.Name("quantus-miner"),
+		kong.Description(description),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(int) { l.helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{
+			"cpus":      strconv.Itoa(effectiveCPUs()),
+			"node_port": strconv.Itoa(wire.DefaultPort),
+			"engines":   strings.Join(pow.Names(), ", "),
+			"pows":      strings.Join(pow.Proofs(), ","),
+		},
+		kong.Resolvers(l.settings),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s, l, l.settings),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("reading the command line's definition: %w", err)
+	}
+	l.parser = parser
+	return l, nil
+}
+
+// warn logs what is to be said before a command runs: variables that are nobody's, and
+// how the command line was understood.
+func (l *line) warn(command *kong.Context, s streams) {
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	if own, ok := command.Selected().Target.Addr().Interface().(interface{ newLog(streams) *slog.Logger }); ok {
+		log = own.newLog(s)
+	}
+	for _, warning := range cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable) {
+		log.Warn(warning)
+	}
+	for _, note := range l.notes {
+		log.Info(note)
+	}
+}
+
+// maxConfig is the largest size of a configuration file.
+const maxConfig = 64 << 10
+
+// configFlag is a configuration file.
+type configFlag string
+
+// BeforeResolve loads the file before the parser looks for values in it.
+func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, settings *cli.Settings) error {
+	file, ok := ctx.FlagValue(path.Flag).(configFlag)
+	if !ok || file == "" {
+		return errors.New("--config: must be a file")
+	}
+	if variable := cli.Variable(path.Flag); variable != "" && os.Getenv(variable) == string(file) {
+		if err := cli.CheckQuotes(variable); err != nil {
+			return err
+		}
+	}
+	err := settings.Load(string(file), ctx.Model, func(path string, secret bool) ([]byte, error) {
+		if secret {
+			return access.Read(path, maxConfig, access.SecretMode)
+		}
+		return access.Read(path, maxConfig, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	return nil
+}
+
+// helpCmd shows the help of a command.
+type helpCmd struct {
+	Command []string `arg:"" optional:"" help:"Command to be helped with; none is the program itself."`
+}
+
+// Run shows it.
+func (c *helpCmd) Run(l *line) error {
+	if _, err := l.parser.Parse(l.official(append(c.Command, "--help"))); err != nil && !l.helped {
+		return exitError{exitUsage, errors.New(cli.Explain(err, l.parser.Model))}
+	}
+	return nil
+}
