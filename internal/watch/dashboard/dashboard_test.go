@@ -207,7 +207,7 @@ func TestEvents(t *testing.T) {
 		if s.Time != unix(began)-0.5 || s.Status.HashRate != 0 || s.Second != 0 || s.Status.Rate10s != nil || s.Status.Hashes != 10 || s.Status.Jobs != (status.Jobs{Failed: 1}) || len(threads(s)) != 2 || len(s.Jobs) != 1 || s.Omitted != 0 {
 			t.Errorf("first state %+v", s)
 		}
-		if j := s.Jobs[0]; j.ID != hostile || j.Status != "failed" || j.Hashes != 10 || j.Share != 1 || j.Rate <= 0 || j.Result != mining.ErrExhausted.Error() || j.Engine != "paced" {
+		if j := s.Jobs[0]; j.ID != hostile || j.Status != "failed" || j.Hashes != 10 || j.Tried != 1 || j.Rate <= 0 || j.Result != mining.ErrExhausted.Error() || j.Engine != "paced" {
 			t.Errorf("the job %+v", j)
 		}
 
@@ -227,12 +227,12 @@ func TestEvents(t *testing.T) {
 			}
 			if i == 10 {
 				if len(s.Jobs) != 2 || s.Jobs[0].ID != "everything" || s.Jobs[0].Status != "running" || s.Jobs[0].Elapsed != 10.5 ||
-					s.Jobs[0].Share <= 0 || s.Jobs[0].Share > 1e-145 || math.Abs(s.Jobs[0].Rate-s.Status.HashRate) > 1 || s.Jobs[0].Started != unix(everything.Started()) || s.Status.Rate10s == nil {
+					s.Jobs[0].Tried <= 0 || s.Jobs[0].Tried > 1e-145 || math.Abs(s.Jobs[0].Rate-s.Status.HashRate) > 1 || s.Jobs[0].Started != unix(everything.Started()) || s.Status.Rate10s == nil {
 					t.Errorf("state %d: %+v", i, s)
 				}
 			}
 		}
-		if len(s.Jobs) != 3 || s.Jobs[0].ID != "wins" || s.Jobs[0].Status != "completed" || s.Jobs[0].Result != "1388" || s.Jobs[0].Share != float64(s.Jobs[0].Hashes)/20_000 || s.Status.Jobs != (status.Jobs{Running: 1, Completed: 1, Failed: 1}) {
+		if len(s.Jobs) != 3 || s.Jobs[0].ID != "wins" || s.Jobs[0].Status != "completed" || s.Jobs[0].Result != "1388" || s.Jobs[0].Tried != float64(s.Jobs[0].Hashes)/20_000 || s.Status.Jobs != (status.Jobs{Running: 1, Completed: 1, Failed: 1}) {
 			t.Errorf("at the end %+v", s)
 		}
 		if now := s.Status; now.Rate60s == nil || now.Rate15m != nil || *now.Rate60s < 1900 {

@@ -55,7 +55,7 @@ type job struct {
 	Started float64 `json:"started"`
 	Elapsed float64 `json:"elapsed"` // to now, or to its end
 	Hashes  uint64  `json:"hashes"`
-	Share   float64 `json:"share"`  // of its range, 0 to 1
+	Tried   float64 `json:"tried"`  // of its range, 0 to 1
 	Rate    float64 `json:"rate"`   // now, or on average when it is over
 	Result  string  `json:"result"` // the nonce, or why it failed
 }
@@ -154,7 +154,7 @@ func jobOf(j mining.JobOverview, sample hashrate.Sample) job {
 		Started: unix(j.Job.Started()),
 		Elapsed: j.Elapsed.Seconds(),
 		Hashes:  j.Evaluated,
-		Share:   share(j),
+		Tried:   tried(j),
 	}
 	switch {
 	case j.Status == mining.Running:
@@ -171,9 +171,9 @@ func jobOf(j mining.JobOverview, sample hashrate.Sample) job {
 	return r
 }
 
-// share is the part of its range that a job has searched. The range can be 2^512
+// tried is the part of its range that a job has searched. The range can be 2^512
 // nonces, of which a float64 has a good idea.
-func share(j mining.JobOverview) float64 {
+func tried(j mining.JobOverview) float64 {
 	nonces := j.Job.Range()
 	span, _ := nonces.End.SubWrap(nonces.Start).Big().Float64()
 	return min(1, float64(j.Evaluated)/(span+1))

@@ -4,7 +4,8 @@
 //   - a [Sampler] smooths the rate of each thread of each running job, and keeps
 //     the curve of the last 15 minutes, for metrics and the page;
 //   - a [Window] averages over the last 10 s, 60 s and 15 min;
-//   - [Report] logs those averages.
+//   - [Effort] adds up the work since the last winner;
+//   - [Reports] log those averages and the effort.
 //
 // Who wants none of it starts none of it: the miner is not slowed by being
 // watched, and does not know.

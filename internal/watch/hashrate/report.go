@@ -36,7 +36,7 @@ func (r Reports) Run(ctx context.Context) {
 		case <-sample.C:
 			sampler.update()
 		case <-line.C:
-			sampler.look()
+			sampler.addNow()
 			r.Log.Info("hash rate", r.attrs(sampler, time.Since(began))...)
 		case <-ctx.Done():
 			return

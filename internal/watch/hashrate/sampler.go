@@ -87,9 +87,9 @@ func (s *Sampler) update() {
 	s.next = make(chan struct{})
 }
 
-// look brings the averages and the effort up to date, and not the rates, which would take
+// addNow brings the averages and the effort up to date, and not the rates, which would take
 // the little that came since the last update for what comes in a second.
-func (s *Sampler) look() {
+func (s *Sampler) addNow() {
 	o := s.miner.Current()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -125,16 +125,16 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 		}
 		return float64(setup.AuthFailures())
 	})
-	transport := together{e.requests, e.mine, e.pickup}
+	transport := serial{e.requests, e.mine, e.pickup}
 	if setup.Node != nil {
-		transport = together{node(setup.Node), e.send}
+		transport = serial{node(setup.Node), e.send}
 	}
 	if setup.GPUs != nil {
 		transport = append(transport, gpus{setup.GPUStates, setup.GPUs})
 	}
-	e.registry.MustRegister(together{
+	e.registry.MustRegister(serial{
 		authFailures, &collector{sampler: sampler, setup: setup}, transport, e.start, buildInfo,
-		&seldom{Collector: together{
+		&cached{Collector: serial{
 			collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 			collectors.NewBuildInfoCollector(),

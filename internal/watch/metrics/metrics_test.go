@@ -548,11 +548,11 @@ func (c ticks) Collect(metrics chan<- prometheus.Metric) {
 	c.Counter.Collect(metrics)
 }
 
-// TestSeldom asks a collector five times a second.
-func TestSeldom(t *testing.T) {
+// TestCached asks a collector five times a second.
+func TestCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "ticks_total"})
-		c := &seldom{Collector: ticks{counter}}
+		c := &cached{Collector: ticks{counter}}
 		for i := range 20 {
 			if n := len(collect(c)); n != 1 {
 				t.Errorf("%d metrics", n)

@@ -63,8 +63,8 @@ function formatEffort(effort) {
   return effort < 100 ? `${Math.round(effort * 100)} %` : `${Math.round(effort)} ×`;
 }
 
-function formatShare(share) {
-  const percent = share * 100;
+function formatTried(tried) {
+  const percent = tried * 100;
   if (percent <= 0) return "0 %";
   if (percent < 0.01) return "< 0.01 %";
   if (percent >= 100) return "100 %";
@@ -393,7 +393,7 @@ function makeRow(job) {
   return {
     tr, pill,
     engine: cell("engine"), age: cell("age"), hashes: cell("hashes"),
-    rate: cell("rate"), share: cell("share"), result: cell("result"),
+    rate: cell("rate"), tried: cell("tried"), result: cell("result"),
   };
 }
 
@@ -410,8 +410,8 @@ function drawJob(row, job, now) {
   setTitle(row.hashes, exact.format(job.hashes));
   setText(row.rate, formatRate(job.rate));
   setTitle(row.rate, job.status === "running" ? "" : "Average over the job");
-  setText(row.share, formatShare(job.share));
-  setTitle(row.share, String(job.share));
+  setText(row.tried, formatTried(job.tried));
+  setTitle(row.tried, String(job.tried));
 
   const found = job.status === "completed";
   row.result.classList.toggle("nonce", found);

@@ -7,29 +7,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// together is a collector of what several collect, one after the other. The
+// serial is a collector of what several collect, one after the other. The
 // registry would start a goroutine for each, which the mining threads have to make
 // room for: more work than what they do.
-type together []prometheus.Collector
+type serial []prometheus.Collector
 
 // Describe implements [prometheus.Collector].
-func (t together) Describe(descs chan<- *prometheus.Desc) {
-	for _, c := range t {
+func (s serial) Describe(descs chan<- *prometheus.Desc) {
+	for _, c := range s {
 		c.Describe(descs)
 	}
 }
 
 // Collect implements [prometheus.Collector].
-func (t together) Collect(metrics chan<- prometheus.Metric) {
-	for _, c := range t {
+func (s serial) Collect(metrics chan<- prometheus.Metric) {
+	for _, c := range s {
 		c.Collect(metrics)
 	}
 }
 
-// seldom is a collector that collects once a second at most. What the process
+// cached is a collector that collects once a second at most. What the process
 // asks of the runtime and the operating system costs it more than all the miner's
 // own metrics.
-type seldom struct {
+type cached struct {
 	prometheus.Collector
 
 	mu      sync.Mutex
@@ -38,7 +38,7 @@ type seldom struct {
 }
 
 // Collect implements [prometheus.Collector].
-func (s *seldom) Collect(metrics chan<- prometheus.Metric) {
+func (s *cached) Collect(metrics chan<- prometheus.Metric) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.metrics == nil || time.Since(s.at) >= time.Second {
