@@ -13,7 +13,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
-var lineTime = flag.Duration("line", 20*time.Second, "how long TestBadLine has a miner work over a bad line")
+var lineTime = flag.Duration("line", 15*time.Second, "how long TestBadLine has a miner work over a bad line")
 
 // badLine is a way to a node for one miner, on which packets are lost and delayed, in
 // both directions.

@@ -14,7 +14,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
 
-var suspendTime = flag.Duration("suspend", 10*time.Second, "how long TestSuspendedConnect has the miner be suspended")
+var suspendTime = flag.Duration("suspend", 6*time.Second, "how long TestSuspendedConnect has the miner be suspended")
 
 // late is how long after a node is back its miner may work for it again. The promise
 // is 8 s, which TestNodeKilled of internal/source/quicnode holds it to; here it is more,

@@ -20,8 +20,8 @@ import (
 // say so when it is back: what it answers to packets of a connection that it does not
 // know (RFC 9000, section 10.3) is signed with a key that died with it, or is nothing.
 const (
-	// keepAlive is the time after the node's last packet at which we ask it for another
-	// (PING), unless something is on its way to it anyway.
+	// keepAlive is the time after the node's last packet at which we ask it for another,
+	// by a PING.
 	keepAlive = time.Second
 	// idleTimeout is how long after that we wait for any packet. So a dead connection is
 	// noticed within 6.5 s, and with a retry delay of 1.2 s at most a node that came back
@@ -33,7 +33,8 @@ const (
 	// is lost in either direction, a packet has no answer with p = 1 - 0.95², and nothing
 	// arrives with p⁹ = 8e-10: once in 50 years, asking every 1.3 s. If the round trip
 	// varies by 0.2 s the pauses are longer, and there are four times: p⁷ = 8e-8, once in
-	// half a year. TestBadLine measures it.
+	// half a year. TestBadLine measures it. Where a round trip takes seconds QUIC waits for
+	// three times what it expects instead, if that is longer (RFC 9000, section 10.1).
 	idleTimeout = 5500 * time.Millisecond
 	// handshakeTimeout is how long a node may say nothing before the connection stands.
 	handshakeTimeout = 5 * time.Second

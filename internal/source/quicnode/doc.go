@@ -5,7 +5,8 @@
 // works for, and the search that runs (search.go). There is a peer for each node that
 // is being talked to (peer.go), which connects again and again, reads jobs and writes
 // results, and tells the link what happens. A connection itself is in dial.go, behind
-// an interface of few methods.
+// an interface of few methods, and so are the times after which it counts as dead. A
+// session ends, too, when this miner was suspended (suspend.go).
 //
 // Of several nodes the miner works for the first that has a job. The next one is
 // turned to when the one before has failed, or has been silent for a while, and let
