@@ -54,7 +54,7 @@ func (c *client) ask(method, path, body string) (answer, error) {
 // send sends a request, and does not wait for the answer.
 func (c *client) send(method, path, body string) error {
 	c.requests++
-	head := method + " " + path + " HTTP/1.1\r\nHost: x\r\n"
+	head := method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n"
 	if body != "" {
 		head += fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}

@@ -132,7 +132,7 @@ func TestSuspended(t *testing.T) {
 }
 
 // half is the first half of a request.
-const half = "POST /mine HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+const half = "POST /mine HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
 
 // TestEndsBySignal tells a miner to end that has a job to do and connections of all
 // kinds open.
@@ -341,8 +341,8 @@ func TestSlowClients(t *testing.T) {
 	began := time.Now()
 	slow := make(chan error)
 	for what, head := range map[string]string{
-		"header": "POST /mine HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-		"body":   "POST /mine HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n",
+		"header": "POST /mine HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+		"body":   "POST /mine HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600\r\n\r\n",
 	} {
 		conn := m.dial(t).conn
 		go func() {
