@@ -81,6 +81,15 @@ func (c *connectCmd) Validate() error {
 	if c.MetricsHost != nil && c.MetricsPort == nil {
 		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
 	}
+	if err := c.checkTrust(); err != nil {
+		return err
+	}
+	return c.dutyFlags.check(c.PoW, c.gpuFlags)
+}
+
+// checkTrust says what is wrong with what the nodes and the miner are to know each other
+// by.
+func (c *connectCmd) checkTrust() error {
 	for _, secret := range []struct {
 		file, itself    string
 		files, themself int
@@ -103,7 +112,7 @@ func (c *connectCmd) Validate() error {
 			return fmt.Errorf("--auth-token: %w", err)
 		}
 	}
-	return c.dutyFlags.check(c.PoW, c.gpuFlags)
+	return nil
 }
 
 // withoutTokens returns a text without the tokens that a command line has: the parser

@@ -30,6 +30,7 @@ type commands struct {
 	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
 	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
+	Doctor   doctorCmd   `cmd:"" help:"Look at this machine, and at a node, for what keeps them from mining."`
 	Devices  devicesCmd  `cmd:"" help:"List the GPUs that could be mined on."`
 	Simulate simulateCmd `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

@@ -1,6 +1,7 @@
 package quicnode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,18 @@ func (d dialer) dial(ctx context.Context, address string, pin wire.Fingerprint) 
 		return nil, err
 	}
 	return dialAny(ctx, addresses, pin)
+}
+
+// Probe connects to a node as a [Link] does, and leaves again without showing the token.
+// So it tells whether the node can be reached, and is the one that the pin is of. Its
+// error is ErrVersion or a [wire.PinError] if no other attempt would help.
+func Probe(ctx context.Context, address string, pin wire.Fingerprint) error {
+	c, err := dialer{net.DefaultResolver.LookupNetIP}.dial(ctx, address, pin)
+	if err != nil {
+		return cmp.Or(fatal(err), err)
+	}
+	c.close(wire.CodeDone, "")
+	return nil
 }
 
 // dialAny connects to a node at the first of its addresses at which it answers.
