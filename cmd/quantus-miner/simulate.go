@@ -157,11 +157,11 @@ func (c *simulateCmd) miner(s streams) (*service, error) {
 func (c *simulateCmd) overHTTP(ctx context.Context, s streams, report func(simulate.Block)) (p play, err error) {
 	blockTime, poll := time.Duration(c.BlockTime), time.Duration(c.Poll)
 	n := simulate.Node{
-		Blocks:    int(c.Blocks),
-		BlockTime: blockTime,
-		Poll:      poll,
-		BlockTimeout:  4 * max(blockTime, poll),
-		Report:    report,
+		Blocks:       int(c.Blocks),
+		BlockTime:    blockTime,
+		Poll:         poll,
+		BlockTimeout: 4 * max(blockTime, poll),
+		Report:       report,
 	}
 	if c.Miner != nil {
 		n.Miner = *c.Miner

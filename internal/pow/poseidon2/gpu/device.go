@@ -269,7 +269,7 @@ func (d *Device) runOnce(ctx context.Context, fresh bool) (opened bool, err erro
 		return false, err
 	}
 	d.log.Info("device ready", "backend", d.Info.Backend, "id", d.Info.ID, "driver", d.Info.Driver, "kernel", kernel, "kernel_sha256", c.hello.Kernel,
-		"program_version", c.hello.Program, "took", time.Since(began).Round(time.Millisecond))
+		"program_version", c.hello.Program, "pid", c.command.Process.Pid, "took", time.Since(began).Round(time.Millisecond))
 	d.set(Ready, "", c)
 	for {
 		select {
