@@ -93,6 +93,7 @@ func TestAccess(t *testing.T) {
 	if s.guard, s.tls, err = flags.open(log); err != nil {
 		t.Fatal(err)
 	}
+	s.hosts = hostsFlags{}.hosts(s.tls, log)
 	for _, listener := range []*net.Listener{&s.api, &s.metrics} {
 		if *listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
@@ -112,11 +113,18 @@ func TestAccess(t *testing.T) {
 		t.Errorf("the URL is %s", url)
 	}
 	page := http.Header{"Sec-Fetch-Site": {"cross-site"}}
+	certified, other := http.Header{"Host": {"certified.example"}}, http.Header{"Host": {"evil.example"}}
 	for _, c := range []struct {
 		url, user, password string
 		header              http.Header
 		want                int
 	}{
+		{url + "/result/x", "node", "secret", certified, http.StatusNotFound},
+		{url + "/result/x", "node", "secret", other, http.StatusMisdirectedRequest},
+		{url + "/result/x", "", "", other, http.StatusMisdirectedRequest},
+		{monitor + "/metrics", "node", "secret", certified, http.StatusOK},
+		{monitor + "/metrics", "node", "secret", other, http.StatusMisdirectedRequest},
+		{monitor + "/healthz", "", "", other, http.StatusMisdirectedRequest},
 		{url + "/result/x", "", "", nil, http.StatusUnauthorized},
 		{url + "/result/x", "node", "wrong", nil, http.StatusUnauthorized},
 		{url + "/result/x", "node", "secret", nil, http.StatusNotFound},
@@ -137,7 +145,7 @@ func TestAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.header != nil {
-			request.Header = c.header.Clone()
+			request.Header, request.Host = c.header.Clone(), c.header.Get("Host")
 		}
 		if c.user != "" {
 			request.SetBasicAuth(c.user, c.password)
@@ -208,7 +216,7 @@ func TestNodeWithCredentials(t *testing.T) {
 func TestOtherHosts(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	name := hostFlag("Miner.Example")
-	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, log: log, hosts: hostsFlags{AllowHost: []hostFlag{"rig7"}}.hosts(&name, nil)}
+	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, log: log, hosts: hostsFlags{AllowHost: []nameFlag{"rig7"}}.hosts(nil, log, &name, nil)}
 	s.limits.MaxConnections = 10
 	for _, listener := range []*net.Listener{&s.api, &s.metrics} {
 		var err error
@@ -225,13 +233,14 @@ func TestOtherHosts(t *testing.T) {
 	for _, c := range []struct {
 		url  string
 		code int // for a host that is the miner's
-		open bool
 	}{
-		{s.url(s.api) + "/result/x", http.StatusNotFound, false},
-		{s.url(s.metrics) + "/metrics", http.StatusOK, false},
-		{s.url(s.metrics) + "/api/v1/status", http.StatusOK, false},
-		{s.url(s.metrics) + "/", http.StatusOK, false},
-		{s.url(s.metrics) + "/healthz", http.StatusOK, true},
+		{s.url(s.api) + "/result/x", http.StatusNotFound},
+		{s.url(s.metrics) + "/metrics", http.StatusOK},
+		{s.url(s.metrics) + "/api/v1/status", http.StatusOK},
+		{s.url(s.metrics) + "/", http.StatusOK},
+		{s.url(s.metrics) + "/healthz", http.StatusOK},
+		{s.url(s.metrics) + "/readyz", http.StatusOK},
+		{s.url(s.metrics) + "/none", http.StatusNotFound},
 	} {
 		for _, host := range []string{"", "localhost:1", "miner.example", "rig7:9833", "evil.example", "evil.example:9833"} {
 			request, err := http.NewRequest("GET", c.url, nil)
@@ -245,7 +254,7 @@ func TestOtherHosts(t *testing.T) {
 			}
 			_ = response.Body.Close()
 			want := c.code
-			if strings.HasPrefix(host, "evil") && !c.open {
+			if strings.HasPrefix(host, "evil") {
 				want = http.StatusMisdirectedRequest
 			}
 			if response.StatusCode != want {

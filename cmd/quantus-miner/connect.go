@@ -159,7 +159,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	}
 	c.needlessFlags.tell(svc.log)
 	svc.limits.MaxConnections = monitorConnections
-	svc.hosts = c.hosts(c.MetricsHost)
+	svc.hosts = c.hosts(nil, svc.log, c.MetricsHost)
 	svc.gpus = c.gpuFlags
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err

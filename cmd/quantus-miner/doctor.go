@@ -20,7 +20,7 @@ import (
 type doctorCmd struct {
 	Node              []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" placeholder:"HOST:PORT" help:"Node to look at; without a port ${node_port}. Without one none is."`
 	AuthTokenFile     []string   `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token, as for connect."`
-	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" placeholder:"TOKEN" help:"The token itself."`
+	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself."`
 	TLSCertSHA256File []string   `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate, as for connect."`
 	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself."`
 	JSON              bool       `name:"json" help:"Print one JSON object."`

@@ -186,7 +186,7 @@ func dialMiner(b *testing.B, address string) minerClient {
 func (c minerClient) mine(job string) error {
 	body := fmt.Sprintf(`{"job_id":"%s","mining_hash":"%064x","distance_threshold":"0","nonce_start":"%0128x","nonce_end":"%s"}`,
 		job, 1, 1, strings.Repeat("f", 128))
-	_, err := c.ask(fmt.Sprintf("POST /mine HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	_, err := c.ask(fmt.Sprintf("POST /mine HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 	return err
 }
 
@@ -198,7 +198,7 @@ type jobState struct {
 
 // poll asks for the result of a job.
 func (c minerClient) poll(job string) (body []byte, err error) {
-	return c.ask("GET /result/" + job + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	return c.ask("GET /result/" + job + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 // result asks for the result of a job, and reads it.

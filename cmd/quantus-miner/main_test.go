@@ -112,12 +112,18 @@ func dial(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// get asks for a page, prints it, and wants a certain status code: get 200 url
+// get asks for a page, prints it, and wants a certain status code. The host that it asks
+// for is that of the URL, unless there is another: get 200 url [host]
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: get status url")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: get status url [host]")
 	}
-	response, err := http.Get(args[1])
+	request, err := http.NewRequest(http.MethodGet, args[1], nil)
+	ts.Check(err)
+	if len(args) == 3 {
+		request.Host = args[2]
+	}
+	response, err := http.DefaultClient.Do(request)
 	ts.Check(err)
 	show(ts, response, args[0])
 }
@@ -217,11 +223,16 @@ func logs(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // serveInBackground starts a miner and sets $URL once it listens, on a free port
-// unless the arguments say otherwise, and $PAGE if it serves metrics: serve [flags...]
+// unless the arguments say otherwise, and $PAGE if it serves metrics; or one that
+// connects to a node, which must serve metrics: serve [flags...] | serve connect flags...
 func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	path, err := exec.LookPath("quantus-miner")
 	ts.Check(err)
-	b := &background{command: exec.Command(path, append([]string{"--port", "0"}, args...)...), logged: make(chan struct{})}
+	connects := len(args) > 0 && args[0] == "connect"
+	if !connects {
+		args = append([]string{"--port", "0"}, args...)
+	}
+	b := &background{command: exec.Command(path, args...), logged: make(chan struct{})}
 	b.wrote.L = &b.mu
 	b.command.Env = append(os.Environ(), environment(ts)...)
 	stderr, err := b.command.StderrPipe()
@@ -246,6 +257,9 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 			case match == nil:
 			case match[1] == "page":
 				found.page = match[2]
+				if connects {
+					listens <- found
+				}
 			default:
 				found.url = match[2]
 				listens <- found
@@ -266,7 +280,7 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 // that it does not set have no value.
 func environment(ts *testscript.TestScript) (variables []string) {
 	for _, name := range []string{
-		"MINER_ENGINE", "MINER_CORES", "MINER_METRICS_PORT", "MINER_LOG_FORMAT", "MINER_HOST", "MINER_WORKER", "MINER_COLOUR",
+		"MINER_ENGINE", "MINER_CORES", "MINER_METRICS_PORT", "MINER_LOG_FORMAT", "MINER_HOST", "MINER_WORKER", "MINER_COLOUR", "MINER_ALLOW_HOST",
 	} {
 		variables = append(variables, name+"="+ts.Getenv(name))
 	}

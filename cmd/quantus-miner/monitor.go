@@ -41,17 +41,15 @@ func (m *monitor) Sent(job string, nonce u512.Uint, after time.Duration) {
 
 // newMonitor returns the monitor of a sampler's miner, whose server shows how the miner
 // does to those whom the guard lets in, on so many connections. Its health is for
-// everyone. The miner is ready until ctx is done, but not while it has no node to work
+// everyone who asks for one of its hosts. The miner is ready until ctx is done, but not while it has no node to work
 // for if it needs one.
-func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty, hosts access.Hosts, guard *access.Guard, connections int, log *slog.Logger) *monitor {
+func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty, hosts *access.Hosts, guard *access.Guard, connections int, log *slog.Logger) *monitor {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
 	board := newBoard(sampler, setup, difficulty)
 
 	refuse := func(w http.ResponseWriter, _ *http.Request, code int, message string) { http.Error(w, message, code) }
-	guarded := func(h http.Handler) http.Handler {
-		return access.RefuseOtherHosts(access.RefuseOtherSites(guard.Wrap(h, refuse), refuse), hosts, refuse, log)
-	}
+	guarded := func(h http.Handler) http.Handler { return access.RefuseOtherSites(guard.Wrap(h, refuse), refuse) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", guarded(exporter.Handler(log)))
 	mux.Handle("GET /api/v1/status", guarded(board))
@@ -80,6 +78,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		}
 	})
 
+	known := hosts.Wrap(mux, refuse)
 	// Pages that are open would keep the server from being shut down.
 	open, closePages := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
@@ -88,7 +87,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 				refuse(w, r, http.StatusServiceUnavailable, "too many connections are open")
 				return
 			}
-			mux.ServeHTTP(w, r)
+			known.ServeHTTP(w, r)
 		}),
 		BaseContext:       func(net.Listener) context.Context { return open },
 		ReadHeaderTimeout: 5 * time.Second,

@@ -129,7 +129,7 @@ func TestReadiness(t *testing.T) {
 	server := newMonitor(ctx, hashrate.NewSampler(miner, nil), metrics.Setup{}, nil, nil, nil, 100, slog.New(slog.DiscardHandler)).server
 	ask := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1"+path, nil))
 		return w.Code, strings.TrimSpace(w.Body.String())
 	}
 	for _, want := range []string{"200 ok", "503 shutting down"} {

@@ -37,11 +37,24 @@ type accessFlags struct {
 
 // hostsFlags say what the miner is called.
 type hostsFlags struct {
-	AllowHost []hostFlag `group:"Access:" env:"MINER_ALLOW_HOST" placeholder:"NAME" help:"Name that requests may be for, besides IP addresses, localhost, this machine's own name, and those that are listened on; may be repeated."`
+	AllowHost []nameFlag `group:"Access:" env:"MINER_ALLOW_HOST" placeholder:"NAME" help:"Name that requests may be for, beside IP addresses, localhost, this machine's name, that of --host or --metrics-host, and those of --tls-cert; may be repeated."`
 }
 
-// hosts returns the names that requests may be for, those that are listened on included.
-func (f hostsFlags) hosts(listened ...*hostFlag) access.Hosts {
+// nameFlag is a host name.
+type nameFlag string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *nameFlag) UnmarshalText(text []byte) error {
+	if !hostName.Match(text) {
+		return errors.New("must be a host name such as miner.example, without a port")
+	}
+	*f = nameFlag(text)
+	return nil
+}
+
+// hosts returns the names that requests may be for, those that are listened on and those
+// of the certificate included.
+func (f hostsFlags) hosts(config *tls.Config, log *slog.Logger, listened ...*hostFlag) *access.Hosts {
 	var names []string
 	for _, host := range f.AllowHost {
 		names = append(names, string(host))
@@ -51,7 +64,7 @@ func (f hostsFlags) hosts(listened ...*hostFlag) access.Hosts {
 			names = append(names, string(*host))
 		}
 	}
-	return access.KnownHosts(names...)
+	return access.NewHosts(config, log, names...)
 }
 
 // open returns the guard and the configuration of TLS that the flags ask for, each
@@ -124,11 +137,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log := svc.log
 	svc.limits = c.limitFlags
-	svc.hosts = c.hosts(&c.Host, c.MetricsHost)
 	svc.gpus = c.gpuFlags
 	if svc.guard, svc.tls, err = c.open(log); err != nil {
 		return err
 	}
+	svc.hosts = c.hosts(svc.tls, log, &c.Host, c.MetricsHost)
 	if svc.api, err = listen(ctx, c.Host, c.Port, "--port and --host"); err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ type service struct {
 	api         net.Listener    // nil if there are nodes
 	nodes       []quicnode.Node // to mine for
 	metrics     net.Listener    // nil for none
-	hosts       access.Hosts    // that requests may be for
+	hosts       *access.Hosts   // that requests may be for; nil for addresses and localhost alone
 	guard       *access.Guard   // nil for everyone
 	tls         *tls.Config     // nil for plain HTTP
 	reportEvery time.Duration   // 0 for never
@@ -256,7 +256,7 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 	requests := s.limits.requests()
 	api := httpapi.New(miner, s.log, observer, requests)
 	api.Protect(func(next http.Handler, refuse func(http.ResponseWriter, *http.Request, int, string)) http.Handler {
-		return access.RefuseOtherHosts(access.RefusePages(s.guard.Wrap(next, refuse), refuse), s.hosts, refuse, s.log)
+		return s.hosts.Wrap(access.RefusePages(s.guard.Wrap(next, refuse), refuse), refuse)
 	})
 	return httpapi.NewServer(api, s.log, requests)
 }

@@ -22,7 +22,7 @@ const (
 // somebody browses could be put to work by each page that he visits otherwise.
 //
 // There is no origin that is let in, not even the server's own, because of DNS rebinding
-// (see [RefuseOtherHosts]). By plain HTTP a browser says nothing about a GET of such a
+// (see [Hosts]). By plain HTTP a browser says nothing about a GET of such a
 // page, which is why requests for other hosts are refused as well.
 func RefusePages(next http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,6 @@
 // Package access decides who may talk to the miner's servers: whoever proves by
 // password or token that he may ([Guard]), and no web page but the miner's own
-// ([RefusePages], [RefuseOtherSites], [RefuseOtherHosts]). [TLS] keeps what is said between them.
+// ([RefusePages], [RefuseOtherSites], [Hosts]). [TLS] keeps what is said between them.
 //
 // Refusals are the caller's to write ([Refuse]), as each server has a form of its
 // own for them. Passwords, tokens and keys are read from files, which may change

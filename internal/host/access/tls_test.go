@@ -29,8 +29,8 @@ type pair struct {
 	parsed    *x509.Certificate
 }
 
-// newPair makes a certificate for a name that holds for an hour.
-func newPair(t testing.TB, name string, from time.Time) pair {
+// newPair makes a certificate for a name, and for more, that holds for an hour.
+func newPair(t testing.TB, name string, from time.Time, more ...string) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,7 +39,7 @@ func newPair(t testing.TB, name string, from time.Time) pair {
 	template := x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: name},
-		DNSNames:     []string{name},
+		DNSNames:     append([]string{name}, more...),
 		NotBefore:    from,
 		NotAfter:     from.Add(time.Hour),
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
