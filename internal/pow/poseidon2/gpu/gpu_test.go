@@ -155,6 +155,9 @@ func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.
 const block = 1 << 30
 
 func TestConformanceOpenCL(t *testing.T) {
+	if !*mustHaveDrivers {
+		t.Skip("takes its time: CI asks for it with -drivers")
+	}
 	enginetest.Run(t, enginetest.Poseidon2{}, NewEngine(openCLDevice(t)), block)
 }
 

@@ -30,6 +30,7 @@ type searcher struct {
 
 	queue []flight // what is in flight, oldest first
 	free  []int    // slots
+	again *again   // nil unless a launch is searched again, in pieces
 	// ended is when the launch before was seen to be done, if that is when it was done.
 	ended time.Time
 }
@@ -46,6 +47,13 @@ type flight struct {
 	started time.Time
 }
 
+// again is what is left of a launch that found more than there was room for: which of them
+// are the lowest, nobody knows.
+type again struct {
+	flight        // the rest of it
+	size   uint32 // of a piece
+}
+
 func newSearcher(device driver.Device, launch time.Duration, share float64, reply func(wire.Reply) error) *searcher {
 	s := &searcher{device: device, share: share, sizer: newSizer(launch), reply: reply}
 	for slot := range driver.Slots {
@@ -58,18 +66,28 @@ func newSearcher(device driver.Device, launch time.Duration, share float64, repl
 }
 
 // idle reports whether there is nothing to do.
-func (s *searcher) idle() bool { return !s.searches && len(s.queue) == 0 }
+func (s *searcher) idle() bool { return !s.searches && len(s.queue) == 0 && s.again == nil }
 
 // begin goes on with another search.
 func (s *searcher) begin(search wire.Search) {
 	s.search, s.next = search, search.Start
 	s.searches = search.Start.Cmp(search.End) <= 0
 	s.hasJob = false
+	s.dropAgain()
 }
 
 // stop ends the search. What is in flight is of no interest any more.
 func (s *searcher) stop() {
 	s.search.ID, s.searches = 0, false
+	s.dropAgain()
+}
+
+// dropAgain forgets what was to be searched again.
+func (s *searcher) dropAgain() {
+	if s.again != nil {
+		s.free = append(s.free, s.again.slot)
+		s.again = nil
+	}
 }
 
 // step starts what there is room for, and waits for the oldest launch.
@@ -78,6 +96,9 @@ func (s *searcher) step() error {
 		if err := s.start(); err != nil {
 			return err
 		}
+	}
+	if s.again != nil {
+		return s.piece()
 	}
 	if len(s.queue) == 0 {
 		return nil
@@ -129,17 +150,17 @@ func (s *searcher) finish() error {
 	if f.Count == s.sizer.size {
 		s.sizer.took(took)
 	}
+	if f.search == s.search.ID && found > wire.MaxFound {
+		// Pieces of this size should find half as many as there is room for.
+		s.again = &again{f, max(wire.MaxFound, uint32(uint64(f.Count)*wire.MaxFound/2/uint64(found)))}
+		return nil
+	}
+	s.free = append(s.free, f.slot)
 	if f.search == s.search.ID {
-		if found > wire.MaxFound {
-			err = s.inPieces(f, found)
-		} else {
-			err = s.tell(f, nonces, took)
-		}
-		if err != nil {
+		if err := s.tell(f, nonces, took); err != nil {
 			return err
 		}
 	}
-	s.free = append(s.free, f.slot)
 	if s.share < 1 {
 		time.Sleep(time.Duration(float64(took) * (1/s.share - 1)))
 	}
@@ -182,34 +203,26 @@ func (s *searcher) tell(f flight, nonces []uint32, took time.Duration) error {
 	}})
 }
 
-// inPieces searches a launch again that found more than there was room for: which of
-// them are the lowest, nobody knows. Pieces of this size should find half as many as there
-// is room for, and one that finds too many is halved again.
-func (s *searcher) inPieces(f flight, found uint32) error {
-	size := max(wire.MaxFound, uint32(uint64(f.Count)*wire.MaxFound/2/uint64(found)))
-	for done := uint32(0); done < f.Count; {
-		piece := f
-		piece.First += done
-		piece.Count = min(size, f.Count-done)
-		piece.started = time.Now()
-		if err := s.device.Start(piece.slot, piece.Launch); err != nil {
-			return fmt.Errorf("starting a launch of %d nonces: %w", piece.Count, err)
-		}
-		found, nonces, took, err := s.wait(piece)
-		if err != nil {
-			return err
-		}
-		if found > wire.MaxFound {
-			if piece.Count <= wire.MaxFound {
-				return fmt.Errorf("the device found %d nonces in a launch of %d", found, piece.Count)
-			}
-			size = max(wire.MaxFound, piece.Count/2)
-			continue
-		}
-		if err := s.tell(piece, nonces, took); err != nil {
-			return err
-		}
-		done += piece.Count
+// piece searches a piece of a launch again. One that finds too many is halved.
+func (s *searcher) piece() error {
+	f := s.again.flight
+	f.Count, f.started = min(s.again.size, f.Count), time.Now()
+	if err := s.device.Start(f.slot, f.Launch); err != nil {
+		return fmt.Errorf("starting a launch of %d nonces: %w", f.Count, err)
 	}
-	return nil
+	found, nonces, took, err := s.wait(f)
+	if err != nil {
+		return err
+	}
+	if found > wire.MaxFound {
+		if f.Count <= wire.MaxFound {
+			return fmt.Errorf("the device found %d nonces in a launch of %d", found, f.Count)
+		}
+		s.again.size = max(wire.MaxFound, f.Count/2)
+		return nil
+	}
+	if s.again.First, s.again.Count = s.again.First+f.Count, s.again.Count-f.Count; s.again.Count == 0 {
+		s.dropAgain()
+	}
+	return s.tell(f, nonces, took)
 }

@@ -105,6 +105,34 @@ func TestPieces(t *testing.T) {
 	}
 }
 
+// TestPiecesStopped stops a search, and begins another, while a launch is searched again:
+// there is no more of it.
+func TestPiecesStopped(t *testing.T) {
+	d := &tape{finds: func(uint32) bool { return true }}
+	told := 0
+	s := newSearcher(d, time.Hour, 1, func(wire.Reply) error { told++; return nil })
+	s.sizer.size = 1 << 20
+	for search := range uint64(3) {
+		told = 0
+		s.begin(wire.Search{ID: search + 1, End: u512.Max()})
+		for told < 2 {
+			if err := s.step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.stop()
+	launches := len(d.launches)
+	for !s.idle() {
+		if err := s.step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told != 2 || len(d.launches) != launches || len(s.free) != driver.Slots {
+		t.Errorf("after the stop: %d batches were told of, and %d launches started; %d slots are free", told-2, len(d.launches)-launches, len(s.free))
+	}
+}
+
 // TestLaunches holds launches to what one may be: of one period, with a job of its own.
 func TestLaunches(t *testing.T) {
 	d := &tape{finds: nothing}
