@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -253,8 +254,13 @@ func TestConnectGivesUp(t *testing.T) {
 		if !errors.Is(told, quicnode.ErrSwapped) || !strings.Contains(told.Error(), "--auth-token-file") {
 			t.Errorf("%v", told)
 		}
-		if strings.Contains(told.Error()+log.String(), "5ec5e7") {
-			t.Errorf("the token is told: %v\n%s", told, &log)
+		// So it is when doctor looks.
+		findings := fmt.Sprint((&doctorCmd{Node: command.Node, AuthToken: command.AuthToken, TLSCertSHA256: command.TLSCertSHA256}).nodes(t.Context()))
+		if !strings.Contains(findings, quicnode.ErrSwapped.Error()) {
+			t.Errorf("doctor finds %s", findings)
+		}
+		if strings.Contains(told.Error()+log.String()+findings, "5ec5e7") {
+			t.Errorf("the token is told: %v\n%s\n%s", told, &log, findings)
 		}
 	})
 	if err := advise(mining.ErrNoEngine); !strings.Contains(err.Error(), "see the log") {

@@ -210,12 +210,14 @@ func adviceOnFile(err error) string {
 
 // probe connects to a node without showing it the token.
 func probe(ctx context.Context, check, node string, known quicnode.Credentials) finding {
-	err := quicnode.Probe(ctx, node, known.Pin)
+	err := quicnode.Probe(ctx, node, known)
 	if err == nil {
 		return finding{check, findingOK, "it answers by UDP, has the certificate of the fingerprint and speaks our protocol", ""}
 	}
 	f := finding{check, findingWrong, err.Error(), ""}
 	switch pin := (*wire.PinError)(nil); {
+	case errors.Is(err, quicnode.ErrSwapped):
+		f.Advice = "give the node's own file miner-auth-token with --auth-token-file, and its miner-tls-cert-sha256 with --tls-cert-sha256-file"
 	case errors.As(err, &pin):
 		f.Advice = "another node answers there, or it was set up anew: take its own file miner-tls-cert-sha256"
 	case errors.Is(err, quicnode.ErrVersion):

@@ -75,10 +75,11 @@ func (d dialer) dial(ctx context.Context, address string, pin wire.Fingerprint) 
 
 // Probe connects to a node as a [Link] does, and leaves again without showing the token.
 // So it tells whether the node can be reached, and is the one that the pin is of. Its
-// error is ErrVersion or a [wire.PinError] if no other attempt would help.
-func Probe(ctx context.Context, address string, pin wire.Fingerprint) error {
-	c, err := dialer{net.DefaultResolver.LookupNetIP}.dial(ctx, address, pin)
+// error is ErrSwapped, ErrVersion or a [wire.PinError] if no other attempt would help.
+func Probe(ctx context.Context, address string, known Credentials) error {
+	c, err := dialer{net.DefaultResolver.LookupNetIP}.dial(ctx, address, known.Pin)
 	if err != nil {
+		err = known.explain(err)
 		return cmp.Or(fatal(err), err)
 	}
 	c.close(wire.CodeDone, "")

@@ -56,3 +56,16 @@ func fatal(err error) error {
 	}
 	return nil
 }
+
+// explain returns the error of dialing a node as it may be shown: a [wire.PinError] quotes
+// the pin, which is the token if the two have changed places.
+func (c Credentials) explain(err error) error {
+	pin, ok := errors.AsType[*wire.PinError](err)
+	if !ok {
+		return err
+	}
+	if token, err := wire.ParseFingerprint(c.Token); err == nil && token == pin.Got {
+		return ErrSwapped
+	}
+	return err
+}

@@ -133,11 +133,8 @@ func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
 		}
 	}()
 	c, err := p.dial(ctx, p.node.Address, credentials.Pin)
-	if pin, ok := errors.AsType[*wire.PinError](err); ok && isFingerprint(credentials.Token, pin.Got) {
-		err = ErrSwapped
-	}
 	if err != nil {
-		return false, fmt.Errorf("connecting: %w", err)
+		return false, fmt.Errorf("connecting: %w", credentials.explain(err))
 	}
 	s := &session{conn: c, results: make(chan result, maxUnsent+1)} // one more, that is being written
 	p.emit(ctx, event{kind: connected, session: s})
@@ -154,12 +151,6 @@ func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
 	}
 	end(err)
 	return hadJob, err
-}
-
-// isFingerprint reports whether a token is a certificate's fingerprint.
-func isFingerprint(token string, of wire.Fingerprint) bool {
-	f, err := wire.ParseFingerprint(token)
-	return err == nil && f == of
 }
 
 // renewed says whether the node's credentials are others than those that were of no
