@@ -164,16 +164,25 @@ func TestNodeKilled(t *testing.T) {
 }
 
 // TestBadLine has connections over lines with a round trip of 0.3 s that lose one packet
-// in twenty, and on which nothing else happens. None may be taken for dead. By their
-// own clocks they live for hours; for months of it:
+// in twenty, and on which nothing else happens. None may be taken for dead; where the
+// round trip varies by two thirds of itself, one in a month. By their own clocks they
+// live for hours; for months of it:
 //
 //	go test ./internal/source/quicnode -run BadLine -v -timeout 1h -args -line 2400h
 func TestBadLine(t *testing.T) {
 	id := newIdentity(t)
-	for _, jitter := range []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond} {
-		t.Run(fmt.Sprint(jitter), func(t *testing.T) {
+	month := 30 * 24 * time.Hour
+	for _, c := range []struct {
+		jitter time.Duration
+		most   int // connections that may be taken for dead
+	}{
+		{0, 0},
+		{20 * time.Millisecond, 0},
+		{200 * time.Millisecond, 1 + int(*lineTime/month)},
+	} {
+		t.Run(fmt.Sprint(c.jitter), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				l := newLine(0.05, 300*time.Millisecond, jitter)
+				l := newLine(0.05, 300*time.Millisecond, c.jitter)
 				defer l.run(t, id, wire.NewJob{ID: "1", Difficulty: u512.From64(never)}).kill()
 				deaths := 0
 				for end := time.Now().Add(*lineTime); time.Now().Before(end); {
@@ -195,8 +204,8 @@ func TestBadLine(t *testing.T) {
 				if l.lost < l.sent/50 || l.sent < int(*lineTime/time.Second) {
 					t.Error("these are too few packets to tell")
 				}
-				if deaths > 0 {
-					t.Error("a connection was taken for dead")
+				if deaths > c.most {
+					t.Errorf("%d connections were taken for dead, and %d may be", deaths, c.most)
 				}
 			})
 		})
