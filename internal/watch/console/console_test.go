@@ -47,7 +47,7 @@ func say(log *slog.Logger) {
 	log.Info("job failed", "job", "3f0c", "reason", errors.New("no valid nonce in the range"), "jobs_omitted", 7)
 	log.Warn("job refused", "job", "3f0c", "reason", "the body must not exceed 8192 bytes", "remote", "127.0.0.1:1")
 	log.WithGroup("x").Info("new job", "job", "29")
-	log.Debug("unseen")
+	log.Debug("job started", "job", "27#3", "engine", "cpu-simd", "threshold_bits", 42)
 	log.Info("shut down")
 }
 

@@ -237,10 +237,10 @@ const STATES = {
 function drawState(status, now) {
   $("state-card").dataset.state = status.state;
   setText($("state"), STATES[status.state] ?? status.state);
-  setText($("reason"), status.reason);
-  $("reason").hidden = status.reason === "";
-
   const { node, job } = status;
+  const calling = node === null && status.state === "working" ? "Nodes call this miner, and one has a job for it." : "";
+  setText($("reason"), status.reason || calling);
+  $("reason").hidden = $("reason").textContent === "";
   $("node").hidden = node === null;
   if (node) {
     const since = Date.parse(node.since) / 1000;
