@@ -302,6 +302,18 @@ func (f *enginesFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String returns the flag as it is given.
+func (f enginesFlag) String() string {
+	if f.all {
+		return "all"
+	}
+	var names []string
+	for _, e := range f.listed {
+		names = append(names, e.name)
+	}
+	return strings.Join(names, ",")
+}
+
 // onCPU returns those of the CPU.
 func (f enginesFlag) onCPU() []engineFlag {
 	return slices.DeleteFunc(slices.Clone(f.listed), engineFlag.onGPU)
@@ -329,7 +341,19 @@ func (f *durationFlag) UnmarshalText(text []byte) error {
 }
 
 // String returns the flag as it is given.
-func (f durationFlag) String() string { return time.Duration(f).String() }
+func (f durationFlag) String() string { return shortTime(time.Duration(f)) }
+
+// shortTime writes a time without the parts of it that are 0.
+func shortTime(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 // parseTime reads a time; a plain number is one of seconds.
 func parseTime(text string) (time.Duration, error) {
@@ -353,7 +377,7 @@ func (f *intervalFlag) UnmarshalText(text []byte) error {
 }
 
 // String returns the flag as it is given.
-func (f intervalFlag) String() string { return time.Duration(f).String() }
+func (f intervalFlag) String() string { return shortTime(time.Duration(f)) }
 
 // countFlag is a number of things, at least one.
 type countFlag int
@@ -401,4 +425,9 @@ func (f *sizeFlag) UnmarshalText(text []byte) error {
 }
 
 // String returns the flag as it is given.
-func (f sizeFlag) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(f)), " ", "") }
+func (f sizeFlag) String() string {
+	if f%(1<<10) == 0 {
+		return fmt.Sprintf("%dKiB", int(f)>>10)
+	}
+	return fmt.Sprintf("%dB", int(f))
+}

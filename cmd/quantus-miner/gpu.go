@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,19 @@ func (f *gpuFlag) UnmarshalText(text []byte) error {
 	return err
 }
 
+// String returns the flag as it is given.
+func (f gpuFlag) String() string {
+	switch {
+	case f.Auto:
+		return "auto"
+	case f.All:
+		return "all"
+	case len(f.Numbers) == 0:
+		return "none"
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Numbers), " ", ","), "[]")
+}
+
 // gpusFlag is a number of GPUs.
 type gpusFlag int
 
@@ -72,6 +86,9 @@ func (f *launchFlag) UnmarshalText(text []byte) error {
 	*f = launchFlag(d)
 	return nil
 }
+
+// String returns the flag as it is given.
+func (f launchFlag) String() string { return shortTime(time.Duration(f)) }
 
 // checkBackend says what is wrong with the variable.
 func checkBackend() error {

@@ -22,19 +22,22 @@ const variables = "MINER_"
 
 // commands is the command line: a field for each command, and the flags of all.
 type commands struct {
-	Config      configFlag  `env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"File of flags in YAML, a line such as workers: 4 for each. Flags and variables win over it."`
+	ConfigFile  configFlag  `name:"config" env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"File of flags in YAML, a line such as workers: 4 for each. Flags and variables win over it."`
 	ShowVersion versionFlag `name:"version" short:"V" nofile:"" help:"Print the version."`
 
-	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
-	Connect  connectCmd  `cmd:"" help:"Mine for a node of today's network, which this connects to."`
-	Search   searchCmd   `cmd:"" help:"Search a range of nonces for a valid one."`
-	Verify   verifyCmd   `cmd:"" help:"Check a nonce by the reference rule."`
-	Bench    benchCmd    `cmd:"" help:"Measure how fast the engines are on this machine."`
-	Doctor   doctorCmd   `cmd:"" help:"Look at this machine, and at a node, for what keeps them from mining."`
-	Devices  devicesCmd  `cmd:"" help:"List the GPUs that could be mined on."`
-	Simulate simulateCmd `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
-	Help     helpCmd     `cmd:"" help:"Show the help of a command."`
+	Serve      serveCmd      `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	Connect    connectCmd    `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+	Search     searchCmd     `cmd:"" help:"Search a range of nonces for a valid one."`
+	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast the engines are on this machine."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at this machine, and at a node, for what keeps them from mining."`
+	Devices    devicesCmd    `cmd:"" help:"List the GPUs that could be mined on."`
+	Simulate   simulateCmd   `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
+	Config     configCmd     `cmd:"" help:"Print what a command would run with, and where it is from."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a script that has a shell complete commands and flags."`
+	Man        manCmd        `cmd:"" help:"Print the manual page of a command."`
+	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
 }
 
 const description = `A proof-of-work miner for the Quantus network.
@@ -61,6 +64,7 @@ type line struct {
 	parser   *kong.Kong
 	settings *cli.Settings
 	helped   bool     // help or the version was asked for, and has been printed
+	file     string   // of the configuration, if there is one
 	notes    []string // on how the command line was understood
 }
 
@@ -81,7 +85,7 @@ func newLine(ctx context.Context, s streams) (*line, error) {
 		},
 		kong.Resolvers(l.settings),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(s, l, l.settings),
+		kong.Bind(s, l),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("reading the command line's definition: %w", err)
@@ -112,7 +116,7 @@ const maxConfig = 64 << 10
 type configFlag string
 
 // BeforeResolve loads the file before the parser looks for values in it.
-func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, settings *cli.Settings) error {
+func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, l *line) error {
 	file, ok := ctx.FlagValue(path.Flag).(configFlag)
 	if !ok || file == "" {
 		return errors.New("--config: must be a file")
@@ -122,7 +126,8 @@ func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, settings *cl
 			return err
 		}
 	}
-	err := settings.Load(string(file), ctx.Model, func(path string, secret bool) ([]byte, error) {
+	l.file = string(file)
+	err := l.settings.Load(string(file), ctx.Model, func(path string, secret bool) ([]byte, error) {
 		if secret {
 			return access.Read(path, maxConfig, access.SecretMode)
 		}

@@ -96,6 +96,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err != nil {
 		return fail(exitUsage, fmt.Errorf("%s\n%s", withoutTokens(cli.Explain(err, line.parser.Model), args), hint(err)))
 	}
+	if s.terminal && len(args) == 0 {
+		fmt.Fprintln(s.err, whichNetwork)
+	}
 	line.warn(command, s)
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {
@@ -113,6 +116,11 @@ func run(ctx context.Context, args []string, s streams) int {
 		return fail(exitNo, err)
 	}
 }
+
+// whichNetwork is told to people who type the program's name and nothing else: most of
+// them want today's network, and the default is the one before.
+const whichNetwork = "This serves nodes of the SHA3 network of 2025, which call the miner over HTTP. " +
+	"For a node of today's network type: quantus-miner connect --node HOST --auth-token-file FILE --tls-cert-sha256-file FILE"
 
 // hint says where a usage error is explained.
 func hint(err error) string {

@@ -180,3 +180,30 @@ func settings(t *testing.T, text string) map[string]string {
 	}
 	return found
 }
+
+// TestWhichNetwork types the program's name alone, at a terminal and elsewhere.
+func TestWhichNetwork(t *testing.T) {
+	t.Setenv("MINER_PORT", "0")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, c := range []struct {
+		args     []string
+		terminal bool
+		node     string
+		want     bool
+	}{
+		{nil, true, "", true},
+		{nil, false, "", false},
+		{[]string{"serve"}, true, "", false},
+		{nil, true, "10.0.0.5", false}, // which connects, and lacks its token
+	} {
+		t.Setenv("MINER_NODE_ADDR", c.node)
+		var log bytes.Buffer
+		run(ctx, c.args, streams{out: &log, err: &log, terminal: c.terminal})
+		first, _, _ := strings.Cut(log.String(), "\n")
+		told := strings.Contains(first, "the SHA3 network of 2025") && strings.Contains(first, "today's network type: quantus-miner connect --node")
+		if told != c.want {
+			t.Errorf("%v at a terminal (%t): %s", c.args, c.terminal, &log)
+		}
+	}
+}

@@ -51,11 +51,12 @@ func (s *Settings) Load(path string, app *kong.Application, read Read) error {
 	} else if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	flags := map[string]*kong.Flag{}
+	flags, secret := map[string]*kong.Flag{}, map[string]bool{}
 	var names []string
 	for flag := range Flags(app.Node) {
 		for _, name := range append([]string{flag.Name}, flag.Aliases...) {
 			flags[name] = flag
+			secret[name] = secret[name] || flag.Tag.Has(SecretTag) // of any command
 			names = append(names, name)
 		}
 	}
@@ -76,7 +77,7 @@ func (s *Settings) Load(path string, app *kong.Application, read Read) error {
 		if other, twice := s.entries[flag.Name]; twice {
 			return fmt.Errorf("%s, line %d: %s is in line %d already", path, key.Line, key.Value, other.line)
 		}
-		if flag.Tag.Has(SecretTag) {
+		if secret[key.Value] {
 			if _, err := read(path, true); err != nil {
 				return err
 			}

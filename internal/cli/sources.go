@@ -46,6 +46,12 @@ func (s *Settings) Of(ctx *kong.Context) (settings []Setting) {
 		case inFile:
 			setting.From, setting.Name = FromFile, fmt.Sprintf("%s, line %d", s.file, entry.line)
 		}
+		if !flag.Set && !flag.IsBool() {
+			setting.Value = "" // and not what its type has for nothing
+		}
+		if flag.Hidden && setting.From == FromDefault {
+			continue
+		}
 		if flag.Tag.Has(SecretTag) && setting.Value != "" {
 			setting.Value = hidden
 		}
