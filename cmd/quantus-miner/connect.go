@@ -19,14 +19,11 @@ import (
 
 // connectCmd mines for nodes that it connects to.
 type connectCmd struct {
-	Node              []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. More of them are fallbacks, in this order."`
-	AuthTokenFile     []string   `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by: its own file miner-auth-token."`
-	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
-	TLSCertSHA256File []string   `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256."`
-	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
-	MetricsPort       *portFlag  `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
-	MetricsHost       *hostFlag  `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
-	PoW               pow.Proof  `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
+	Node []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. More of them are fallbacks, in this order."`
+	trustFlags
+	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
+	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
+	PoW         pow.Proof `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
 	hostsFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=auto"`
@@ -81,38 +78,10 @@ func (c *connectCmd) Validate() error {
 	if c.MetricsHost != nil && c.MetricsPort == nil {
 		return errors.New("--metrics-host: needs --metrics-port, without which there are no metrics")
 	}
-	if err := c.checkTrust(); err != nil {
+	if err := c.checkFor(len(c.Node)); err != nil {
 		return err
 	}
 	return c.dutyFlags.check(c.PoW, c.gpuFlags)
-}
-
-// checkTrust says what is wrong with what the nodes and the miner are to know each other
-// by.
-func (c *connectCmd) checkTrust() error {
-	for _, secret := range []struct {
-		file, itself    string
-		files, themself int
-	}{
-		{"--auth-token-file", "--auth-token", len(c.AuthTokenFile), len(c.AuthToken)},
-		{"--tls-cert-sha256-file", "--tls-cert-sha256", len(c.TLSCertSHA256File), len(c.TLSCertSHA256)},
-	} {
-		switch n := secret.files + secret.themself; {
-		case n == 0:
-			return fmt.Errorf("%s: is needed, or %s", secret.file, secret.itself)
-		case secret.files > 0 && secret.themself > 0:
-			return fmt.Errorf("%s, %s: only one of them may be given", secret.file, secret.itself)
-		case n != 1 && n != len(c.Node):
-			return fmt.Errorf("%s, %s: must be given once, or once for each --node: there are %d, and %d nodes", secret.file, secret.itself, n, len(c.Node))
-		}
-	}
-	// Not as they are parsed: the parser quotes what is wrong.
-	for _, token := range c.AuthToken {
-		if _, err := parseToken(token); err != nil {
-			return fmt.Errorf("--auth-token: %w", err)
-		}
-	}
-	return nil
 }
 
 // withoutTokens returns a text without the tokens that a command line has: the parser

@@ -47,9 +47,11 @@ func playNode(t testing.TB) (*simulate.QUICNode, simulate.Identity, *connectCmd)
 		t.Fatal(err)
 	}
 	return node, identity, &connectCmd{
-		Node:              []nodeFlag{nodeFlag(node.Address())},
-		AuthTokenFile:     []string{token},
-		TLSCertSHA256File: []string{pin},
+		Node: []nodeFlag{nodeFlag(node.Address())},
+		trustFlags: trustFlags{
+			AuthTokenFile:     []string{token},
+			TLSCertSHA256File: []string{pin},
+		},
 	}
 }
 
@@ -255,7 +257,7 @@ func TestConnectGivesUp(t *testing.T) {
 			t.Errorf("%v", told)
 		}
 		// So it is when doctor looks.
-		findings := fmt.Sprint((&doctorCmd{Node: command.Node, AuthToken: command.AuthToken, TLSCertSHA256: command.TLSCertSHA256}).nodes(t.Context()))
+		findings := fmt.Sprint((&doctorCmd{Node: command.Node, trustFlags: command.trustFlags}).nodes(t.Context()))
 		if !strings.Contains(findings, quicnode.ErrSwapped.Error()) {
 			t.Errorf("doctor finds %s", findings)
 		}
@@ -283,7 +285,7 @@ func TestCredentials(t *testing.T) {
 	}
 	pin := file("pin", strings.Repeat("AA:", 32)+"\n", 0o644)
 	first, second := file("first", "first\n", 0o600), file("second", " second ", 0o600)
-	c := connectCmd{Node: []nodeFlag{"a:1", "b:1"}, AuthTokenFile: []string{first, second}, TLSCertSHA256File: []string{pin}}
+	c := trustFlags{AuthTokenFile: []string{first, second}, TLSCertSHA256File: []string{pin}}
 	for i, want := range []string{"first", "second"} {
 		got, err := c.credentials(i)
 		if err != nil || got.Token != want || got.Pin.String() != strings.Repeat("aa", 32) {
@@ -295,17 +297,17 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("%q, %v", got.Token, err)
 	}
 	for _, wrong := range []struct {
-		c    connectCmd
+		c    trustFlags
 		want string
 	}{
-		{connectCmd{AuthTokenFile: []string{filepath.Join(dir, "none")}}, "--auth-token-file: "},
-		{connectCmd{AuthTokenFile: []string{dir}}, "must be a regular file"},
-		{connectCmd{AuthTokenFile: []string{file("empty", "\n", 0o600)}}, filepath.Join(dir, "empty") + ": the token must not be empty"},
-		{connectCmd{AuthTokenFile: []string{file("long", strings.Repeat("secret", 1000), 0o600)}}, "must not be larger than 4096 bytes"},
-		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, first + ": must be 64 hex digits"},
-		{connectCmd{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
-		{connectCmd{AuthToken: []string{"secret\x00"}}, "--auth-token: the token must not have control characters: character 7 is U+0000"},
-		{connectCmd{AuthTokenFile: []string{file("wide", "\xff\xfes\x00", 0o600)}}, filepath.Join(dir, "wide") + ": is in UTF-16"},
+		{trustFlags{AuthTokenFile: []string{filepath.Join(dir, "none")}}, "--auth-token-file: "},
+		{trustFlags{AuthTokenFile: []string{dir}}, "must be a regular file"},
+		{trustFlags{AuthTokenFile: []string{file("empty", "\n", 0o600)}}, filepath.Join(dir, "empty") + ": the token must not be empty"},
+		{trustFlags{AuthTokenFile: []string{file("long", strings.Repeat("secret", 1000), 0o600)}}, "must not be larger than 4096 bytes"},
+		{trustFlags{AuthToken: []string{"a"}, TLSCertSHA256File: []string{first}}, first + ": must be 64 hex digits"},
+		{trustFlags{AuthToken: []string{"a"}, TLSCertSHA256File: []string{"none"}}, "--tls-cert-sha256-file: "},
+		{trustFlags{AuthToken: []string{"secret\x00"}}, "--auth-token: the token must not have control characters: character 7 is U+0000"},
+		{trustFlags{AuthTokenFile: []string{file("wide", "\xff\xfes\x00", 0o600)}}, filepath.Join(dir, "wide") + ": is in UTF-16"},
 	} {
 		got, err := wrong.c.credentials(0)
 		if got != (quicnode.Credentials{}) || err == nil || !strings.Contains(err.Error(), wrong.want) || strings.Contains(err.Error(), "secret") {

@@ -18,12 +18,9 @@ import (
 
 // doctorCmd looks at all that mining depends on.
 type doctorCmd struct {
-	Node              []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" placeholder:"HOST:PORT" help:"Node to look at; without a port ${node_port}. Without one none is."`
-	AuthTokenFile     []string   `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token, as for connect."`
-	AuthToken         []string   `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself."`
-	TLSCertSHA256File []string   `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate, as for connect."`
-	TLSCertSHA256     []pinFlag  `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself."`
-	JSON              bool       `name:"json" help:"Print one JSON object."`
+	Node []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" placeholder:"HOST:PORT" help:"Node to look at; without a port ${node_port}. Without one none is."`
+	trustFlags
+	JSON bool `name:"json" help:"Print one JSON object."`
 	gpuProgramFlag
 }
 
@@ -181,16 +178,15 @@ func reasons(problems []gpu.Problem) string {
 
 // nodes looks at the nodes, and at what they and the miner know each other by.
 func (c *doctorCmd) nodes(ctx context.Context) (findings []finding) {
-	known := connectCmd{Node: c.Node, AuthTokenFile: c.AuthTokenFile, AuthToken: c.AuthToken, TLSCertSHA256File: c.TLSCertSHA256File, TLSCertSHA256: c.TLSCertSHA256}
 	if len(c.Node) == 0 {
 		return []finding{{"node", findingOK, "none was named with --node", ""}}
 	}
-	if err := known.checkTrust(); err != nil {
+	if err := c.checkFor(len(c.Node)); err != nil {
 		return []finding{{"node", findingWrong, err.Error(), "give what connect needs as well"}}
 	}
 	for i, node := range c.Node {
 		check := "node " + string(node)
-		credentials, err := known.credentials(i)
+		credentials, err := c.credentials(i)
 		if err != nil {
 			findings = append(findings, finding{check, findingWrong, err.Error(), adviceOnFile(err)})
 			continue

@@ -19,7 +19,7 @@ func TestDoctor(t *testing.T) {
 		{nil, "ok     node "},
 		{[]pinFlag{pinFlag(wire.Fingerprint{1})}, "wrong  node "},
 	} {
-		doctor := doctorCmd{Node: known.Node, AuthTokenFile: known.AuthTokenFile, TLSCertSHA256: c.pin}
+		doctor := doctorCmd{Node: known.Node, trustFlags: trustFlags{AuthTokenFile: known.AuthTokenFile, TLSCertSHA256: c.pin}}
 		if c.pin == nil {
 			doctor.TLSCertSHA256File = known.TLSCertSHA256File
 		}

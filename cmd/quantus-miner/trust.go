@@ -22,6 +22,42 @@ const (
 	pinFile   = "miner-tls-cert-sha256"
 )
 
+// trustFlags say what the nodes and the miner know each other by: each is given once for all
+// nodes, or once for each.
+type trustFlags struct {
+	AuthTokenFile     []string  `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by: its own file miner-auth-token."`
+	AuthToken         []string  `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
+	TLSCertSHA256File []string  `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256."`
+	TLSCertSHA256     []pinFlag `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
+}
+
+// checkFor says what is wrong with the flags for so many nodes.
+func (c trustFlags) checkFor(nodes int) error {
+	for _, secret := range []struct {
+		file, itself    string
+		files, themself int
+	}{
+		{"--auth-token-file", "--auth-token", len(c.AuthTokenFile), len(c.AuthToken)},
+		{"--tls-cert-sha256-file", "--tls-cert-sha256", len(c.TLSCertSHA256File), len(c.TLSCertSHA256)},
+	} {
+		switch n := secret.files + secret.themself; {
+		case n == 0:
+			return fmt.Errorf("%s: is needed, or %s", secret.file, secret.itself)
+		case secret.files > 0 && secret.themself > 0:
+			return fmt.Errorf("%s, %s: only one of them may be given", secret.file, secret.itself)
+		case n != 1 && n != nodes:
+			return fmt.Errorf("%s, %s: must be given once, or once for each --node: there are %d, and %d nodes", secret.file, secret.itself, n, nodes)
+		}
+	}
+	// Not as they are parsed: the parser quotes what is wrong.
+	for _, token := range c.AuthToken {
+		if _, err := parseToken(token); err != nil {
+			return fmt.Errorf("--auth-token: %w", err)
+		}
+	}
+	return nil
+}
+
 // parseToken reads a token as it is given, or as it is in a file. No error quotes it.
 func parseToken(text string) (string, error) {
 	line, err := access.Line([]byte(text))
@@ -33,7 +69,7 @@ func parseToken(text string) (string, error) {
 
 // credentials returns what the node with that index and we know each other by. Files
 // are read anew each time. No error quotes a token, nor a file that may be one.
-func (c *connectCmd) credentials(i int) (known quicnode.Credentials, err error) {
+func (c trustFlags) credentials(i int) (known quicnode.Credentials, err error) {
 	if known.Token, err = c.token(i); err != nil {
 		return quicnode.Credentials{}, err
 	}
@@ -46,7 +82,7 @@ func (c *connectCmd) credentials(i int) (known quicnode.Credentials, err error) 
 }
 
 // token returns the token for the node with that index.
-func (c *connectCmd) token(i int) (token string, err error) {
+func (c trustFlags) token(i int) (token string, err error) {
 	if len(c.AuthToken) > 0 {
 		if token, err = parseToken(c.AuthToken[min(i, len(c.AuthToken)-1)]); err != nil {
 			return "", fmt.Errorf("--auth-token: %w", err)
@@ -69,7 +105,7 @@ func (c *connectCmd) token(i int) (token string, err error) {
 
 // pin returns the fingerprint in the file for the node with that index, whose token is
 // given. A token may well look like a fingerprint, and would be in the log as one.
-func (c *connectCmd) pin(i int, token string) (wire.Fingerprint, error) {
+func (c trustFlags) pin(i int, token string) (wire.Fingerprint, error) {
 	file := c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)]
 	content, err := access.Read(file, maxPin, 0) // which is public
 	if err != nil {
