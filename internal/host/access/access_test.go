@@ -131,7 +131,7 @@ func answer(wrap func(http.Handler, Refuse) http.Handler, r *http.Request) *http
 	return w
 }
 
-// try has a guard judge a request from an address, and returns the status code.
+// try has a guard authorize a request from an address, and returns the status code.
 func (g *guarded) try(address, user, password string) int {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = address

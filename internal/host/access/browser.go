@@ -19,14 +19,14 @@ const (
 
 // RefusePages returns a handler for a server that has no page of its own: it refuses,
 // with 403, what a browser asks for on behalf of any page. A miner on a machine where
-// somebody browses could be put to work by each page that he visits otherwise.
+// somebody browses could be put to work by each page that is visited otherwise.
 //
 // There is no origin that is let in, not even the server's own, because of DNS rebinding
 // (see [Hosts]). By plain HTTP a browser says nothing about a GET of such a
 // page, which is why requests for other hosts are refused as well.
 func RefusePages(next http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A person who follows no link, but types the address in, is "none".
+		// "none" is an address that a person has typed in, and no link.
 		byPage := slices.ContainsFunc(r.Header.Values(headerSite), func(site string) bool { return site != "none" })
 		if byPage || len(r.Header.Values(headerOrigin)) > 0 {
 			refuse(w, r, http.StatusForbidden, "requests on behalf of web pages are refused")
@@ -56,7 +56,7 @@ func RefuseOtherSites(next http.Handler, refuse Refuse) http.Handler {
 	})
 }
 
-// allOf says whether all values of a header are as they should be.
+// allOf reports whether all values of a header are as they should be.
 func allOf(values []string, ok func(string) bool) bool {
 	return !slices.ContainsFunc(values, func(value string) bool { return !ok(value) })
 }

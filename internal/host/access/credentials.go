@@ -119,7 +119,7 @@ func checkHash(hash string) error {
 	return nil
 }
 
-// isHash says whether a text begins as a hash of bcrypt's does.
+// isHash reports whether a text begins as a hash of bcrypt's does.
 func isHash(text string) bool {
 	return strings.HasPrefix(text, "$2a$") || strings.HasPrefix(text, "$2b$") || strings.HasPrefix(text, "$2y$")
 }
@@ -190,8 +190,8 @@ func (c *credentials) mac(secret string) (m mac) {
 	return m
 }
 
-// isToken says whether a secret is a token. It compares with all of them, so that
-// the time does not tell which it is.
+// isToken reports whether a secret is a token. It compares it with all of them, so that
+// the time does not show which one it is.
 func (c *credentials) isToken(secret string) bool {
 	m, found := c.mac(secret), false
 	for _, token := range c.tokens {
@@ -202,7 +202,7 @@ func (c *credentials) isToken(secret string) bool {
 	return found
 }
 
-// remembers says whether a user's password has been found right before, in a
+// remembers reports whether a user's password has been found right before, in a
 // request from the same network.
 func (c *credentials) remembers(from netip.Prefix, name, password string) bool {
 	m := c.mac(password)
@@ -212,7 +212,7 @@ func (c *credentials) remembers(from netip.Prefix, name, password string) bool {
 	return hmac.Equal(m[:], passed[:]) && known
 }
 
-// remember is told that a user's password was found right.
+// remember keeps that a user's password was right.
 func (c *credentials) remember(from netip.Prefix, name, password string) {
 	m := c.mac(password)
 	c.mu.Lock()
@@ -226,10 +226,10 @@ func (c *credentials) remember(from netip.Prefix, name, password string) {
 	c.passed[origin{from, name}] = m
 }
 
-// hash returns the hash that a user's password is to be compared with. A user that
-// is not known gets another's, always the same, so that the time that comparing
-// takes does not tell who is known: each takes what one of the users takes. There
-// is none if there are no users at all.
+// hash returns the hash that a user's password is to be compared with. For a name that
+// is not known it is a known user's, always the same one, so that the time that the
+// comparison takes does not show which names are known. There is none if there are no
+// users at all.
 func (c *credentials) hash(name string) (hash []byte, known bool) {
 	if hash, known = c.hashes[name]; known || len(c.decoys) == 0 {
 		return hash, known

@@ -1,9 +1,9 @@
-// Package access decides who may talk to the miner's servers: whoever proves by
-// password or token that he may ([Guard]), and no web page but the miner's own
-// ([RefusePages], [RefuseOtherSites], [Hosts]). [TLS] keeps what is said between them.
+// Package access decides which requests the miner's servers answer. A [Guard] checks
+// passwords and tokens. [Hosts], [RefusePages] and [RefuseOtherSites] refuse what web
+// pages of other sites ask for. [TLS] encrypts.
 //
-// Refusals are the caller's to write ([Refuse]), as each server has a form of its
-// own for them. Passwords, tokens and keys are read from files, which may change
-// while the miner runs (reload.go), and appear in no error and no line of the log.
-// How fast they can be guessed is bounded (limit.go).
+// The caller writes the refusals ([Refuse]), as each server has a form of its own for
+// them. Passwords, tokens and keys are in files (files.go, text.go), which may change
+// while the miner runs (reload.go). No error and no line of the log has a secret.
+// How fast secrets can be guessed is bounded (limit.go).
 package access

@@ -11,18 +11,18 @@ import (
 )
 
 // SecretMode holds the bits that the mode of a file with a secret must not have: its
-// owner may do what he likes, and its group may read it.
+// owner may do anything, and its group may read it.
 const SecretMode = 0o027
 
-// forbiddenWrite holds the bits that let others than the owner write. They are never
-// excused.
+// forbiddenWrite holds the bits that let others than the owner write. There is no
+// exemption for them.
 const forbiddenWrite = 0o022
 
 // Read returns the content of a regular file that has no bit of its mode set which
 // is forbidden, and is not longer than limit bytes.
 //
-// Where others cannot change the mode of a secret, reading by others is excused: see
-// [WarnExposed], which a program calls once for each such file.
+// A secret that others can read is accepted where its mode is not the user's to choose:
+// see [WarnExposed], which a program calls once for each file with a secret.
 func Read(path string, limit int64, forbidden fs.FileMode) ([]byte, error) {
 	return read(path, limit, forbidden, thisMachine())
 }
@@ -46,9 +46,9 @@ type places struct {
 // systemd.exec, "Credentials").
 func thisMachine() places { return places{os.Getenv("CREDENTIALS_DIRECTORY"), readOnly} }
 
-// excuse returns why others may be able to read a file with a secret, or "" if nothing
-// excuses that.
-func (p places) excuse(file *os.File, path string) string {
+// exemption returns why a file with a secret is accepted although others can read it, or
+// "" if it is not.
+func (p places) exemption(file *os.File, path string) string {
 	switch {
 	case p.holdsCredential(path):
 		return "it is in systemd's directory of credentials"
@@ -86,7 +86,7 @@ func read(path string, limit int64, forbidden fs.FileMode, p places) ([]byte, er
 		return nil, err
 	}
 	defer file.Close() // reading lost nothing
-	if mode&forbidden != 0 && (mode&forbidden&forbiddenWrite != 0 || p.excuse(file, path) == "") {
+	if mode&forbidden != 0 && (mode&forbidden&forbiddenWrite != 0 || p.exemption(file, path) == "") {
 		return nil, fmt.Errorf("%s: its mode is %04o, which gives away a secret: it must be %04o or stricter", path, mode, mode&^forbidden)
 	}
 	content, err := io.ReadAll(io.LimitReader(file, limit+1))
@@ -109,7 +109,7 @@ func warnExposed(log *slog.Logger, path string, forbidden fs.FileMode, p places)
 	if mode&forbidden == 0 {
 		return
 	}
-	if why := p.excuse(file, path); why != "" {
+	if why := p.exemption(file, path); why != "" {
 		log.Warn("others on this machine may be able to read a secret", "file", path, "mode", fmt.Sprintf("%04o", mode),
 			"accepted_because", why, "advice", fmt.Sprintf("mount it with mode %04o, for the miner's user or group", mode&^forbidden))
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestExposed reads secrets with modes as containers and systemd give them, in the places
-// where that is excused and in others.
+// where that is accepted and in others.
 func TestExposed(t *testing.T) {
 	dir := t.TempDir()
 	credentials, elsewhere := filepath.Join(dir, "credentials"), filepath.Join(dir, "elsewhere")

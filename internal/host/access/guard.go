@@ -19,7 +19,7 @@ import (
 // so that packages that know nothing of this one can have such a function.
 type Refuse = func(w http.ResponseWriter, r *http.Request, code int, message string)
 
-// Guard lets those in who prove that they may come. The nil Guard lets everyone in.
+// Guard accepts requests with valid credentials. The nil Guard accepts every request.
 type Guard struct {
 	credentials *reloader[*credentials]
 	log         *slog.Logger
@@ -30,8 +30,8 @@ type Guard struct {
 	compare func(hash, password []byte) error
 }
 
-// NewGuard returns a guard that lets in who has one of the credentials in a file. Its
-// lines are
+// NewGuard returns a guard that accepts requests with one of the credentials in a file.
+// The lines of the file are
 //
 //	# a comment
 //	user:hash of the password, by bcrypt: what htpasswd -B writes
@@ -41,9 +41,9 @@ type Guard struct {
 // user sends name and password by HTTP Basic; a token is sent as a Bearer, or by
 // Basic as the password of any user.
 //
-// Nobody but the file's owner and group may be able to read it, and nobody but its
-// owner to write it. It is read again when it has changed; if that fails, what was
-// read before stays in force.
+// Others than the owner and the group must not be able to read the file, and others
+// than the owner not to write it (see [Read]). The guard reads it again when it has
+// changed. If that fails, the credentials that were read before stay in force.
 func NewGuard(file string, log *slog.Logger) (*Guard, error) {
 	load := func() (*credentials, error) { return loadCredentials(file) }
 	r, err := newReloader("credentials", log, load, file)
@@ -62,23 +62,24 @@ func (g *Guard) Failures() uint64 {
 	return g.failures.Load()
 }
 
-// Wrap returns a handler that passes on to next what the guard lets in. It refuses
-// the rest: with 401 who proves nothing, with 429 who has been wrong too often, and
-// with 503 who would have to wait too long for a check.
+// Wrap returns a handler that passes the requests that the guard accepts on to next. It
+// refuses the others: with 401 if the credentials are missing or wrong, with 429 if
+// there were too many wrong ones from that network, and with 503 if too many passwords
+// wait for a check.
 //
-// Addresses are those of connections: behind a proxy all requests come from one.
+// The network is that of the connection: behind a proxy all requests come from one.
 func (g *Guard) Wrap(next http.Handler, refuse Refuse) http.Handler {
 	if g == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := proofOf(r)
-		refused := g.judge(r.Context(), network(r.RemoteAddr), p)
+		refused := g.authorize(r.Context(), network(r.RemoteAddr), p)
 		if refused == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
-		g.note(r, p, refused)
+		g.logRefusal(r, p, refused)
 		switch {
 		case refused.code == http.StatusUnauthorized:
 			w.Header().Set("WWW-Authenticate", `Basic realm="quantus-miner", charset="UTF-8"`)
@@ -115,13 +116,14 @@ type refusal struct {
 	wait    time.Duration // or 0 if waiting does not help
 }
 
-// judge returns why a request from a network must be refused, or nil.
-func (g *Guard) judge(ctx context.Context, from netip.Prefix, p proof) *refusal {
+// authorize returns why a request from a network must be refused, or nil.
+func (g *Guard) authorize(ctx context.Context, from netip.Prefix, p proof) *refusal {
 	if !p.sent { // no guess
 		return &refusal{code: http.StatusUnauthorized, message: "credentials are needed, as HTTP Basic or a Bearer token"}
 	}
 	known := g.credentials.get()
-	// First, so that nobody can have those locked out who share his address.
+	// Before the limit on guesses, which would lock out clients that share an address
+	// with somebody who guesses.
 	if known.isToken(p.secret) || p.basic && known.remembers(from, p.user, p.secret) {
 		return nil
 	}
@@ -147,7 +149,7 @@ func (g *Guard) judge(ctx context.Context, from netip.Prefix, p proof) *refusal 
 	return nil
 }
 
-// check says whether a user's password is right.
+// check reports whether a user's password is right.
 func (g *Guard) check(ctx context.Context, known *credentials, from netip.Prefix, p proof) (right bool, err error) {
 	hash, isUser := known.hash(p.user)
 	if hash == nil { // there are only tokens, and everyone may know
@@ -169,8 +171,9 @@ func (g *Guard) check(ctx context.Context, known *credentials, from netip.Prefix
 	return right, nil
 }
 
-// note counts and logs that a request was refused.
-func (g *Guard) note(r *http.Request, p proof, refused *refusal) {
+// logRefusal counts a request that was refused, and logs it unless there was a line
+// about that network within the last minute.
+func (g *Guard) logRefusal(r *http.Request, p proof, refused *refusal) {
 	total := g.failures.Add(1)
 	count, line := g.records.refused(network(r.RemoteAddr))
 	if !line {

@@ -327,7 +327,7 @@ func TestLog(t *testing.T) {
 		g.try(nodes, "alice", alicesPassword)
 		answer(g.Wrap, httptest.NewRequest(http.MethodGet, "/", nil))
 		expect(`"request refused" reason="credentials are needed, as HTTP Basic or a Bearer token" remote=192.0.2.1:1234 requests=1 total=101`)
-		<-time.After(quiet - 1)
+		<-time.After(logInterval - 1)
 		g.try(mallorys, "alice", "hunter2")
 		expect()
 		<-time.After(1)
@@ -373,13 +373,13 @@ func TestNewCredentials(t *testing.T) {
 		expect("alice", alicesPassword, 204, 1)
 		put(t, g.file, bob)
 		expect("alice", alicesPassword, 204, 0)
-		<-time.After(lookEvery)
+		<-time.After(lookInterval)
 		expect("alice", alicesPassword, 401, 1)
 		expect("bob", bobsPassword, 204, 1)
 		expect("bob", bobsPassword, 204, 0)
 
 		put(t, g.file, "bob:"+bobsPassword)
-		<-time.After(lookEvery)
+		<-time.After(lookInterval)
 		expect("bob", bobsPassword, 204, 0)
 		errors := g.journal.lines(slog.LevelError)
 		if len(errors) != 1 || !strings.Contains(errors[0], g.file+":1: "+errHash.Error()) {
@@ -388,7 +388,7 @@ func TestNewCredentials(t *testing.T) {
 
 		// What has passed is forgotten with the file that it passed by.
 		put(t, g.file, bob+"\n"+alice)
-		<-time.After(lookEvery)
+		<-time.After(lookInterval)
 		expect("bob", bobsPassword, 204, 1)
 		expect("alice", alicesPassword, 204, 1)
 	})

@@ -56,9 +56,9 @@ func (h *Hosts) known(host string) bool {
 	return host == "localhost" || h != nil && (slices.Contains(h.names, host) || h.certified(host))
 }
 
-// certified reports whether the server's certificate is for a name. Who asks for it
-// has verified the certificate, or could not be helped. A wildcard does not count: it
-// may stand for names of others.
+// certified reports whether the server's certificate is for a name. A browser verifies
+// the certificate, so a page of another site cannot use the name. A wildcard does not
+// count: it may stand for names of others.
 func (h *Hosts) certified(host string) bool {
 	if h.tls == nil {
 		return false
@@ -79,14 +79,14 @@ func (h *Hosts) Wrap(next http.Handler, refuse Refuse) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		h.note(r)
+		h.logRefusal(r)
 		refuse(w, r, http.StatusMisdirectedRequest,
 			"the request is for another host: this one is known by its IP addresses, localhost, its own name, and what --allow-host names")
 	})
 }
 
-// note logs that a request was refused, once a minute for each network.
-func (h *Hosts) note(r *http.Request) {
+// logRefusal logs a request that was refused, once a minute for each network.
+func (h *Hosts) logRefusal(r *http.Request) {
 	if h == nil {
 		return
 	}

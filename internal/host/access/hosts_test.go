@@ -64,7 +64,7 @@ func TestHostsLog(t *testing.T) {
 		if len(lines) != 1 || len(lines[0]) > 500 || !strings.Contains(lines[0], "evil.evil.") || !strings.Contains(lines[0], "requests=1") {
 			t.Errorf("the log has %q", lines)
 		}
-		<-time.After(quiet)
+		<-time.After(logInterval)
 		askFor(hosts, "evil.example\n")
 		if lines := j.lines(slog.LevelWarn); len(lines) != 1 || !strings.Contains(lines[0], "requests=10") {
 			t.Errorf("a minute later the log has %q", lines)

@@ -15,8 +15,8 @@ const (
 	interval = 6 * time.Second
 	// maxNetworks is how many networks are kept apart.
 	maxNetworks = 4096
-	// quiet is the time between two lines in the log about the same network.
-	quiet = time.Minute
+	// logInterval is the least time between two lines in the log about one network.
+	logInterval = time.Minute
 	// maxWaiting is how many requests may wait for a check of their password. At
 	// the highest cost they take a second each, and a server waits 10 s to answer.
 	maxWaiting = 4
@@ -46,7 +46,7 @@ func (b *bucket) take(now time.Time) (wait time.Duration) {
 func (b *bucket) giveBack() { b.full = b.full.Add(-interval) }
 
 // network returns the network of a remote address: an address of IPv4; 64 bits of
-// one of IPv6, as whoever has one of these has them all. What is no address of
+// one of IPv6, as a host that has one of these has them all. What is no address of
 // either kind, such as a Unix socket's, is of the zero network.
 func network(remote string) netip.Prefix {
 	address, err := netip.ParseAddrPort(remote)
@@ -104,7 +104,7 @@ func (r *records) refused(n netip.Prefix) (count int, line bool) {
 	now := time.Now()
 	record := r.of(n, now)
 	record.unlogged++
-	if now.Sub(record.logged) < quiet || r.lines.take(now) > 0 {
+	if now.Sub(record.logged) < logInterval || r.lines.take(now) > 0 {
 		return 0, false
 	}
 	count = record.unlogged
@@ -133,7 +133,7 @@ func (r *records) of(n netip.Prefix, now time.Time) *record {
 func (r *records) makeRoom(now time.Time) {
 	var least netip.Prefix
 	for n, record := range r.byNetwork {
-		if !record.full.After(now) && now.Sub(record.logged) >= quiet {
+		if !record.full.After(now) && now.Sub(record.logged) >= logInterval {
 			delete(r.byNetwork, n)
 		} else if held := r.byNetwork[least]; held == nil || record.full.Before(held.full) {
 			least = n

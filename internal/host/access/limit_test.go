@@ -112,7 +112,7 @@ func TestRecordsAreBounded(t *testing.T) {
 		if r.take(guesser) == 0 {
 			t.Error("who guesses was forgotten")
 		}
-		<-time.After(quiet)
+		<-time.After(logInterval)
 		for i := range maxNetworks {
 			r.take(address(i))
 		}
@@ -131,7 +131,7 @@ func TestRecordsAreKept(t *testing.T) {
 		for i := range maxNetworks - 1 {
 			r.take(address(i))
 		}
-		<-time.After(quiet)
+		<-time.After(logInterval)
 		late := address(maxNetworks)
 		if _, line := r.refused(late); !line {
 			t.Error("no line about a network")

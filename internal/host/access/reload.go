@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// lookEvery is how often files are looked at for changes, at most.
-const lookEvery = time.Second
+// lookInterval is how often files are looked at for changes, at most.
+const lookInterval = time.Second
 
 // reloader holds what was made of files, and makes it anew when they change. It
 // looks at them when it is asked, and so needs no goroutine; and at what their names
@@ -48,7 +48,7 @@ func (r *reloader[T]) get() T {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if now.Sub(r.looked) < lookEvery {
+	if now.Sub(r.looked) < lookInterval {
 		return r.value
 	}
 	r.looked = now
@@ -72,7 +72,7 @@ func (r *reloader[T]) get() T {
 	return value
 }
 
-// look returns what there is to tell the files' versions by.
+// look returns what the versions of the files are compared by.
 func (r *reloader[T]) look() []fs.FileInfo {
 	infos := make([]fs.FileInfo, len(r.paths))
 	for i, path := range r.paths {
@@ -86,7 +86,7 @@ func (r *reloader[T]) look() []fs.FileInfo {
 	return infos
 }
 
-// same says whether two looks saw the same version of a file.
+// same reports whether two looks saw the same version of a file.
 func same(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil

@@ -63,44 +63,44 @@ func TestReload(t *testing.T) {
 		c.expect(t, 0, "ab", 0, 0)
 		c.expect(t, time.Hour, "ab", 0, 0)
 		put(t, second, "B")
-		c.expect(t, lookEvery-1, "ab", 0, 0) // too soon after the last look
+		c.expect(t, lookInterval-1, "ab", 0, 0) // too soon after the last look
 		c.expect(t, 1, "aB", 1, 0)
 		put(t, first, "A")
 		c.expect(t, 0, "aB", 0, 0)
-		c.expect(t, lookEvery, "AB", 1, 0)
-		c.expect(t, lookEvery, "AB", 0, 0)
+		c.expect(t, lookInterval, "AB", 1, 0)
+		c.expect(t, lookInterval, "AB", 0, 0)
 
 		if err := os.Remove(first); err != nil {
 			t.Fatal(err)
 		}
-		c.expect(t, lookEvery, "AB", 1, 1)
+		c.expect(t, lookInterval, "AB", 1, 1)
 		c.expect(t, 0, "AB", 0, 0)
-		c.expect(t, lookEvery, "AB", 1, 0) // tried again, with the same result
+		c.expect(t, lookInterval, "AB", 1, 0) // tried again, with the same result
 		if err := os.Remove(second); err != nil {
 			t.Fatal(err)
 		}
-		c.expect(t, lookEvery, "AB", 1, 1)
+		c.expect(t, lookInterval, "AB", 1, 1)
 		put(t, first, "a")
-		c.expect(t, lookEvery, "AB", 1, 1)
+		c.expect(t, lookInterval, "AB", 1, 1)
 		put(t, second, "b")
-		c.expect(t, lookEvery, "ab", 1, 0)
+		c.expect(t, lookInterval, "ab", 1, 0)
 
 		// Something fails that is none of the files' faults, and passes by itself.
 		put(t, first, "A")
 		c.failure = errors.New("too many open files")
-		c.expect(t, lookEvery, "ab", 1, 1)
+		c.expect(t, lookInterval, "ab", 1, 1)
 		c.failure = errors.New("out of memory")
-		c.expect(t, lookEvery, "ab", 1, 1)
+		c.expect(t, lookInterval, "ab", 1, 1)
 		c.failure = nil
-		c.expect(t, lookEvery, "Ab", 1, 0)
-		c.expect(t, lookEvery, "Ab", 0, 0)
+		c.expect(t, lookInterval, "Ab", 1, 0)
+		c.expect(t, lookInterval, "Ab", 0, 0)
 
 		// Wrong in the same way, but another version.
 		c.failure = errors.New("no sense in it")
 		put(t, first, "1")
-		c.expect(t, lookEvery, "Ab", 1, 1)
+		c.expect(t, lookInterval, "Ab", 1, 1)
 		put(t, first, "2")
-		c.expect(t, lookEvery, "Ab", 1, 1)
+		c.expect(t, lookInterval, "Ab", 1, 1)
 	})
 }
 
@@ -122,16 +122,16 @@ func TestVersions(t *testing.T) {
 		set(path, "1", at)
 		c := newTexts(t, path)
 		set(path, "2", at.Add(time.Second))
-		c.expect(t, lookEvery, "2", 1, 0)
+		c.expect(t, lookInterval, "2", 1, 0)
 		set(path, "3", at) // an older one, restored
-		c.expect(t, lookEvery, "3", 1, 0)
+		c.expect(t, lookInterval, "3", 1, 0)
 		set(path, "44", at)
-		c.expect(t, lookEvery, "44", 1, 0)
+		c.expect(t, lookInterval, "44", 1, 0)
 		set(other, "55", at)
 		if err := os.Rename(other, path); err != nil {
 			t.Fatal(err)
 		}
-		c.expect(t, lookEvery, "55", 1, 0)
-		c.expect(t, lookEvery, "55", 0, 0)
+		c.expect(t, lookInterval, "55", 1, 0)
+		c.expect(t, lookInterval, "55", 0, 0)
 	})
 }

@@ -105,7 +105,7 @@ func TestModeChanges(t *testing.T) {
 			if err := os.Chmod(path, c.mode); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(lookEvery)
+			<-time.After(lookInterval)
 			if !g.credentials.get().isToken(theToken) {
 				t.Errorf("%04o: the token is wrong", c.mode)
 			}
@@ -154,9 +154,9 @@ func TestVolume(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := newTexts(t, path)
-		c.expect(t, lookEvery, "one", 0, 0)
+		c.expect(t, lookInterval, "one", 0, 0)
 		mount("..2", "two")
-		c.expect(t, lookEvery, "two", 1, 0)
-		c.expect(t, lookEvery, "two", 0, 0)
+		c.expect(t, lookInterval, "two", 1, 0)
+		c.expect(t, lookInterval, "two", 0, 0)
 	})
 }

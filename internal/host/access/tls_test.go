@@ -156,21 +156,21 @@ func TestTLSReload(t *testing.T) {
 		expect(0, old, 0)
 		put(t, certFile, renewed.cert)
 		expect(0, old, 0)
-		expect(lookEvery, old, 1) // its key is missing
-		expect(lookEvery, old, 0)
+		expect(lookInterval, old, 1) // its key is missing
+		expect(lookInterval, old, 0)
 		put(t, keyFile, renewed.key)
-		expect(lookEvery, renewed, 0)
+		expect(lookInterval, renewed, 0)
 
 		put(t, keyFile, old.key) // the other way round
-		expect(lookEvery, renewed, 1)
+		expect(lookInterval, renewed, 1)
 		put(t, certFile, "no certificate")
-		expect(lookEvery, renewed, 1)
-		expect(lookEvery, renewed, 0)
+		expect(lookInterval, renewed, 1)
+		expect(lookInterval, renewed, 0)
 		put(t, certFile, old.cert)
-		expect(lookEvery, old, 0)
+		expect(lookInterval, old, 0)
 
 		renewed.put(t, dir) // both at once
-		expect(lookEvery, renewed, 0)
+		expect(lookInterval, renewed, 0)
 	})
 }
 

@@ -1,7 +1,7 @@
 // Package connlimit bounds the connections of an HTTP server, each of which takes
-// a file descriptor, a goroutine and some kilobytes. One that is refused is told
-// so, as long as that is cheap: up to twice the limit connections are served, but
-// for saying that there are too many. Start with [Apply].
+// a file descriptor, a goroutine and some kilobytes. Connections above the limit are
+// answered that there are too many, and those above twice the limit are closed at
+// once. Start with [Apply].
 package connlimit
 
 import (
@@ -35,7 +35,7 @@ func Apply(server *http.Server, limit int, log *slog.Logger) {
 	}
 }
 
-// Refused says whether a request has come on a connection above the limit, and is
+// Refused reports whether a request has come on a connection above the limit, and is
 // to be answered with 503. If so, the headers of that answer are set: the
 // connection is closed after it, and the client may come again in a second.
 func Refused(w http.ResponseWriter, r *http.Request) bool {

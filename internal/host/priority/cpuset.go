@@ -59,8 +59,8 @@ func (s CPUSet) String() string {
 
 // UnmarshalText implements [encoding.TextUnmarshaler]. It reads a list of numbers
 // and of ranges that include their ends, such as 0-3,8, in any order, in which a
-// CPU may come more than once. An empty text is none: who leaves a variable empty
-// by mistake must not get every CPU. If it fails s stays as it was.
+// CPU may come more than once. An empty text is an error: a variable that is empty
+// by mistake must not mean every CPU. If it fails s stays as it was.
 func (s *CPUSet) UnmarshalText(text []byte) error {
 	var read CPUSet
 	for item := range strings.SplitSeq(string(text), ",") {
