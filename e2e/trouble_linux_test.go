@@ -69,8 +69,8 @@ func TestTrouble(t *testing.T) {
 	pick := func(troubles []string) string { return troubles[random.IntN(len(troubles))] }
 	bear, end := slices.Sorted(maps.Keys(bearable)), slices.Sorted(maps.Keys(ends))
 
-	const completed = `miner_jobs_total{status="completed"}`
-	found, arrived := m.metrics(t)[completed], n.seals()
+	const winners = "miner_winners_total"
+	found, arrived := m.metrics(t)[winners], n.seals()
 	made := make(map[string]int)
 	began := time.Now()
 	var before resources
@@ -89,7 +89,7 @@ func TestTrouble(t *testing.T) {
 		eventually(t, "seals arrive in spite of "+name, func() bool { return n.seals() >= from+5 })
 		n.now(with(func(t *simulate.Trouble) { t.Impossible = true }))
 		eventually(t, "every winner has arrived in spite of "+name, func() bool {
-			return m.metrics(t)[completed]-found == float64(n.seals()-arrived)
+			return m.metrics(t)[winners]-found == float64(n.seals()-arrived)
 		})
 		if round == 0 { // as some threads and buffers come with the first work
 			eventually(t, "the miner is at rest", func() bool {
@@ -111,7 +111,7 @@ func TestTrouble(t *testing.T) {
 		eventually(t, "the miner is back after "+name, func() bool {
 			return n.Tally().Admitted > admitted && n.Tally().Miners == 1 && m.metrics(t)["miner_active_jobs"] == 1
 		})
-		found, arrived = m.metrics(t)[completed], n.seals()
+		found, arrived = m.metrics(t)[winners], n.seals()
 	}
 	tally := n.Tally()
 	t.Logf("%v: %+v", made, tally)

@@ -7,8 +7,9 @@ import (
 )
 
 // winnerQueue is how many winners of a job that goes on may wait to be received. When
-// there are more, the workers wait: nothing is dropped.
-const winnerQueue = 16
+// there are more, the workers wait: nothing is dropped. It is enough for those that come
+// at about the same time, and few enough that they are no burden when the job is over.
+const winnerQueue = 4
 
 // Winner is a valid nonce of a job that goes on after it, confirmed by the reference
 // rule.
@@ -45,9 +46,6 @@ func (m *Miner) deliver(l *lease, r Result) (goOn bool) {
 			job.twice[w.Nonce] = struct{}{}
 		}
 	}
-	if !known {
-		m.found(l.term.totals, Find{job.ID(), w.Nonce, w.Found, w.Found.Sub(job.request.Received)})
-	}
 	goOn = !l.void
 	m.mu.Unlock()
 	if known {
@@ -55,11 +53,21 @@ func (m *Miner) deliver(l *lease, r Result) (goOn bool) {
 	}
 	select {
 	case job.winners <- w:
-		return goOn
 	case <-job.done:
-		m.log.Warn("winner dropped: its job ended while it waited to be taken", "job", job.ID(), "nonce", w.Nonce.Hex())
-		return false
+		return false // nobody wants it any more
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if job.result.Status != Running {
+		// The owner may have taken the last winners before this one was there.
+		select {
+		case <-job.winners:
+			return false
+		default:
+		}
+	}
+	m.found(l.term.totals, Find{job.ID(), w.Nonce, w.Found, w.Found.Sub(job.request.Received)})
+	return goOn
 }
 
 // advance has a lease go on behind a winner.

@@ -82,7 +82,6 @@ func (l *Link) Run(ctx context.Context) error {
 	// In reverse: the search ends, the peers are let go, and waited for.
 	defer r.goroutines.Wait()
 	defer cancel()
-	defer r.results.flush()
 	defer r.stop()
 	r.turnTo(0)
 	for {
@@ -218,7 +217,6 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 	before, replaced := r.source, r.search.name
 	r.stop()
 	if before != p {
-		r.results.flush()
 		level := slog.LevelInfo
 		if len(r.nodes) == 1 {
 			level = slog.LevelDebug // which other?

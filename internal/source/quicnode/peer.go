@@ -136,7 +136,7 @@ func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("connecting: %w", credentials.explain(err))
 	}
-	s := &session{conn: c, results: make(chan result, maxUnsent+1)} // one more, that is being written
+	s := &session{conn: c, results: make(chan result, maxUnsent)}
 	p.emit(ctx, event{kind: connected, session: s})
 
 	ctx, end := context.WithCancelCause(ctx)

@@ -5,14 +5,16 @@ import (
 	"time"
 )
 
-// resultInterval is the least time between two results, so there are 50 a second at
-// most. It matters if a job is so easy that there are more winners: nobody wants
+// resultInterval is the least time between two results of a job, so there are 50 a second
+// at most. It matters if a job is so easy that there are more winners: nobody wants
 // thousands a second. A pool whose difficulty is low for a miner wants tens, though.
 const resultInterval = 20 * time.Millisecond
 
 // results are what is to be written to a node, in the order in which it was found. They
 // belong to the link's goroutine, and wait there for their turn and for the node to read:
-// so they cannot pile up in the connection.
+// so they cannot pile up in the connection. When their job is replaced they no longer
+// wait, and nor does the first of the next job: it must not be stale because the one
+// before was easy.
 type results struct {
 	waiting []result
 	to      *peer       // that they are for
@@ -26,18 +28,15 @@ func newResults() results {
 	return results{due: due}
 }
 
-// add puts a result behind those that wait. There are more than a few only if the node
-// does not read while one easy job after the other is replaced.
+// add puts a result behind those that wait, which are few: as long as one waits, no winner
+// is taken but those of a job that ends.
 func (rs *results) add(to *peer, r result, log *slog.Logger) {
-	switch {
-	case to.session == nil:
+	if to.session == nil {
 		log.Warn("result dropped: its connection is lost", "job", r.search, "nonce", r.message.Nonce.Hex())
-	case len(rs.waiting) == maxUnsent:
-		log.Warn("result dropped: the node does not read", "job", r.search, "nonce", r.message.Nonce.Hex())
-	default:
-		rs.to = to
-		rs.waiting = append(rs.waiting, r)
+		return
 	}
+	rs.to = to
+	rs.waiting = append(rs.waiting, r)
 }
 
 // first returns the result that is to be written next, and where it is to be put: nil
@@ -56,12 +55,17 @@ func (rs *results) done() {
 	rs.due.Reset(resultInterval)
 }
 
-// flush puts all results where they are written, as the connection is to be closed.
-func (rs *results) flush() {
+// flush puts all results where they are written, as their job is over. There is no room only
+// if the node does not read while one easy job after the other is replaced.
+func (rs *results) flush(log *slog.Logger) {
 	for _, r := range rs.waiting {
-		rs.to.session.results <- r // where there is room for maxUnsent, and none yet
+		select {
+		case rs.to.session.results <- r:
+		default:
+			log.Warn("result dropped: the node does not read", "job", r.search, "nonce", r.message.Nonce.Hex())
+		}
 	}
-	rs.waiting = nil
+	rs.waiting, rs.next = nil, time.Time{}
 }
 
 // drop forgets the results for a peer, as its connection is lost.

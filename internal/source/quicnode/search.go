@@ -77,6 +77,7 @@ func (r *running) stop() {
 	if job := r.search.job; job != nil {
 		r.miner.Cancel(job.ID())
 		r.takeAll(job)
+		r.results.flush(r.log)
 	}
 	r.search.job, r.source = nil, nil
 	r.search.name = ""
