@@ -38,13 +38,13 @@ type configResult struct {
 // Run prints.
 func (c *configCmd) Run(ctx context.Context, s streams, outer *line) error {
 	asJSON := func(arg string) bool { return arg == "--json" }
-	l, err := newLine(ctx, s)
-	if err != nil {
-		return err
-	}
 	args := slices.DeleteFunc(slices.Clone(c.Line), asJSON)
 	if outer.file != "" && !slices.Contains(args, "--config") {
 		args = append([]string{"--config", outer.file}, args...)
+	}
+	l, err := newLine(ctx, args, s)
+	if err != nil {
+		return err
 	}
 	command, refused := l.resolve(l.official(args))
 	if l.helped {
@@ -93,7 +93,7 @@ func (l *line) resolve(args []string) (*kong.Context, error) {
 		return command, nil
 	}
 	// What can be told before the line as a whole is checked: its flags, one by one.
-	refused := errors.New(withoutTokens(cli.Explain(err, l.parser.Model), args))
+	refused := errors.New(l.explain(err, args))
 	parse, ok := errors.AsType[*kong.ParseError](err)
 	if !ok || parse.Context.Error != nil || parse.Context.Selected() == nil || parse.Context.Reset() != nil || parse.Context.Resolve() != nil {
 		return nil, refused

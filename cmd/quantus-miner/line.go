@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 
@@ -20,13 +21,21 @@ import (
 // variables is what the names of all variables begin with.
 const variables = "MINER_"
 
-// commands is the command line: a field for each command, and the flags of all.
-type commands struct {
+// duties are the commands that mine until they are told to end, and the flags of every
+// command. They are a command line of their own, as it takes a parser milliseconds to
+// read the definitions of all.
+type duties struct {
 	ConfigFile  configFlag  `name:"config" env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"File of flags in YAML, a line such as workers: 4 for each. Flags and variables win over it."`
 	ShowVersion versionFlag `name:"version" short:"V" nofile:"" help:"Print the version."`
 
-	Serve      serveCmd      `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
-	Connect    connectCmd    `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	Connect connectCmd `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+}
+
+// commands is the whole command line: a field for each command.
+type commands struct {
+	duties
+
 	Search     searchCmd     `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast the engines are on this machine."`
@@ -62,16 +71,37 @@ Exit codes: 0 done (found, valid, sealed, shut down); 1 no (exhausted, not valid
 // line is a command line to be parsed.
 type line struct {
 	parser   *kong.Kong
+	all      func() (*kong.Application, error) // the model of all commands
 	settings *cli.Settings
 	helped   bool     // help or the version was asked for, and has been printed
 	file     string   // of the configuration, if there is one
 	notes    []string // on how the command line was understood
 }
 
-// newLine returns a command line whose commands write to s, and end when ctx does.
-func newLine(ctx context.Context, s streams) (*line, error) {
+// newLine returns a command line for these arguments. Its commands write to s, and end
+// when ctx does.
+func newLine(ctx context.Context, args []string, s streams) (*line, error) {
+	_, name, rest := split(args)
+	if name == "connect" || (name == "" || name == "serve") && !asksForHelp(rest) {
+		return newLineOf(ctx, new(duties), s)
+	}
+	return newLineOf(ctx, new(commands), s)
+}
+
+// newLineOf returns a command line of these definitions.
+func newLineOf(ctx context.Context, definitions any, s streams) (*line, error) {
 	l := &line{settings: new(cli.Settings)}
-	parser, err := kong.New(new(commands),
+	l.all = sync.OnceValues(func() (*kong.Application, error) {
+		if _, ok := definitions.(*commands); ok {
+			return l.parser.Model, nil
+		}
+		whole, err := newLineOf(ctx, new(commands), s)
+		if err != nil {
+			return nil, err
+		}
+		return whole.parser.Model, nil
+	})
+	parser, err := kong.New(definitions,
 		kong.Name("quantus-miner"),
 		kong.Description(description),
 		kong.Writers(s.out, s.err),
@@ -96,17 +126,36 @@ func newLine(ctx context.Context, s streams) (*line, error) {
 
 // warn logs what is to be said before a command runs: variables that are nobody's, and
 // how the command line was understood.
-func (l *line) warn(command *kong.Context, s streams) {
+func (l *line) warn(command *kong.Context, s streams) error {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	if own, ok := command.Selected().Target.Addr().Interface().(interface{ newLog(streams) *slog.Logger }); ok {
 		log = own.newLog(s)
 	}
-	for _, warning := range cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable) {
+	warnings := cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable)
+	if warnings != nil { // some may be those of another command
+		app, err := l.all()
+		if err != nil {
+			return err
+		}
+		warnings = cli.UnknownVariables(variables, app, pow.KernelVariable, backendVariable)
+	}
+	for _, warning := range warnings {
 		log.Warn(warning)
 	}
 	for _, note := range l.notes {
 		log.Info(note)
 	}
+	return nil
+}
+
+// explain returns the text of an error that the parser refuses arguments with, and what
+// to type instead. It tells no secret.
+func (l *line) explain(err error, args []string) string {
+	app, broken := l.all()
+	if broken != nil {
+		app = l.parser.Model
+	}
+	return withoutTokens(cli.Explain(err, app), args)
 }
 
 // maxConfig is the largest size of a configuration file.
@@ -127,7 +176,11 @@ func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, l *line) err
 		}
 	}
 	l.file = string(file)
-	err := l.settings.Load(string(file), ctx.Model, func(path string, secret bool) ([]byte, error) {
+	app, err := l.all() // as the file may be for other commands, too
+	if err != nil {
+		return err
+	}
+	err = l.settings.Load(string(file), app, func(path string, secret bool) ([]byte, error) {
 		if secret {
 			return access.Read(path, maxConfig, access.SecretMode)
 		}
@@ -147,7 +200,7 @@ type helpCmd struct {
 // Run shows it.
 func (c *helpCmd) Run(l *line) error {
 	if _, err := l.parser.Parse(l.official(append(c.Command, "--help"))); err != nil && !l.helped {
-		return exitError{exitUsage, errors.New(cli.Explain(err, l.parser.Model))}
+		return exitError{exitUsage, errors.New(l.explain(err, c.Command))}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err := cli.TidyEnvironment(variables); err != nil {
 		return fail(exitUsage, err)
 	}
-	line, err := newLine(ctx, s)
+	line, err := newLine(ctx, args, s)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
@@ -94,12 +94,14 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitOK
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("%s\n%s", withoutTokens(cli.Explain(err, line.parser.Model), args), hint(err)))
+		return fail(exitUsage, fmt.Errorf("%s\n%s", line.explain(err, args), hint(err)))
 	}
 	if s.terminal && len(args) == 0 {
 		fmt.Fprintln(s.err, whichNetwork)
 	}
-	line.warn(command, s)
+	if err := line.warn(command, s); err != nil {
+		return fail(exitUsage, err)
+	}
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {
 		if exit.err != nil {

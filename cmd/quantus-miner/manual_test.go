@@ -11,7 +11,7 @@ import (
 // TestManual looks for every command, flag and variable in the manual pages and in the
 // completions.
 func TestManual(t *testing.T) {
-	l, err := newLine(t.Context(), streams{})
+	l, err := newLineOf(t.Context(), new(commands), streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestManual(t *testing.T) {
 
 // TestSecrets has every command know that a token is a secret.
 func TestSecrets(t *testing.T) {
-	l, err := newLine(t.Context(), streams{})
+	l, err := newLineOf(t.Context(), new(commands), streams{})
 	if err != nil {
 		t.Fatal(err)
 	}

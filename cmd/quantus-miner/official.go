@@ -24,22 +24,11 @@ import (
 //     serve has, such as --port, which no official one has.
 //   - benchmark is bench, of the proof of work of that network.
 func (l *line) official(args []string) []string {
-	// The configuration file may come before the command.
-	start := 0
-	for start < len(args) && strings.HasPrefix(args[start], "--config") {
-		if start++; args[start-1] == "--config" {
-			start++
-		}
-	}
-	start = min(start, len(args))
-	before, name, rest := args[:start], "", args[start:]
-	if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
-		name, rest = rest[0], rest[1:]
-	}
+	before, name, rest := split(args)
 	switch {
 	case name == "benchmark":
 		return slices.Concat(before, []string{"bench", "--pow", string(pow.Poseidon2)}, rest)
-	case name != "" && name != "serve", slices.Contains(rest, "--help"), slices.Contains(rest, "-h"):
+	case name != "" && name != "serve", asksForHelp(rest):
 		return args
 	}
 	serve, connect := l.flags("serve"), l.flags("connect")
@@ -62,6 +51,28 @@ func (l *line) official(args []string) []string {
 	l.notes = append(l.notes, "serve does what connect does, because of "+told)
 	l.settings.Defaults = map[string]string{node.Name: "127.0.0.1"}
 	return slices.Concat(before, []string{"connect"}, rest)
+}
+
+// split returns the command of a command line, which is empty if it has none, and what is
+// before and after it: the configuration file may come first.
+func split(args []string) (before []string, name string, rest []string) {
+	start := 0
+	for start < len(args) && strings.HasPrefix(args[start], "--config") {
+		if start++; args[start-1] == "--config" {
+			start++
+		}
+	}
+	start = min(start, len(args))
+	before, rest = args[:start], args[start:]
+	if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		name, rest = rest[0], rest[1:]
+	}
+	return before, name, rest
+}
+
+// asksForHelp reports whether flags ask for help, whatever else they say.
+func asksForHelp(args []string) bool {
+	return slices.Contains(args, "--help") || slices.Contains(args, "-h")
 }
 
 // officialConnect are the flags that make serve of the official miner connect to a node.

@@ -98,7 +98,7 @@ func TestOfficial(t *testing.T) {
 		{"x", "serve -h", "serve -h"},
 	} {
 		t.Setenv("MINER_NODE_ADDR", c.node)
-		l, err := newLine(t.Context(), streams{})
+		l, err := newLine(t.Context(), strings.Fields(c.args), streams{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,17 +9,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Messages of the parser that say too little. It has no types for them.
-var (
-	noValue         = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)|missing value, expecting "[^"]*"`)
-	flagForValue    = regexp.MustCompile(`expected .* value but got "(--?[^"]*)" \([^)]*\); perhaps try (--[^=]*)=.*`)
-	unknownFlag     = regexp.MustCompile(`^unknown flag (--?[^ ,]+)`)
-	unknownArgument = regexp.MustCompile(`^unexpected argument (\S+)$`)
-)
-
 // Explain returns the text of an error that the parser refuses a command line with, and
 // what to type instead where that can be told.
 func Explain(err error, app *kong.Application) string {
+	// Messages that say too little. The parser has no types for them.
+	var (
+		noValue         = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)|missing value, expecting "[^"]*"`)
+		flagForValue    = regexp.MustCompile(`expected .* value but got "(--?[^"]*)" \([^)]*\); perhaps try (--[^=]*)=.*`)
+		unknownFlag     = regexp.MustCompile(`^unknown flag (--?[^ ,]+)`)
+		unknownArgument = regexp.MustCompile(`^unexpected argument (\S+)$`)
+	)
 	text := noValue.ReplaceAllString(err.Error(), "needs a value")
 	text = flagForValue.ReplaceAllString(text, "needs a value, and $1 is a flag; a value that begins with - is given as $2=VALUE")
 	if match := unknownFlag.FindStringSubmatch(text); match != nil {
