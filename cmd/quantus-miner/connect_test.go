@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -270,6 +271,54 @@ func TestConnectGivesUp(t *testing.T) {
 	}
 	if err := advise(io.EOF); err != io.EOF {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestConnectFiles has a node seal a block with a miner that knows it by files as people
+// have them.
+func TestConnectFiles(t *testing.T) {
+	const mark = "\ufeff"
+	openssl := func(i simulate.Identity) string {
+		var pairs []string
+		for _, b := range i.Pin() {
+			pairs = append(pairs, fmt.Sprintf("%02X", b))
+		}
+		return "SHA256 Fingerprint=" + strings.Join(pairs, ":") + "\n"
+	}
+	inPEM := func(i simulate.Identity) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.Certificate.Certificate[0]}))
+	}
+	for name, files := range map[string]func(simulate.Identity) (token, pin string){
+		"marks":             func(i simulate.Identity) (string, string) { return mark + i.Token + "\r\n", mark + i.Pin().String() },
+		"openssl":           func(i simulate.Identity) (string, string) { return i.Token, openssl(i) },
+		"marked openssl":    func(i simulate.Identity) (string, string) { return i.Token, mark + strings.ToLower(openssl(i)) },
+		"sha256:":           func(i simulate.Identity) (string, string) { return i.Token, "sha256:" + i.Pin().String() },
+		"certificate, DER":  func(i simulate.Identity) (string, string) { return i.Token, string(i.Certificate.Certificate[0]) },
+		"certificate, PEM":  func(i simulate.Identity) (string, string) { return i.Token, inPEM(i) },
+		"certificate, mark": func(i simulate.Identity) (string, string) { return i.Token, mark + inPEM(i) },
+		"spaces around both": func(i simulate.Identity) (string, string) {
+			return " " + i.Token + "\n\n", "\n " + i.Pin().String() + " \n"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node, identity, c := playNode(t)
+			token, pin := files(identity)
+			for path, content := range map[string]string{c.AuthTokenFile[0]: token, c.TLSCertSHA256File[0]: pin} {
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := connectWith(t, c, fast.Engine{}, io.Discard)
+			during(t, func(ctx context.Context) {
+				if err := s.run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			node.Blocks = 1
+			if err := node.Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -103,6 +104,37 @@ func TestReadFingerprint(t *testing.T) {
 	}
 }
 
+// FuzzReadFingerprint holds what is read to what is in the file.
+func FuzzReadFingerprint(f *testing.F) {
+	der := newCertificate(f).Certificate[0]
+	f.Add(der)
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: certificate, Bytes: der}))
+	f.Add([]byte(byteOrderMark + "SHA256 Fingerprint=" + strings.Repeat("0A:", 32)))
+	f.Add([]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		got, err := ReadFingerprint(content)
+		if err != nil {
+			if got != (Fingerprint{}) {
+				t.Errorf("%q: %s with the error %v", content, got, err)
+			}
+			return
+		}
+		if parsed, err := ParseFingerprint(string(content)); err == nil && parsed == got {
+			return
+		}
+		text := bytes.TrimPrefix(content, []byte(byteOrderMark))
+		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+			if block.Type == certificate {
+				text = block.Bytes
+				break
+			}
+		}
+		if _, err := x509.ParseCertificate(text); err != nil || FingerprintOf(text) != got {
+			t.Errorf("%q was read as %s", content, got)
+		}
+	})
+}
+
 // FuzzParseFingerprint holds what is accepted to its digits.
 func FuzzParseFingerprint(f *testing.F) {
 	f.Add(strings.Repeat("0a", 32))
@@ -124,7 +156,7 @@ func FuzzParseFingerprint(f *testing.F) {
 
 // newCertificate returns a self-signed certificate of a name and with dates that no
 // chain of trust would take.
-func newCertificate(t *testing.T) tls.Certificate {
+func newCertificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
