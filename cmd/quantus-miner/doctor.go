@@ -109,26 +109,31 @@ func (c *doctorCmd) machine(context.Context) []finding {
 	return []finding{program, used}
 }
 
-// engines has the engines of each proof of work find known winners.
+// engines has every engine of each proof of work find known winners.
 func (c *doctorCmd) engines(context.Context) (findings []finding) {
 	for _, name := range pow.Proofs() {
-		f := finding{Check: "engine " + name, State: findingOK}
-		e, refused, err := pow.Pick(pow.Proof(name), pow.Auto)
-		switch {
-		case err != nil:
-			f.State, f.Found, f.Advice = findingWrong, err.Error(), "this machine cannot mine it: its memory or CPU may be faulty; please report it otherwise"
-			if os.Getenv(pow.KernelVariable) != "" {
-				f.Advice = "leave the variable " + pow.KernelVariable + " away"
-			}
-		case len(refused) > 0:
-			f.State, f.Found, f.Advice = findingWrong, errors.Join(refused...).Error(), "slower ones are used; the memory or the CPU may be faulty; please report it otherwise"
-		default:
-			f.Found = fmt.Sprintf("%s, kernel %s, finds what it must", e.Name(), e.Backend())
-			if e.Backend() == "portable" {
-				f.State, f.Advice = findingLook, "there is no kernel for this CPU's instructions, or they are hidden from it, as by a virtual machine: one with AVX-512 or AVX2 is several times as fast"
-			}
+		check := "engine " + name
+		engines, err := pow.Engines(pow.Proof(name))
+		if err != nil {
+			findings = append(findings, finding{check, findingWrong, err.Error(), "leave the variable " + pow.KernelVariable + " away"})
+			continue
 		}
-		findings = append(findings, f)
+		chosen := false // the fastest that works
+		for _, e := range engines {
+			f := finding{check, findingOK, fmt.Sprintf("%s, kernel %s, finds what it must", e.Name(), e.Backend()), ""}
+			switch err := pow.SelfTest(pow.Proof(name), e); {
+			case err != nil:
+				f.State, f.Found = findingWrong, fmt.Sprintf("%s, kernel %s: %v", e.Name(), e.Backend(), err)
+				f.Advice = "it is not used; the memory or the CPU may be faulty; please report it otherwise"
+			case !chosen:
+				chosen = true
+				f.Found += "; the default"
+				if e.Backend() == "portable" {
+					f.State, f.Advice = findingLook, "there is no kernel for this CPU's instructions, or they are hidden from it, as by a virtual machine: one with AVX-512 or AVX2 is several times as fast"
+				}
+			}
+			findings = append(findings, f)
+		}
 	}
 	return findings
 }

@@ -25,7 +25,7 @@ const variables = "MINER_"
 // command. They are a command line of their own, as it takes a parser milliseconds to
 // read the definitions of all.
 type duties struct {
-	ConfigFile  configFlag  `name:"config" env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"File of flags in YAML, a line such as workers: 4 for each. Flags and variables win over it."`
+	ConfigFile  configFlag  `name:"config" env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"Configuration file in YAML, whose keys are the names of flags. Flags and variables win over it."`
 	ShowVersion versionFlag `name:"version" short:"V" nofile:"" help:"Print the version."`
 
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`

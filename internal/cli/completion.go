@@ -138,11 +138,13 @@ func zsh(app *kong.Application, program string) string {
 	var b strings.Builder
 	// Of a specification for _arguments and _describe, and of a word in single quotes.
 	escape := strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`, ":", `\:`)
-	fmt.Fprintf(&b, "#compdef %s\n%s() {\n\tlocal word command=\n\tlocal -a commands\n\tcommands=(\n", program, identifier(program))
+	fmt.Fprintf(&b, "#compdef %s\n%s() {\n\tlocal command=\n\tlocal -i i\n\tlocal -a commands\n\tcommands=(\n", program, identifier(program))
 	for _, node := range shownCommands(app) {
 		fmt.Fprintf(&b, "\t\t'%s:%s'\n", node.Name, escape.Replace(first(node.Help)))
 	}
-	fmt.Fprintf(&b, "\t)\n\tfor word in ${words[2,CURRENT-1]}; do\n\t\tcase $word in (%s) command=$word; break ;; esac\n\tdone\n\tcase $command in\n", strings.Join(commands(app), "|"))
+	// A command has its own words alone.
+	fmt.Fprintf(&b, "\t)\n\tfor ((i = 2; i < CURRENT; i++)); do\n\t\tcase $words[i] in (%s) command=$words[i]; break ;; esac\n\tdone\n", strings.Join(commands(app), "|"))
+	b.WriteString("\tif [[ -n $command ]]; then\n\t\tshift $((i - 1)) words\n\t\t((CURRENT -= i - 1))\n\tfi\n\tcase $command in\n")
 	for _, node := range append([]*kong.Node{app.Node}, shownCommands(app)...) {
 		if node == app.Node {
 			b.WriteString("\t('')\n\t\t_describe -t commands command commands\n\t\t_arguments")
