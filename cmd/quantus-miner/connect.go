@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
@@ -84,15 +85,20 @@ func (c *connectCmd) Validate() error {
 	return c.dutyFlags.check(c.PoW, c.gpuFlags)
 }
 
-// withoutTokens returns a text without the tokens that a command line has: the parser
-// quotes what it cannot make sense of.
+// withoutTokens returns a text without the tokens that a command line and the variables
+// have: the parser quotes what it cannot make sense of. A token may be where the SHA-256
+// should be.
 func withoutTokens(text string, args []string) string {
+	tokens := []string{os.Getenv("MINER_AUTH_TOKEN"), os.Getenv("MINER_TLS_CERT_SHA256")}
 	for i, arg := range args {
-		token, found := strings.CutPrefix(arg, "--auth-token=")
-		if arg == "--auth-token" && i+1 < len(args) {
-			token, found = args[i+1], true
+		if token, found := strings.CutPrefix(arg, "--auth-token="); found {
+			tokens = append(tokens, token)
+		} else if arg == "--auth-token" && i+1 < len(args) {
+			tokens = append(tokens, args[i+1])
 		}
-		if found && len(token) > 3 { // or it would be anywhere
+	}
+	for _, token := range tokens {
+		if len(token) > 3 { // or it would be anywhere
 			quoted := strconv.Quote(token)
 			text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], "…")
 			text = strings.ReplaceAll(text, token, "…")
