@@ -126,26 +126,18 @@ func newLineOf(ctx context.Context, definitions any, s streams) (*line, error) {
 
 // warn logs what is to be said before a command runs: variables that are nobody's, and
 // how the command line was understood.
-func (l *line) warn(command *kong.Context, s streams) error {
+func (l *line) warn(command *kong.Context, s streams) {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	if own, ok := command.Selected().Target.Addr().Interface().(interface{ newLog(streams) *slog.Logger }); ok {
 		log = own.newLog(s)
 	}
-	warnings := cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable)
-	if warnings != nil { // some may be those of another command
-		app, err := l.all()
-		if err != nil {
-			return err
-		}
-		warnings = cli.UnknownVariables(variables, app, pow.KernelVariable, backendVariable)
-	}
-	for _, warning := range warnings {
+	// The commands that mine have every variable that any has.
+	for _, warning := range cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable) {
 		log.Warn(warning)
 	}
 	for _, note := range l.notes {
 		log.Info(note)
 	}
-	return nil
 }
 
 // explain returns the text of an error that the parser refuses arguments with, and what

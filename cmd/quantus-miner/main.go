@@ -99,9 +99,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if s.terminal && len(args) == 0 {
 		fmt.Fprintln(s.err, whichNetwork)
 	}
-	if err := line.warn(command, s); err != nil {
-		return fail(exitUsage, err)
-	}
+	line.warn(command, s)
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {
 		if exit.err != nil {

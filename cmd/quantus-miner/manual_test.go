@@ -79,6 +79,32 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestVariables has every variable known to the commands that mine: they warn about those
+// that are not.
+func TestVariables(t *testing.T) {
+	whole, err := newLineOf(t.Context(), new(commands), streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err := newLineOf(t.Context(), new(duties), streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for flag := range cli.Flags(mine.parser.Model.Node) {
+		for _, name := range flag.Envs {
+			known[name] = true
+		}
+	}
+	for flag := range cli.Flags(whole.parser.Model.Node) {
+		for _, name := range flag.Envs {
+			if !known[name] {
+				t.Errorf("serve and connect do not know %s", name)
+			}
+		}
+	}
+}
+
 // TestSecrets has every command know that a token is a secret.
 func TestSecrets(t *testing.T) {
 	l, err := newLineOf(t.Context(), new(commands), streams{})
