@@ -24,6 +24,7 @@ type benchCmd struct {
 	Engine   enginesFlag  `default:"all" placeholder:"NAMES" help:"Engines to measure, separated by commas, of ${engines}, gpu; or all, the default: those of the CPU, and the GPUs that --gpu chooses."`
 	Duration durationFlag `short:"d" default:"5s" help:"How long to measure each engine, and the yardstick; a number without a unit is one of seconds."`
 	JSON     bool         `name:"json" help:"Print one JSON object."`
+	Verbose  bool         `short:"v" hidden:"" env:"MINER_VERBOSE" help:"Log at level debug, too."`
 	powFlags
 	workersFlags
 	gpuFlags `set:"gpu_default=auto"`
@@ -74,7 +75,11 @@ type engineResult struct {
 // Run measures.
 func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	duration := time.Duration(c.Duration)
-	log := slog.New(slog.NewTextHandler(s.err, nil))
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
 	onCPU := c.Engine.onCPU()
 	if c.Workers == 0 {
 		onCPU = nil

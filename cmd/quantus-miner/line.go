@@ -75,6 +75,7 @@ type line struct {
 	settings *cli.Settings
 	helped   bool     // help or the version was asked for, and has been printed
 	file     string   // of the configuration, if there is one
+	secret   bool     // that it has a secret
 	notes    []string // on how the command line was understood
 }
 
@@ -135,6 +136,9 @@ func (l *line) warn(command *kong.Context, s streams) {
 	for _, warning := range cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable) {
 		log.Warn(warning)
 	}
+	if l.secret {
+		access.WarnExposed(log, l.file, access.SecretMode)
+	}
 	for _, note := range l.notes {
 		log.Info(note)
 	}
@@ -174,6 +178,7 @@ func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, l *line) err
 	}
 	err = l.settings.Load(string(file), app, func(path string, secret bool) ([]byte, error) {
 		if secret {
+			l.secret = true
 			return access.Read(path, maxConfig, access.SecretMode)
 		}
 		return access.Read(path, maxConfig, 0)
