@@ -15,9 +15,11 @@ import (
 var (
 	//go:embed dialect.h
 	dialect string
-	//go:embed plain.cl
-	plain string
-	//go:embed plain.ptx
+	//go:embed field.cl
+	field string
+	//go:embed poseidon2.cl
+	permutation string
+	//go:embed poseidon2.ptx
 	ptx string
 )
 
@@ -40,16 +42,20 @@ func Source() string {
 		}
 		text.WriteString("};\n")
 	}
-	var initial, terminal []uint64
-	for round := range poseidon2.ExternalRounds {
-		initial = append(initial, constants.Initial[round][:]...)
-		terminal = append(terminal, constants.Terminal[round][:]...)
+	// Each external layer adds the constants of what comes next, and so does each internal
+	// round: of the last of them the first terminal round, which adds its own.
+	var none, internal [poseidon2.Width]uint64
+	internal[0] = constants.Internal[0]
+	var next []uint64
+	for _, row := range append(append(constants.Initial[1:], internal), append(constants.Terminal[1:], none)...) {
+		next = append(next, row[:]...)
 	}
-	table("INITIAL", initial)
-	table("INTERNAL", constants.Internal[:])
-	table("TERMINAL", terminal)
+	table("FIRST", constants.Initial[0][:])
+	table("NEXT", next)
+	table("INTERNAL", append(constants.Internal[1:], 0))
+	table("TERMINAL", constants.Terminal[0][:])
 	table("DIAGONAL", constants.Diagonal[:])
-	return text.String() + plain
+	return text.String() + field + permutation
 }
 
 // OpenCL returns the kernel's text in OpenCL C.

@@ -1,0 +1,179 @@
+// The field of p = 2^64 − 2^32 + 1, with E = 2^64 mod p = 2^32 − 1.
+//
+// An element is any of its representatives below 2^64: nothing is canonical but the
+// constants, and the word that is compared in the end. Sums are kept in 96 bits, and are
+// reduced when they are complete. No case is left out because it is rare.
+
+#define E 0xffffffffUL
+
+// A sum: low + 2^64·high. No sum here has a high half above 28.
+typedef struct {
+	ulong low;
+	uint high;
+} sum;
+
+FUNCTION sum widen(ulong x)
+{
+	sum s = {x, 0};
+	return s;
+}
+
+#ifdef __CUDACC_RTC__
+
+// With carries, which C does not know, in PTX. ptxas makes one instruction of each pair of a
+// low and a high half of a product, and of carries that are added to the same word. E is read
+// from memory: as a constant, ptxas would take its products for cheaper than they are, and
+// make several instructions of each.
+TABLE uint E32 = 0xffffffffu;
+
+// plus returns s + x.
+FUNCTION sum plus(sum s, ulong x)
+{
+	asm("add.cc.u64 %0, %0, %2;\n\taddc.u32 %1, %1, 0;" : "+l"(s.low), "+r"(s.high) : "l"(x));
+	return s;
+}
+
+// plusSum returns s + t.
+FUNCTION sum plusSum(sum s, sum t)
+{
+	asm("add.cc.u64 %0, %0, %2;\n\taddc.u32 %1, %1, %3;" : "+l"(s.low), "+r"(s.high) : "l"(t.low), "r"(t.high));
+	return s;
+}
+
+// correct returns t + k·2^64 modulo p, below 2^64, for k = −1, 0 or 1: t + k·E, of which the
+// low word is −k and the high one 0, or −1 if k is. It is right as long as that neither overflows
+// nor is negative. (As one product, (t + k·2^32) − k, it took 6 % longer on a GH100.)
+FUNCTION ulong correct(uint t0, uint t1, int k)
+{
+	uint low = -k, high = k >> 31;
+	asm("add.cc.u32 %0, %0, %2;\n\taddc.u32 %1, %1, %3;" : "+r"(t0), "+r"(t1) : "r"(low), "r"(high));
+	return (ulong)t1 << 32 | t0;
+}
+
+// reduce returns a sum modulo p, below 2^64: low + high·E. If that overflows, what is left
+// is below high·E, so E more does not overflow again.
+FUNCTION ulong reduce(sum s)
+{
+	uint t0 = (uint)s.low, t1 = (uint)(s.low >> 32);
+	int k;
+	asm("mad.lo.cc.u32 %0, %3, %4, %0;\n\tmadc.hi.cc.u32 %1, %3, %4, %1;\n\taddc.u32 %2, 0, 0;"
+		: "+r"(t0), "+r"(t1), "=r"(k) : "r"(s.high), "r"(E32));
+	return correct(t0, t1, k);
+}
+
+// A product has four words of 32 bits, x0 … x3. As 2^64 = E and 2^96 = −1, it is
+// T = (x0 + 2^32·x1) − x3 + x2·E modulo p, and −2^32 < T < 2^64 + E². If T is negative, T + 2^64
+// is above 2^64 − 2^32, so E can be taken away; if T is 2^64 or more, T − 2^64 is below E², so
+// E can be added. That is what correct does.
+#define CROSS \
+	"mul.wide.u32 c, a0, b1;\n\t" \
+	"mov.b64 {c0, c1}, c;\n\t" \
+	"mad.lo.cc.u32 c0, a1, b0, c0;\n\t" \
+	"madc.hi.cc.u32 c1, a1, b0, c1;\n\t" \
+	"addc.u32 x3, x3, 0;\n\t" \
+	"add.cc.u32 x1, x1, c0;\n\t" \
+	"addc.cc.u32 x2, x2, c1;\n\t" \
+	"addc.u32 x3, x3, 0;\n\t"
+#define REDUCE(e) \
+	"sub.cc.u32 %0, x0, x3;\n\t" \
+	"subc.cc.u32 %1, x1, 0;\n\t" \
+	"subc.u32 %2, 0, 0;\n\t" \
+	"mad.lo.cc.u32 %0, x2, " e ", %0;\n\t" \
+	"madc.hi.cc.u32 %1, x2, " e ", %1;\n\t" \
+	"addc.u32 %2, %2, 0;\n\t"
+
+// mul returns a·b modulo p, below 2^64.
+FUNCTION ulong mul(ulong a, ulong b)
+{
+	uint t0, t1;
+	int k;
+	asm("{\n\t"
+		".reg .u32 a0, a1, b0, b1, x0, x1, x2, x3, c0, c1;\n\t"
+		".reg .u64 p, c, q;\n\t"
+		"mov.b64 {a0, a1}, %3;\n\t"
+		"mov.b64 {b0, b1}, %4;\n\t"
+		"mul.wide.u32 p, a0, b0;\n\t"
+		"mul.wide.u32 q, a1, b1;\n\t"
+		"mov.b64 {x0, x1}, p;\n\t"
+		"mov.b64 {x2, x3}, q;\n\t"
+		CROSS REDUCE("%5")
+		"}"
+		: "=r"(t0), "=r"(t1), "=r"(k) : "l"(a), "l"(b), "r"(E32));
+	return correct(t0, t1, k);
+}
+
+// mulPlus returns a·b + s modulo p, below 2^64. One of a and b is canonical: so a·b is at most
+// 2^128 − 2^96, and a·b + s is below 2^128.
+FUNCTION ulong mulPlus(ulong a, ulong b, sum s)
+{
+	uint t0, t1;
+	int k;
+	asm("{\n\t"
+		".reg .u32 a0, a1, b0, b1, x0, x1, x2, x3, c0, c1, s0, s1, s2;\n\t"
+		".reg .u64 c;\n\t"
+		"mov.b64 {a0, a1}, %3;\n\t"
+		"mov.b64 {b0, b1}, %4;\n\t"
+		"mov.b64 {s0, s1}, %5;\n\t"
+		"mad.lo.cc.u32 x0, a0, b0, s0;\n\t"
+		"madc.hi.cc.u32 x1, a0, b0, s1;\n\t"
+		"addc.u32 s2, %6, 0;\n\t"
+		"mad.lo.cc.u32 x2, a1, b1, s2;\n\t"
+		"madc.hi.u32 x3, a1, b1, 0;\n\t"
+		CROSS REDUCE("%7")
+		"}"
+		: "=r"(t0), "=r"(t1), "=r"(k) : "l"(a), "l"(b), "l"(s.low), "r"(s.high), "r"(E32));
+	return correct(t0, t1, k);
+}
+
+#else
+
+// plus returns s + x.
+FUNCTION sum plus(sum s, ulong x)
+{
+	s.low += x;
+	s.high += s.low < x;
+	return s;
+}
+
+// plusSum returns s + t.
+FUNCTION sum plusSum(sum s, sum t)
+{
+	s = plus(s, t.low);
+	s.high += t.high;
+	return s;
+}
+
+// reduce returns a sum modulo p, below 2^64: low + high·E. If that overflows, what is left
+// is below high·E, so E more does not overflow again.
+FUNCTION ulong reduce(sum s)
+{
+	ulong more = s.high * E;
+	ulong r = s.low + more;
+	return r + (r < more ? E : 0);
+}
+
+// reduceProduct returns low + 2^64·high modulo p, below 2^64. As 2^64 = E and 2^96 = −1, it
+// is low − (high >> 32) + (high & E)·E. After the first step, t − E does not borrow, as t is
+// above 2^64 − 2^32 if it has borrowed; after the second, what is left is below E².
+FUNCTION ulong reduceProduct(ulong low, ulong high)
+{
+	ulong top = high >> 32, more = (high & E) * E;
+	ulong t = low - top;
+	t -= low < top ? E : 0;
+	ulong r = t + more;
+	return r + (r < more ? E : 0);
+}
+
+// mulPlus returns a·b + s modulo p, below 2^64. One of a and b is canonical, or s is 0: so
+// a·b + s is below 2^128.
+FUNCTION ulong mulPlus(ulong a, ulong b, sum s)
+{
+	sum low = plus(s, a * b);
+	return reduceProduct(low.low, MUL_HI(a, b) + low.high);
+}
+
+// mul returns a·b modulo p, below 2^64.
+FUNCTION ulong mul(ulong a, ulong b) { return reduceProduct(a * b, MUL_HI(a, b)); }
+
+#endif
+
