@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -449,7 +448,7 @@ func TestShares(t *testing.T) {
 //
 //	go test ./cmd/quantus-miner -run '^$' -bench Shares -benchtime 50x
 func BenchmarkShares(b *testing.B) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+	asServe(b)
 	engines, err := simd.Engines("")
 	if err != nil {
 		b.Fatal(err)
@@ -520,8 +519,7 @@ func BenchmarkShares(b *testing.B) {
 //
 // Node and miner take turns on the same CPUs, as they do on one machine.
 func BenchmarkConnect(b *testing.B) {
-	// As serve has it.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+	workers := asServe(b)
 	node, _, c := playNode(b)
 	node.BlockTime = 20 * time.Millisecond
 	nodes, err := c.nodes()
@@ -532,7 +530,7 @@ func BenchmarkConnect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	miner := service{proof: pow.Poseidon2, engine: engines[0], workers: effectiveCPUs(), nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
+	miner := service{proof: pow.Poseidon2, engine: engines[0], workers: workers, nodes: nodes, log: slog.New(slog.DiscardHandler)}.newMiner()
 	link := quicnode.New(miner, nodes, slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var started, sent, beside []time.Duration

@@ -94,18 +94,26 @@ func BenchmarkResult(b *testing.B) {
 	}
 }
 
+// asServe has as many threads to spare as a service has, until the benchmark is over, and
+// returns the number of workers on all CPUs: which must not count those threads.
+func asServe(b *testing.B) (workers int) {
+	workers = effectiveCPUs()
+	before := runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+spareThreads))
+	b.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	return workers
+}
+
 // BenchmarkFirstNonce submits jobs to a miner that has nothing else to do, and
 // reports how long their first nonces take:
 //
 //	go test ./cmd/quantus-miner -run '^$' -bench FirstNonce -benchtime 2000x
 func BenchmarkFirstNonce(b *testing.B) {
-	// As serve has it.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
+	workers := asServe(b)
 	auto, _, err := pow.Pick(pow.SHA3RSA, pow.Auto)
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := service{proof: pow.SHA3RSA, engine: auto, workers: effectiveCPUs(), log: slog.New(slog.DiscardHandler)}.newMiner()
+	m := service{proof: pow.SHA3RSA, engine: auto, workers: workers, log: slog.New(slog.DiscardHandler)}.newMiner()
 	first := make(chan time.Duration, 1)
 	during(b, m.Run)
 	var took []time.Duration
@@ -142,7 +150,7 @@ func serveElsewhere(tb testing.TB, flags ...string) (url string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	command := exec.Command(path, append([]string{"--port", "0", "--report-every", "0", "--log-format", "text"}, flags...)...)
+	command := exec.Command(path, append([]string{"--port", "0", "--report-every", "0", "--log-format", "json"}, flags...)...)
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -155,7 +163,7 @@ func serveElsewhere(tb testing.TB, flags ...string) (url string) {
 		_ = command.Wait()
 	})
 	lines := bufio.NewScanner(stderr)
-	pattern := regexp.MustCompile(`url=(https?://\S+)`)
+	pattern := regexp.MustCompile(`"url":"(https?://[^"]+)"`)
 	for lines.Scan() {
 		if match := pattern.FindStringSubmatch(lines.Text()); match != nil {
 			return match[1] // the few lines to come fit the pipe

@@ -266,9 +266,7 @@ func BenchmarkMetrics(b *testing.B) {
 func BenchmarkScraped(b *testing.B) {
 	for _, jobs := range []int{1, 60} {
 		b.Run(fmt.Sprint(jobs, " jobs"), func(b *testing.B) {
-			// As serve has it.
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), effectiveCPUs()+spareThreads)))
-			m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: effectiveCPUs()})
+			m := mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: fast.Engine{}, Workers: asServe(b)})
 			sampler := hashrate.NewSampler(m, nil)
 			monitor := newMonitor(b.Context(), sampler, metrics.Setup{}, nil, nil, nil, 100, slog.New(slog.DiscardHandler))
 			during(b, m.Run)
