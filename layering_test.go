@@ -40,7 +40,10 @@ var layers = []layer{
 		shared: []string{"internal/pow/poseidon2/gpu/wire", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib"},
 	},
 	{dir: "internal/mining", imports: []string{"internal/u512", "internal/engine"}},
-	{dir: "internal/source", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/strictjson", "internal/host/connlimit"}},
+	{
+		dir: "internal/source", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/strictjson", "internal/host/connlimit"},
+		shared: []string{"internal/source/upstream"},
+	},
 	{
 		dir: "internal/watch", imports: []string{"internal/u512", "internal/mining", "internal/source"},
 		shared: []string{"internal/watch/hashrate", "internal/watch/status"},

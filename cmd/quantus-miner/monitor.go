@@ -114,7 +114,7 @@ func newBoard(sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrat
 // nodeStatus returns how a link stands as the page and the status have it.
 func nodeStatus(s quicnode.Status) status.Node {
 	node := status.Node{
-		Address:     s.Node,
+		Address:     s.Server,
 		Fallback:    s.Fallback,
 		State:       s.State.String(),
 		Since:       s.Since,

@@ -2,11 +2,11 @@
 // search what a node wants searched, and tells the node what was found.
 //
 // A [Link] has one goroutine that owns all of its state (link.go): which node the miner
-// works for, and the search that runs (search.go). There is a peer for each node that
-// is being talked to (peer.go), which connects again and again, reads jobs and writes
-// results, and tells the link what happens. A connection itself is in dial.go, behind
-// an interface of few methods, and so are the times after which it counts as dead. A
-// session ends, too, when this miner was suspended (suspend.go).
+// works for, and the search that runs (search.go). Package upstream keeps up a connection to
+// each node that is being talked to, again and again; a session on it reads jobs and writes
+// results, and has the link's goroutine call what follows (peer.go). A connection itself is in
+// dial.go, behind an interface of few methods, and so are the times after which it counts as
+// dead.
 //
 // Of several nodes the miner works for the first that has a job. The next one is
 // turned to when the one before has failed, or has been silent for a while, and let

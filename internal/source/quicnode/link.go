@@ -10,6 +10,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -54,7 +55,7 @@ type Link struct {
 // limits must not refuse one job after another, or end a job that nobody asks about.
 func New(miner *mining.Miner, nodes []Node, log *slog.Logger) *Link {
 	dialer := dialer{lookup: net.DefaultResolver.LookupNetIP}
-	return &Link{miner: miner, nodes: nodes, log: log, dial: dialer.dial, status: Status{Node: nodes[0].Address, Since: time.Now()}}
+	return &Link{miner: miner, nodes: nodes, log: log, dial: dialer.dial, status: Status{Status: upstream.Status{Server: nodes[0].Address, Since: time.Now()}}}
 }
 
 // Status returns how the link stands.
@@ -68,36 +69,26 @@ func (l *Link) Status() Status {
 // a [NodeError], or [mining.ErrNoEngine]. All searches have ended by then.
 func (l *Link) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{
-		Link:   l,
-		ctx:    ctx,
-		events: make(chan event),
-		peers:  make([]*peer, len(l.nodes)),
-		worked: make([]bool, len(l.nodes)),
-		again:  time.NewTimer(time.Hour),
-
-		results: newResults(),
-	}
-	r.again.Stop()
+	r := newRunning(ctx, l)
 	// In reverse: the search ends, the peers are let go, and waited for.
-	defer r.goroutines.Wait()
+	defer r.ranks.Wait()
 	defer cancel()
 	defer r.stop()
-	r.turnTo(0)
+	r.ranks.TurnTo(0)
 	for {
 		var err error
 		write, next := r.results.first()
 		select {
-		case e := <-r.events:
-			err = r.handle(e)
+		case call := <-r.ranks.Calls():
+			err = call()
 		case w := <-r.winners():
 			r.take(w)
 		case write <- next:
 			r.results.done()
 		case <-r.results.due.C: // the next may be written now
-		case <-r.ended():
-			err = r.conclude()
-		case <-r.again.C:
+		case <-r.search.Ended():
+			err = r.search.Conclude()
+		case <-r.search.Again():
 			err = r.searchAnywhere(time.Now())
 		case <-ctx.Done():
 			return nil
@@ -112,90 +103,81 @@ func (l *Link) Run(ctx context.Context) error {
 // running is a link that runs. It is its goroutine's own.
 type running struct {
 	*Link
-	ctx        context.Context
-	goroutines sync.WaitGroup
-	events     chan event
-	peers      []*peer // for each node, nil if it is not turned to
-	counts     Status  // of which the counters are kept
-	worked     []bool  // for each node, whether it has had a job
+	ctx           context.Context
+	ranks         *upstream.Ranks[session]
+	jobs, written uint64 // counts of jobs and results
+	worked        []bool // for each node, whether it has had a job
 
-	source *peer // that the present job is of, or nil
-	search search
-	again  *time.Timer // runs until the present job is searched once more
+	source *peer       // that the present job is of, or nil
+	job    wire.NewJob // the present one, or the last
+	search *upstream.Search
+	told   told
 
 	results results
 }
 
-// turnTo begins to keep up a connection to a node, if there is one of that rank.
-func (r *running) turnTo(rank int) {
-	if rank == len(r.nodes) || r.peers[rank] != nil {
-		return
+// newRunning returns a link as it begins to run.
+func newRunning(ctx context.Context, l *Link) *running {
+	r := &running{Link: l, ctx: ctx, worked: make([]bool, len(l.nodes)), results: newResults()}
+	addresses := make([]string, len(l.nodes))
+	for i, node := range l.nodes {
+		addresses[i] = node.Address
 	}
-	ctx, letGo := context.WithCancel(r.ctx)
-	p := &peer{node: r.nodes[rank], rank: rank, letGo: letGo, dial: r.dial, events: r.events}
-	r.peers[rank] = p
-	r.goroutines.Go(func() { p.run(ctx) })
+	r.ranks = upstream.NewRanks(ctx, addresses, upstream.Handler[session]{Session: r.runSession, Lost: r.lost})
+	r.search = upstream.NewSearch(l.miner, l.log, r.take)
+	return r
 }
 
-// handle draws the consequences of an event.
-func (r *running) handle(e event) error {
-	p := e.peer
-	if r.peers[p.rank] != p {
-		return nil // it has been let go
+// newJob is what follows when a node wants something searched.
+func (r *running) newJob(p *peer, job wire.NewJob, received time.Time) error {
+	if last := p.Session.job; last != nil && *last == job {
+		return nil // it goes on
 	}
-	log := r.log.With("node", p.node.Address)
-	switch e.kind {
-	case connected:
-		p.session, p.reason, p.retry = e.session, nil, time.Time{}
-		r.counts.Connections++
-		log.Info("connected to the node")
-	case newJob:
-		if p.job != nil && *p.job == e.job {
-			return nil // it goes on
-		}
-		r.counts.Jobs++
-		return r.begin(p, e.job, e.received)
-	case silent:
-		if p.job == nil {
-			log.Info("waiting for the first job: the node may be syncing")
-			r.turnTo(p.rank + 1)
-		}
-	case sent:
-		r.counts.Results++
-		if r.Sent != nil {
-			r.Sent(e.sent.search, e.sent.message.Nonce, e.after)
-		}
-		log.Info("result sent", "job", e.sent.search, "nonce", e.sent.message.Nonce.Hex(), "after", e.after.Round(time.Microsecond), "found", r.counts.Results)
-	case lost:
-		return r.lose(p, e, log)
+	r.jobs++
+	return r.begin(p, job, received)
+}
+
+// silent is what follows when a node has had no job for a while.
+func (r *running) silent(p *peer) error {
+	if p.Session != nil && p.Session.job == nil {
+		r.log.Info("waiting for the first job: the node may be syncing", "node", p.Server)
+		r.ranks.TurnTo(p.Rank + 1)
 	}
 	return nil
 }
 
-// lose is what follows when there is no connection to a node: what it wanted searched
+// sent is what follows when a result was written, so long after its winner was found.
+func (r *running) sent(p *peer, sent result, after time.Duration) error {
+	r.written++
+	if r.Sent != nil {
+		r.Sent(sent.search, sent.message.Nonce, after)
+	}
+	r.log.Info("result sent", "node", p.Server, "job", sent.search, "nonce", sent.message.Nonce.Hex(), "after", after.Round(time.Microsecond), "found", r.written)
+	return nil
+}
+
+// lost is what follows when there is no connection to a node: what it wanted searched
 // is of no use any more, as it may call another job by the same name when it is back.
-func (r *running) lose(p *peer, e event, log *slog.Logger) error {
+func (r *running) lost(p *peer, l upstream.Loss) error {
 	was := "cannot connect to the node"
-	if p.session != nil {
+	if l.Connected {
 		was = "connection lost"
 	}
-	r.counts.Failures++
 	r.results.drop(p, r.log)
-	p.session, p.reason, p.retry = nil, e.err, e.retry
 	if r.source == p {
 		r.stop()
 	}
-	p.job = nil
+	log := r.log.With("node", p.Server)
 	level := slog.LevelWarn
-	if wrong, ok := errors.AsType[*NodeError](e.err); ok {
+	if wrong, ok := errors.AsType[*NodeError](l.Err); ok {
 		if !r.alternative(p) {
 			log.Error("the miner ends", "reason", wrong.Err)
 			return wrong
 		}
 		level = slog.LevelError // only the operator can help
 	}
-	log.Log(r.ctx, level, was, "reason", e.err, "mining", r.source != nil, "next_try", time.Until(e.retry).Round(time.Millisecond))
-	r.turnTo(p.rank + 1)
+	log.Log(r.ctx, level, was, "reason", l.Err, "mining", r.source != nil, "next_try", time.Until(l.Retry).Round(time.Millisecond))
+	r.ranks.TurnTo(p.Rank + 1)
 	return nil
 }
 
@@ -204,7 +186,7 @@ func (r *running) lose(p *peer, e event, log *slog.Logger) error {
 // that is restarted, say.
 func (r *running) alternative(p *peer) bool {
 	for rank, worked := range r.worked {
-		if worked && rank != p.rank {
+		if worked && rank != p.Rank {
 			return true
 		}
 	}
@@ -214,24 +196,19 @@ func (r *running) alternative(p *peer) bool {
 // begin has the miner search a peer's job in place of whatever it searches now. Nodes
 // that come after that one are let go.
 func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
-	before, replaced := r.source, r.search.name
+	before, replaced := r.source, r.search.Name()
 	r.stop()
 	if before != p {
 		level := slog.LevelInfo
 		if len(r.nodes) == 1 {
 			level = slog.LevelDebug // which other?
 		}
-		r.log.Log(r.ctx, level, "working for the node", "node", p.node.Address, "rank", p.rank+1, "of", len(r.nodes))
+		r.log.Log(r.ctx, level, "working for the node", "node", p.Server, "rank", p.Rank+1, "of", len(r.nodes))
 	}
-	p.job, r.source, r.worked[p.rank] = &job, p, true
-	for rank, other := range r.peers {
-		if rank > p.rank && other != nil {
-			other.letGo()
-			r.peers[rank] = nil
-		}
-	}
+	p.Session.job, r.job, r.source, r.worked[p.Rank] = &job, job, p, true
+	r.ranks.LetGoBehind(p.Rank)
 	err := r.searchAnywhere(received)
-	told := []any{"job", r.search.name, "difficulty", job.Difficulty.String()}
+	told := []any{"job", r.search.Name(), "difficulty", job.Difficulty.String()}
 	if replaced != "" {
 		told = append(told, "replaces", replaced)
 	}
@@ -241,29 +218,13 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 
 // publish makes the present state known.
 func (r *running) publish(err error) {
-	s := r.counts
-	first := r.peers[0] // of which there always is one
-	s.Node, s.Reason, s.Retry = first.node.Address, first.reason, first.retry
-	about := func(p *peer, state State) {
-		s.State, s.Node, s.Fallback, s.Reason, s.Retry = state, p.node.Address, p.rank > 0, nil, time.Time{}
-	}
-	for _, p := range r.peers {
-		if p != nil && p.session != nil && s.State == NotConnected {
-			about(p, Waiting)
-		}
-	}
-	if r.source != nil {
-		about(r.source, Working)
-	}
+	s := Status{Status: r.ranks.Standing(r.source), Results: r.written}
+	s.Jobs = r.jobs
 	if wrong, ok := errors.AsType[*NodeError](err); ok && errors.Is(err, ErrTokenRefused) {
-		s.State, s.Node = Refused, wrong.Node
+		s.State, s.Server = Refused, wrong.Node
 	}
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Since = r.status.Since
-	if s.State != r.status.State || s.Node != r.status.Node {
-		s.Since = time.Now()
-	}
+	s.Status = s.After(r.status.Status)
 	r.status = s
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
@@ -280,8 +281,8 @@ func (l *locked) String() string {
 func (r *rig) is(state State, node string) {
 	r.t.Helper()
 	synctest.Wait()
-	if s := r.link.Status(); s.State != state || s.Node != node {
-		r.t.Errorf("the link is %v for %s, want %v for %s", s.State, s.Node, state, node)
+	if s := r.link.Status(); s.State != state || s.Server != node {
+		r.t.Errorf("the link is %v for %s, want %v for %s", s.State, s.Server, state, node)
 	}
 }
 
@@ -728,15 +729,16 @@ func TestInTime(t *testing.T) {
 		g.Go(func() { l.miner.Run(ctx) })
 		defer g.Wait()
 		defer stop()
-		p := &peer{session: &session{results: make(chan result, maxUnsent)}, job: &wire.NewJob{ID: "1", Difficulty: u512.From64(1)}}
-		r := &running{Link: l, ctx: ctx, source: p, again: time.NewTimer(time.Hour), results: newResults()}
+		p := &peer{Session: &session{results: make(chan result, maxUnsent)}}
+		r := newRunning(ctx, l)
+		r.source, r.job = p, wire.NewJob{ID: "1", Difficulty: u512.From64(1)}
 		if err := r.searchAnywhere(time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Second)
 		r.stop()
 		for i := range 4 { // as many as wait for the link
-			if sent := <-p.session.results; sent.message.JobID != "1" || sent.message.HashCount == 0 {
+			if sent := <-p.Session.results; sent.message.JobID != "1" || sent.message.HashCount == 0 {
 				t.Errorf("result %d is %+v", i, sent.message)
 			}
 		}
@@ -925,7 +927,7 @@ func TestEngines(t *testing.T) {
 			defer r.stop()
 			c := r.answer("a")
 			c.job("1", 1, 1000)
-			<-time.After(10*searchRetryDelay + searchRetryDelay/2)
+			<-time.After(10*upstream.SearchRetryDelay + upstream.SearchRetryDelay/2)
 			r.is(Working, "a")
 			if failed := r.miner.Current().Failed; failed != 11 {
 				t.Errorf("%d searches have failed, want one a second", failed)

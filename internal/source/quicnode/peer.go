@@ -4,20 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode/wire"
-)
-
-// The delay before a connection is tried again doubles from the least to the most. It is
-// the least again after a session with a job. Each delay is longer or shorter by up to
-// a fifth, so that the miners of a node that was restarted do not come at once.
-const (
-	minRetryDelay = time.Second
-	maxRetryDelay = 30 * time.Second
-	jitter        = 0.2
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 )
 
 const (
@@ -34,28 +25,15 @@ const (
 	maxUnsent = 16
 )
 
-// peer keeps a connection to one node. Its goroutine connects, reads jobs, and connects
-// again, until letGo is called. It sends events to the link; all else of it belongs to
-// the link's goroutine.
-type peer struct {
-	node   Node
-	rank   int // among the nodes
-	letGo  context.CancelFunc
-	dial   func(ctx context.Context, address string, pin wire.Fingerprint) (conn, error)
-	events chan<- event
-
-	// The link's view of it:
-
-	session *session     // nil if there is no connection
-	job     *wire.NewJob // the last one of the session, or nil
-	reason  error        // why there is no connection
-	retry   time.Time    // when there may be one
-}
+// peer is a node that is turned to.
+type peer = upstream.Peer[session]
 
 // session is a connection to a node, from its handshake to its end.
 type session struct {
 	conn    conn
 	results chan result // what is to be written
+
+	job *wire.NewJob // the last one, or nil; the link's
 }
 
 // result is a message that a search has led to.
@@ -65,86 +43,32 @@ type result struct {
 	found   time.Time // when the winner was
 }
 
-// event is what a peer sends to the link.
-type event struct {
-	peer *peer
-	kind eventKind
-
-	session  *session      // connected: the new one
-	job      wire.NewJob   // newJob: what the node wants searched
-	received time.Time     // newJob: when its frame was complete
-	sent     result        // sent: what was written
-	after    time.Duration // sent: since the winner was found
-	err      error         // lost: why
-	retry    time.Time     // lost: when a connection is tried again
-}
-
-type eventKind int
-
-const (
-	connected eventKind = iota // there is a session
-	newJob                     // the node wants something searched
-	silent                     // the node has had no job for a while
-	sent                       // a result was written
-	lost                       // an attempt to connect has failed, or the session is over
-)
-
-// run keeps up a connection to the node until ctx is done.
-func (p *peer) run(ctx context.Context) {
-	delay := minRetryDelay
-	for {
-		hadJob, err := p.runSession(ctx)
-		if hadJob {
-			delay = minRetryDelay
-		}
-		wait := time.Duration(float64(delay) * (1 - jitter + 2*jitter*rand.Float64()))
-		delay = min(2*delay, maxRetryDelay)
-		if errors.Is(err, errSuspended) { // which says nothing about the node
-			wait = 0
-		}
-		p.emit(ctx, event{kind: lost, err: err, retry: time.Now().Add(wait)})
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// emit sends an event to the link, unless the link has let the peer go.
-func (p *peer) emit(ctx context.Context, e event) {
-	e.peer = p
-	select {
-	case p.events <- e:
-	case <-ctx.Done():
-	}
-}
-
-// runSession connects to the node, and returns when the session is over. It reports
+// runSession connects to a node, and returns when the session is over. It reports
 // whether there was a job, and why the session ended: a [NodeError] if that is fatal.
-func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
-	credentials, err := p.node.Credentials()
+func (r *running) runSession(ctx context.Context, p *peer) (hadJob bool, err error) {
+	node := r.nodes[p.Rank]
+	credentials, err := node.Credentials()
 	if err != nil {
 		return false, err
 	}
 	defer func() {
-		if cause := fatal(err); cause != nil && !p.renewed(credentials) {
-			err = &NodeError{p.node.Address, cause}
+		if cause := fatal(err); cause != nil && !node.renewed(credentials) {
+			err = &NodeError{node.Address, cause}
 		}
 	}()
-	c, err := p.dial(ctx, p.node.Address, credentials.Pin)
+	c, err := r.dial(ctx, node.Address, credentials.Pin)
 	if err != nil {
 		return false, fmt.Errorf("connecting: %w", credentials.explain(err))
 	}
 	s := &session{conn: c, results: make(chan result, maxUnsent)}
-	p.emit(ctx, event{kind: connected, session: s})
+	p.Connected(ctx, s, func() { r.log.Info("connected to the node", "node", p.Server) })
 
 	ctx, end := context.WithCancelCause(ctx)
 	var goroutines sync.WaitGroup
 	defer goroutines.Wait()
-	goroutines.Go(func() { end(p.write(ctx, s, credentials.Token)) })
-	goroutines.Go(func() { end(untilSuspended(ctx)) })
-	hadJob, err = p.read(ctx, s)
+	goroutines.Go(func() { end(r.write(ctx, p, s, credentials.Token)) })
+	goroutines.Go(func() { end(upstream.UntilSuspended(ctx)) })
+	hadJob, err = r.read(ctx, p, s)
 	// If the writer has failed, that is why reading did.
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -156,14 +80,14 @@ func (p *peer) runSession(ctx context.Context) (hadJob bool, err error) {
 // renewed says whether the node's credentials are others than those that were of no
 // use: a node that is restarted may have made new ones after we had read the old. It
 // may be making them at the very moment, so that they cannot be read.
-func (p *peer) renewed(used Credentials) bool {
-	now, err := p.node.Credentials()
+func (n Node) renewed(used Credentials) bool {
+	now, err := n.Credentials()
 	return err != nil || now != used
 }
 
 // read reads what the node sends, until the session is over.
-func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
-	waiting := time.AfterFunc(firstJobTimeout, func() { p.emit(ctx, event{kind: silent}) })
+func (r *running) read(ctx context.Context, p *peer, s *session) (hadJob bool, err error) {
+	waiting := time.AfterFunc(firstJobTimeout, func() { p.Call(ctx, func() error { return r.silent(p) }) })
 	defer waiting.Stop()
 	for {
 		m, err := wire.Read(s.conn)
@@ -179,13 +103,13 @@ func (p *peer) read(ctx context.Context, s *session) (hadJob bool, err error) {
 		}
 		waiting.Stop()
 		hadJob = true
-		p.emit(ctx, event{kind: newJob, job: job, received: received})
+		p.Call(ctx, func() error { return r.newJob(p, job, received) })
 	}
 }
 
 // write sends Ready, and then what results there are, until the session is over, and
 // closes the connection.
-func (p *peer) write(ctx context.Context, s *session, token string) error {
+func (r *running) write(ctx context.Context, p *peer, s *session, token string) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(linger)) })
 	defer stop()
 	var last time.Time // when something was written
@@ -216,16 +140,17 @@ func (p *peer) write(ctx context.Context, s *session, token string) error {
 	}
 	for {
 		select {
-		case r := <-s.results:
-			if err := put(r.message); err != nil {
+		case sent := <-s.results:
+			if err := put(sent.message); err != nil {
 				return s.conn.why(err)
 			}
-			p.emit(ctx, event{kind: sent, sent: r, after: time.Since(r.found)})
+			after := time.Since(sent.found)
+			p.Call(ctx, func() error { return r.sent(p, sent, after) })
 		case <-ctx.Done():
 			for { // what was found in time
 				select {
-				case r := <-s.results:
-					if put(r.message) != nil {
+				case late := <-s.results:
+					if put(late.message) != nil {
 						return nil
 					}
 				default:

@@ -31,7 +31,7 @@ func newResults() results {
 // add puts a result behind those that wait, which are few: as long as one waits, no winner
 // is taken but those of a job that ends.
 func (rs *results) add(to *peer, r result, log *slog.Logger) {
-	if to.session == nil {
+	if to.Session == nil {
 		log.Warn("result dropped: its connection is lost", "job", r.search, "nonce", r.message.Nonce.Hex())
 		return
 	}
@@ -42,10 +42,10 @@ func (rs *results) add(to *peer, r result, log *slog.Logger) {
 // first returns the result that is to be written next, and where it is to be put: nil
 // while there is none, it is not time for it, or the one before is being written yet.
 func (rs *results) first() (chan<- result, result) {
-	if len(rs.waiting) == 0 || len(rs.to.session.results) > 0 || time.Now().Before(rs.next) {
+	if len(rs.waiting) == 0 || len(rs.to.Session.results) > 0 || time.Now().Before(rs.next) {
 		return nil, result{}
 	}
-	return rs.to.session.results, rs.waiting[0]
+	return rs.to.Session.results, rs.waiting[0]
 }
 
 // done removes the first result, as it is being written.
@@ -60,7 +60,7 @@ func (rs *results) done() {
 func (rs *results) flush(log *slog.Logger) {
 	for _, r := range rs.waiting {
 		select {
-		case rs.to.session.results <- r:
+		case rs.to.Session.results <- r:
 		default:
 			log.Warn("result dropped: the node does not read", "job", r.search, "nonce", r.message.Nonce.Hex())
 		}

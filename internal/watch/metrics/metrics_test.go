@@ -35,6 +35,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
@@ -172,7 +173,10 @@ func linked(m *mining.Miner, status quicnode.Status) *Exporter {
 func TestNode(t *testing.T) {
 	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
 		e := linked(m, quicnode.Status{
-			State: quicnode.Waiting, Since: time.Unix(1_700_000_000, 5e8), Node: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200, Results: 1,
+			Status: upstream.Status{
+				State: upstream.Waiting, Since: time.Unix(1_700_000_000, 5e8), Server: "node.example:9833", Fallback: true, Connections: 3, Failures: 7, Jobs: 200,
+			},
+			Results: 1,
 		})
 		page, _ := scrape(t, e)
 		var got bytes.Buffer

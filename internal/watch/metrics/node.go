@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 )
 
 // node turns the status of a link to a node into metrics, when it is scraped.
@@ -32,7 +33,7 @@ func (node) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (n node) Collect(metrics chan<- prometheus.Metric) {
 	s := n()
-	for _, state := range quicnode.States {
+	for _, state := range upstream.States {
 		is := 0.0
 		if state == s.State {
 			is = 1
@@ -40,7 +41,7 @@ func (n node) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- newGauge(nodeState, is, state.String())
 	}
 	metrics <- newGauge(nodeSince, float64(s.Since.UnixMilli())/1000)
-	metrics <- newGauge(nodeInfo, 1, s.Node, strconv.FormatBool(s.Fallback))
+	metrics <- newGauge(nodeInfo, 1, s.Server, strconv.FormatBool(s.Fallback))
 	metrics <- newCounter(nodeConnections, s.Connections)
 	metrics <- newCounter(nodeFailures, s.Failures)
 	metrics <- newCounter(nodeJobs, s.Jobs)

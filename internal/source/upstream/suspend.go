@@ -1,4 +1,4 @@
-package quicnode
+package upstream
 
 import (
 	"context"
@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// errSuspended ends a session after this process, or its machine, was stopped for a while.
+// ErrSuspended ends a session after this process, or its machine, was stopped for a while.
 //
-// The connection is of no use then. A node gives a silent miner up after our own
-// idleTimeout, which it is told, and says nothing. An acknowledgement that arrived in
-// time but is read late counts as a round trip of that length, after which QUIC waits
-// three times as long for an answer before it gives up: minutes, after 40 s. And what the
-// node sent in the meantime it may repeat as late as that, so the job may be an old one.
-var errSuspended = errors.New("this miner was suspended")
+// The connection is of no use then. A server may have given the silent miner up without a
+// word. With QUIC a node gives it up after our own idle timeout, which it is told, and an
+// acknowledgement that arrived in time but is read late counts as a round trip of that length,
+// after which QUIC waits three times as long for an answer before it gives up: minutes, after
+// 40 s. And what the server sent in the meantime may arrive as late as that, so the job may be
+// an old one.
+var ErrSuspended = errors.New("this miner was suspended")
 
 const (
 	// clockTick is the time between two looks at the clocks.
@@ -23,9 +24,9 @@ const (
 	maxPause = 2 * time.Second
 )
 
-// untilSuspended returns errSuspended after this process, or its machine, was stopped
+// UntilSuspended returns ErrSuspended after this process, or its machine, was stopped
 // for a while, or nil when ctx is done.
-func untilSuspended(ctx context.Context) error {
+func UntilSuspended(ctx context.Context) error {
 	tick := time.NewTicker(clockTick)
 	defer tick.Stop()
 	for last := time.Now(); ; {
@@ -36,7 +37,7 @@ func untilSuspended(ctx context.Context) error {
 		}
 		now := time.Now()
 		if passed(last, now) > clockTick+maxPause {
-			return errSuspended
+			return ErrSuspended
 		}
 		last = now
 	}
