@@ -39,6 +39,21 @@ func elements(half []uint64) (block [Rate]uint64) {
 // of 2^32.
 func Low(nonce u512.Uint) [Rate]uint64 { return elements(nonce[:u512.Words/2]) }
 
+// FirstLayer returns what the third permutation begins with: the state behind its first external
+// layer, with the first round's constants, canonical. As the layer is linear, what changes with
+// a block's elements can be added to it.
+func (m *Midstate) FirstLayer(block [Rate]uint64) State {
+	s := State(*m)
+	for i, x := range block {
+		s[i] = add(s[i], x)
+	}
+	s.externalLayer()
+	for i, constant := range constants.Initial[0] {
+		s[i] = add(s[i], constant)
+	}
+	return s
+}
+
 // Window is a midstate, prepared for the evaluation of many nonces that share it. It
 // is read-only after [Midstate.Window].
 type Window struct{ state scalar }

@@ -53,3 +53,8 @@ type Job struct {
 	Midstate [poseidon2.Width]uint64
 	Low      [poseidon2.Rate]uint64
 }
+
+// Base returns the kernel's input for the job: see [poseidon2.Midstate.FirstLayer].
+func (j Job) Base() poseidon2.State {
+	return (*poseidon2.Midstate)(&j.Midstate).FirstLayer(j.Low)
+}

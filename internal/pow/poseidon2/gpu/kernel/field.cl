@@ -40,13 +40,21 @@ FUNCTION sum plusSum(sum s, sum t)
 	return s;
 }
 
-// correct returns t + k·2^64 modulo p, below 2^64, for k = −1, 0 or 1: t + k·E, of which the
-// low word is −k and the high one 0, or −1 if k is. It is right as long as that neither overflows
-// nor is negative. (As one product, (t + k·2^32) − k, it took 6 % longer on a GH100.)
+// correct returns t + k·2^64 modulo p, below 2^64, for k = −1, 0 or 1: t + k·E, which is
+// t − k with k as a word of 32 bits, and 2^32 more if k is 1. It is right as long as that neither
+// overflows nor is negative.
 FUNCTION ulong correct(uint t0, uint t1, int k)
 {
-	uint low = -k, high = k >> 31;
-	asm("add.cc.u32 %0, %0, %2;\n\taddc.u32 %1, %1, %3;" : "+r"(t0), "+r"(t1) : "r"(low), "r"(high));
+	asm("sub.cc.u32 %0, %0, %2;\n\tsubc.u32 %1, %1, 0;" : "+r"(t0), "+r"(t1) : "r"(k));
+	t1 += max(k, 0);
+	return (ulong)t1 << 32 | t0;
+}
+
+// overflowed is correct for k = 0 or 1.
+FUNCTION ulong overflowed(uint t0, uint t1, uint k)
+{
+	asm("sub.cc.u32 %0, %0, %2;\n\tsubc.u32 %1, %1, 0;" : "+r"(t0), "+r"(t1) : "r"(k));
+	t1 += k;
 	return (ulong)t1 << 32 | t0;
 }
 
@@ -55,10 +63,21 @@ FUNCTION ulong correct(uint t0, uint t1, int k)
 FUNCTION ulong reduce(sum s)
 {
 	uint t0 = (uint)s.low, t1 = (uint)(s.low >> 32);
-	int k;
+	uint k;
 	asm("mad.lo.cc.u32 %0, %3, %4, %0;\n\tmadc.hi.cc.u32 %1, %3, %4, %1;\n\taddc.u32 %2, 0, 0;"
 		: "+r"(t0), "+r"(t1), "=r"(k) : "r"(s.high), "r"(E32));
-	return correct(t0, t1, k);
+	return overflowed(t0, t1, k);
+}
+
+// add returns x + c modulo p, below 2^64. One of them is canonical: so if they overflow, what is
+// left is below p − 1, and E more does not overflow again.
+FUNCTION ulong add(ulong x, ulong c)
+{
+	uint t0 = (uint)x, t1 = (uint)(x >> 32);
+	uint k;
+	asm("add.cc.u32 %0, %0, %3;\n\taddc.cc.u32 %1, %1, %4;\n\taddc.u32 %2, 0, 0;"
+		: "+r"(t0), "+r"(t1), "=r"(k) : "r"((uint)c), "r"((uint)(c >> 32)));
+	return overflowed(t0, t1, k);
 }
 
 // A product has four words of 32 bits, x0 … x3. As 2^64 = E and 2^96 = −1, it is
@@ -150,6 +169,14 @@ FUNCTION ulong reduce(sum s)
 	ulong more = s.high * E;
 	ulong r = s.low + more;
 	return r + (r < more ? E : 0);
+}
+
+// add returns x + c modulo p, below 2^64. One of them is canonical: so if they overflow, what is
+// left is below p − 1, and E more does not overflow again.
+FUNCTION ulong add(ulong x, ulong c)
+{
+	ulong r = x + c;
+	return r + (r < c ? E : 0);
 }
 
 // reduceProduct returns low + 2^64·high modulo p, below 2^64. As 2^64 = E and 2^96 = −1, it

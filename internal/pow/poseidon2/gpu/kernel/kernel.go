@@ -43,11 +43,12 @@ func Source() string {
 		text.WriteString("};\n")
 	}
 	// Each external layer adds the constants of what comes next, and so does each internal
-	// round: of the last of them the first terminal round, which adds its own.
-	var none, internal [poseidon2.Width]uint64
-	internal[0] = constants.Internal[0]
+	// round: of the last of them the first terminal round, which adds its own. Behind the
+	// first permutation comes the last block, which ends the message and the elements.
+	internal := [poseidon2.Width]uint64{constants.Internal[0]}
+	block := [poseidon2.Width]uint64{1, 1}
 	var next []uint64
-	for _, row := range append(append(constants.Initial[1:], internal), append(constants.Terminal[1:], none)...) {
+	for _, row := range append(append(constants.Initial[1:], internal), append(constants.Terminal[1:], block)...) {
 		next = append(next, row[:]...)
 	}
 	table("FIRST", constants.Initial[0][:])

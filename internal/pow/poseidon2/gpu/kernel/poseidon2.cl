@@ -46,38 +46,61 @@ FUNCTION void internalRound(ulong *s, ulong next)
 		s[i] = mulPlus(s[i], DIAGONAL[i], all);
 }
 
-// permute is the permutation. Loops are not unrolled: what a round takes is more than some
-// caches for instructions hold, and a card that waits for those computes nothing.
-FUNCTION void permute(ulong *s)
-{
-	externalLayer(s, FIRST);
-#pragma unroll 1
-	for (int part = 0; part < 2; part++) {
-#pragma unroll 1
-		for (int r = 0; r < 4; r++) {
-#pragma unroll
-			for (int i = 0; i < 12; i++)
-				s[i] = sbox(s[i]);
-			externalLayer(s, NEXT + 12 * (4 * part + r));
-		}
-		if (part == 0) {
-#pragma unroll 1
-			for (int r = 0; r < 22; r++)
-				internalRound(s, INTERNAL[r]);
-#pragma unroll
-			for (int i = 0; i < 12; i++)
-				s[i] = reduce(plus(widen(s[i]), TERMINAL[i]));
-		}
-	}
-}
-
 FUNCTION uint swap32(uint x)
 {
 	return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-// search evaluates count nonces from first, which is the low 32 bits of a nonce. The job is
-// the midstate, and the block that is added to it. A nonce is found if the top 64 bits of its
+// lastElement returns what externalLayer makes of element 0, if no constant is to be added: the
+// rows 2 3 1 1 of all groups, that of the first one twice.
+FUNCTION ulong lastElement(const ulong *s)
+{
+	sum row[3];
+#pragma unroll
+	for (int i = 0; i < 12; i += 4) {
+		sum ab = plus(widen(s[i]), s[i + 1]);
+		row[i / 4] = plusSum(plusSum(ab, ab), plus(plus(widen(s[i + 1]), s[i + 2]), s[i + 3]));
+	}
+	return reduce(plusSum(plusSum(row[0], row[0]), plusSum(row[1], row[2])));
+}
+
+// hash returns the first element of the hash, canonical. The state is what the first external
+// layer has made of the third block of four. Two permutations follow, with the last block between
+// them, which NEXT has in its last row.
+//
+// Loops are not unrolled: what a round takes is more than some caches for instructions hold, and a
+// card that waits for those computes nothing.
+FUNCTION ulong hash(ulong *s)
+{
+#pragma unroll 1
+	for (int part = 0;; part++) { // of a permutation
+#pragma unroll 1
+		for (int r = 0; r < 4; r++) {
+#pragma unroll
+			for (int i = 0; i < 12; i++)
+				s[i] = sbox(s[i]);
+			if (part == 3 && r == 3) {
+				ulong first = lastElement(s);
+				return first > 0xffffffff00000000UL ? first - 0xffffffff00000001UL : first;
+			}
+			externalLayer(s, NEXT + 12 * (4 * (part & 1) + r));
+		}
+		if (part == 1) {
+			externalLayer(s, FIRST);
+			continue;
+		}
+#pragma unroll 1
+		for (int r = 0; r < 22; r++)
+			internalRound(s, INTERNAL[r]);
+#pragma unroll
+		for (int i = 0; i < 12; i++)
+			s[i] = add(s[i], TERMINAL[i]);
+	}
+}
+
+// search evaluates count nonces from first, which is the low 32 bits of a nonce. The job is what
+// the first external layer makes of the midstate and the block that is added to it, but for its
+// last element, which is the nonce's. A nonce is found if the top 64 bits of its
 // hash are not above the limit: results[0] counts those, and behind it there is room for the
 // first MAX_FOUND, in any order.
 KERNEL void search(GLOBAL const ulong *job, uint first, uint count, ulong limit, GLOBAL uint *results)
@@ -85,23 +108,15 @@ KERNEL void search(GLOBAL const ulong *job, uint first, uint count, ulong limit,
 	uint i = INDEX;
 	if (i >= count)
 		return;
-	ulong s[12];
+	// Column 7 of the external layer is 1 1 3 2, twice that, and 1 1 3 2.
+	ulong x = swap32(first + i), s[12];
+	ulong column[4] = {x, x, 3 * x, 2 * x};
+#pragma unroll
 	for (int j = 0; j < 12; j++)
-		s[j] = job[j];
-	for (int j = 0; j < 7; j++)
-		s[j] = reduce(plus(widen(s[j]), job[12 + j]));
-	s[7] = reduce(plus(widen(s[7]), swap32(first + i)));
-#pragma unroll 1
-	for (int left = 1; left >= 0; left--) { // of the blocks: the last one is two ones
-		permute(s);
-		s[0] = reduce(plus(widen(s[0]), left));
-		s[1] = reduce(plus(widen(s[1]), left));
-	}
-	ulong hash = s[0];
-	if (hash > 0xffffffff00000000UL)
-		hash -= 0xffffffff00000001UL;
-	hash = (ulong)swap32((uint)hash) << 32 | swap32((uint)(hash >> 32));
-	if (hash <= limit) {
+		s[j] = add(job[j], j / 4 == 1 ? 2 * column[j % 4] : column[j % 4]);
+	ulong top = hash(s);
+	top = (ulong)swap32((uint)top) << 32 | swap32((uint)(top >> 32));
+	if (top <= limit) {
 		uint place = INCREMENT(results);
 		if (place < MAX_FOUND)
 			results[1 + place] = i;

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/kernel"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
@@ -165,7 +166,7 @@ type slot struct {
 	job, results address
 	copied       handle // event
 	host         *hostMemory
-	written      driver.Job // is in job
+	written      driver.Job // whose base is in job
 	filled       bool       // that there is one
 	arguments    *arguments
 	pinner       runtime.Pinner
@@ -173,7 +174,7 @@ type slot struct {
 
 // hostMemory is the driver's, which copies from it and to it while Go runs.
 type hostMemory struct {
-	job     driver.Job
+	base    poseidon2.State
 	results [1 + wire.MaxFound]uint32 // the number that was found, and as many as there is room for
 }
 
@@ -190,7 +191,7 @@ type arguments struct {
 func (d *device) prepare(s *slot) error {
 	var host unsafe.Pointer
 	err := errors.Join(
-		d.check("reserving memory on the device", d.memoryAlloc(&s.job, unsafe.Sizeof(s.host.job))),
+		d.check("reserving memory on the device", d.memoryAlloc(&s.job, unsafe.Sizeof(s.host.base))),
 		d.check("reserving memory on the device", d.memoryAlloc(&s.results, unsafe.Sizeof(s.host.results))),
 		d.check("reserving memory for the device", d.hostAlloc(&host, unsafe.Sizeof(*s.host), 0)),
 		d.check("making an event", d.eventCreate(&s.copied, eventBlockingSync|eventNoTiming)),
@@ -215,8 +216,8 @@ func (d *device) Kernel() string { return "PTX" }
 func (d *device) Start(i int, l driver.Launch) error {
 	s := &d.slots[i]
 	if !s.filled || s.written != l.Job {
-		s.host.job, s.written, s.filled = l.Job, l.Job, true
-		if r := d.copyToDevice(s.job, unsafe.Pointer(&s.host.job), unsafe.Sizeof(l.Job), d.stream); r != 0 {
+		s.host.base, s.written, s.filled = l.Job.Base(), l.Job, true
+		if r := d.copyToDevice(s.job, unsafe.Pointer(&s.host.base), unsafe.Sizeof(s.host.base), d.stream); r != 0 {
 			return d.check("queueing a job", r)
 		}
 	}

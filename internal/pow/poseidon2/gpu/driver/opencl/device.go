@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/kernel"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
@@ -33,13 +34,13 @@ type slot struct {
 	job, results handle
 	host         *hostMemory
 	pinner       runtime.Pinner
-	written      driver.Job // is in job
+	written      driver.Job // whose base is in job
 	filled       bool       // that there is one
 	done         handle     // event of the copy of the results, 0 if nothing is in flight
 }
 
 type hostMemory struct {
-	job     driver.Job
+	base    poseidon2.State
 	zero    uint32
 	results [1 + wire.MaxFound]uint32 // the number that was found, and as many as there is room for
 }
@@ -64,7 +65,7 @@ func (cl *api) open(p place, cache string, fresh bool) (_ driver.Device, err err
 		slot := &d.slots[i]
 		slot.host = new(hostMemory)
 		slot.pinner.Pin(slot.host) // for as long as the process lives
-		if slot.job = cl.createBuffer(context, readOnly, unsafe.Sizeof(slot.host.job), nil, &s); s != success {
+		if slot.job = cl.createBuffer(context, readOnly, unsafe.Sizeof(slot.host.base), nil, &s); s != success {
 			return nil, check("reserving memory on the device", s)
 		}
 		if slot.results = cl.createBuffer(context, readWrite, unsafe.Sizeof(slot.host.results), nil, &s); s != success {
@@ -183,8 +184,8 @@ func (d *device) Kernel() string { return "OpenCL C" }
 func (d *device) Start(i int, l driver.Launch) error {
 	slot := &d.slots[i]
 	if !slot.filled || slot.written != l.Job {
-		slot.host.job, slot.written, slot.filled = l.Job, l.Job, true
-		if s := d.enqueueWrite(d.queue, slot.job, 0, 0, unsafe.Sizeof(l.Job), unsafe.Pointer(&slot.host.job), 0, nil, nil); s != success {
+		slot.host.base, slot.written, slot.filled = l.Job.Base(), l.Job, true
+		if s := d.enqueueWrite(d.queue, slot.job, 0, 0, unsafe.Sizeof(slot.host.base), unsafe.Pointer(&slot.host.base), 0, nil, nil); s != success {
 			return check("queueing a job", s)
 		}
 	}
