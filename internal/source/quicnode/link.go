@@ -68,8 +68,9 @@ func (l *Link) Status() Status {
 // Run works for the nodes until ctx is done, and returns nil then. Otherwise it returns
 // a [NodeError], or [mining.ErrNoEngine]. All searches have ended by then.
 func (l *Link) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	r := newRunning(ctx, l)
+	// Connections outlast ctx: what the search has found by then is still to be written.
+	connections, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := newRunning(connections, l)
 	// In reverse: the search ends, the peers are let go, and waited for.
 	defer r.ranks.Wait()
 	defer cancel()

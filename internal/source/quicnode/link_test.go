@@ -807,6 +807,33 @@ func TestShutDown(t *testing.T) {
 	})
 }
 
+// TestShutDownIdle ends miners whose winners wait for their turn while nothing is being
+// written: they arrive all the same, every one that the miner counts.
+func TestShutDownIdle(t *testing.T) {
+	for range 50 { // as it would be luck that the writer ends after the search
+		bubble(t, func(t *testing.T) {
+			r := start(t, lottery{}, "a")
+			c := r.answer("a")
+			c.job("1", 1, 1)
+			c.result("1", 1)
+			<-time.After(resultInterval / 2)
+			var g sync.WaitGroup
+			g.Go(r.stop)
+			arrived := uint64(1)
+			for {
+				if _, err := wire.Read(c); err != nil {
+					break
+				}
+				arrived++
+			}
+			g.Wait()
+			if found := r.miner.Current().Winners; arrived != found {
+				t.Errorf("%d of %d winners arrived", arrived, found)
+			}
+		})
+	}
+}
+
 // TestFallback has the first of three nodes come and go.
 func TestFallback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
