@@ -159,9 +159,9 @@ func (r *running) sent(p *peer, sent result, after time.Duration) error {
 
 // lost is what follows when there is no connection to a node: what it wanted searched
 // is of no use any more, as it may call another job by the same name when it is back.
-func (r *running) lost(p *peer, l upstream.Loss) error {
+func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 	was := "cannot connect to the node"
-	if l.Connected {
+	if l.Session != nil {
 		was = "connection lost"
 	}
 	r.results.drop(p, r.log)

@@ -40,14 +40,14 @@ type Handler[S any] struct {
 	Session func(ctx context.Context, p *Peer[S]) (hadJob bool, err error)
 	// Lost draws the consequences of the end of a session, or of an attempt that failed. It
 	// is called by the owner's goroutine, and its error is for the owner.
-	Lost func(p *Peer[S], l Loss) error
+	Lost func(p *Peer[S], l Loss[S]) error
 }
 
 // Loss is why there is no connection.
-type Loss struct {
-	Err       error
-	Retry     time.Time // when a connection is tried again
-	Connected bool      // there was a session
+type Loss[S any] struct {
+	Err     error
+	Retry   time.Time // when a connection is tried again
+	Session *S        // the one that is over, or nil if there was none
 }
 
 // Peer is a server that is turned to. Its fields are the owner's.
@@ -87,14 +87,16 @@ func (r *Ranks[S]) TurnTo(rank int) {
 	r.goroutines.Go(func() { p.run(ctx) })
 }
 
-// LetGoBehind lets go the servers that come after one.
-func (r *Ranks[S]) LetGoBehind(rank int) {
+// LetGoBehind lets go the servers that come after one, and returns them.
+func (r *Ranks[S]) LetGoBehind(rank int) (gone []*Peer[S]) {
 	for i := rank + 1; i < len(r.peers); i++ {
-		if r.peers[i] != nil {
-			r.peers[i].letGo()
+		if p := r.peers[i]; p != nil {
+			p.letGo()
 			r.peers[i] = nil
+			gone = append(gone, p)
 		}
 	}
+	return gone
 }
 
 // Standing returns how the servers stand: that of source, whose job is searched, or the
@@ -131,9 +133,9 @@ func (p *Peer[S]) run(ctx context.Context) {
 		if errors.Is(err, ErrSuspended) { // which says nothing about the server
 			wait = 0
 		}
-		loss := Loss{Err: err, Retry: time.Now().Add(wait)}
+		loss := Loss[S]{Err: err, Retry: time.Now().Add(wait)}
 		p.Call(ctx, func() error {
-			loss.Connected = p.Session != nil
+			loss.Session = p.Session
 			p.Session, p.Reason, p.Retry = nil, loss.Err, loss.Retry
 			p.ranks.failures++
 			return p.ranks.handler.Lost(p, loss)

@@ -78,6 +78,14 @@ func (s *Search) Ended() <-chan struct{} {
 	return s.job.Done()
 }
 
+// Evaluated returns how many nonces the search has evaluated.
+func (s *Search) Evaluated() uint64 {
+	if s.job == nil {
+		return 0
+	}
+	return s.job.Snapshot().Evaluated
+}
+
 // Stop ends the search, after which there is none.
 func (s *Search) Stop() {
 	s.again.Stop()
