@@ -48,15 +48,21 @@ func (n *QUICNode) back() {
 // InjectFaults injects one fault after the other, in random order, until ctx is done, and
 // waits before each. The log says which.
 func (n *QUICNode) InjectFaults(ctx context.Context, every time.Duration) {
+	again(ctx, every, faults, n.inject)
+	n.Change(func(t *Trouble) { *t = Trouble{} })
+}
+
+// again does one thing after the other, in random order, until ctx is done, and waits
+// before each.
+func again[T any](ctx context.Context, every time.Duration, things []T, do func(T)) {
 	for {
-		for _, i := range rand.Perm(len(faults)) {
+		for _, i := range rand.Perm(len(things)) {
 			select {
 			case <-ctx.Done():
-				n.Change(func(t *Trouble) { *t = Trouble{} })
 				return
 			case <-time.After(every):
 			}
-			n.inject(faults[i])
+			do(things[i])
 		}
 	}
 }

@@ -60,22 +60,28 @@ const (
 // missing, for nobody but their owner to read. A miner that reads at the same time
 // finds the old or the new ones, and nothing in between.
 func (i Identity) WriteFiles(dir string) (token, pin string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", "", fmt.Errorf("making a directory for the node's files: %w", err)
-	}
 	token, pin = filepath.Join(dir, tokenFile), filepath.Join(dir, pinFile)
-	for path, text := range map[string]string{token: i.Token, pin: i.Pin().String()} {
+	return token, pin, writeFiles(dir, map[string]string{token: i.Token + "\n", pin: i.Pin().String() + "\n"})
+}
+
+// writeFiles writes files to a directory, which is made if it is missing, for nobody but
+// their owner to read, each at one stroke.
+func writeFiles(dir string, files map[string]string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making a directory for the node's files: %w", err)
+	}
+	for path, text := range files {
 		// The mode of a file that is there already would stay what it is.
 		draft := path + ".new"
 		if err := os.RemoveAll(draft); err != nil {
-			return "", "", fmt.Errorf("writing a file of the node's: %w", err)
+			return fmt.Errorf("writing a file of the node's: %w", err)
 		}
-		if err := os.WriteFile(draft, []byte(text+"\n"), 0o600); err != nil {
-			return "", "", fmt.Errorf("writing a file of the node's: %w", err)
+		if err := os.WriteFile(draft, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("writing a file of the node's: %w", err)
 		}
 		if err := os.Rename(draft, path); err != nil {
-			return "", "", fmt.Errorf("writing a file of the node's: %w", err)
+			return fmt.Errorf("writing a file of the node's: %w", err)
 		}
 	}
-	return token, pin, nil
+	return nil
 }

@@ -153,9 +153,7 @@ type peer struct {
 	stream *quic.Stream
 	jobs   map[string]sentJob // by their IDs; the node's mu guards it
 
-	mu     sync.Mutex
-	unsent [][]byte
-	more   chan struct{} // there is something unsent
+	outbox
 }
 
 // sentJob is a job that was sent to a miner, and when.
@@ -164,33 +162,13 @@ type sentJob struct {
 	at time.Time
 }
 
-// send has frames sent, soon.
-func (p *peer) send(frames ...[]byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.unsent = append(p.unsent, frames...)
-	select {
-	case p.more <- struct{}{}:
-	default: // it is known
-	}
-}
-
-// take returns what is unsent.
-func (p *peer) take() [][]byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	frames := p.unsent
-	p.unsent = nil
-	return frames
-}
-
 // close closes the connection. The miner sees the reason.
 func (p *peer) close(reason string) { _ = p.conn.CloseWithError(wire.CodeDone, reason) }
 
 // serve talks with a miner for as long as it is connected.
 func (n *QUICNode) serve(p *process, conn *quic.Conn) {
 	log := n.log.With("miner", conn.RemoteAddr().String())
-	miner := &peer{conn: conn, jobs: make(map[string]sentJob), more: make(chan struct{}, 1)}
+	miner := &peer{conn: conn, jobs: make(map[string]sentJob), outbox: newOutbox()}
 	if reason, err := n.admit(miner); err != nil {
 		log.Warn("a miner is turned away", "reason", reason, "error", err)
 		miner.close(reason)

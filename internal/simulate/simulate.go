@@ -1,7 +1,7 @@
-// Package simulate is a stand-in for the node: it has a miner work the way the node
-// does, and checks every seal, by the reference rule, and all that the miner says.
-// Start with [Node], which asks miners over HTTP, or with [QUICNode], the node of
-// today's network, to which miners come.
+// Package simulate has stand-ins for nodes and pools: they have a miner work the way
+// those do, and check every seal or share, by the reference rule, and all that the miner
+// says. Start with [Node], which asks miners over HTTP, with [QUICNode], the node of
+// today's network, or with [Pool]; miners come to these two.
 package simulate
 
 import (
