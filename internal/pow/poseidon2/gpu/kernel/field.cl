@@ -84,19 +84,40 @@ FUNCTION ulong add(ulong x, ulong c)
 // T = (x0 + 2^32·x1) − x3 + x2·E modulo p, and −2^32 < T < 2^64 + E². If T is negative, T + 2^64
 // is above 2^64 − 2^32, so E can be taken away; if T is 2^64 or more, T − 2^64 is below E², so
 // E can be added. That is what correct does.
-#define CROSS \
-	"mul.wide.u32 c, a0, b1;\n\t" \
-	"mov.b64 {c0, c1}, c;\n\t" \
-	"mad.lo.cc.u32 c0, a1, b0, c0;\n\t" \
-	"madc.hi.cc.u32 c1, a1, b0, c1;\n\t" \
+//
+// These parts of a product take its factors from %3 and %4, and leave T in %0 and %1, with k,
+// the multiple of 2^64 in it, in %2.
+#define FACTORS \
+	".reg .u32 a0, a1, b0, b1, x0, x1, x2, x3, y0, y1, c0, c1, z0, z1;\n\t" \
+	".reg .u64 q;\n\t" \
+	"mov.b64 {a0, a1}, %3;\n\t" \
+	"mov.b64 {b0, b1}, %4;\n\t"
+// The products of a0, without an addend.
+#define ALONE \
+	"mul.wide.u32 q, a0, b0;\n\t" \
+	"mov.b64 {x0, x1}, q;\n\t" \
+	"mul.wide.u32 q, a0, b1;\n\t" \
+	"mov.b64 {y0, y1}, q;\n\t"
+// The same with one: c0 + 2^32·z0 is added to a0·b0, and c1 + 2^32·z1 to a0·b1, where it must not
+// overflow. So an addend costs nothing.
+#define PLUS(c0, z0, c1, z1) \
+	"mad.lo.cc.u32 x0, a0, b0, " c0 ";\n\t" \
+	"madc.hi.u32 x1, a0, b0, " z0 ";\n\t" \
+	"mad.lo.cc.u32 y0, a0, b1, " c1 ";\n\t" \
+	"madc.hi.u32 y1, a0, b1, " z1 ";\n\t"
+// The products of a1, and T. k is its multiple of 2^64, and what it begins with.
+#define REDUCED(e, k) \
+	"mul.wide.u32 q, a1, b1;\n\t" \
+	"mov.b64 {x2, x3}, q;\n\t" \
+	"mad.lo.cc.u32 y0, a1, b0, y0;\n\t" \
+	"madc.hi.cc.u32 y1, a1, b0, y1;\n\t" \
 	"addc.u32 x3, x3, 0;\n\t" \
-	"add.cc.u32 x1, x1, c0;\n\t" \
-	"addc.cc.u32 x2, x2, c1;\n\t" \
-	"addc.u32 x3, x3, 0;\n\t"
-#define REDUCE(e) \
+	"add.cc.u32 x1, x1, y0;\n\t" \
+	"addc.cc.u32 x2, x2, y1;\n\t" \
+	"addc.u32 x3, x3, 0;\n\t" \
 	"sub.cc.u32 %0, x0, x3;\n\t" \
 	"subc.cc.u32 %1, x1, 0;\n\t" \
-	"subc.u32 %2, 0, 0;\n\t" \
+	"subc.u32 %2, " k ", 0;\n\t" \
 	"mad.lo.cc.u32 %0, x2, " e ", %0;\n\t" \
 	"madc.hi.cc.u32 %1, x2, " e ", %1;\n\t" \
 	"addc.u32 %2, %2, 0;\n\t"
@@ -106,40 +127,48 @@ FUNCTION ulong mul(ulong a, ulong b)
 {
 	uint t0, t1;
 	int k;
-	asm("{\n\t"
-		".reg .u32 a0, a1, b0, b1, x0, x1, x2, x3, c0, c1;\n\t"
-		".reg .u64 p, c, q;\n\t"
-		"mov.b64 {a0, a1}, %3;\n\t"
-		"mov.b64 {b0, b1}, %4;\n\t"
-		"mul.wide.u32 p, a0, b0;\n\t"
-		"mul.wide.u32 q, a1, b1;\n\t"
-		"mov.b64 {x0, x1}, p;\n\t"
-		"mov.b64 {x2, x3}, q;\n\t"
-		CROSS REDUCE("%5")
-		"}"
+	asm("{\n\t" FACTORS ALONE REDUCED("%5", "0") "}"
 		: "=r"(t0), "=r"(t1), "=r"(k) : "l"(a), "l"(b), "r"(E32));
 	return correct(t0, t1, k);
 }
 
-// mulPlus returns a·b + s modulo p, below 2^64. One of a and b is canonical: so a·b is at most
-// 2^128 − 2^96, and a·b + s is below 2^128.
+// mulConstant returns a·b + c modulo p, below 2^64. The constant has two words of 32 bits.
+FUNCTION ulong mulConstant(ulong a, ulong b, CONSTANT ulong *c)
+{
+	uint t0, t1;
+	int k;
+	asm("{\n\t" FACTORS
+		"mov.b64 {c0, z0}, %5;\n\t"
+		"mov.b64 {c1, z1}, %6;\n\t"
+		PLUS("c0", "z0", "c1", "z1") REDUCED("%7", "0") "}"
+		: "=r"(t0), "=r"(t1), "=r"(k) : "l"(a), "l"(b), "l"(c[0]), "l"(c[1]), "r"(E32));
+	return correct(t0, t1, k);
+}
+
+// mulSum returns a·b + c + 2^64 modulo p, as a sum whose high half is 2 at most: the correction is
+// left to whoever reduces the sum.
+FUNCTION sum mulSum(ulong a, ulong b, CONSTANT ulong *c)
+{
+	uint t0, t1;
+	sum s;
+	asm("{\n\t" FACTORS
+		"mov.b64 {c0, z0}, %5;\n\t"
+		"mov.b64 {c1, z1}, %6;\n\t"
+		PLUS("c0", "z0", "c1", "z1") REDUCED("%7", "1") "}"
+		: "=r"(t0), "=r"(t1), "=r"(s.high) : "l"(a), "l"(b), "l"(c[0]), "l"(c[1]), "r"(E32));
+	s.low = (ulong)t1 << 32 | t0;
+	return s;
+}
+
+// mulPlus returns a·b + s modulo p, below 2^64, for a b whose high word is below 2^32 − 12, and an s
+// whose high half is 11 at most. So a0·b1 + s1 + 2^32·s2 is below 2^64, and a·b + s below 2^128.
 FUNCTION ulong mulPlus(ulong a, ulong b, sum s)
 {
 	uint t0, t1;
 	int k;
-	asm("{\n\t"
-		".reg .u32 a0, a1, b0, b1, x0, x1, x2, x3, c0, c1, s0, s1, s2;\n\t"
-		".reg .u64 c;\n\t"
-		"mov.b64 {a0, a1}, %3;\n\t"
-		"mov.b64 {b0, b1}, %4;\n\t"
-		"mov.b64 {s0, s1}, %5;\n\t"
-		"mad.lo.cc.u32 x0, a0, b0, s0;\n\t"
-		"madc.hi.cc.u32 x1, a0, b0, s1;\n\t"
-		"addc.u32 s2, %6, 0;\n\t"
-		"mad.lo.cc.u32 x2, a1, b1, s2;\n\t"
-		"madc.hi.u32 x3, a1, b1, 0;\n\t"
-		CROSS REDUCE("%7")
-		"}"
+	asm("{\n\t" FACTORS
+		"mov.b64 {c0, c1}, %5;\n\t"
+		PLUS("c0", "0", "c1", "%6") REDUCED("%7", "0") "}"
 		: "=r"(t0), "=r"(t1), "=r"(k) : "l"(a), "l"(b), "l"(s.low), "r"(s.high), "r"(E32));
 	return correct(t0, t1, k);
 }
@@ -191,12 +220,26 @@ FUNCTION ulong reduceProduct(ulong low, ulong high)
 	return r + (r < more ? E : 0);
 }
 
-// mulPlus returns a·b + s modulo p, below 2^64. One of a and b is canonical, or s is 0: so
-// a·b + s is below 2^128.
+// mulPlus returns a·b + s modulo p, below 2^64, for a canonical b: so a·b + s is below 2^128.
 FUNCTION ulong mulPlus(ulong a, ulong b, sum s)
 {
 	sum low = plus(s, a * b);
 	return reduceProduct(low.low, MUL_HI(a, b) + low.high);
+}
+
+// mulConstant returns a·b + c modulo p, below 2^64. The constant has two words of 32 bits.
+FUNCTION ulong mulConstant(ulong a, ulong b, CONSTANT ulong *c)
+{
+	return mulPlus(a, b, widen(c[1] << 32 | c[0])); // (2^64 − 1)² + c is below 2^128, too
+}
+
+// mulSum returns a·b + c + 2^64 modulo p, as a sum whose high half is 2 at most.
+FUNCTION sum mulSum(ulong a, ulong b, CONSTANT ulong *c)
+{
+	sum low = plus(widen(c[1] << 32 | c[0]), a * b);
+	ulong high = MUL_HI(a, b) + low.high, top = high >> 32;
+	sum s = {low.low - top - (low.low < top ? E : 0), 1};
+	return plus(s, (high & E) * E);
 }
 
 // mul returns a·b modulo p, below 2^64.

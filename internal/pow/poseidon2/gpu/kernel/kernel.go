@@ -34,7 +34,6 @@ func Source() string {
 	var text strings.Builder
 	text.WriteString(dialect)
 	fmt.Fprintf(&text, "#define MAX_FOUND %d\n", wire.MaxFound)
-	constants := poseidon2.NewConstants()
 	table := func(name string, values []uint64) {
 		fmt.Fprintf(&text, "TABLE ulong %s[] = {", name)
 		for _, value := range values {
@@ -42,22 +41,51 @@ func Source() string {
 		}
 		text.WriteString("};\n")
 	}
-	// Each external layer adds the constants of what comes next, and so does each internal
-	// round: of the last of them the first terminal round, which adds its own. Behind the
-	// first permutation comes the last block, which ends the message and the elements.
-	internal := [poseidon2.Width]uint64{constants.Internal[0]}
-	block := [poseidon2.Width]uint64{1, 1}
-	var next []uint64
-	for _, row := range append(append(constants.Initial[1:], internal), append(constants.Terminal[1:], block)...) {
-		next = append(next, row[:]...)
+	folded := poseidon2.NewFolded()
+	var external, internal []uint64
+	for permutation := range 2 {
+		rows := folded.External
+		if permutation == 0 {
+			rows[len(rows)-1] = between()
+		}
+		for _, row := range rows {
+			for _, c := range row {
+				// What it is added to is 2^64 too much.
+				external = append(external, words(difference(c, 1<<64%poseidon2.P))...)
+			}
+		}
 	}
-	table("FIRST", constants.Initial[0][:])
-	table("NEXT", next)
-	table("INTERNAL", append(constants.Internal[1:], 0))
-	table("TERMINAL", constants.Terminal[0][:])
-	table("DIAGONAL", constants.Diagonal[:])
+	for _, c := range folded.Internal {
+		internal = append(internal, words(c)...)
+	}
+	table("EXTERNAL", external)
+	table("INTERNAL", internal)
+	diagonal := poseidon2.NewConstants().Diagonal
+	table("DIAGONAL", diagonal[:])
 	return text.String() + field + permutation
 }
+
+// between returns what is added behind the last S-boxes of the first permutation, so that it ends
+// with the last block added, and its layer is followed by the first one of the next
+// permutation with its constants.
+func between() poseidon2.State {
+	s := poseidon2.Unmix(poseidon2.NewConstants().Initial[0])
+	for i := range 2 { // the block is two ones
+		s[i] = difference(s[i], poseidon2.P-1)
+	}
+	return poseidon2.Unmix(s)
+}
+
+// difference returns a − b modulo P, both of which are canonical.
+func difference(a, b uint64) uint64 {
+	if a < b {
+		a += poseidon2.P // which does not overflow with b taken away
+	}
+	return a - b
+}
+
+// words returns a constant as two words of 32 bits, each of them in 64.
+func words(c uint64) []uint64 { return []uint64{c & (1<<32 - 1), c >> 32} }
 
 // OpenCL returns the kernel's text in OpenCL C.
 func OpenCL() string { return Source() }

@@ -1,48 +1,54 @@
 // Poseidon2 over elements as field.cl has them.
 
-FUNCTION ulong sbox(ulong x)
-{
-	ulong square = mul(x, x), cube = mul(square, x);
-	return mul(mul(square, square), cube);
-}
-
-// externalLayer multiplies by the matrix of the external rounds, and adds the constants of
-// what comes next. Each row of the small matrix adds up to 7, and each element is counted four
-// times at most: with a constant a sum has a high half of 28 at most.
-FUNCTION void externalLayer(ulong *s, CONSTANT ulong *next)
+// externalLayer multiplies by the matrix of the external rounds. Each row of the small matrix adds
+// up to 7, and each element is counted four times at most: so of elements with a high half of 2 a
+// sum has one of 83 at most.
+FUNCTION void externalLayer(const sum *x, ulong *s)
 {
 	sum y[12], column[4];
 #pragma unroll
 	for (int i = 0; i < 12; i += 4) {
-		sum a = widen(s[i]), c = widen(s[i + 2]);
-		sum ab = plus(a, s[i + 1]), cd = plus(c, s[i + 3]);
+		sum ab = plusSum(x[i], x[i + 1]), cd = plusSum(x[i + 2], x[i + 3]);
 		sum all = plusSum(ab, cd);
-		sum allb = plus(all, s[i + 1]), alld = plus(all, s[i + 3]);
+		sum allb = plusSum(all, x[i + 1]), alld = plusSum(all, x[i + 3]);
 		y[i] = plusSum(allb, ab);
-		y[i + 1] = plus(plus(allb, s[i + 2]), s[i + 2]);
+		y[i + 1] = plusSum(plusSum(allb, x[i + 2]), x[i + 2]);
 		y[i + 2] = plusSum(alld, cd);
-		y[i + 3] = plus(plus(alld, s[i]), s[i]);
+		y[i + 3] = plusSum(plusSum(alld, x[i]), x[i]);
 	}
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 		column[i] = plusSum(plusSum(y[i], y[i + 4]), y[i + 8]);
 #pragma unroll
 	for (int i = 0; i < 12; i++)
-		s[i] = reduce(plus(plusSum(y[i], column[i % 4]), next[i]));
+		s[i] = reduce(plusSum(y[i], column[i % 4]));
 }
 
-// internalRound has each element s[i] be Σs + DIAGONAL[i]·s[i], after the S-box of the
-// first one, to which the round's constant was added already. It adds that of what comes next.
-FUNCTION void internalRound(ulong *s, ulong next)
+// lastElement returns what externalLayer makes of element 0: the rows 2 3 1 1 of all groups, that
+// of the first one twice.
+FUNCTION ulong lastElement(const sum *x)
 {
-	s[0] = sbox(s[0]);
+	sum row[3];
+#pragma unroll
+	for (int i = 0; i < 12; i += 4) {
+		sum ab = plusSum(x[i], x[i + 1]);
+		row[i / 4] = plusSum(plusSum(ab, ab), plusSum(plusSum(x[i + 1], x[i + 2]), x[i + 3]));
+	}
+	return reduce(plusSum(plusSum(row[0], row[0]), plusSum(row[1], row[2])));
+}
+
+// internalRound has each element s[i] be Σs + DIAGONAL[i]·s[i], after the S-box of the first one,
+// and the constant that is added to that.
+FUNCTION void internalRound(ulong *s, CONSTANT ulong *added)
+{
+	ulong square = mul(s[0], s[0]);
+	s[0] = mulConstant(mul(square, square), mul(square, s[0]), added);
 	sum all = widen(s[0]);
 #pragma unroll
 	for (int i = 1; i < 12; i++)
 		all = plus(all, s[i]);
-	s[0] = mulPlus(s[0], DIAGONAL[0], plus(all, next));
 #pragma unroll
-	for (int i = 1; i < 12; i++)
+	for (int i = 0; i < 12; i++)
 		s[i] = mulPlus(s[i], DIAGONAL[i], all);
 }
 
@@ -51,50 +57,41 @@ FUNCTION uint swap32(uint x)
 	return x << 24 | (x & 0xff00) << 8 | (x >> 8 & 0xff00) | x >> 24;
 }
 
-// lastElement returns what externalLayer makes of element 0, if no constant is to be added: the
-// rows 2 3 1 1 of all groups, that of the first one twice.
-FUNCTION ulong lastElement(const ulong *s)
-{
-	sum row[3];
-#pragma unroll
-	for (int i = 0; i < 12; i += 4) {
-		sum ab = plus(widen(s[i]), s[i + 1]);
-		row[i / 4] = plusSum(plusSum(ab, ab), plus(plus(widen(s[i + 1]), s[i + 2]), s[i + 3]));
-	}
-	return reduce(plusSum(plusSum(row[0], row[0]), plusSum(row[1], row[2])));
-}
-
 // hash returns the first element of the hash, canonical. The state is what the first external
-// layer has made of the third block of four. Two permutations follow, with the last block between
-// them, which NEXT has in its last row.
+// layer has made of the third block of four, with the constants of what follows. Two permutations
+// follow, with the last block between them, which is among the constants.
 //
 // Loops are not unrolled: what a round takes is more than some caches for instructions hold, and a
 // card that waits for those computes nothing.
 FUNCTION ulong hash(ulong *s)
 {
 #pragma unroll 1
-	for (int part = 0;; part++) { // of a permutation
+	for (int part = 0;; part++) { // half a permutation
+		sum x[12];
 #pragma unroll 1
 		for (int r = 0; r < 4; r++) {
+			CONSTANT ulong *added = EXTERNAL + 24 * (4 * part + r);
 #pragma unroll
-			for (int i = 0; i < 12; i++)
-				s[i] = sbox(s[i]);
+			for (int i = 0; i < 12; i++) {
+				ulong square = mul(s[i], s[i]);
+				x[i] = mulSum(mul(square, square), mul(square, s[i]), added + 2 * i);
+			}
 			if (part == 3 && r == 3) {
-				ulong first = lastElement(s);
+				ulong first = lastElement(x);
 				return first > 0xffffffff00000000UL ? first - 0xffffffff00000001UL : first;
 			}
-			externalLayer(s, NEXT + 12 * (4 * (part & 1) + r));
+			externalLayer(x, s);
 		}
-		if (part == 1) {
-			externalLayer(s, FIRST);
+		if (part == 1) { // the next one begins
+#pragma unroll
+			for (int i = 0; i < 12; i++)
+				x[i] = widen(s[i]);
+			externalLayer(x, s);
 			continue;
 		}
-#pragma unroll 1
+#pragma unroll 2
 		for (int r = 0; r < 22; r++)
-			internalRound(s, INTERNAL[r]);
-#pragma unroll
-		for (int i = 0; i < 12; i++)
-			s[i] = add(s[i], TERMINAL[i]);
+			internalRound(s, INTERNAL + 2 * r);
 	}
 }
 
