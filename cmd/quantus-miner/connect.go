@@ -85,16 +85,19 @@ func (c *connectCmd) Validate() error {
 	return c.dutyFlags.check(c.PoW, c.gpuFlags)
 }
 
-// withoutTokens returns a text without the tokens that a command line and the variables
-// have: the parser quotes what it cannot make sense of. A token may be where the SHA-256
-// should be.
+// withoutTokens returns a text without the tokens and passwords that a command line and the
+// variables have: the parser quotes what it cannot make sense of. A token may be where the
+// SHA-256 should be, and a password in a pool's URL.
 func withoutTokens(text string, args []string) string {
-	tokens := []string{os.Getenv("MINER_AUTH_TOKEN"), os.Getenv("MINER_TLS_CERT_SHA256")}
+	tokens := []string{os.Getenv("MINER_AUTH_TOKEN"), os.Getenv("MINER_TLS_CERT_SHA256"), os.Getenv("MINER_POOL_PASSWORD"), credentialsIn(os.Getenv("MINER_POOL_URL"))}
 	for i, arg := range args {
-		if token, found := strings.CutPrefix(arg, "--auth-token="); found {
-			tokens = append(tokens, token)
-		} else if arg == "--auth-token" && i+1 < len(args) {
-			tokens = append(tokens, args[i+1])
+		tokens = append(tokens, credentialsIn(arg))
+		for _, flag := range []string{"--auth-token", "--password", "-p"} {
+			if token, found := strings.CutPrefix(arg, flag+"="); found {
+				tokens = append(tokens, token)
+			} else if arg == flag && i+1 < len(args) {
+				tokens = append(tokens, args[i+1])
+			}
 		}
 	}
 	for _, token := range tokens {
@@ -105,6 +108,16 @@ func withoutTokens(text string, args []string) string {
 		}
 	}
 	return text
+}
+
+// credentialsIn returns the user and the password in a URL, if it has them.
+func credentialsIn(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	credentials, _, found := strings.Cut(rest, "@")
+	if !found {
+		return ""
+	}
+	return credentials
 }
 
 // monitorConnections is how many connections the port of the metrics takes: pages that
@@ -142,19 +155,11 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	for _, file := range c.AuthTokenFile {
 		access.WarnExposed(svc.log, file, access.SecretMode)
 	}
-	if c.MetricsPort != nil {
-		host := hostFlag("127.0.0.1")
-		if c.MetricsHost != nil {
-			host = *c.MetricsHost
-		}
-		if svc.metrics, err = listen(ctx, host, *c.MetricsPort, "--metrics-port and --metrics-host"); err != nil {
-			return err
-		}
+	if svc.metrics, err = svc.listenForMetrics(ctx, c.MetricsHost, c.MetricsPort); err != nil {
+		return err
+	}
+	if svc.metrics != nil {
 		defer svc.metrics.Close() // again, if all goes well
-		svc.log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
-		if !isLoopback(svc.metrics) {
-			svc.log.Warn("anyone who reaches the port of the metrics can see what this miner does")
-		}
 	}
 	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),

@@ -30,6 +30,7 @@ type duties struct {
 
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
 	Connect connectCmd `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+	Pool    poolCmd    `cmd:"" help:"Mine for a pool of today's network."`
 }
 
 // commands is the whole command line: a field for each command.
@@ -54,6 +55,10 @@ const description = `A proof-of-work miner for the Quantus network.
 Mine for a node of today's network, started with --miner-listen-port 9833, with the two files that it has written:
 
   quantus-miner connect --node 127.0.0.1:9833 --auth-token-file FILE --tls-cert-sha256-file FILE
+
+Mine for a pool, which pays to an address:
+
+  quantus-miner pool --url stratum+ssl://HOST:PORT --user ADDRESS.RIG
 
 Mine with a node of the network before, which calls its miner:
 
@@ -83,7 +88,7 @@ type line struct {
 // when ctx does.
 func newLine(ctx context.Context, args []string, s streams) (*line, error) {
 	_, name, rest := split(args)
-	if name == "connect" || (name == "" || name == "serve") && !asksForHelp(rest) {
+	if name == "connect" || name == "pool" || (name == "" || name == "serve") && !asksForHelp(rest) {
 		return newLineOf(ctx, new(duties), s)
 	}
 	return newLineOf(ctx, new(commands), s)

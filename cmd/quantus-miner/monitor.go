@@ -12,6 +12,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/dashboard"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
@@ -39,10 +40,22 @@ func (m *monitor) Sent(job string, nonce u512.Uint, after time.Duration) {
 	m.board.Sent(job, nonce, after)
 }
 
+// Settled takes what became of a pool's share.
+func (m *monitor) Settled(s stratum.Share) {
+	if s.Answered {
+		m.ShareAnswered(s.Latency)
+	}
+	what := s.Outcome.String()
+	if s.Outcome == stratum.Other {
+		what = "refused"
+	}
+	m.board.Settled(s.Search, s.Nonce, what, s.Age)
+}
+
 // newMonitor returns the monitor of a sampler's miner, whose server shows how the miner
 // does to those whom the guard lets in, on so many connections. Its health is for
-// everyone who asks for one of its hosts. The miner is ready until ctx is done, but not while it has no node to work
-// for if it needs one.
+// everyone who asks for one of its hosts. The miner is ready until ctx is done, but not while it has no node or pool to
+// work for if it needs one.
 func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty, hosts *access.Hosts, guard *access.Guard, connections int, log *slog.Logger) *monitor {
 	miner := sampler.Miner()
 	exporter := metrics.New(sampler, metrics.Build{Version: version(), Revision: revision()}, setup)
@@ -64,6 +77,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		why := idle(setup.Node, setup.Pool)
 		switch {
 		case ctx.Err() != nil:
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
@@ -71,8 +85,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
 		case miner.Paused():
 			http.Error(w, "paused at the terminal", http.StatusServiceUnavailable)
-		case setup.Node != nil && setup.Node().State != quicnode.Working:
-			http.Error(w, setup.Node().String(), http.StatusServiceUnavailable)
+		case why != "":
+			http.Error(w, why, http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}
@@ -105,10 +119,48 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 // newBoard returns the board of a sampler's miner.
 func newBoard(sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrate.Difficulty) *status.Board {
 	program := status.Program{Version: version(), Revision: revision(), PoW: setup.PoW, Difficulty: difficulty}
-	if setup.Node == nil {
-		return status.New(sampler, program, nil)
+	var node func() status.Node
+	if setup.Node != nil {
+		node = func() status.Node { return nodeStatus(setup.Node()) }
 	}
-	return status.New(sampler, program, func() status.Node { return nodeStatus(setup.Node()) })
+	board := status.New(sampler, program, node)
+	if setup.Pool != nil {
+		board.Pool = func() status.Pool { return poolStatus(setup.Pool()) }
+	}
+	return board
+}
+
+// poolStatus returns how a link to a pool stands as the page and the status have it.
+func poolStatus(s stratum.Status) status.Pool {
+	pool := status.Pool{
+		URL:         s.Server,
+		Fallback:    s.Fallback,
+		State:       s.State.String(),
+		Since:       s.Since,
+		Connections: s.Connections,
+		Failures:    s.Failures,
+		Jobs:        s.Jobs,
+		Difficulty:  s.Difficulty,
+		Shares: status.Shares{
+			Accepted:       s.Shares[stratum.Accepted],
+			Stale:          s.Shares[stratum.Stale],
+			Duplicate:      s.Shares[stratum.Duplicate],
+			LowDifficulty:  s.Shares[stratum.LowDifficulty],
+			Other:          s.Shares[stratum.Other],
+			Unacknowledged: s.Shares[stratum.Unacknowledged],
+		},
+		Summary: s.String(),
+	}
+	if s.Latency > 0 {
+		latency := s.Latency.Round(time.Microsecond).Seconds()
+		pool.Latency = &latency
+	}
+	if s.Reason != nil {
+		pool.Reason = s.Reason.Error()
+		next := s.Retry.UTC().Truncate(time.Millisecond)
+		pool.NextTry = &next
+	}
+	return pool
 }
 
 // nodeStatus returns how a link stands as the page and the status have it.

@@ -29,6 +29,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
@@ -121,6 +122,27 @@ func listen(ctx context.Context, host hostFlag, port portFlag, flags string) (ne
 	return listener, nil
 }
 
+// listenForMetrics listens on the port for metrics of a miner that serves nothing else, and tells of it. It
+// returns nil if there is none.
+func (s service) listenForMetrics(ctx context.Context, host *hostFlag, port *portFlag) (net.Listener, error) {
+	if port == nil {
+		return nil, nil
+	}
+	on := hostFlag("127.0.0.1")
+	if host != nil {
+		on = *host
+	}
+	listener, err := listen(ctx, on, *port, "--metrics-port and --metrics-host")
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("serving metrics and a live page", "page", s.url(listener))
+	if !isLoopback(listener) {
+		s.log.Warn("anyone who reaches the port of the metrics can see what this miner does")
+	}
+	return listener, nil
+}
+
 // isLoopback says whether only this machine reaches a listener. None is reached by
 // nobody else.
 func isLoopback(listener net.Listener) bool {
@@ -131,7 +153,7 @@ func isLoopback(listener net.Listener) bool {
 	return ok && address.IP.IsLoopback()
 }
 
-// service is a miner with its API, or with the nodes that it connects to, and with
+// service is a miner with its API, or with the nodes or pools that it connects to, and with
 // what shows how it does.
 type service struct {
 	proof       pow.Proof
@@ -141,8 +163,10 @@ type service struct {
 	gpus        gpuFlags        // the zero value is none
 	limits      limitFlags      // the zero value has no limits on jobs, and the API's own
 	cpus        int             // that this process may use
-	api         net.Listener    // nil if there are nodes
+	api         net.Listener    // nil if there are nodes or pools
 	nodes       []quicnode.Node // to mine for
+	pools       []stratum.Pool  // or these
+	keepAlive   time.Duration   // between two signs of life for a pool; 0 for none
 	metrics     net.Listener    // nil for none
 	hosts       *access.Hosts   // that requests may be for; nil for addresses and localhost alone
 	guard       *access.Guard   // nil for everyone
@@ -170,10 +194,7 @@ func (s service) run(ctx context.Context) error {
 
 	miner := s.newMiner()
 	var devices atomic.Pointer[[]*gpu.Device] // nil until it is known which there are
-	var link *quicnode.Link
-	if s.nodes != nil {
-		link = quicnode.New(miner, s.nodes, s.log)
-	}
+	up := s.newUplink(miner)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	g, ctx := errgroup.WithContext(ctx)
@@ -193,7 +214,7 @@ func (s service) run(ctx context.Context) error {
 		})
 	}
 	if s.keyboard != nil {
-		keys := keys{miner: miner, board: newBoard(sampler, s.setup(link, &devices), s.proof.Difficulty), log: s.log, end: end}
+		keys := keys{miner: miner, board: newBoard(sampler, s.setup(up, &devices), s.proof.Difficulty), log: s.log, end: end}
 		start(func() error {
 			s.keyboard.Run(ctx, keys.press)
 			return nil
@@ -203,11 +224,9 @@ func (s service) run(ctx context.Context) error {
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		monitor := newMonitor(ctx, sampler, s.setup(link, &devices), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
+		monitor := newMonitor(ctx, sampler, s.setup(up, &devices), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
 		observer = monitor
-		if link != nil {
-			link.Sent, link.FirstNonce = monitor.Sent, monitor.FirstNonce
-		}
+		up.watch(monitor)
 		servers = append(servers, monitor.server)
 		start(func() error { return s.serve(monitor.server, s.metrics, "metrics") })
 	}
@@ -225,12 +244,9 @@ func (s service) run(ctx context.Context) error {
 		})
 	}
 	var more func() []any // to tell in each report
-	if link != nil {
-		start(func() error { return link.Run(ctx) })
-		more = func() []any {
-			status := link.Status()
-			return []any{"node", status.String(), "state", status.State.String()}
-		}
+	if up.exists() {
+		start(func() error { return up.run(ctx) })
+		more = up.report
 	} else {
 		server := s.newAPI(miner, observer)
 		// First, as the monitor says until then that the miner is not ready.
@@ -267,7 +283,7 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 // newMiner returns a miner with the CPU's crew, scheduled as it is to be.
 func (s service) newMiner() *mining.Miner {
 	log := s.log
-	if s.nodes != nil { // whose link tells of its jobs, of which the miner's are searches
+	if s.connects() { // and the link tells of its jobs, of which the miner's are searches
 		log = slog.New(console.Lowered(log.Handler()))
 	}
 	var refused sync.Once
@@ -289,18 +305,18 @@ func (s service) newMiner() *mining.Miner {
 	}
 	miner.Limits = s.limits.jobs()
 	miner.Difficulty = s.proof.Difficulty
-	if s.nodes != nil {
+	if s.connects() {
 		miner.Limits.Over = shownJobs
 	}
 	return miner
 }
 
-// shownJobs is how many jobs of nodes the metrics and the page show when they are over.
+// shownJobs is how many jobs of nodes and pools the metrics and the page show when they are over.
 const shownJobs = 32
 
 // setup returns what the metrics tell of how the miner is set up, with its link to
-// nodes, if it has one, and its devices.
-func (s service) setup(link *quicnode.Link, devices *atomic.Pointer[[]*gpu.Device]) metrics.Setup {
+// nodes or pools, if it has one, and its devices.
+func (s service) setup(up uplink, devices *atomic.Pointer[[]*gpu.Device]) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
 		PoW:      string(s.proof),
@@ -323,8 +339,11 @@ func (s service) setup(link *quicnode.Link, devices *atomic.Pointer[[]*gpu.Devic
 			return gpus
 		}
 	}
-	if link != nil {
-		setup.Node = link.Status
+	if up.node != nil {
+		setup.Node = up.node.Status
+	}
+	if up.pool != nil {
+		setup.Pool = up.pool.Status
 	}
 	return setup
 }

@@ -79,20 +79,24 @@ func (l *Link) Status() Status {
 // Run works for the pools until ctx is done, and returns nil then. Otherwise it returns a
 // [PoolError], or [mining.ErrNoEngine]. All searches have ended by then.
 func (l *Link) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &running{Link: l, ctx: ctx, refused: make([]bool, len(l.pools)), advice: newAdvice(l.log)}
+	// Connections outlast ctx: what the search has found by then is still to be sent.
+	connections, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &running{Link: l, ctx: connections, refused: make([]bool, len(l.pools)), advice: newAdvice(l.log)}
 	urls := make([]string, len(l.pools))
 	for i, pool := range l.pools {
 		urls[i] = pool.URL
 	}
-	r.ranks = upstream.NewRanks(ctx, urls, upstream.Handler[session]{Session: r.runSession, Lost: r.lost})
+	r.ranks = upstream.NewRanks(connections, urls, upstream.Handler[session]{Session: r.runSession, Lost: r.lost})
 	r.search = upstream.NewSearch(l.miner, l.log, r.take)
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	// In reverse: the search ends, the peers are let go, and waited for.
 	defer r.ranks.Wait()
 	defer cancel()
-	defer r.search.Stop()
+	defer func() {
+		r.search.Stop()
+		r.send()
+	}()
 	r.ranks.TurnTo(0)
 	for {
 		var err error

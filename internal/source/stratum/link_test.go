@@ -163,7 +163,7 @@ func TestTarget(t *testing.T) {
 		for range maxUnanswered {
 			first = append(first, c.share("1", 1, 10))
 		}
-		<-time.After(400 * time.Millisecond) // more than 64 wait
+		<-time.After(5 * time.Second) // more than 64 wait
 		evaluated := r.miner.Current().Evaluated
 		<-time.After(time.Second)
 		if now := r.miner.Current().Evaluated; now != evaluated {

@@ -118,3 +118,33 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
+
+// TestPool holds what is said of a pool to a golden file.
+func TestPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		log := slog.New(New(&text, Options{Clock: time.TimeOnly}))
+		time.Local = time.UTC
+		log.Info("mining for pools", "pools", []string{"stratum+ssl://pool.example:3333"}, "pow", "poseidon2", "engine", "cpu-simd", "kernel", "avx512", "workers", 16, "version", "v1.1.0")
+		pool := log.With("pool", "stratum+ssl://pool.example:3333")
+		pool.Warn("cannot connect to the pool", "reason", errors.New("connecting: no route to host"), "mining", true, "next_try", 1500*time.Millisecond)
+		pool.Info("connected to the pool")
+		pool.Info("the pool has no job")
+		pool.Info("working for the pool", "rank", 1, "of", 2)
+		log.Info("hash rate", "hash_rate_10s", 2.31e9, "jobs_total", 3, "found", 12, "accepted", uint64(11), "refused", uint64(1), "unacknowledged", uint64(2),
+			"time_to_block", 5*time.Second, slog.Group("hash_rates", "cpu", 31e6), "pool", "working for stratum+ssl://pool.example:3333", "state", "working", "latency", 34*time.Millisecond)
+		pool.Info("new job", "job", "22729-10000000000#3", "difficulty", uint64(10_000_000_000))
+		share := func(attrs ...any) []any {
+			return append([]any{"job", "22729-10000000000#3", "nonce", "0004ee45", "accepted", 12, "refused", uint64(0), "difficulty", uint64(10_000_000_000)}, attrs...)
+		}
+		pool.Info("share accepted", share("latency", 34*time.Millisecond)...)
+		pool.Warn("share refused", share("latency", 34*time.Millisecond, "result", "stale", "reason", "job is over")...)
+		pool.Warn("share refused", share("latency", 34*time.Millisecond, "result", "low_difficulty", "reason", "no\x1b[31m")...)
+		pool.Info("share not sent", share("result", "stale", "reason", "the job was replaced")...)
+		pool.Warn("share not acknowledged", share("result", "unacknowledged", "reason", "no answer for 30s")...)
+		pool.Warn("connection to the pool lost", "reason", errors.New("the pool has closed the connection"), "mining", false, "next_try", time.Second)
+		log.Info("hash rate", "hash_rate_10s", 0.0, "jobs_total", 3, "found", 12, "pool", "not connected to pool.example", "state", "not_connected")
+		pool.Error("the miner ends", "reason", errors.New("the pool refuses the login: no such user"))
+		golden(t, "testdata/pool.txt", text.String())
+	})
+}

@@ -75,9 +75,35 @@ func (f fields) job() string {
 // than what the records have: the same records are written as JSON.
 var composers = map[string]func(f fields, past *lines) line{
 	"mining for nodes":       title,
+	"mining for pools":       title,
 	"serving the node's API": title,
 	"serving metrics and a live page": func(f fields, _ *lines) line {
 		return line{label: "page", parts: []string{f.text("page")}}
+	},
+	"connected to the pool": func(f fields, _ *lines) line {
+		return line{label: "pool", colour: green, parts: []string{f.text("pool"), "connected"}}
+	},
+	"working for the pool": func(f fields, _ *lines) line {
+		l := line{label: "pool", colour: green, parts: []string{f.text("pool"), "working for it"}}
+		l.say(fmt.Sprintf("(pool %s of %s)", f.text("rank"), f.text("of")))
+		return l
+	},
+	"the pool has no job": func(f fields, _ *lines) line {
+		return line{label: "pool", parts: []string{f.text("pool"), "it has no job"}}
+	},
+	"cannot connect to the pool":  func(f fields, _ *lines) line { return lost(f, "pool", "cannot connect") },
+	"connection to the pool lost": func(f fields, _ *lines) line { return lost(f, "pool", "lost") },
+	"share accepted": func(f fields, _ *lines) line {
+		return line{label: "accepted", colour: green, parts: shareParts(f)}
+	},
+	"share refused": func(f fields, _ *lines) line {
+		return line{label: "REJECTED: " + strings.ReplaceAll(f.text("result"), "_", " "), parts: append(shareParts(f), f.text("reason"))}
+	},
+	"share not acknowledged": func(f fields, _ *lines) line {
+		return line{label: "NO ANSWER", parts: append(shareParts(f), f.text("reason"))}
+	},
+	"share not sent": func(f fields, _ *lines) line {
+		return line{label: "stale", parts: append(shareParts(f), "not sent: "+f.text("reason"))}
 	},
 	"connected to the node": func(f fields, _ *lines) line {
 		return line{label: "node", colour: green, parts: []string{f.text("node"), "connected"}}
@@ -90,10 +116,14 @@ var composers = map[string]func(f fields, past *lines) line{
 	"waiting for the first job: the node may be syncing": func(f fields, _ *lines) line {
 		return line{label: "node", parts: []string{f.text("node"), "waiting for the first job: the node may be syncing"}}
 	},
-	"cannot connect to the node": func(f fields, _ *lines) line { return lost(f, "cannot connect") },
-	"connection lost":            func(f fields, _ *lines) line { return lost(f, "lost") },
+	"cannot connect to the node": func(f fields, _ *lines) line { return lost(f, "node", "cannot connect") },
+	"connection lost":            func(f fields, _ *lines) line { return lost(f, "node", "lost") },
 	"the miner ends": func(f fields, _ *lines) line {
-		return line{label: "node", parts: []string{f.text("node"), f.text("reason") + ": the miner ends"}}
+		server := "node"
+		if f.text("pool") != "" {
+			server = "pool"
+		}
+		return line{label: server, parts: []string{f.text(server), f.text("reason") + ": the miner ends"}}
 	},
 	"new job":     newJob,
 	"job started": newJob,
@@ -147,8 +177,23 @@ func title(f fields, _ *lines) line {
 	return l
 }
 
-// lost is that there is no connection to a node.
-func lost(f fields, what string) line {
+// shareParts are what a line about a share has: how many of all were accepted, the difficulty, and
+// how long the answer took.
+func shareParts(f fields) (parts []string) {
+	accepted, _ := f.number("accepted")
+	refused, _ := f.number("refused")
+	count := fmt.Sprintf("%.0f/%.0f", accepted, accepted+refused)
+	if difficulty, ok := f.number("difficulty"); ok {
+		count += " (diff " + SI(difficulty) + ")"
+	}
+	if latency, ok := f.duration("latency"); ok {
+		count += " " + Short(latency)
+	}
+	return []string{count}
+}
+
+// lost is that there is no connection to a server: a node or a pool.
+func lost(f fields, server, what string) line {
 	text := what + ": " + f.text("reason")
 	if mining, ok := f["mining"]; ok && mining.Kind() == slog.KindBool && !mining.Bool() {
 		text += "; not mining"
@@ -156,7 +201,7 @@ func lost(f fields, what string) line {
 	if next, ok := f.duration("next_try"); ok {
 		text += "; next try in " + Short(next)
 	}
-	return line{label: "node", parts: []string{f.text("node"), text}}
+	return line{label: server, parts: []string{f.text(server), text}}
 }
 
 // newJob is that there is something to search for.
@@ -169,9 +214,17 @@ func newJob(f fields, past *lines) line {
 	}
 	l.say("difficulty " + SI(difficulty))
 	if rate := past.lastSpeed(); rate > 0 {
-		l.say(Long(difficulty/rate) + " a block at this speed")
+		l.say(Long(difficulty/rate) + " " + winnerOf(f) + " at this speed")
 	}
 	return l
+}
+
+// winnerOf says what a winner is: a pool's share, or a block.
+func winnerOf(f fields) string {
+	if f.text("pool") != "" {
+		return "a share"
+	}
+	return "a block"
 }
 
 // found is that there is a winner.
@@ -202,7 +255,9 @@ func speed(f fields, past *lines) line {
 		}
 	}
 	past.setSpeed(now)
-	for _, count := range []struct{ field, name string }{{"found", "found"}, {"jobs_total", "jobs"}} {
+	for _, count := range []struct{ field, name string }{
+		{"found", "found"}, {"accepted", "accepted"}, {"refused", "refused"}, {"unacknowledged", "no answer"}, {"jobs_total", "jobs"},
+	} {
 		if n := f.text(count.field); n != "" {
 			l.say(count.name + " " + n)
 		}
@@ -215,7 +270,7 @@ func speed(f fields, past *lines) line {
 		if wait == math.MaxInt64 {
 			seconds = math.Inf(1)
 		}
-		l.say("a block in " + Long(seconds))
+		l.say(winnerOf(f) + " in " + Long(seconds))
 	}
 	if uptime, ok := f.duration("uptime"); ok {
 		l.say("up " + clock(uptime))
@@ -224,7 +279,7 @@ func speed(f fields, past *lines) line {
 		l.say("PAUSED")
 	}
 	if state := f.text("state"); state != "" && state != "working" {
-		l.say(f.text("node"))
+		l.say(f.text("node") + f.text("pool"))
 	}
 	return l
 }

@@ -40,7 +40,7 @@ func (rs *rations) of(r slog.Record) *ration {
 		return &rs.warnings
 	case r.Level != slog.LevelInfo:
 		return nil
-	case r.Message == "result sent" || r.Message == "job completed":
+	case r.Message == "result sent" || r.Message == "job completed" || r.Message == "share accepted":
 		return &rs.winners
 	}
 	about := (*ration)(nil)

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
 
@@ -36,6 +37,8 @@ type Setup struct {
 	// Node returns how the link to the node stands. It is nil for a miner that serves an
 	// API instead.
 	Node func() quicnode.Status
+	// Pool returns how the link to the pool stands. It is nil for a miner that mines for none.
+	Pool func() stratum.Status
 	// GPUs returns how the devices that are mined on stand. It is nil for a miner that is to
 	// use none. GPUStates are the states that they may have.
 	GPUs      func() []GPU
@@ -50,6 +53,7 @@ type Exporter struct {
 	start    prometheus.Histogram
 	pickup   prometheus.Histogram
 	send     prometheus.Histogram
+	latency  prometheus.Histogram
 }
 
 // answers are the status codes of each endpoint. Their series are there from the
@@ -99,6 +103,11 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 			Help:    "Time from finding a solution to its being written to the node.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1},
 		}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "miner_pool_latency_seconds",
+			Help:    "Time from a share's being sent to the pool's answer.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .2, .3, .5, 1, 2.5, 5, 10, 30},
+		}),
 	}
 	for endpoint, codes := range answers {
 		for _, code := range codes {
@@ -128,6 +137,9 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 	transport := serial{e.requests, e.mine, e.pickup}
 	if setup.Node != nil {
 		transport = serial{node(setup.Node), e.send}
+	}
+	if setup.Pool != nil {
+		transport = serial{pool(setup.Pool), e.latency}
 	}
 	if setup.GPUs != nil {
 		transport = append(transport, gpus{setup.GPUStates, setup.GPUs})
@@ -161,6 +173,9 @@ func (e *Exporter) Fetched(waited time.Duration) { e.pickup.Observe(waited.Secon
 
 // Sent takes the time from finding a solution to its being written to the node.
 func (e *Exporter) Sent(after time.Duration) { e.send.Observe(after.Seconds()) }
+
+// ShareAnswered takes the time from a share's being sent to the pool's answer.
+func (e *Exporter) ShareAnswered(after time.Duration) { e.latency.Observe(after.Seconds()) }
 
 // Answered counts a request to the API.
 func (e *Exporter) Answered(endpoint string, code int) {

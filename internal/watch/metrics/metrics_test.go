@@ -35,6 +35,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/source/upstream"
 	"github.com/quantus-network/quantus-miner/internal/u512"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
@@ -192,6 +193,39 @@ func TestNode(t *testing.T) {
 	})
 }
 
+// pooled returns an exporter of a miner that works for a pool, and has had a share answered.
+func pooled(m *mining.Miner) *Exporter {
+	e := New(hashrate.NewSampler(m, nil), Build{}, Setup{Pool: func() stratum.Status {
+		return stratum.Status{
+			Status: upstream.Status{
+				State: upstream.Working, Since: time.Unix(1_700_000_000, 5e8), Server: "stratum+ssl://pool.example:3333", Connections: 3, Failures: 2, Jobs: 200,
+			},
+			Difficulty: 10_000_000_000,
+			Shares:     stratum.Counts{stratum.Accepted: 90, stratum.Stale: 5, stratum.Duplicate: 1, stratum.Unacknowledged: 2},
+		}
+	}})
+	e.ShareAnswered(34 * time.Millisecond)
+	return e
+}
+
+// TestPool holds what the page has of a link to a pool to a golden file.
+func TestPool(t *testing.T) {
+	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
+		e := pooled(m)
+		page, _ := scrape(t, e)
+		var got bytes.Buffer
+		for line := range strings.Lines(page) {
+			if regexp.MustCompile(`^(# (HELP|TYPE) )?miner_(pool|node|http|mine|result)_`).MatchString(line) {
+				got.WriteString(line)
+			}
+		}
+		golden(t, "testdata/pool.txt", got.String())
+		if problems, err := testutil.GatherAndLint(e.registry); err != nil || len(problems) > 0 {
+			t.Errorf("the linter finds %v, %v", problems, err)
+		}
+	})
+}
+
 // TestGPUs holds what the page has of devices to a golden file.
 func TestGPUs(t *testing.T) {
 	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
@@ -241,6 +275,8 @@ func everything(t *testing.T, m *mining.Miner, e *Exporter) map[string]*dto.Metr
 	t.Helper()
 	_, families := scrape(t, e)
 	_, more := scrape(t, linked(m, quicnode.Status{}))
+	maps.Copy(families, more)
+	_, more = scrape(t, pooled(m))
 	maps.Copy(families, more)
 	_, more = scrape(t, withGPUs(m))
 	maps.Copy(families, more)

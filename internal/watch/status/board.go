@@ -22,6 +22,10 @@ type Program struct {
 
 // Board knows how a miner stands.
 type Board struct {
+	// Pool, if not nil, returns how the miner stands with the pool that it works for. It is to be
+	// set before the board is asked.
+	Pool func() Pool
+
 	sampler *hashrate.Sampler
 	program Program
 	node    func() Node // nil for none
@@ -62,6 +66,12 @@ func (b *Board) Fetched(job string, after time.Duration) {
 // Sent says that a winner of a job was sent to the node, that long after it was found.
 func (b *Board) Sent(job string, nonce u512.Uint, after time.Duration) {
 	b.answered(winner{job, nonce}, answer{"sent", after})
+}
+
+// Settled says what has become of a winner that is a pool's share, that long after it was
+// found.
+func (b *Board) Settled(job string, nonce u512.Uint, what string, after time.Duration) {
+	b.answered(winner{job, nonce}, answer{what, after})
 }
 
 // answered notes what became of a winner, and forgets it of those that are no longer

@@ -18,7 +18,7 @@ type Status struct {
 	Revision string `json:"revision"` // the commit, or "(unknown)"
 	PoW      string `json:"pow"`
 	// State is "working", or why there is no work: "waiting" (connected, without a
-	// job), "not_connected", "refused" (the token), "idle" (of a miner that serves an
+	// job), "not_connected", "refused" (the token, the login), "idle" (of a miner that serves an
 	// API), "paused", "no_engine". Reason says it for people; it is empty while the miner works.
 	State  string `json:"state"`
 	Reason string `json:"reason"`
@@ -42,7 +42,8 @@ type Status struct {
 	Jobs Jobs `json:"jobs"`
 
 	Devices []Device `json:"devices"`
-	Node    *Node    `json:"node"` // null for a miner that serves an API
+	Node    *Node    `json:"node"` // null for a miner that does not connect to one
+	Pool    *Pool    `json:"pool"` // null for a miner that mines for none
 }
 
 // Job is what is searched for.
@@ -74,7 +75,9 @@ type Winner struct {
 	Nonce string    `json:"nonce"` // in hex
 	// Took is how long after the job's start it was found.
 	Took float64 `json:"took_seconds"`
-	// Answer is what became of it: "none" yet, "fetched" by the node or "sent" to it.
+	// Answer is what became of it: "none" yet, "fetched" by the node or "sent" to it; of a pool's
+	// share that it was "accepted", refused as "stale", "duplicate", "low_difficulty" or otherwise
+	// ("refused"), or is "unacknowledged".
 	// After is how long after it was found, null without an answer.
 	Answer string   `json:"answer"`
 	After  *float64 `json:"answer_after_seconds"`
@@ -115,6 +118,40 @@ type Node struct {
 	Summary string `json:"summary"`
 }
 
+// Pool is how the miner stands with the pool that it works for.
+type Pool struct {
+	URL      string    `json:"url"`
+	Fallback bool      `json:"fallback"` // whether it is not the first one
+	State    string    `json:"state"`    // "not_connected", "refused", "waiting", "working"
+	Since    time.Time `json:"since"`    // when it came to that state
+	// Reason is why there is no connection, or empty, and NextTry when one is tried, or
+	// null.
+	Reason  string     `json:"reason"`
+	NextTry *time.Time `json:"next_try"`
+
+	Connections uint64 `json:"connections"` // whose login was accepted
+	Failures    uint64 `json:"failures"`    // connections that were lost, and attempts that failed
+	Jobs        uint64 `json:"jobs"`        // that came
+
+	Difficulty uint64 `json:"difficulty"` // of the job that is searched, 0 without one
+	Shares     Shares `json:"shares"`
+	// Latency is the time from the latest share to its answer, null without one.
+	Latency *float64 `json:"latency_seconds"`
+
+	// Summary says all this for people.
+	Summary string `json:"summary"`
+}
+
+// Shares counts shares by what has become of them.
+type Shares struct {
+	Accepted       uint64 `json:"accepted"`
+	Stale          uint64 `json:"stale"`
+	Duplicate      uint64 `json:"duplicate"`
+	LowDifficulty  uint64 `json:"low_difficulty"`
+	Other          uint64 `json:"other"`
+	Unacknowledged uint64 `json:"unacknowledged"`
+}
+
 // Status returns how the miner stands now.
 func (b *Board) Status() Status { return b.Of(b.sampler.Sample()) }
 
@@ -145,6 +182,11 @@ func (b *Board) Of(sample hashrate.Sample) Status {
 		node.Since = node.Since.UTC().Truncate(time.Millisecond)
 		s.Node = &node
 	}
+	if b.Pool != nil {
+		pool := b.Pool()
+		pool.Since = pool.Since.UTC().Truncate(time.Millisecond)
+		s.Pool = &pool
+	}
 	s.State, s.Reason = b.state(s)
 	return s
 }
@@ -158,7 +200,9 @@ func (b *Board) state(s Status) (state, reason string) {
 		return "paused", "paused at the terminal: p there goes on"
 	case s.Node != nil && s.Node.State != working:
 		return s.Node.State, s.Node.Summary
-	case s.Job == nil && s.Node == nil:
+	case s.Pool != nil && s.Pool.State != working:
+		return s.Pool.State, s.Pool.Summary
+	case s.Job == nil && s.Node == nil && s.Pool == nil:
 		return "idle", "no node has asked for anything"
 	}
 	return working, ""

@@ -148,6 +148,28 @@ func TestConnected(t *testing.T) {
 	})
 }
 
+// TestPool holds the status of a miner that works for a pool, and has none.
+func TestPool(t *testing.T) {
+	inBubble(t, nil, func(m *mining.Miner, b *Board) {
+		latency := 0.034
+		pool := Pool{
+			URL: "stratum+ssl://pool.example:3333", State: "working", Since: time.Now(), Connections: 1, Jobs: 2, Difficulty: 18446744073709551615,
+			Shares: Shares{Accepted: 12, Stale: 1, Unacknowledged: 2}, Latency: &latency, Summary: "working for stratum+ssl://pool.example:3333",
+		}
+		b.Pool = func() Pool { return pool }
+		<-submit(t, m, "22729#2", 1).Done()
+		b.Settled("22729#2", u512.From64(500), "accepted", 35*time.Millisecond)
+		submit(t, m, "22729#3", 1000)
+		<-time.After(10*time.Second + 502*time.Millisecond)
+		golden(t, "testdata/pool.json", ask(t, b))
+		pool.State, pool.Summary, pool.Latency, pool.Difficulty = "waiting", "connected to stratum+ssl://pool.example:3333, which has no job yet", nil, 0
+		if s := b.Status(); s.State != "waiting" || s.Reason != pool.Summary {
+			t.Errorf("the state is %s: %s", s.State, s.Reason)
+		}
+		hold(t, []byte(ask(t, b)))
+	})
+}
+
 // TestWinners finds more winners than a board remembers, and asks for them when their
 // jobs are forgotten.
 func TestWinners(t *testing.T) {

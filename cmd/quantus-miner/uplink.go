@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
+	"github.com/quantus-network/quantus-miner/internal/source/stratum"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
+)
+
+// uplink is a link to nodes or to pools. Of its fields at most one is not nil.
+type uplink struct {
+	node *quicnode.Link
+	pool *stratum.Link
+}
+
+// newUplink returns a miner's link to the nodes or pools that it is to work for, if there are
+// any.
+func (s service) newUplink(miner *mining.Miner) (up uplink) {
+	switch {
+	case s.nodes != nil:
+		up.node = quicnode.New(miner, s.nodes, s.log)
+	case s.pools != nil:
+		up.pool = stratum.New(miner, s.pools, "quantus-miner/"+version(), s.log)
+		up.pool.KeepAlive = s.keepAlive
+	}
+	return up
+}
+
+// connects says whether the miner connects to those that it works for.
+func (s service) connects() bool { return s.nodes != nil || s.pools != nil }
+
+// exists says whether there is a link.
+func (u uplink) exists() bool { return u.node != nil || u.pool != nil }
+
+// run works for nodes or pools until ctx is done.
+func (u uplink) run(ctx context.Context) error {
+	if u.pool != nil {
+		return u.pool.Run(ctx)
+	}
+	return u.node.Run(ctx)
+}
+
+// watch has what no overview of the miner tells told to a monitor.
+func (u uplink) watch(m *monitor) {
+	switch {
+	case u.node != nil:
+		u.node.Sent, u.node.FirstNonce = m.Sent, m.FirstNonce
+	case u.pool != nil:
+		u.pool.Settled, u.pool.FirstNonce = m.Settled, m.FirstNonce
+	}
+}
+
+// report returns what each line with the hash rate has of the link.
+func (u uplink) report() []any {
+	if u.pool == nil {
+		status := u.node.Status()
+		return []any{"node", status.String(), "state", status.State.String()}
+	}
+	status := u.pool.Status()
+	attrs := []any{"pool", status.String(), "state", status.State.String(), "accepted", status.Shares[stratum.Accepted], "refused", status.Shares.Refused()}
+	if n := status.Shares[stratum.Unacknowledged]; n > 0 {
+		attrs = append(attrs, "unacknowledged", n)
+	}
+	if status.Latency > 0 {
+		attrs = append(attrs, "latency", status.Latency.Round(100*time.Microsecond))
+	}
+	return attrs
+}
+
+// idle says why nothing is searched, or nothing if something is.
+func idle(node func() quicnode.Status, pool func() stratum.Status) string {
+	switch {
+	case node != nil && node().State != upstream.Working:
+		return node().String()
+	case pool != nil && pool().State != upstream.Working:
+		return pool().String()
+	}
+	return ""
+}
