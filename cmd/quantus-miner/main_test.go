@@ -287,19 +287,20 @@ func environment(ts *testscript.TestScript) (variables []string) {
 	return variables
 }
 
-// until asks for a page until its status code is the wanted one, and prints it:
-// until 503 url
+// until asks for a page until its status code is the wanted one, and it has what the
+// pattern describes, if there is one; and prints it: until 503 url [pattern]
 func until(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: until status url")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: until status url [pattern]")
 	}
+	pattern := regexp.MustCompile("(?m)" + strings.Join(args[2:], ""))
 	for {
 		response, err := http.Get(args[1])
 		ts.Check(err) // the server is gone: too late
 		body, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
 		ts.Check(err)
-		if fmt.Sprint(response.StatusCode) == args[0] {
+		if fmt.Sprint(response.StatusCode) == args[0] && pattern.Match(body) {
 			_, err := ts.Stdout().Write(body)
 			ts.Check(err)
 			return
