@@ -31,8 +31,8 @@ type poolCmd struct {
 func (c *poolCmd) Help() string {
 	return "The pool pays to the address in --user; the miner takes no fee. With several pools give --user, the password and the SHA-256 once, for all of them, or once for each, in their order. " +
 		"A file with a password is read again before each connection.\n\n" +
-		"Exit code 0: ended by a signal. 1: the only pool, or each of them, refuses the login or has another certificate than the SHA-256 says, or no engine is left. " +
-		"A pool that is out of reach is tried again for as long as it takes."
+		"Exit code 0: ended by a signal. 1: the only pool refuses the login or has another certificate than the SHA-256 says, or no engine is left. " +
+		"A pool that is out of reach, or one of several, is tried again for as long as it takes."
 }
 
 // Validate implements the parser's check of the command as a whole.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -77,11 +76,11 @@ func (l *Link) Status() Status {
 }
 
 // Run works for the pools until ctx is done, and returns nil then. Otherwise it returns a
-// [PoolError], or [mining.ErrNoEngine]. All searches have ended by then.
+// [PoolError] of the only pool, or [mining.ErrNoEngine]. All searches have ended by then.
 func (l *Link) Run(ctx context.Context) error {
 	// Connections outlast ctx: what the search has found by then is still to be sent.
 	connections, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := &running{Link: l, ctx: connections, refused: make([]bool, len(l.pools)), advice: newAdvice(l.log)}
+	r := &running{Link: l, ctx: connections, advice: newAdvice(l.log)}
 	urls := make([]string, len(l.pools))
 	for i, pool := range l.pools {
 		urls[i] = pool.URL
@@ -128,9 +127,8 @@ func (l *Link) Run(ctx context.Context) error {
 // running is a link that runs. It is its goroutine's own.
 type running struct {
 	*Link
-	ctx     context.Context
-	ranks   *upstream.Ranks[session]
-	refused []bool // for each pool, whether it was of no use the last time
+	ctx   context.Context
+	ranks *upstream.Ranks[session]
 
 	source  *peer // whose job is searched, or nil
 	work    *work // the job, or the last one that was
@@ -145,7 +143,6 @@ type running struct {
 
 // connected is what follows when a pool has accepted the login.
 func (r *running) connected(p *peer) {
-	r.refused[p.Rank] = false
 	r.log.Info("connected to the pool", "pool", p.Server)
 }
 
@@ -178,16 +175,15 @@ func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 		r.stop("the connection is lost")
 	}
 	log := r.log.With("pool", p.Server)
-	level := slog.LevelWarn
-	wrong, isWrong := errors.AsType[*PoolError](l.Err)
-	if r.refused[p.Rank] = isWrong; isWrong {
-		if !slices.Contains(r.refused, false) {
+	level, reason := slog.LevelWarn, l.Err
+	if wrong, ok := errors.AsType[*PoolError](l.Err); ok {
+		if len(r.pools) == 1 {
 			log.Error("the miner ends", "reason", wrong.Err)
 			return wrong
 		}
-		level = slog.LevelError // only the operator can help
+		level, reason = slog.LevelError, wrong.Err // only the operator can help
 	}
-	log.Log(r.ctx, level, was, "reason", l.Err, "mining", r.source != nil, "next_try", time.Until(l.Retry).Round(time.Millisecond))
+	log.Log(r.ctx, level, was, "reason", reason, "mining", r.source != nil, "next_try", time.Until(l.Retry).Round(time.Millisecond))
 	r.ranks.TurnTo(p.Rank + 1)
 	return nil
 }

@@ -309,10 +309,11 @@ func TestLoginRefused(t *testing.T) {
 		r.answer("a").say(`{"id":1,"error":"no"}`)
 		r.is(upstream.Working, "b")
 		b.Close()
-		r.answer("b").say(`{"id":1,"error":"nor do I"}`) // so there is none
-		if err := <-r.done; !strings.Contains(fmt.Sprint(err), "pool b: the pool refuses the login: nor do I") {
-			t.Errorf("Run returns %v", err)
-		}
+		r.answer("b").say(`{"id":1,"error":"nor do I"}`) // so there is none, for now
+		r.says(`level=ERROR msg="cannot connect to the pool" pool=b reason="the pool refuses the login: nor do I" mining=false`)
+		b = r.answer("b")
+		b.welcome(b.job("2", 2, never))
+		r.is(upstream.Working, "b")
 	}, "a", "b")
 }
 
@@ -532,5 +533,35 @@ func TestCut(t *testing.T) {
 		c.Close()
 		r.searches(0, "", 0)
 		r.says("the pool has closed the connection")
+	}, "a")
+}
+
+// TestRate has twenty shares found a second, each of them answered after a while: the miner
+// searches all the time, and every share is accepted.
+func TestRate(t *testing.T) {
+	const perSecond, difficulty, latency = 2000, 100, 200 * time.Millisecond // about four wait for an answer
+	bubble(t, newSHA(), func(r *rig) {
+		c := r.answer("a")
+		c.welcome(c.job("1", 1, difficulty))
+		const span = 25 * time.Second // and no sign of life
+		sent := 0
+		for began := time.Now(); time.Since(began) < span; sent++ {
+			s := c.share("1", 1, difficulty)
+			time.AfterFunc(latency, func() { c.ok(s) })
+		}
+		if n := r.miner.Current().Evaluated; float64(n) < 0.97*perSecond*span.Seconds() {
+			t.Errorf("%d nonces are evaluated in %s, of %d a second", n, span, perSecond)
+		}
+		<-time.After(latency)
+		if got := r.link.Status().Shares; got[Accepted] < uint64(sent) || got[Accepted] < 20*uint64(span.Seconds())*9/10 || got.Refused()+got[Unacknowledged] > 0 {
+			t.Errorf("%d shares were sent, and are %v", sent, got)
+		}
+		go func() { // what is found until the end
+			for {
+				if _, err := c.read(); err != nil {
+					return
+				}
+			}
+		}()
 	}, "a")
 }
