@@ -228,7 +228,7 @@ const STATES = {
   working: "Working",
   waiting: "Waiting for a job",
   not_connected: "Not connected",
-  refused: "Token refused",
+  refused: "Refused",
   idle: "Idle",
   paused: "Paused",
   no_engine: "No engine",
@@ -237,8 +237,8 @@ const STATES = {
 function drawState(status, now) {
   $("state-card").dataset.state = status.state;
   setText($("state"), STATES[status.state] ?? status.state);
-  const { node, job } = status;
-  const calling = node === null && status.state === "working" ? "Nodes call this miner, and one has a job for it." : "";
+  const { node, pool, job } = status;
+  const calling = node === null && pool === null && status.state === "working" ? "Nodes call this miner, and one has a job for it." : "";
   setText($("reason"), status.reason || calling);
   $("reason").hidden = $("reason").textContent === "";
   $("node").hidden = node === null;
@@ -252,6 +252,9 @@ function drawState(status, now) {
     setText($("node-jobs"), exact.format(node.jobs));
     setText($("node-results"), exact.format(node.results));
   }
+  $("pool").hidden = pool === null;
+  if (pool) drawPool(pool, now);
+  setText($("time-to-label"), pool ? "Time to a share" : "Time to a block");
 
   $("job").hidden = job === null;
   $("job-none").hidden = job !== null;
@@ -265,13 +268,35 @@ function drawState(status, now) {
   }
 }
 
+// drawPool shows how the miner stands with its pool, and what became of its shares.
+function drawPool(pool, now) {
+  const since = Date.parse(pool.since) / 1000;
+  setText($("pool-url"), pool.fallback ? `${pool.url} (a fallback)` : pool.url);
+  setText($("pool-since"), formatDuration(now - since));
+  setTitle($("pool-since"), moment.format(date(since)));
+  setText($("pool-connections"), exact.format(pool.connections));
+  setTitle($("pool-connections"), `${exact.format(pool.failures)} lost or failed`);
+  const { accepted, stale, duplicate, low_difficulty: low, other, unacknowledged } = pool.shares;
+  const refused = stale + duplicate + low + other;
+  const part = refused === 0 ? "" : ` (${((100 * refused) / (accepted + refused)).toFixed(1)} %)`;
+  setText($("pool-accepted"), exact.format(accepted));
+  setText($("pool-refused"), exact.format(refused) + part);
+  setTitle($("pool-refused"), `${stale} stale, ${duplicate} duplicate, ${low} low difficulty, ${other} other`);
+  setText($("pool-unacknowledged"), exact.format(unacknowledged));
+  setText($("pool-latency"), pool.latency_seconds === null ? NONE : formatBriefly(pool.latency_seconds));
+}
+
 // --- Winners -----------------------------------------------------------------
 
 const SHOWN_WINNERS = 10;
 
 function formatAnswer({ answer, answer_after_seconds: after }) {
   if (after === null) return answer === "none" ? "none yet" : answer;
-  return `${answer} after ${after < 1 ? `${+(after * 1000).toPrecision(3)} ms` : formatDuration(after)}`;
+  return `${answer.replace("_", " ")} after ${formatBriefly(after)}`;
+}
+
+function formatBriefly(seconds) {
+  return seconds < 1 ? `${+(seconds * 1000).toPrecision(3)} ms` : formatDuration(seconds);
 }
 
 function drawWinners(status) {
@@ -440,7 +465,7 @@ function drawJobs(time) {
 
   $("jobs").tHead.hidden = jobs.length === 0;
   let note = "";
-  if (jobs.length === 0) note = "No jobs yet. What a node asks for will appear here.";
+  if (jobs.length === 0) note = "No jobs yet. What a node or a pool asks for will appear here.";
   else if (omitted > 0) note = `${exact.format(omitted)} older ${omitted === 1 ? "job is" : "jobs are"} not shown.`;
   setText($("jobs-note"), note);
   $("jobs-note").hidden = note === "" || (!allJobs && state.jobs.length > FEW_JOBS);
