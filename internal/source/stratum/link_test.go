@@ -552,7 +552,7 @@ func TestRate(t *testing.T) {
 		if n := r.miner.Current().Evaluated; float64(n) < 0.97*perSecond*span.Seconds() {
 			t.Errorf("%d nonces are evaluated in %s, of %d a second", n, span, perSecond)
 		}
-		<-time.After(latency)
+		<-time.After(2 * latency)
 		if got := r.link.Status().Shares; got[Accepted] < uint64(sent) || got[Accepted] < 20*uint64(span.Seconds())*9/10 || got.Refused()+got[Unacknowledged] > 0 {
 			t.Errorf("%d shares were sent, and are %v", sent, got)
 		}
