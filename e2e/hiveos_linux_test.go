@@ -1,14 +1,17 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
@@ -115,6 +118,42 @@ func TestHiveOS(t *testing.T) {
 	info, err := os.Stat(filepath.Join(r.root, "hive/miners/custom/quantus-miner/token"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the token's file: %v, %v", info.Mode(), err)
+	}
+}
+
+// TestHiveOSPool has a rig mine for a pool, as its flight sheet has it.
+func TestHiveOSPool(t *testing.T) {
+	identity, err := simulate.NewPoolIdentity("127.0.0.1")
+	must(t, err)
+	pool, err := simulate.ListenPool("127.0.0.1:0", identity, slog.New(slog.DiscardHandler))
+	must(t, err)
+	pool.ShareTime = 50 * time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { _ = pool.Run(ctx) }()
+	const user = "qzTestTestTestTestTestTestTestTestTestTestTestTest.rig"
+	r := newRig(t, "CUSTOM_URL=stratum+ssl://"+pool.Address(), "CUSTOM_TEMPLATE="+user, "CUSTOM_PASS=",
+		"CUSTOM_USER_CONFIG=--workers 2 --engine cpu-fast --gpu none --tls-cert-sha256 "+identity.Pin().String())
+	if out, err := r.bash(". ./h-config.sh").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("configuring: %v\n%s", err, out)
+	}
+	running := r.bash("exec ./h-run.sh")
+	running.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	must(t, running.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- running.Wait() }()
+	defer func() { _ = syscall.Kill(-running.Process.Pid, syscall.SIGKILL) }()
+	eventually(t, "HiveOS is told of shares that were accepted", func() bool {
+		khs, stats := r.stats(t)
+		ar, _ := stats["ar"].([]any)
+		return khs > 0 && len(ar) == 2 && ar[0].(float64) > 5 && ar[1].(float64) == 0
+	})
+	must(t, syscall.Kill(-running.Process.Pid, syscall.SIGINT))
+	<-ended
+	log, err := os.ReadFile(filepath.Join(r.root, "var/log/miner/custom/quantus-miner.log"))
+	must(t, err)
+	if text := string(log); !strings.Contains(text, "accepted   ") || !strings.Contains(text, "(diff ") {
+		t.Errorf("the log:\n%s", text)
 	}
 }
 

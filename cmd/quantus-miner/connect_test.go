@@ -396,6 +396,9 @@ func TestWithoutTokens(t *testing.T) {
 		{"a token", []string{"--auth-token", "a"}, "a token"},
 		{"a token", []string{"--auth-token"}, "a token"},
 		{"a port", []string{"--port", "port"}, "a port"},
+		{"got topsecret", []string{"pool", "-p", "topsecret"}, "got …"},
+		{"got topsecret", []string{"pool", "--password=topsecret"}, "got …"},
+		{"got stratum+tcp://qza.rig:topsecret@a:1", []string{"pool", "-o", "stratum+tcp://qza.rig:topsecret@a:1"}, "got stratum+tcp://…@a:1"},
 	} {
 		if got := withoutTokens(c.text, c.args); got != c.want {
 			t.Errorf("%s: %s, want %s", c.text, got, c.want)

@@ -105,15 +105,15 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestSecrets has every command know that a token is a secret.
+// TestSecrets has every command know that a token is a secret, and a password.
 func TestSecrets(t *testing.T) {
 	l, err := newLineOf(t.Context(), new(commands), streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for flag := range cli.Flags(l.parser.Model.Node) {
-		if flag.Name == "auth-token" && !flag.Tag.Has(cli.SecretTag) {
-			t.Error("--auth-token of a command is not marked as a secret")
+		if (flag.Name == "auth-token" || flag.Name == "password") && !flag.Tag.Has(cli.SecretTag) {
+			t.Errorf("--%s of a command is not marked as a secret", flag.Name)
 		}
 	}
 }

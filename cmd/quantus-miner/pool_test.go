@@ -227,3 +227,31 @@ func TestPoolTrouble(t *testing.T) {
 		t.Log(log.String())
 	}
 }
+
+// FuzzPoolURL takes URLs of all kinds: those that are taken are a host and a port, and no error
+// quotes one.
+func FuzzPoolURL(f *testing.F) {
+	for _, seed := range []string{
+		"stratum+ssl://pool.example:3333", "stratum+tcp://127.0.0.1:1/", "STRATUM+SSL://[::1]:65535", "stratum+ssl://[fe80::1%25eth0]:1", "stratum+tcp://user:secret@a:1",
+		"stratum+ssl://a:1/x?y#z", "stratum+ssl://a", "stratum+ssl://:1", "stratum+ssl://a:1:2", "ssl://a:1", "http://a", "://", "",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var pool poolFlag
+		if err := pool.UnmarshalText([]byte(text)); err != nil {
+			if len(text) > 20 && strings.Contains(err.Error(), text) {
+				t.Errorf("the error quotes %q: %v", text, err)
+			}
+			return
+		}
+		host, port, err := net.SplitHostPort(pool.address())
+		if err != nil || host != pool.host || port != pool.port || host == "" {
+			t.Fatalf("%q is %+v: %v", text, pool, err)
+		}
+		var again poolFlag
+		if err := again.UnmarshalText([]byte(pool.String())); err != nil || again != pool {
+			t.Errorf("%q is %s, which is %+v, %v", text, pool, again, err)
+		}
+	})
+}

@@ -72,10 +72,11 @@ func (f poolFlag) address() string { return net.JoinHostPort(f.host, f.port) }
 
 // String returns the flag as it is given.
 func (f poolFlag) String() string {
+	u := url.URL{Scheme: poolTCP, Host: f.address()}
 	if f.secure {
-		return poolTLS + "://" + f.address()
+		u.Scheme = poolTLS
 	}
-	return poolTCP + "://" + f.address()
+	return u.String()
 }
 
 // MarshalText implements [encoding.TextMarshaler], for the log.

@@ -195,7 +195,7 @@ func TestReplaced(t *testing.T) {
 				for range maxUnanswered {
 					first = append(first, c.share("1", 1, 10))
 				}
-				<-time.After(100 * time.Millisecond) // some wait
+				<-time.After(200 * time.Millisecond) // some wait
 				c.say(`{"method":"job","params":{"clean_jobs":%t,"job":%s}}`, clean, c.job("2", 2, 10))
 				synctest.Wait()
 				c.ok(first[0])
