@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -44,9 +45,10 @@ type nodeFlag string
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *nodeFlag) UnmarshalText(text []byte) error {
-	host, port, err := net.SplitHostPort(string(text))
+	address := string(bytes.TrimSpace(text)) // of a list, perhaps
+	host, port, err := net.SplitHostPort(address)
 	if err != nil { // as it has none
-		host, port = string(text), strconv.Itoa(wire.DefaultPort)
+		host, port = address, strconv.Itoa(wire.DefaultPort)
 		// An IPv6 address that ends with a port and misses its brackets is one as well.
 		if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 			host = "" // refused below
@@ -152,8 +154,8 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err
 	}
-	for _, file := range c.AuthTokenFile {
-		access.WarnExposed(svc.log, file, access.SecretMode)
+	for i := range c.AuthTokenFile {
+		access.WarnExposed(svc.log, fileOf(c.AuthTokenFile, i), access.SecretMode)
 	}
 	if svc.metrics, err = svc.listenForMetrics(ctx, c.MetricsHost, c.MetricsPort); err != nil {
 		return err

@@ -103,6 +103,7 @@ func (f *enginesFlag) UnmarshalText(text []byte) error {
 	}
 	for _, name := range names {
 		var e engineFlag
+		name = strings.TrimSpace(name)
 		if err := e.UnmarshalText([]byte(name)); err != nil {
 			return fmt.Errorf("%q: %w; or just: all", name, err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -45,6 +46,7 @@ type nameFlag string
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *nameFlag) UnmarshalText(text []byte) error {
+	text = bytes.TrimSpace(text) // of a list, perhaps
 	if !hostName.Match(text) {
 		return errors.New("must be a host name such as miner.example, without a port")
 	}

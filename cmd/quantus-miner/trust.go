@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
@@ -89,7 +90,7 @@ func (c trustFlags) token(i int) (token string, err error) {
 		}
 		return token, nil
 	}
-	file := c.AuthTokenFile[min(i, len(c.AuthTokenFile)-1)]
+	file := fileOf(c.AuthTokenFile, i)
 	if filepath.Base(file) == pinFile {
 		return "", fmt.Errorf("--auth-token-file: %s: is the node's file with the SHA-256 of its certificate: its token is in %s", file, tokenFile)
 	}
@@ -103,10 +104,14 @@ func (c trustFlags) token(i int) (token string, err error) {
 	return token, nil
 }
 
+// fileOf returns the file for the node with that index. White space between the names of
+// a list does not count.
+func fileOf(files []string, i int) string { return strings.TrimSpace(files[min(i, len(files)-1)]) }
+
 // pin returns the fingerprint in the file for the node with that index, whose token is
 // given. A token may well look like a fingerprint, and would be in the log as one.
 func (c trustFlags) pin(i int, token string) (wire.Fingerprint, error) {
-	file := c.TLSCertSHA256File[min(i, len(c.TLSCertSHA256File)-1)]
+	file := fileOf(c.TLSCertSHA256File, i)
 	content, err := access.Read(file, maxPin, 0) // which is public
 	if err != nil {
 		return wire.Fingerprint{}, fmt.Errorf("--tls-cert-sha256-file: %w", err)

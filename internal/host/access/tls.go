@@ -2,8 +2,11 @@ package access
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -40,11 +43,11 @@ func TLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 
 // loadPair reads a certificate and its key.
 func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, error) {
-	cert, err := Read(certFile, maxPEM, 0) // which is public
+	cert, err := readPEM(certFile, 0) // which is public
 	if err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
-	key, err := Read(keyFile, maxPEM, forbiddenKeyMode)
+	key, err := readPEM(keyFile, forbiddenKeyMode)
 	if err != nil {
 		return nil, fmt.Errorf("TLS key: %w", err)
 	}
@@ -58,6 +61,9 @@ func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, err
 			return nil, fmt.Errorf("TLS certificate %s: the order is wrong: the key's own certificate is number %d in the file, "+
 				"and must be the first, in front of the chain that leads to it", certFile, n)
 		}
+		if strings.Contains(err.Error(), "does not match public key") { // for which there is no type
+			err = fmt.Errorf("the key is that of another certificate: %w", err)
+		}
 		return nil, fmt.Errorf("TLS certificate %s with the key %s: %w", certFile, keyFile, err)
 	}
 	// No error, as clients may have their reasons to accept it, and the clock may be wrong.
@@ -68,6 +74,30 @@ func loadPair(certFile, keyFile string, log *slog.Logger) (*tls.Certificate, err
 		log.Warn("the TLS certificate is not valid yet", "file", certFile, "from", pair.Leaf.NotBefore)
 	}
 	return &pair, nil
+}
+
+// readPEM reads a file of PEM. One that has the same in another form is an error, with how
+// to write it in PEM.
+func readPEM(file string, forbidden fs.FileMode) ([]byte, error) {
+	content, err := Read(file, maxPEM, forbidden)
+	if err != nil {
+		return nil, err
+	}
+	text, err := Text(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if _, err := x509.ParseCertificate(content); err == nil {
+		return nil, fmt.Errorf("%s: it is in DER: write it in PEM with openssl x509 -inform der -in %s -out NEW", file, file)
+	}
+	var der asn1.RawValue
+	if rest, err := asn1.Unmarshal(content, &der); err == nil && len(rest) == 0 && forbidden != 0 {
+		return nil, fmt.Errorf("%s: it is in DER: write it in PEM with openssl pkey -inform der -in %s -out NEW, and chmod 600 NEW", file, file)
+	}
+	if strings.Contains(text, "-----BEGIN OPENSSH PRIVATE KEY-----") {
+		return nil, fmt.Errorf("%s: it is a key of OpenSSH, in a form that only OpenSSH reads: make one for the certificate with openssl genpkey", file)
+	}
+	return []byte(text), nil
 }
 
 // encrypted reports whether a file of PEM has a key that wants a password: in PKCS #8, or

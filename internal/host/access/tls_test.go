@@ -179,6 +179,26 @@ func encryptedKey(kind string, headers map[string]string) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Headers: headers, Bytes: []byte("ciphertext")}))
 }
 
+// inDER returns what is in a file of PEM as it is.
+func inDER(t *testing.T, text string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		t.Fatal("not in PEM")
+	}
+	return string(block.Bytes)
+}
+
+// TestTLSMark reads files that editors have put a byte order mark in front of.
+func TestTLSMark(t *testing.T) {
+	p := newPair(t, "miner", time.Now())
+	p.cert, p.key = "\ufeff"+p.cert, "\ufeff"+p.key
+	certFile, keyFile := p.put(t, t.TempDir())
+	if _, err := TLS(certFile, keyFile, new(journal).log()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTLSErrors(t *testing.T) {
 	p, other := newPair(t, "miner", time.Now()), newPair(t, "miner", time.Now())
 	for _, c := range []struct {
@@ -188,11 +208,15 @@ func TestTLSErrors(t *testing.T) {
 	}{
 		{"no certificate", "-", p.key, "TLS certificate: stat C: "},
 		{"no key", p.cert, "-", "TLS key: stat K: "},
-		{"another key", p.cert, other.key, "TLS certificate C with the key K: tls: private key does not match public key"},
+		{"another key", p.cert, other.key, "TLS certificate C with the key K: the key is that of another certificate: tls: private key does not match public key"},
 		{"the wrong way round", p.key, p.cert, "TLS certificate C with the key K: tls: "},
 		{"the leaf behind its chain", other.cert + p.cert, p.key, "TLS certificate C: the order is wrong: the key's own certificate is number 2 in the file"},
 		{"encrypted", p.cert, encryptedKey("ENCRYPTED PRIVATE KEY", nil), "TLS key K: it is encrypted"},
 		{"encrypted, of old", p.cert, encryptedKey("EC PRIVATE KEY", map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}), "TLS key K: it is encrypted"},
+		{"a certificate in DER", inDER(t, p.cert), p.key, "TLS certificate: C: it is in DER: write it in PEM with openssl x509 "},
+		{"a key in DER", p.cert, inDER(t, p.key), "TLS key: K: it is in DER: write it in PEM with openssl pkey "},
+		{"a key of OpenSSH", p.cert, encryptedKey("OPENSSH PRIVATE KEY", nil), "TLS key: K: it is a key of OpenSSH"},
+		{"UTF-16", "\xff\xfe-\x00", p.key, "TLS certificate: C: is in UTF-16"},
 		{"empty", "", "", "TLS certificate C with the key K: tls: failed to find any PEM data in certificate input"},
 		{"too large", p.cert + strings.Repeat("\n", maxPEM), p.key, "TLS certificate: C: must not be larger than 1048576 bytes"},
 	} {

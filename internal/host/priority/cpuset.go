@@ -64,7 +64,7 @@ func (s CPUSet) String() string {
 func (s *CPUSet) UnmarshalText(text []byte) error {
 	var read CPUSet
 	for item := range strings.SplitSeq(string(text), ",") {
-		from, to, isRange := strings.Cut(item, "-")
+		from, to, isRange := strings.Cut(strings.TrimSpace(item), "-")
 		first, err := parseCPU(from)
 		if err != nil {
 			return err

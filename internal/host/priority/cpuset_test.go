@@ -12,6 +12,7 @@ func TestCPUSet(t *testing.T) {
 	}{
 		"0":               {"0", 1},
 		"0-3,8":           {"0-3,8", 5},
+		" 0-3, 8 ":        {"0-3,8", 5},
 		"8,3,0-2":         {"0-3,8", 5},
 		"5-5":             {"5", 1},
 		"1,1,0-1":         {"0-1", 2},
@@ -55,8 +56,8 @@ func TestCPUSet(t *testing.T) {
 		"0x1":                    mustBe,
 		"1_0":                    mustBe,
 		"all":                    mustBe,
-		"0, 1":                   mustBe,
-		" 0":                     mustBe,
+		"0 1":                    mustBe,
+		"0 -1":                   mustBe,
 		"0;1":                    mustBe,
 		"0-8:2":                  mustBe,
 		"٣":                      mustBe,

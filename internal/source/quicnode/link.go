@@ -177,7 +177,7 @@ func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 		}
 		level = slog.LevelError // only the operator can help
 	}
-	log.Log(r.ctx, level, was, "reason", l.Err, "mining", r.source != nil, "next_try", time.Until(l.Retry).Round(time.Millisecond))
+	log.Log(r.ctx, level, was, "reason", l.Err, "mining", r.source != nil, "next_try", max(0, time.Until(l.Retry).Round(time.Millisecond)))
 	r.ranks.TurnTo(p.Rank + 1)
 	return nil
 }

@@ -36,7 +36,7 @@ func ParseChoice(text string) (Choice, error) {
 	}
 	var c Choice
 	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(part)
+		n, err := strconv.Atoi(strings.TrimSpace(part))
 		if err != nil || n < 0 || n > maxNumber {
 			return Choice{}, errors.New("must be auto, none, all, or the numbers of devices, separated by commas, as the command devices lists them")
 		}

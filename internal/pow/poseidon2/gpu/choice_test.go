@@ -28,7 +28,7 @@ func TestChoice(t *testing.T) {
 		"no device":               {"auto", nil, false, nil, ""},
 		"all":                     {"all", mixed, false, []int{0, 1, 4}, ""},
 		"none":                    {"none", mixed, true, nil, ""},
-		"named":                   {"4,0", mixed, false, []int{0, 4}, ""},
+		"named":                   {"4, 0", mixed, false, []int{0, 4}, ""},
 		"a CPU, named":            {"3", mixed, false, []int{3}, ""},
 		"not there":               {"0,5", mixed, false, nil, "there is no device 5: there are 5"},
 		"not usable":              {"2", mixed, false, nil, "device 2, x, is not usable: of no use"},

@@ -30,16 +30,30 @@ func FingerprintOf(der []byte) Fingerprint { return sha256.Sum256(der) }
 // byteOrderMark is what some editors begin a file with. It is no part of the text.
 const byteOrderMark = "\ufeff"
 
-// label is what programs put in front of a fingerprint: openssl "sha256 Fingerprint=",
-// others "SHA256:".
-var label = regexp.MustCompile(`(?i)^\s*sha-?256(\s+fingerprint)?\s*[:=]`)
+var (
+	// label is what programs put in front of a fingerprint: openssl x509
+	// "sha256 Fingerprint=", openssl dgst "SHA2-256(FILE)= ", others "SHA256:".
+	label = regexp.MustCompile(`(?i)^\s*sha2?-?256(\s+fingerprint|\([^()\n]*\))?\s*[:=]`)
+	// named is a fingerprint as sha256sum prints it, in front of the file's name. A name
+	// of hex digits alone may be more digits.
+	named = regexp.MustCompile(`^\s*([[:xdigit:]]{64})[ \t]+\*?[^\n]*[^[:xdigit:]\s:*][^\n]*\s*$`)
+	// sha1 is in front of the fingerprint that openssl prints unless told otherwise.
+	sha1 = regexp.MustCompile(`(?i)^\s*sha-?1\b`)
+)
 
 // ParseFingerprint reads a fingerprint as people and programs write it: 64 hex digits
-// of either case, with "sha256:" or what openssl prints in front, or without. White
-// space, colons and a byte order mark do not count.
+// of either case, with "sha256:" or what openssl prints in front, or the file's name
+// behind as sha256sum prints it, or without. White space, colons and a byte order mark do
+// not count.
 func ParseFingerprint(text string) (f Fingerprint, err error) {
 	text = strings.TrimPrefix(text, byteOrderMark)
 	text = text[len(label.FindString(text)):]
+	if line := named.FindStringSubmatch(text); line != nil {
+		text = line[1]
+	}
+	if sha1.MatchString(text) {
+		return f, errors.New("must be the 64 hex digits of a SHA-256, and is a SHA-1: openssl x509 prints the other with -fingerprint -sha256")
+	}
 	digits := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || r == ':' {
 			return -1

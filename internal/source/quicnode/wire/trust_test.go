@@ -35,12 +35,17 @@ func TestParseFingerprint(t *testing.T) {
 		"\ufeffSHA256:" + digits + "\n",
 		"SHA256 Fingerprint=" + openssl(digits) + "\n",
 		"sha256 Fingerprint=" + openssl(digits) + "\n", // since OpenSSL 3
+		"SHA256(cert.der)= " + digits + "\n",
+		"SHA2-256(miner cert.der)= " + digits + "\n",
+		digits + "  cert.der\n",
+		digits + " *C:\\node\\cert.der\r\n",
+		digits + "  -\n",
 	} {
 		if f, err := ParseFingerprint(text); f.String() != digits || err != nil {
 			t.Errorf("%q: %v, %v", text, f, err)
 		}
 	}
-	for _, text := range []string{"", ":", digits[1:], digits + "0", "0x" + digits, digits[2:] + "0g", digits[:63] + "\u0661", digits + digits} {
+	for _, text := range []string{"", ":", digits[1:], digits + "0", "0x" + digits, digits[2:] + "0g", digits[:63] + "\u0661", digits + digits, digits + "  " + digits, digits + " ab", digits + "\ncert.der\n", digits + "cert.der", "x " + digits + " cert.der"} {
 		if f, err := ParseFingerprint(text); err == nil || f != (Fingerprint{}) {
 			t.Errorf("%q: %v, %v", text, f, err)
 		}
@@ -94,7 +99,7 @@ func TestReadFingerprint(t *testing.T) {
 		"words":        {"no fingerprint at all", "the certificate itself"},
 		"nothing":      {"", "64 hex digits"},
 		"broken DER":   {string(own[:len(own)-1]), "64 hex digits"},
-		"SHA-1":        {"SHA1 Fingerprint=" + openssl(want.String()[:40]), "64 hex digits"},
+		"SHA-1":        {"SHA1 Fingerprint=" + openssl(want.String()[:40]), "is a SHA-1"},
 		"half a hash":  {want.String()[:62], "64 hex digits"},
 	} {
 		got, err := ReadFingerprint([]byte(c.content))
