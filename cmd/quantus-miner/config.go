@@ -18,7 +18,7 @@ import (
 // configCmd prints the settings of a command line without running it.
 type configCmd struct {
 	JSON bool     `name:"json" help:"Print one JSON object."`
-	Line []string `arg:"" name:"command" optional:"" passthrough:"" help:"Command and its flags; without a command they are those of serve."`
+	Line []string `arg:"" commands:"" name:"command" optional:"" passthrough:"" help:"Command and its flags; without a command they are those of serve."`
 }
 
 // Help is what --help says beyond the summary.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
@@ -205,6 +206,9 @@ func (c *doctorCmd) nodes(ctx context.Context) (findings []finding) {
 func adviceOnFile(err error) string {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return "the node writes both files at its first start, into the directory of its chain; the miner's user must be able to read copies of them"
+	}
+	if errors.Is(err, access.ErrExposed) {
+		return "chmod 600 FILE, and chown it to the miner's user"
 	}
 	return "copy the node's own file once more"
 }

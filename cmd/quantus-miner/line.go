@@ -196,12 +196,15 @@ func (configFlag) BeforeResolve(ctx *kong.Context, path *kong.Path, l *line) err
 
 // helpCmd shows the help of a command.
 type helpCmd struct {
-	Command []string `arg:"" optional:"" help:"Command to be helped with; none is the program itself."`
+	Command []string `arg:"" commands:"" optional:"" help:"Command to be helped with; none is the program itself."`
 }
 
 // Run shows it.
 func (c *helpCmd) Run(l *line) error {
 	if _, err := l.parser.Parse(l.official(append(c.Command, "--help"))); err != nil && !l.helped {
+		if unwritten(err) {
+			return err
+		}
 		return exitError{exitUsage, errors.New(l.explain(err, c.Command))}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -93,6 +94,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if line.helped {
 		return exitOK
 	}
+	if unwritten(err) {
+		return fail(exitNo, err)
+	}
 	if err != nil {
 		return fail(exitUsage, fmt.Errorf("%s\n%s", line.explain(err, args), hint(err)))
 	}
@@ -115,6 +119,13 @@ func run(ctx context.Context, args []string, s streams) int {
 	default:
 		return fail(exitNo, err)
 	}
+}
+
+// unwritten reports whether an error of the parser is no fault of the command line: help
+// and the version, which it prints, could not be.
+func unwritten(err error) bool {
+	failed, ok := errors.AsType[*fs.PathError](err)
+	return ok && failed.Op == "write"
 }
 
 // whichNetwork is told to people who type the program's name and nothing else: most of

@@ -31,7 +31,7 @@ func (c *completionCmd) Run(s streams, parser *kong.Kong) error {
 
 // manCmd prints manual pages.
 type manCmd struct {
-	Command string `arg:"" optional:"" help:"Command of which to print the page; none is the program itself."`
+	Command string `arg:"" commands:"" optional:"" help:"Command of which to print the page; none is the program itself."`
 }
 
 // Help is what --help says beyond the summary.

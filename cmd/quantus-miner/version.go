@@ -13,8 +13,10 @@ type versionCmd struct{}
 
 // Run prints.
 func (versionCmd) Run(s streams) error {
-	_, err := fmt.Fprintf(s.out, "quantus-miner %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	if _, err := fmt.Fprintf(s.out, "quantus-miner %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH); err != nil {
+		return fmt.Errorf("writing the version: %w", err)
+	}
+	return nil
 }
 
 // versionFlag asks for the version, instead of a command.
@@ -22,9 +24,11 @@ type versionFlag bool
 
 // BeforeReset prints, before anything else is looked at.
 func (versionFlag) BeforeReset(parser *kong.Kong, s streams) error {
-	err := versionCmd{}.Run(s)
+	if err := (versionCmd{}).Run(s); err != nil {
+		return err
+	}
 	parser.Exit(exitOK)
-	return err
+	return nil
 }
 
 // revision is the commit that a build from a checkout was made of.

@@ -81,6 +81,21 @@ func values(flag *kong.Flag) []string {
 	return flag.EnumSlice()
 }
 
+// CommandsTag marks an argument that is the name of a command.
+const CommandsTag = "commands"
+
+// positional returns the words that an argument may be, or nil if that is no short list.
+func positional(value *kong.Positional, app *kong.Application) []string {
+	switch {
+	case value.Enum != "":
+		return value.EnumSlice()
+	case value.Tag.Has(CommandsTag):
+		return commands(app)
+	default:
+		return nil
+	}
+}
+
 // first returns the first sentence of a text, for a line in a menu.
 func first(help string) string {
 	sentence, _, _ := strings.Cut(help, "\n")
@@ -121,9 +136,7 @@ func bash(app *kong.Application, program string) string {
 			pattern, words = "''", commands(app)
 		}
 		for _, value := range node.Positional {
-			if value.Enum != "" {
-				words = append(words, value.EnumSlice()...)
-			}
+			words = append(words, positional(value, app)...)
 		}
 		for _, flag := range shown(node) {
 			words = append(words, names(flag)...)
@@ -168,8 +181,8 @@ func zsh(app *kong.Application, program string) string {
 			}
 		}
 		for _, value := range node.Positional {
-			if value.Enum != "" {
-				fmt.Fprintf(&b, " \\\n\t\t\t'*:%s:(%s)'", value.Name, strings.Join(value.EnumSlice(), " "))
+			if words := positional(value, app); words != nil {
+				fmt.Fprintf(&b, " \\\n\t\t\t'*:%s:(%s)'", value.Name, strings.Join(words, " "))
 			}
 		}
 		b.WriteString("\n\t\t;;\n")
@@ -209,8 +222,8 @@ func fish(app *kong.Application, program string) string {
 			fmt.Fprintf(&b, " -d '%s'\n", quote.Replace(first(flag.Help)))
 		}
 		for _, value := range node.Positional {
-			if value.Enum != "" {
-				fmt.Fprintf(&b, "complete -c %s -n %s -a '%s'\n", program, condition, strings.Join(value.EnumSlice(), " "))
+			if words := positional(value, app); words != nil {
+				fmt.Fprintf(&b, "complete -c %s -n %s -a '%s'\n", program, condition, strings.Join(words, " "))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,6 +18,9 @@ const SecretMode = 0o027
 // forbiddenWrite holds the bits that let others than the owner write. There is no
 // exemption for them.
 const forbiddenWrite = 0o022
+
+// ErrExposed says of a file's mode that others than its owner and group can get at it.
+var ErrExposed = errors.New("gives away a secret")
 
 // Read returns the content of a regular file that has no bit of its mode set which
 // is forbidden, and is not longer than limit bytes.
@@ -87,7 +91,7 @@ func read(path string, limit int64, forbidden fs.FileMode, p places) ([]byte, er
 	}
 	defer file.Close() // reading lost nothing
 	if mode&forbidden != 0 && (mode&forbidden&forbiddenWrite != 0 || p.exemption(file, path) == "") {
-		return nil, fmt.Errorf("%s: its mode is %04o, which gives away a secret: it must be %04o or stricter", path, mode, mode&^forbidden)
+		return nil, fmt.Errorf("%s: its mode is %04o, which %w: it must be %04o or stricter", path, mode, ErrExposed, mode&^forbidden)
 	}
 	content, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {

@@ -254,6 +254,10 @@ func speed(f fields, past *lines) line {
 			}
 		}
 	}
+	// As for the time to a block: behind a pause each is too low in its own way.
+	if average, ok := f.number("hash_rate_10s"); ok && now > 0 {
+		now = max(now, average)
+	}
 	past.setSpeed(now)
 	for _, count := range []struct{ field, name string }{
 		{"found", "found"}, {"accepted", "accepted"}, {"refused", "refused"}, {"unacknowledged", "no answer"}, {"jobs_total", "jobs"},

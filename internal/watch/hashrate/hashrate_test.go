@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"regexp"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -149,6 +151,40 @@ func TestYoungJob(t *testing.T) {
 				t.Errorf("after %s: %g nonces/s, want %g", job.Snapshot().Elapsed, got, 2*c.want)
 			}
 		}
+	})
+}
+
+// TestJobBehindJob has a job follow another: from its first moment, and over the next
+// tick, it has the rates of the one before. They are not those of a job that is paused,
+// and not those of what ended a while ago.
+func TestJobBehindJob(t *testing.T) {
+	inBubble(t, time.Hour, slog.New(slog.DiscardHandler), func(m *mining.Miner, s *Sampler, _ *atomic.Uint64) {
+		total := func(when string, least, most float64) {
+			t.Helper()
+			if got := s.Sample().Total; got < least || got > most {
+				t.Errorf("%s: %g nonces/s, want from %g to %g", when, got, least, most)
+			}
+		}
+		submit(t, m, "a")
+		<-time.After(4870 * time.Millisecond)
+		total("one job", 1900, 2000)
+		m.Cancel("a")
+		submit(t, m, "b")
+		total("in the first moment", 1900, 2000)
+		<-time.After(200 * time.Millisecond) // over the tick
+		total("too young for an update", 1900, 2000)
+		submit(t, m, "c")
+		total("two jobs", 1900, 2000) // of which one has what is left over
+		m.Cancel("b")
+		m.Cancel("c")
+		<-time.After(3 * time.Second)
+		submit(t, m, "d")
+		total("nothing to follow", 0, 0)
+		<-time.After(3 * time.Second)
+		m.Pause()
+		m.Cancel("d")
+		submit(t, m, "e")
+		total("paused", 0, 0)
 	})
 }
 
@@ -300,4 +336,36 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReportBehindAPause reads the line of a miner that was paused until just now: the time
+// to a block is by the average, as the job's own rate has only begun to rise.
+func TestReportBehindAPause(t *testing.T) {
+	inBubble(t, time.Hour, slog.New(slog.DiscardHandler), func(m *mining.Miner, _ *Sampler, _ *atomic.Uint64) {
+		var out bytes.Buffer
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			Reports{Miner: m, Difficulty: func(u512.Uint) float64 { return 1e6 }, Interval: 20 * time.Second, Log: slog.New(slog.NewTextHandler(&out, nil))}.Run(ctx)
+		}()
+		submit(t, m, "a")
+		<-time.After(17 * time.Second)
+		m.Pause()
+		m.Cancel("a")
+		submit(t, m, "b")
+		<-time.After(2900 * time.Millisecond)
+		m.Resume()
+		<-time.After(200 * time.Millisecond)
+		stop()
+		<-done
+		match := regexp.MustCompile(`hash_rate_10s=(\d+) .*time_to_block=(\S+)`).FindStringSubmatch(out.String())
+		if match == nil {
+			t.Fatal(out.String())
+		}
+		wait, err := time.ParseDuration(match[2])
+		if average, _ := strconv.ParseFloat(match[1], 64); err != nil || average < 1000 || math.Abs(wait.Seconds()-1e6/average) > 1 {
+			t.Errorf("%s a block at %g nonces/s (%v): %s", wait, average, err, &out)
+		}
+	})
 }

@@ -57,6 +57,12 @@ func (r Reports) attrs(sampler *Sampler, uptime time.Duration) (attrs []any) {
 		}
 		attrs = append(attrs, average.name, value)
 	}
+	// Of the two the faster one is the speed to expect: the rate of a job that has just
+	// come is too low, and an average is too low behind a pause.
+	speed := sample.Total
+	if rate, ok := sampler.Average(10 * time.Second); ok {
+		speed = max(speed, rate)
+	}
 	var crews []any
 	for _, crew := range sample.CrewRates() {
 		crews = append(crews, crew.Name, math.Round(crew.Rate))
@@ -69,7 +75,7 @@ func (r Reports) attrs(sampler *Sampler, uptime time.Duration) (attrs []any) {
 	if r.Difficulty != nil {
 		attrs = append(attrs, "effort", math.Round(sample.Work.Effort*1000)/1000)
 	}
-	if wait, ok := sample.Work.TimeToWinner(sample.Total); ok {
+	if wait, ok := sample.Work.TimeToWinner(speed); ok {
 		attrs = append(attrs, "time_to_block", wait.Round(time.Second))
 	}
 	if sample.Paused {

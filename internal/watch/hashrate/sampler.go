@@ -3,6 +3,7 @@ package hashrate
 import (
 	"cmp"
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -27,7 +28,7 @@ type Sampler struct {
 	miner *mining.Miner
 
 	mu     sync.Mutex
-	jobs   map[*mining.Job]update // the running ones
+	jobs   map[*mining.Job]update // the running ones; if they are all young, those before them
 	window Window
 	effort *Effort
 	next   chan struct{} // closed at the next update
@@ -36,9 +37,10 @@ type Sampler struct {
 // update is what the latest update of a job found: of each thread, the nonces
 // evaluated until then, and the smoothed rate. Updates are not changed any more.
 type update struct {
-	at    time.Time
-	count []uint64
-	rates []float64
+	at      time.Time
+	threads []mining.Thread
+	count   []uint64
+	rates   []float64
 }
 
 // NewSampler returns a sampler of a miner whose jobs have that difficulty, which may be
@@ -76,10 +78,16 @@ func (s *Sampler) update() {
 		last, known := s.jobs[job.Job]
 		switch {
 		case known:
-			jobs[job.Job] = last.next(o.Time, job.Workers)
+			jobs[job.Job] = last.next(o.Time, job)
 		case job.Elapsed >= firstUpdate:
 			jobs[job.Job] = first(o.Time, job)
 		}
+	}
+	// Until the jobs that came have rates of their own they have those of the jobs before,
+	// but not for long: of what ended a while ago they say nothing.
+	if len(jobs) == 0 && len(o.Jobs) > 0 {
+		maps.DeleteFunc(s.jobs, func(_ *mining.Job, u update) bool { return o.Time.Sub(u.at) > 2*interval })
+		jobs = s.jobs
 	}
 	s.jobs = jobs
 	s.add(o)
@@ -104,7 +112,7 @@ func (s *Sampler) add(o mining.Overview) {
 
 // first is the first update of a job: the rates since its start.
 func first(at time.Time, job mining.JobOverview) update {
-	u := update{at, job.Workers, make([]float64, len(job.Workers))}
+	u := update{at, job.Threads, job.Workers, make([]float64, len(job.Workers))}
 	for i, count := range job.Workers {
 		u.rates[i] = perSecond(count, job.Elapsed)
 	}
@@ -112,8 +120,9 @@ func first(at time.Time, job mining.JobOverview) update {
 }
 
 // next is the update that follows.
-func (u update) next(at time.Time, count []uint64) update {
-	n := update{at, count, make([]float64, len(count))}
+func (u update) next(at time.Time, job mining.JobOverview) update {
+	count := job.Workers
+	n := update{at, job.Threads, count, make([]float64, len(count))}
 	for i := range count {
 		if i >= len(u.count) { // a thread that has come since
 			n.rates[i] = perSecond(count[i], at.Sub(u.at))
@@ -188,9 +197,48 @@ func (s Sample) CrewRates() []CrewRate {
 	return crews
 }
 
-// Sample returns the miner's state now, with the rates of the latest update. A
-// job that has seen no update yet has the rates since its start: the total shows
-// no gap when one job follows another.
+// leftover returns the rate of each worker in the jobs that run no more, by its name; mu is
+// held.
+func (s *Sampler) leftover(o mining.Overview) map[string]float64 {
+	rates := make(map[string]float64)
+	if o.Paused {
+		return rates
+	}
+	for _, job := range s.jobs {
+		for i, thread := range job.threads {
+			rates[thread.Worker] += job.rates[i]
+		}
+	}
+	for _, job := range o.Jobs {
+		if u, known := s.jobs[job.Job]; known && job.Status == mining.Running {
+			for i, thread := range u.threads {
+				rates[thread.Worker] -= u.rates[i]
+			}
+		}
+	}
+	return rates
+}
+
+// young is the update of a job that is too young for one of its own. Its threads have the
+// rates that they had in the jobs before it, each of which counts once; a thread that had
+// none has that since the job's start.
+func young(at time.Time, job mining.JobOverview, leftover map[string]float64) update {
+	u := update{at, job.Threads, job.Workers, make([]float64, len(job.Workers))}
+	if job.Elapsed > 0 {
+		u = first(at, job)
+	}
+	for i, thread := range job.Threads {
+		if rate := leftover[thread.Worker]; rate > 0 {
+			u.rates[i] = rate
+			delete(leftover, thread.Worker)
+		}
+	}
+	return u
+}
+
+// Sample returns the miner's state now, with the rates of the latest update. A job that
+// has seen no update yet has those of the jobs before it: the total shows no gap when one
+// job follows another.
 func (s *Sampler) Sample() Sample {
 	o := s.miner.Overview()
 	s.mu.Lock()
@@ -199,16 +247,14 @@ func (s *Sampler) Sample() Sample {
 	if o.Winners != sample.Work.Winners { // since then
 		sample.Work.Winners, sample.Work.Effort = o.Winners, 0
 	}
+	leftover := s.leftover(o)
 	for _, job := range o.Jobs {
 		if job.Status != mining.Running {
 			continue
 		}
 		u, known := s.jobs[job.Job]
 		if !known {
-			if job.Elapsed <= 0 {
-				continue
-			}
-			u = first(o.Time, job)
+			u = young(o.Time, job, leftover)
 		}
 		sample.Rates[job.Job] = u.rates
 		sample.Total += sample.Job(job.Job)
