@@ -71,7 +71,7 @@ type layer struct {
 // never are the imports of single packages that the layers allow and that are wrong
 // nevertheless.
 var never = map[string][]string{
-	// A rule knows no jobs: what judges engines does not depend on them.
+	// A rule knows no jobs: what checks engines does not depend on them.
 	"internal/pow/sha3rsa":   {"internal/engine", "internal/pow"},
 	"internal/pow/poseidon2": {"internal/engine", "internal/pow"},
 	// The node's side of the protocol has the same messages, and no miner.

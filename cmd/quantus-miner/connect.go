@@ -147,7 +147,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	c.needlessFlags.tell(svc.log)
+	c.needlessFlags.logIgnored(svc.log)
 	svc.limits.MaxConnections = monitorConnections
 	svc.hosts = c.hosts(nil, svc.log, c.MetricsHost)
 	svc.gpus = c.gpuFlags

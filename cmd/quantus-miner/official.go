@@ -105,8 +105,8 @@ type needlessFlags struct {
 	GPUThrottleMS string `name:"gpu-throttle-ms" hidden:"" env:"MINER_GPU_THROTTLE_MS" placeholder:"MS" help:"Ignored."`
 }
 
-// tell logs which of them were given.
-func (f needlessFlags) tell(log *slog.Logger) {
+// logIgnored logs which of them were given.
+func (f needlessFlags) logIgnored(log *slog.Logger) {
 	var given []string
 	for _, flag := range []struct{ name, value string }{
 		{"--cpu-batch-size", f.CPUBatchSize}, {"--gpu-batch-size", f.GPUBatchSize}, {"--gpu-throttle-ms", f.GPUThrottleMS},

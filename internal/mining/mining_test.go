@@ -168,7 +168,7 @@ func TestSplit(t *testing.T) {
 func TestEnter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var entered, searching atomic.Int32
-		letGo := make(chan struct{})
+		release := make(chan struct{})
 		m := New(slog.New(slog.DiscardHandler), &Crew{
 			Engine: fake{search: func(r engine.Range, p *engine.Progress) engine.Outcome {
 				searching.Add(1)
@@ -177,7 +177,7 @@ func TestEnter(t *testing.T) {
 			Workers: 3,
 			Enter: func() {
 				entered.Add(1)
-				<-letGo
+				<-release
 			},
 		})
 		stop := run(m)
@@ -187,7 +187,7 @@ func TestEnter(t *testing.T) {
 		if entered.Load() != 3 || searching.Load() != 0 {
 			t.Errorf("%d workers have entered and %d search, want 3 and 0", entered.Load(), searching.Load())
 		}
-		close(letGo)
+		close(release)
 		synctest.Wait()
 		if entered.Load() != 3 || searching.Load() != 3 {
 			t.Errorf("%d workers have entered and %d search, want 3 and 3", entered.Load(), searching.Load())

@@ -131,8 +131,8 @@ func (c *client) read(from io.Reader) {
 }
 
 // receive waits for a reply.
-func (c *client) receive(ctx context.Context, patience time.Duration, what string) (wire.Reply, error) {
-	timer := time.NewTimer(patience)
+func (c *client) receive(ctx context.Context, timeout time.Duration, what string) (wire.Reply, error) {
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case reply, ok := <-c.replies:
@@ -141,7 +141,7 @@ func (c *client) receive(ctx context.Context, patience time.Duration, what strin
 		}
 		return reply, nil
 	case <-timer.C:
-		return wire.Reply{}, fmt.Errorf("waiting for %s: there is none after %s", what, patience)
+		return wire.Reply{}, fmt.Errorf("waiting for %s: there is none after %s", what, timeout)
 	case <-ctx.Done():
 		return wire.Reply{}, ctx.Err()
 	}

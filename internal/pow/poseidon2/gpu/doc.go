@@ -5,7 +5,7 @@
 // dynamic. So none is loaded here: a process for each device, of the program
 // quantus-miner-gpu, does what must be done with it, and [Device] sees to the process. It
 // starts it, tells it what to search, kills it when it hangs, and starts it again, a few
-// times. What the process finds, the reference judges here.
+// times. What the process finds, the reference rule checks here.
 //
 // Read devices.go for which devices there are, device.go for the life of a process, and
 // engine.go for a search. Package wire is what is said between the two, package process

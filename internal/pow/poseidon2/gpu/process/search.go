@@ -157,7 +157,7 @@ func (s *searcher) finish() error {
 	}
 	s.free = append(s.free, f.slot)
 	if f.search == s.search.ID {
-		if err := s.tell(f, nonces, took); err != nil {
+		if err := s.report(f, nonces, took); err != nil {
 			return err
 		}
 	}
@@ -195,8 +195,8 @@ func (s *searcher) wait(f flight) (found uint32, nonces []uint32, took time.Dura
 	return found, nonces, now.Sub(began), nil
 }
 
-// tell tells of a launch.
-func (s *searcher) tell(f flight, nonces []uint32, took time.Duration) error {
+// report sends what a launch found.
+func (s *searcher) report(f flight, nonces []uint32, took time.Duration) error {
 	found := slices.Sorted(slices.Values(nonces))
 	return s.reply(wire.Reply{Batch: &wire.Batch{
 		ID: f.search, Count: uint64(f.Count), Found: found, Micros: took.Microseconds(), Queued: len(s.queue),
@@ -224,5 +224,5 @@ func (s *searcher) piece() error {
 	if s.again.First, s.again.Count = s.again.First+f.Count, s.again.Count-f.Count; s.again.Count == 0 {
 		s.dropAgain()
 	}
-	return s.tell(f, nonces, took)
+	return s.report(f, nonces, took)
 }
