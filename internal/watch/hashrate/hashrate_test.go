@@ -343,7 +343,7 @@ func TestReport(t *testing.T) {
 func TestReportBehindAPause(t *testing.T) {
 	inBubble(t, time.Hour, slog.New(slog.DiscardHandler), func(m *mining.Miner, _ *Sampler, _ *atomic.Uint64) {
 		var out bytes.Buffer
-		ctx, stop := context.WithCancel(t.Context())
+		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
