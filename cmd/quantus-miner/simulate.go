@@ -22,11 +22,12 @@ import (
 // simulateCmd plays the node.
 type simulateCmd struct {
 	Miner     *string       `placeholder:"URL" help:"Miner to drive, such as http://127.0.0.1:9833, with sha3-rsa. Default: one started for the purpose, with --workers and --engine."`
-	Listen    *string       `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2. Default: one started for the purpose."`
+	Pool      bool          `help:"Play a pool, of poseidon2, to which miners come by stratum, and that has shares found instead of blocks."`
+	Listen    *string       `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2 or --pool. Default: one started for the purpose."`
 	Dir       *string       `placeholder:"DIR" help:"Directory for the files that such a miner wants, which are written anew."`
-	Trouble   *durationFlag `placeholder:"TIME" help:"Time between two things that go wrong with the node, such as a dropped connection, with poseidon2. By default nothing does."`
-	Blocks    countFlag     `default:"5" help:"Blocks to seal."`
-	BlockTime durationFlag  `default:"2s" help:"Time that a block should take on average."`
+	Trouble   *durationFlag `placeholder:"TIME" help:"Time between two things that go wrong with the node or pool, such as a dropped connection, with poseidon2 or --pool. By default nothing does."`
+	Blocks    countFlag     `default:"5" help:"Blocks to seal, or shares to accept."`
+	BlockTime durationFlag  `default:"2s" help:"Time that a block, or a share, should take on average."`
 	Poll      durationFlag  `default:"500ms" help:"Time between two questions for a result, with sha3-rsa; 500ms is the node's."`
 	JSON      bool          `name:"json" help:"Print one JSON object."`
 	powFlags
@@ -39,11 +40,15 @@ func (c *simulateCmd) Help() string {
 	return "With sha3-rsa the node talks to its miner over HTTP, with poseidon2 its miner connects over QUIC. " +
 		"Every seal is verified by the reference rule, and all that the miner says is checked. " +
 		"A block that takes four times as long as it should is lost to a rival: its job is cancelled, or replaced, as the node would.\n\n" +
-		"Exit code 0: every block was sealed. 1: a seal was wrong, or the miner misbehaved or was not reached."
+		"A pool answers TCP and TLS on one port. It makes use of all that the protocol allows, and accepts no share that is wrong, comes twice, or is another session's.\n\n" +
+		"Exit code 0: every block was sealed, or every share accepted. 1: a seal or share was wrong, or the miner misbehaved or was not reached."
 }
 
 // Validate implements the parser's check of the command as a whole.
 func (c *simulateCmd) Validate() error {
+	if c.Pool { // which is of no other network
+		c.PoW = pow.Poseidon2
+	}
 	if err := c.workersFlags.check(false); err != nil {
 		return err
 	}
@@ -51,12 +56,14 @@ func (c *simulateCmd) Validate() error {
 		return err
 	}
 	switch {
+	case c.Miner != nil && c.Pool:
+		return errors.New("--miner: is for a node of sha3-rsa; to a pool the miner connects: say --listen")
 	case c.Miner != nil && c.PoW != pow.SHA3RSA:
 		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
 	case c.Listen != nil && c.PoW != pow.Poseidon2:
-		return errors.New("--listen: is for --pow poseidon2; with sha3-rsa the node asks the miner: say --miner")
+		return errors.New("--listen: is for --pow poseidon2 or --pool; with sha3-rsa the node asks the miner: say --miner")
 	case c.Trouble != nil && c.PoW != pow.Poseidon2:
-		return errors.New("--trouble: is for --pow poseidon2")
+		return errors.New("--trouble: is for --pow poseidon2 or --pool")
 	case (c.Listen == nil) != (c.Dir == nil):
 		return errors.New("--listen, --dir: each needs the other")
 	case c.Listen != nil:
@@ -105,6 +112,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	if c.PoW == pow.Poseidon2 {
 		prepare = c.overQUIC
 	}
+	if c.Pool {
+		prepare = c.asPool
+	}
 	p, err := prepare(ctx, s, func(b simulate.Block) { c.count(s, &result, b) })
 	if err == nil {
 		defer p.end()
@@ -112,7 +122,11 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 			if !c.JSON {
 				fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
 			}
-			g.Go(func() error { return p.miner.run(ctx) })
+			mine := p.miner.run
+			if p.mine != nil {
+				mine = p.mine
+			}
+			g.Go(func() error { return mine(ctx) })
 		}
 		g.Go(func() error {
 			defer finish()
@@ -129,6 +143,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Pool {
+		return c.printShares(s, result)
+	}
 	_, err = fmt.Fprintf(s.out, "sealed %d of %d blocks, no seal wrong, lost %d to rivals; %.1f s of mining, %.2f s a block; %s nonces, %s\n",
 		result.Sealed, c.Blocks, result.Lost, result.ElapsedSeconds, result.ElapsedSeconds/float64(c.Blocks),
 		console.Count(result.HashCount), rate(result.HashCount, result.ElapsedSeconds))
@@ -138,8 +155,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 // play is a node to be run, and its miner.
 type play struct {
 	node  func(context.Context) error
-	miner *service // nil if it comes from elsewhere
-	end   func()   // for when both are done
+	miner *service                    // nil if it comes from elsewhere
+	mine  func(context.Context) error // what the miner does, unless it is nil
+	end   func()                      // for when both are done
 }
 
 // miner returns a miner to be started for the purpose, whose node is yet to be said.
@@ -175,7 +193,28 @@ func (c *simulateCmd) overHTTP(ctx context.Context, s streams, report func(simul
 		return p, fmt.Errorf("listening for the simulated node: %w", err)
 	}
 	n.Miner = "http://" + miner.api.Addr().String()
-	return play{n.Run, miner, func() {}}, nil
+	return play{node: n.Run, miner: miner, end: func() {}}, nil
+}
+
+// standIn is what miners come to.
+type standIn interface {
+	Run(ctx context.Context) error
+	InjectFaults(ctx context.Context, every time.Duration)
+}
+
+// troubled returns the run of a stand-in, during which it gets in trouble if that is wanted.
+func (c *simulateCmd) troubled(n standIn) func(context.Context) error {
+	if c.Trouble == nil {
+		return n.Run
+	}
+	return func(ctx context.Context) error {
+		ctx, finish := context.WithCancel(ctx)
+		var trouble sync.WaitGroup
+		trouble.Go(func() { n.InjectFaults(ctx, time.Duration(*c.Trouble)) })
+		defer trouble.Wait()
+		defer finish()
+		return n.Run(ctx)
+	}
 }
 
 // overQUIC returns a node that waits for its miner to connect.
@@ -199,17 +238,7 @@ func (c *simulateCmd) overQUIC(_ context.Context, s streams, report func(simulat
 	if err != nil {
 		return p, err
 	}
-	p.node, p.end = n.Run, n.Close
-	if c.Trouble != nil {
-		p.node = func(ctx context.Context) error {
-			ctx, finish := context.WithCancel(ctx)
-			var trouble sync.WaitGroup
-			trouble.Go(func() { n.InjectFaults(ctx, time.Duration(*c.Trouble)) })
-			defer trouble.Wait()
-			defer finish()
-			return n.Run(ctx)
-		}
-	}
+	p.node, p.end = c.troubled(n), n.Close
 	n.Blocks, n.BlockTime, n.Report = int(c.Blocks), time.Duration(c.BlockTime), report
 	n.BlockTimeout = 4 * n.BlockTime
 	if p.miner != nil {
@@ -239,7 +268,9 @@ func (c *simulateCmd) count(s streams, result *simulateResult, b simulate.Block)
 	} else {
 		result.Lost++
 	}
-	if !c.JSON {
+	if !c.JSON && c.Pool {
+		c.printShare(s, result.Sealed, b)
+	} else if !c.JSON {
 		c.printBlock(s, result.Sealed, b)
 	}
 }

@@ -21,7 +21,9 @@ import (
 //
 // Its fields are to be set before Run.
 type Pool struct {
-	// Shares is the number of shares to accept; 0 is for no end of them.
+	// Shares is the number of shares to accept; 0 is for no end of them. No more than two
+	// count between one of the pool's moves and the next, as the first job may be so easy that
+	// all are found at once.
 	Shares int
 	// ShareTime is the time that a share should take on average.
 	ShareTime time.Duration
@@ -35,8 +37,8 @@ type Pool struct {
 	Grace time.Duration
 	// Stay has it be misbehaviour that a miner leaves while nothing is wrong.
 	Stay bool
-	// Report is told of every share that was answered, if it is not nil. It must not call the
-	// pool.
+	// Report is told of every share that counts or is refused, if it is not nil. It must not
+	// call the pool.
 	Report func(Share)
 
 	identity PoolIdentity
@@ -63,8 +65,11 @@ type Pool struct {
 	head     [32]byte // of the chain
 	nonces   recent   // of all shares
 	pace     pace
-	last     time.Time // when a share was accepted, or there was the first session
 	moves    int       // that were made
+	counted  int       // shares since the last move
+	total    int       // shares that counted
+	last     time.Time // when a share counted, or there was the first session
+	work     uint64    // tries that accepted shares took on average, since then
 	tally    PoolTally
 }
 
@@ -84,14 +89,16 @@ type PoolTally struct {
 	Answers    uint64 // to methods that nobody knows
 }
 
-// Share is a valid share that was answered.
+// Share is a valid share that counts, or was refused.
 type Share struct {
 	// Refused is the reason for which it was, if it was.
 	Refused string
 	// Nonce is the share, Hash its hash, and Difficulty that of its job.
 	Nonce, Hash u512.Uint
 	Difficulty  uint64
-	// Elapsed is the time since the last share was accepted.
+	// Tries is how many nonces it takes on average to find the shares that were accepted since
+	// the last one that counted, in Elapsed.
+	Tries   uint64
 	Elapsed time.Duration
 }
 
@@ -111,6 +118,9 @@ func (j poolJob) target() u512.Uint { return u512.Max().Div64(j.difficulty) }
 func (j poolJob) same(other poolJob) bool {
 	return j.header == other.header && j.difficulty == other.difficulty
 }
+
+// PoolUser is a name that a [Pool] takes for a miner's: a made-up address and a rig.
+const PoolUser = "qzpHrPwwbqXAjx9usm4Cgo7DHzvUkYZt5Dr1bpd6rDVCCN8te.rig-1"
 
 // firstHeight is the number of the first block.
 const firstHeight = 22729
@@ -180,6 +190,7 @@ func (p *Pool) Run(ctx context.Context) error {
 			quiet++
 			p.pace.lower()
 		}
+		p.counted = 0
 		if p.Difficulty == 0 {
 			p.play()
 		}
@@ -190,7 +201,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
-// sharesPerMove is how many shares are accepted from one of the pool's moves to the next.
+// sharesPerMove is how many shares count from one of the pool's moves to the next.
 const sharesPerMove = 2
 
 // What has come to pass.
@@ -202,7 +213,6 @@ const (
 
 // await waits until it is time for the next move, or all is done.
 func (p *Pool) await(ctx context.Context) (what int, err error) {
-	from := p.Tally().Accepted
 	timeout := time.NewTimer(4 * p.ShareTime)
 	defer timeout.Stop()
 	for {
@@ -218,10 +228,13 @@ func (p *Pool) await(ctx context.Context) (what int, err error) {
 		case <-timeout.C:
 			return timedOut, nil
 		}
-		switch accepted := p.Tally().Accepted; {
-		case p.Shares > 0 && accepted >= uint64(p.Shares):
+		p.mu.Lock()
+		total, counted := p.total, p.counted
+		p.mu.Unlock()
+		switch {
+		case p.Shares > 0 && total >= p.Shares:
 			return done, nil
-		case accepted >= from+sharesPerMove:
+		case counted >= sharesPerMove:
 			return moveDue, nil
 		}
 	}

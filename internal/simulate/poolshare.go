@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -156,7 +157,7 @@ func (p *Pool) submit(s *poolSession, m poolMessage) error {
 	if err := s.awaits(m.id); err != nil {
 		return err
 	}
-	share := Share{Nonce: nonce, Hash: hash, Difficulty: job.difficulty, Elapsed: time.Since(p.last)}
+	share := Share{Nonce: nonce, Hash: hash, Difficulty: job.difficulty}
 	switch refused := refusals[rand.IntN(len(refusals))]; {
 	case s.mute, s.poisoned, p.trouble.Ignore && rand.IntN(2) == 0:
 		p.tally.Unanswered++
@@ -208,7 +209,7 @@ var refusals = []refusal{
 func (p *Pool) refuseShare(s *poolSession, id string, share Share, why refusal) {
 	p.tally.Refused[why.reason]++
 	share.Refused = why.reason
-	p.answer(s, id, share, member{"error", why.inJSON})
+	p.answer(s, id, share, true, member{"error", why.inJSON})
 }
 
 // acceptShare answers a share with OK; mu is held.
@@ -219,7 +220,12 @@ func (p *Pool) acceptShare(s *poolSession, id string, share Share, late bool) {
 	p.tally.Accepted++
 	p.tally.Work += float64(share.Difficulty)
 	p.pace.add(share.Difficulty)
-	p.last = time.Now()
+	p.work += min(share.Difficulty, math.MaxUint64-p.work)
+	share.Tries, share.Elapsed = p.work, time.Since(p.last)
+	counts := p.counted < sharesPerMove && (p.Shares == 0 || p.total < p.Shares)
+	if counts {
+		p.counted, p.total, p.work, p.last = p.counted+1, p.total+1, 0, time.Now()
+	}
 	select {
 	case p.progress <- struct{}{}:
 	default: // it is known
@@ -228,12 +234,12 @@ func (p *Pool) acceptShare(s *poolSession, id string, share Share, late bool) {
 	if p.oddly() {
 		members = append(members, member{"error", "null"})
 	}
-	p.answer(s, id, share, members...)
+	p.answer(s, id, share, counts, members...)
 }
 
-// answer answers a share; mu is held.
-func (p *Pool) answer(s *poolSession, id string, share Share, members ...member) {
-	if p.Report != nil {
+// answer answers a share, and reports it if that is wanted; mu is held.
+func (p *Pool) answer(s *poolSession, id string, share Share, report bool, members ...member) {
+	if report && p.Report != nil {
 		p.Report(share)
 	}
 	s.held = append(s.held, heldAnswer{id, line(p.oddly(), append(members, member{"id", id})...)})
