@@ -467,20 +467,9 @@ func BenchmarkShares(b *testing.B) {
 		return m
 	}
 	plain, pooled := start(), start()
-	over := func(m *mining.Miner) float64 {
-		before := m.Current()
-		<-time.After(500 * time.Millisecond)
-		after := m.Current()
-		return float64(after.Evaluated-before.Evaluated) / after.Time.Sub(before.Time).Seconds()
-	}
-	submit := func() {
-		if _, err := plain.Submit(mining.Request{ID: "plain", Threshold: u512.Max(), Anywhere: true}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	submit()
-	over(plain)
-	node.Share = u512.From64(uint64(over(plain) / 35))
+	submitEndless(b, plain)
+	rateOver(plain)
+	node.Share = u512.From64(uint64(rateOver(plain) / 35))
 	link := quicnode.New(pooled, nodes, slog.New(slog.DiscardHandler))
 	during(b, func(ctx context.Context) {
 		if err := link.Run(ctx); err != nil {
@@ -494,23 +483,43 @@ func BenchmarkShares(b *testing.B) {
 	})
 	pooled.Pause()
 	began := time.Now()
-	compare(b, func(shares bool) float64 {
-		m := plain
-		if shares {
-			m = pooled
-		}
-		plain.Pause()
-		pooled.Pause()
-		<-time.After(5 * time.Millisecond)
-		m.Resume()
-		<-time.After(100 * time.Millisecond) // until the leases are as long as they will be
-		return over(m)
-	})
+	compare(b, turns(plain, pooled))
 	took := time.Since(began)
 	o, tally := pooled.Current(), node.Tally()
 	b.ReportMetric(float64(tally.Seals)/(float64(o.Evaluated)/float64(node.Share.Sat64())), "arrived")
 	b.ReportMetric(float64(tally.Seals)/(took.Seconds()/2), "shares/s")
 	b.ReportMetric(0, "ns/op") // which says nothing here
+}
+
+// submitEndless submits a job in which nothing is to be found.
+func submitEndless(b *testing.B, m *mining.Miner) {
+	if _, err := m.Submit(mining.Request{ID: "plain", Threshold: u512.Max(), Anywhere: true}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// rateOver returns the hash rate of a miner over the next half second.
+func rateOver(m *mining.Miner) float64 {
+	before := m.Current()
+	<-time.After(500 * time.Millisecond)
+	after := m.Current()
+	return float64(after.Evaluated-before.Evaluated) / after.Time.Sub(before.Time).Seconds()
+}
+
+// turns returns a function that has one of two miners mine, and returns its hash rate.
+func turns(without, with *mining.Miner) func(bool) float64 {
+	return func(second bool) float64 {
+		m := without
+		if second {
+			m = with
+		}
+		without.Pause()
+		with.Pause()
+		<-time.After(5 * time.Millisecond)
+		m.Resume()
+		<-time.After(100 * time.Millisecond) // until the leases are as long as they will be
+		return rateOver(m)
+	}
 }
 
 // BenchmarkConnect has a node seal blocks with a miner on all CPUs that connects to it,

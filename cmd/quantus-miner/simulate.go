@@ -122,11 +122,7 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 			if !c.JSON {
 				fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
 			}
-			mine := p.miner.run
-			if p.mine != nil {
-				mine = p.mine
-			}
-			g.Go(func() error { return mine(ctx) })
+			g.Go(func() error { return p.miner.run(ctx) })
 		}
 		g.Go(func() error {
 			defer finish()
@@ -155,9 +151,8 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 // play is a node to be run, and its miner.
 type play struct {
 	node  func(context.Context) error
-	miner *service                    // nil if it comes from elsewhere
-	mine  func(context.Context) error // what the miner does, unless it is nil
-	end   func()                      // for when both are done
+	miner *service // nil if it comes from elsewhere
+	end   func()   // for when both are done
 }
 
 // miner returns a miner to be started for the purpose, whose node is yet to be said.

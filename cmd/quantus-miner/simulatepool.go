@@ -8,8 +8,6 @@ import (
 	"net"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -62,7 +60,7 @@ func (c *simulateCmd) asPool(_ context.Context, s streams, report func(simulate.
 			Login: func() (stratum.Login, error) { return stratum.Login{User: simulate.PoolUser, Password: "x"}, nil },
 		}
 		// Known twice, as the refusal of a login is fatal where there is no other pool.
-		p.mine = minesFor(p.miner, []stratum.Pool{known, known})
+		p.miner.pools, p.miner.keepAlive = []stratum.Pool{known, known}, pool.Keepalive
 		return p, nil
 	}
 	out := s.out
@@ -72,22 +70,6 @@ func (c *simulateCmd) asPool(_ context.Context, s streams, report func(simulate.
 	fmt.Fprintf(out, "pool: waits for a miner, such as this one:\n  quantus-miner pool --url stratum+ssl://%s --tls-ca %s --user %s\nOr, without TLS: --url stratum+tcp://%[1]s\n",
 		pool.Address(), ca, simulate.PoolUser)
 	return p, nil
-}
-
-// minesFor returns what a miner does for pools.
-func minesFor(s *service, pools []stratum.Pool) func(context.Context) error {
-	return func(ctx context.Context) error {
-		miner := s.newMiner()
-		link := stratum.New(miner, pools, "quantus-miner/"+version(), s.log)
-		link.KeepAlive = 30 * time.Second
-		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error {
-			miner.Run(ctx)
-			return nil
-		})
-		g.Go(func() error { return link.Run(ctx) })
-		return g.Wait()
-	}
 }
 
 // printShare prints what has become of a share.
