@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
@@ -25,7 +27,7 @@ import (
 const testUser = "qzTestTestTestTestTestTestTestTestTestTestTestTest.rig1"
 
 // playPool returns a pool, and a command that mines for it by TLS, or by TCP.
-func playPool(t *testing.T, scheme string) (*simulate.Pool, *poolCmd) {
+func playPool(t testing.TB, scheme string) (*simulate.Pool, *poolCmd) {
 	t.Helper()
 	identity, err := simulate.NewPoolIdentity("127.0.0.1")
 	if err != nil {
@@ -50,7 +52,7 @@ func playPool(t *testing.T, scheme string) (*simulate.Pool, *poolCmd) {
 }
 
 // urlOf returns the URL of a pool.
-func urlOf(t *testing.T, pool *simulate.Pool, scheme string) (f poolFlag) {
+func urlOf(t testing.TB, pool *simulate.Pool, scheme string) (f poolFlag) {
 	t.Helper()
 	if err := f.UnmarshalText([]byte(scheme + "://" + pool.Address())); err != nil {
 		t.Fatal(err)
@@ -195,7 +197,10 @@ func TestPoolFiles(t *testing.T) {
 var poolTrouble = flag.Duration("pool-trouble", 3*time.Second, "how long TestPoolTrouble has a pool be in trouble")
 
 // TestPoolTrouble has a pool be in all kinds of trouble: it says if the miner does anything wrong.
+// Nothing may be left of it. The module e2e does so with the real binary.
 func TestPoolTrouble(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	defer goleak.VerifyNone(t, before)
 	pool, c := playPool(t, poolTLS)
 	// A login that is refused ends a miner that knows one pool. This one is known by two names.
 	c.URL = append(c.URL, urlOf(t, pool, poolTCP))
