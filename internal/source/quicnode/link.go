@@ -75,7 +75,7 @@ func (l *Link) Run(ctx context.Context) error {
 	defer r.ranks.Wait()
 	defer cancel()
 	defer r.stop()
-	r.ranks.TurnTo(0)
+	r.ranks.Connect(0)
 	for {
 		var err error
 		write, next := r.results.first()
@@ -142,7 +142,7 @@ func (r *running) newJob(p *peer, job wire.NewJob, received time.Time) error {
 func (r *running) silent(p *peer) error {
 	if p.Session != nil && p.Session.job == nil {
 		r.log.Info("waiting for the first job: the node may be syncing", "node", p.Server)
-		r.ranks.TurnTo(p.Rank + 1)
+		r.ranks.Connect(p.Rank + 1)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 		level = slog.LevelError // only the operator can help
 	}
 	log.Log(r.ctx, level, was, "reason", l.Err, "mining", r.source != nil, "next_try", max(0, time.Until(l.Retry).Round(time.Millisecond)))
-	r.ranks.TurnTo(p.Rank + 1)
+	r.ranks.Connect(p.Rank + 1)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (r *running) begin(p *peer, job wire.NewJob, received time.Time) error {
 		r.log.Log(r.ctx, level, "working for the node", "node", p.Server, "rank", p.Rank+1, "of", len(r.nodes))
 	}
 	p.Session.job, r.job, r.source, r.worked[p.Rank] = &job, job, p, true
-	r.ranks.LetGoBehind(p.Rank)
+	r.ranks.DropBehind(p.Rank)
 	err := r.searchAnywhere(received)
 	told := []any{"job", r.search.Name(), "difficulty", job.Difficulty.String()}
 	if replaced != "" {

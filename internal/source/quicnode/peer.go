@@ -25,7 +25,7 @@ const (
 	maxUnsent = 16
 )
 
-// peer is a node that is turned to.
+// peer is a node to which a connection is kept up.
 type peer = upstream.Peer[session]
 
 // session is a connection to a node, from its handshake to its end.

@@ -96,7 +96,7 @@ func (l *Link) Run(ctx context.Context) error {
 		r.search.Stop()
 		r.send()
 	}()
-	r.ranks.TurnTo(0)
+	r.ranks.Connect(0)
 	for {
 		var err error
 		select {
@@ -150,7 +150,7 @@ func (r *running) connected(p *peer) {
 func (r *running) silent(p *peer) error {
 	if p.Session != nil && p.Session.work == nil {
 		r.log.Info("the pool has no job", "pool", p.Server)
-		r.ranks.TurnTo(p.Rank + 1)
+		r.ranks.Connect(p.Rank + 1)
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 		level, reason = slog.LevelError, wrong.Err // only the operator can help
 	}
 	log.Log(r.ctx, level, was, "reason", reason, "mining", r.source != nil, "next_try", time.Until(l.Retry).Round(time.Millisecond))
-	r.ranks.TurnTo(p.Rank + 1)
+	r.ranks.Connect(p.Rank + 1)
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (r *running) newWork(p *peer, w work, received time.Time) error {
 		r.log.Log(r.ctx, level, "working for the pool", "pool", p.Server, "rank", p.Rank+1, "of", len(r.pools))
 	}
 	s.work, r.work, r.source = &w, &w, p
-	for _, gone := range r.ranks.LetGoBehind(p.Rank) {
+	for _, gone := range r.ranks.DropBehind(p.Rank) {
 		if gone.Session != nil {
 			r.abandon(gone, gone.Session)
 		}

@@ -34,7 +34,7 @@ const (
 	maxStrange = 16
 )
 
-// peer is a pool that is turned to.
+// peer is a pool to which a connection is kept up.
 type peer = upstream.Peer[session]
 
 // session is a connection to a pool, from the login's answer to its end.

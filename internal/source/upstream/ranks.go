@@ -26,7 +26,7 @@ type Ranks[S any] struct {
 
 	ctx        context.Context
 	calls      chan func() error
-	peers      []*Peer[S] // for each server, nil if it is not turned to
+	peers      []*Peer[S] // for each server, nil if no connection to it is kept up
 	goroutines sync.WaitGroup
 
 	connections, failures uint64
@@ -50,7 +50,7 @@ type Loss[S any] struct {
 	Session *S        // the one that is over, or nil if there was none
 }
 
-// Peer is a server that is turned to. Its fields are the owner's.
+// Peer is a server to which a connection is kept up. Its fields are the owner's.
 type Peer[S any] struct {
 	// Server is its name, and Rank its place in the order of preference, from 0.
 	Server string
@@ -61,11 +61,11 @@ type Peer[S any] struct {
 	Reason error
 	Retry  time.Time
 
-	ranks *Ranks[S]
-	letGo context.CancelFunc
+	ranks  *Ranks[S]
+	cancel context.CancelFunc
 }
 
-// NewRanks returns servers of which none is turned to yet. Connections end with ctx.
+// NewRanks returns servers to none of which there is a connection yet. Connections end with ctx.
 func NewRanks[S any](ctx context.Context, servers []string, h Handler[S]) *Ranks[S] {
 	return &Ranks[S]{servers: servers, handler: h, ctx: ctx, calls: make(chan func() error), peers: make([]*Peer[S], len(servers))}
 }
@@ -76,22 +76,22 @@ func (r *Ranks[S]) Calls() <-chan func() error { return r.calls }
 // Wait waits for all connections to be closed, once ctx is done.
 func (r *Ranks[S]) Wait() { r.goroutines.Wait() }
 
-// TurnTo begins to keep up a connection to a server, if there is one of that rank.
-func (r *Ranks[S]) TurnTo(rank int) {
+// Connect begins to keep up a connection to a server, if there is one of that rank.
+func (r *Ranks[S]) Connect(rank int) {
 	if rank == len(r.servers) || r.peers[rank] != nil {
 		return
 	}
-	ctx, letGo := context.WithCancel(r.ctx)
-	p := &Peer[S]{Server: r.servers[rank], Rank: rank, ranks: r, letGo: letGo}
+	ctx, cancel := context.WithCancel(r.ctx)
+	p := &Peer[S]{Server: r.servers[rank], Rank: rank, ranks: r, cancel: cancel}
 	r.peers[rank] = p
 	r.goroutines.Go(func() { p.run(ctx) })
 }
 
-// LetGoBehind lets go the servers that come after one, and returns them.
-func (r *Ranks[S]) LetGoBehind(rank int) (gone []*Peer[S]) {
+// DropBehind ends the connections to the servers that come after one, and returns them.
+func (r *Ranks[S]) DropBehind(rank int) (gone []*Peer[S]) {
 	for i := rank + 1; i < len(r.peers); i++ {
 		if p := r.peers[i]; p != nil {
-			p.letGo()
+			p.cancel()
 			r.peers[i] = nil
 			gone = append(gone, p)
 		}
