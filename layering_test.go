@@ -55,6 +55,7 @@ var layers = []layer{
 	// For tests: no other layer imports them.
 	{dir: "internal/pipenet"},
 	{dir: "internal/kat", imports: []string{"internal/u512"}},
+	{dir: "internal/pow/poseidon2/steer", imports: []string{"internal/pow/poseidon2"}},
 	{dir: "internal/pow/enginetest", imports: []string{"internal/u512", "internal/engine", "internal/kat", "internal/pow/sha3rsa", "internal/pow/poseidon2"}},
 	{dir: "internal/pow/poseidon2/gpu/gputest", imports: []string{"internal/u512", "internal/pow/poseidon2", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/wire"}},
 }
@@ -88,7 +89,7 @@ var never = map[string][]string{
 }
 
 var (
-	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest"}
+	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest", "internal/pow/poseidon2/steer"}
 	openDrivers = []string{"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/process"}
 )
 
