@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -98,7 +99,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		return fail(exitNo, err)
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("%s\n%s", line.explain(err, args), hint(err)))
+		return fail(exitUsage, fmt.Errorf("%s\n%s", line.explain(err, args), hint(err, args)))
 	}
 	if s.terminal && len(args) == 0 {
 		fmt.Fprintln(s.err, whichNetwork)
@@ -133,10 +134,11 @@ func unwritten(err error) bool {
 const whichNetwork = "This serves nodes of the SHA3 network of 2025, which call the miner over HTTP. " +
 	"For a node of today's network type: quantus-miner connect --node HOST --auth-token-file FILE --tls-cert-sha256-file FILE"
 
-// hint says where a usage error is explained.
-func hint(err error) string {
+// hint says where a usage error is explained. A command that was not named, as it is the
+// default, may not be the one that is meant.
+func hint(err error, args []string) string {
 	hint := `Run "quantus-miner --help" for the commands`
-	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil {
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil && slices.Contains(args, parse.Context.Selected().Name) {
 		hint += fmt.Sprintf(", %q for the flags", "quantus-miner "+parse.Context.Selected().Name+" --help")
 	}
 	return hint
