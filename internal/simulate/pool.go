@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -274,6 +275,8 @@ func (p *Pool) difficulty() uint64 {
 	switch d := p.pace.difficulty(p.ShareTime); {
 	case p.Difficulty != 0:
 		return p.Difficulty
+	case p.trouble.Impossible:
+		return math.MaxUint64
 	case p.trouble.Easy:
 		return max(d/256, 1)
 	default:

@@ -23,6 +23,8 @@ type PoolTrouble struct {
 	Strict bool
 	// Ignore has every other share not be answered.
 	Ignore bool
+	// Impossible has miners search for what is not to be found.
+	Impossible bool
 	// Easy has shares be 256 times as many as they should.
 	Easy bool
 	// Hold has shares not be answered before the trouble is over.
