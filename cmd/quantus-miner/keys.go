@@ -63,6 +63,10 @@ func (k keys) summary() {
 	if len(s.Winners) > 0 {
 		attrs = append(attrs, "last_winner", time.Since(s.Winners[0].Time).Round(time.Second))
 	}
+	if s.Pool != nil {
+		shares := s.Pool.Shares
+		attrs = append(attrs, "accepted", shares.Accepted, "refused", shares.Stale+shares.Duplicate+shares.LowDifficulty+shares.Other)
+	}
 	if s.Job != nil {
 		attrs = append(attrs, "difficulty", s.Job.Difficulty)
 	}

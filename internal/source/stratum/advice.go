@@ -26,22 +26,23 @@ const (
 type advice struct {
 	log *slog.Logger
 
-	recent      []Outcome // the latest shares, answered or not sent
+	recent      []Outcome // the latest shares that were answered
 	words       string    // of the latest refusal
 	refusedTold time.Time // when was told of refusals
 
 	difficulty uint64  // of the job that is searched
 	counted    uint64  // nonces of the present search that are in what follows
 	nonces     uint64  // since the last look
+	broken     bool    // there was not a job all the time since then
 	expected   float64 // shares since the last that was accepted
 	settledNow int     // shares that were settled in the meantime
 	looked     time.Time
 	slowTold   time.Time // when was told of a difficulty that is too high
 }
 
-func newAdvice(log *slog.Logger) *advice { return &advice{log: log, looked: time.Now()} }
+func newAdvice(log *slog.Logger) *advice { return &advice{log: log, broken: true, looked: time.Now()} }
 
-// settled takes what became of a share.
+// settled takes what became of a share that was sent.
 func (a *advice) settled(o Outcome, words string) {
 	a.settledNow++
 	if o == Accepted {
@@ -104,6 +105,9 @@ func (a *advice) searched(evaluated uint64) {
 	a.expected += float64(n) / float64(a.difficulty)
 }
 
+// interrupted takes that there is no job any more.
+func (a *advice) interrupted() { a.broken = true }
+
 // look warns of what shows with time, once a lookInterval.
 func (a *advice) look(evaluated uint64, pool string) {
 	a.searched(evaluated)
@@ -116,7 +120,11 @@ func (a *advice) look(evaluated uint64, pool string) {
 		a.expected, a.settledNow = 0, 0
 	}
 	rate := float64(a.nonces) / time.Since(a.looked).Seconds()
-	a.nonces, a.looked = 0, time.Now()
+	broken := a.broken
+	a.nonces, a.looked, a.broken = 0, time.Now(), a.difficulty == 0
+	if broken {
+		return // and the rate is less than it could be
+	}
 	perHour := rate * 3600 / float64(a.difficulty)
 	if rate > 0 && perHour < 1 && (a.slowTold.IsZero() || time.Since(a.slowTold) >= time.Hour) {
 		a.slowTold = time.Now()

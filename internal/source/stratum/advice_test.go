@@ -69,6 +69,18 @@ func TestAdvice(t *testing.T) {
 				a.look(uint64(i+1)*50_000, "p")
 			}
 		}, []string{"less than a share an hour", "hours_a_share=1.2", "2 lines"}},
+		"after a pause": {func(a *advice) {
+			a.begin(3_600_000)
+			for i := range 100 {
+				<-time.After(59 * time.Minute)
+				a.look(uint64(i)*2_000_000+1_900_000, "p")
+				a.interrupted()
+				<-time.After(time.Minute)
+				a.look(uint64(i)*2_000_000+2_000_000, "p")
+				a.settled(Accepted, "")
+				a.interrupted()
+			}
+		}, nil},
 		"fast enough": {func(a *advice) {
 			a.begin(3_600_000)
 			for i := range 100 {

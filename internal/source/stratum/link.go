@@ -110,9 +110,7 @@ func (l *Link) Run(ctx context.Context) error {
 		case <-r.search.Again():
 			err = r.searchWork(time.Now())
 		case <-look.C:
-			if r.source != nil {
-				r.advice.look(r.search.Evaluated(), r.source.Server)
-			}
+			r.advice.look(r.search.Evaluated(), r.ranks.Standing(r.source).Server)
 		case <-ctx.Done():
 			return nil
 		}
@@ -137,6 +135,7 @@ type running struct {
 
 	jobs    uint64
 	counts  Counts
+	judged  uint64        // shares that had an answer
 	latency time.Duration // of the latest answer
 	advice  *advice
 }
@@ -192,6 +191,7 @@ func (r *running) lost(p *peer, l upstream.Loss[session]) error {
 func (r *running) stop(why string) {
 	r.advice.searched(r.search.Evaluated())
 	r.search.Stop()
+	r.advice.interrupted()
 	r.drop(r.source, why)
 	r.source = nil
 }

@@ -75,7 +75,10 @@ func (r *running) runSession(ctx context.Context, p *peer) (hadJob bool, err err
 	s.ids.Store(loginID)
 	var goroutines sync.WaitGroup
 	defer goroutines.Wait()
-	goroutines.Go(func() { end(r.write(ctx, s, login)) })
+	goroutines.Go(func() {
+		end(r.write(ctx, s, login)) // first, as reading fails when the connection is closed
+		_ = conn.Close()
+	})
 	goroutines.Go(func() { end(upstream.UntilSuspended(ctx)) })
 	in := reader{running: r, peer: p, session: s, secret: login.Password, strange: make(map[string]bool)}
 	err = in.read(ctx)
@@ -90,12 +93,10 @@ func (r *running) runSession(ctx context.Context, p *peer) (hadJob bool, err err
 // loginID is the ID of the login, the first request of a session.
 const loginID = 1
 
-// write sends the login, and then what there is to send, until the session is over, and closes
-// the connection.
+// write sends the login, and then what there is to send, until the session is over.
 func (r *running) write(ctx context.Context, s *session, login Login) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(linger)) })
 	defer stop()
-	defer s.conn.Close()
 	put := func(v any) error {
 		timeout := writeTimeout
 		if ctx.Err() != nil {

@@ -140,7 +140,12 @@ func (r *running) settle(p *peer, s *share, o Outcome, words string) {
 // tell counts a share, and tells of it: whether it was answered, and after what time.
 func (r *running) tell(p *peer, s *share, o Outcome, words string, answered bool, latency time.Duration) {
 	r.counts[o]++
-	r.advice.settled(o, words)
+	if answered {
+		r.judged++
+	}
+	if answered || o == Unacknowledged {
+		r.advice.settled(o, words)
+	}
 	if r.Settled != nil {
 		r.Settled(Share{Search: s.search, Nonce: s.nonce, Outcome: o, Answered: answered, Latency: latency, Age: time.Since(s.found)})
 	}
@@ -157,7 +162,7 @@ func (r *running) tell(p *peer, s *share, o Outcome, words string, answered bool
 	if o != Accepted {
 		attrs = append(attrs, "result", o.String(), "reason", words)
 	}
-	attrs = append(attrs, "accepted", r.counts[Accepted], "refused", r.counts.Refused(), "difficulty", s.work.difficulty)
+	attrs = append(attrs, "accepted", r.counts[Accepted], "answered", r.judged, "difficulty", s.work.difficulty)
 	if answered {
 		attrs = append(attrs, "latency", latency.Round(100*time.Microsecond))
 	}

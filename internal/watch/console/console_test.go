@@ -135,7 +135,7 @@ func TestPool(t *testing.T) {
 			"time_to_block", 5*time.Second, slog.Group("hash_rates", "cpu", 31e6), "pool", "working for stratum+ssl://pool.example:3333", "state", "working", "latency", 34*time.Millisecond)
 		pool.Info("new job", "job", "22729-10000000000#3", "difficulty", uint64(10_000_000_000))
 		share := func(attrs ...any) []any {
-			return append([]any{"job", "22729-10000000000#3", "nonce", "0004ee45", "accepted", 12, "refused", uint64(0), "difficulty", uint64(10_000_000_000)}, attrs...)
+			return append([]any{"job", "22729-10000000000#3", "nonce", "0004ee45", "accepted", 12, "answered", uint64(13), "difficulty", uint64(10_000_000_000)}, attrs...)
 		}
 		pool.Info("share accepted", share("latency", 34*time.Millisecond)...)
 		pool.Warn("share refused", share("latency", 34*time.Millisecond, "result", "stale", "reason", "job is over")...)
@@ -144,6 +144,7 @@ func TestPool(t *testing.T) {
 		pool.Warn("share not acknowledged", share("result", "unacknowledged", "reason", "no answer for 30s")...)
 		pool.Warn("connection to the pool lost", "reason", errors.New("the pool has closed the connection"), "mining", false, "next_try", time.Second)
 		log.Info("hash rate", "hash_rate_10s", 0.0, "jobs_total", 3, "found", 12, "pool", "not connected to pool.example", "state", "not_connected")
+		log.Info("summary", "state", "working", "hash_rate", 2.31e9, "found", 12, "accepted", uint64(11), "refused", uint64(1), "jobs_total", 3, "uptime", time.Hour)
 		pool.Error("the miner ends", "reason", errors.New("the pool refuses the login: no such user"))
 		golden(t, "testdata/pool.txt", text.String())
 	})

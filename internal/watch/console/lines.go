@@ -177,12 +177,10 @@ func title(f fields, _ *lines) line {
 	return l
 }
 
-// shareParts are what a line about a share has: how many of all were accepted, the difficulty, and
+// shareParts are what a line about a share has: how many of those that the pool has judged were accepted, the difficulty, and
 // how long the answer took.
 func shareParts(f fields) (parts []string) {
-	accepted, _ := f.number("accepted")
-	refused, _ := f.number("refused")
-	count := fmt.Sprintf("%.0f/%.0f", accepted, accepted+refused)
+	count := f.text("accepted") + "/" + f.text("answered")
 	if difficulty, ok := f.number("difficulty"); ok {
 		count += " (diff " + SI(difficulty) + ")"
 	}
@@ -336,6 +334,10 @@ func summary(f fields, _ *lines) line {
 	}
 	if hashes, ok := f.number("hashes"); ok {
 		l.say(SI(hashes) + " hashes")
+	}
+	if accepted := f.text("accepted"); accepted != "" {
+		l.say("accepted " + accepted)
+		l.say("refused " + f.text("refused"))
 	}
 	l.say("jobs " + f.text("jobs_total"))
 	if uptime, ok := f.duration("uptime"); ok {
