@@ -81,6 +81,7 @@ type Device struct {
 	config Config
 	log    *slog.Logger
 	turn   chan struct{} // held by the search that the process is at
+	held   *heldSearch   // nil for none; of who has the turn
 	broken chan fault    // what searches find out
 	retire chan struct{} // closed when the device is not to be used any more
 

@@ -70,12 +70,21 @@ func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 		}
 	}
 	defer func() { <-j.device.turn }()
+	held := j.device.release()
 	c, id := j.device.ready()
 	if c == nil {
 		return engine.Outcome{Status: engine.Unavailable}
 	}
-	s := search{job: j, id: id, next: r.Start, end: r.End}
+	s := &search{job: j, id: id, next: r.Start, end: r.End}
+	if held != nil && held.client == c && held.progress == p && held.from == r.Start && held.end == r.End && held.Reference == j.Reference {
+		if s = held.search; !s.running {
+			s.id = id // or what came in the meantime would be taken for its
+		}
+	}
 	outcome, err := s.run(c, p, look.C)
+	if err == nil && outcome.Status == engine.Found {
+		j.device.hold(&heldSearch{search: s, client: c, progress: p, from: outcome.Nonce.AddWrap(u512.From64(1))})
+	}
 	if err != nil {
 		j.device.fail(c, err)
 		return engine.Outcome{Status: engine.Unavailable}
@@ -87,19 +96,24 @@ func (j job) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 type search struct {
 	job
 	id        uint64
-	next, end u512.Uint // what is to be evaluated yet
+	next, end u512.Uint   // what is to be evaluated yet
+	found     []u512.Uint // what a batch found, and nobody has looked through
+	done      bool        // that nothing is to be evaluated
+	running   bool        // that the process is at it
 }
 
-// run has a process search. An error is the process's, or the device's.
+// run has a process search, or go on after a winner. An error is the process's, or the device's.
 func (s *search) run(c *client, p *engine.Progress, look <-chan time.Time) (engine.Outcome, error) {
-	request := wire.Search{ID: s.id, Header: s.Header, Start: s.next, End: s.end, Limit: s.Target[u512.Words-1]}
-	if err := c.send(wire.Request{Search: &request}); err != nil {
-		select {
-		case <-c.exited: // which is why
-			err = c.cause()
-		case <-time.After(killTime):
+	if nonce, ok := s.winner(); ok {
+		return engine.Outcome{Status: engine.Found, Nonce: nonce}, nil
+	}
+	if s.done {
+		return engine.Outcome{Status: engine.Exhausted}, nil
+	}
+	if !s.running {
+		if err := s.begin(c); err != nil {
+			return engine.Outcome{}, err
 		}
-		return engine.Outcome{}, err
 	}
 	heard := time.Now()
 	for {
@@ -117,19 +131,36 @@ func (s *search) run(c *client, p *engine.Progress, look <-chan time.Time) (engi
 				continue // of a search that was stopped
 			}
 			outcome, over, err := s.take(batch, p)
+			if err == nil && over && outcome.Status == engine.Stopped {
+				err = s.leave(c)
+			}
 			if err != nil || over {
-				return outcome, errors.Join(err, s.leave(c, outcome))
+				return outcome, err
 			}
 		case <-look:
 			if !p.Advance(0) {
-				outcome := engine.Outcome{Status: engine.Stopped}
-				return outcome, s.leave(c, outcome)
+				return engine.Outcome{Status: engine.Stopped}, s.leave(c)
 			}
 			if silent := time.Since(heard); silent > s.device.config.Hang {
 				return engine.Outcome{}, fmt.Errorf("the device hangs: it has been silent for %s", silent.Round(time.Millisecond))
 			}
 		}
 	}
+}
+
+// begin has a process begin the search, or what is left of it.
+func (s *search) begin(c *client) error {
+	s.running = true
+	request := wire.Search{ID: s.id, Header: s.Header, Start: s.next, End: s.end, Limit: s.Target[u512.Words-1]}
+	if err := c.send(wire.Request{Search: &request}); err != nil {
+		select {
+		case <-c.exited: // which is why
+			err = c.cause()
+		case <-time.After(killTime):
+		}
+		return err
+	}
+	return nil
 }
 
 // take counts a batch and looks through what it found.
@@ -141,28 +172,90 @@ func (s *search) take(b *wire.Batch, p *engine.Progress) (outcome engine.Outcome
 	s.device.measured(b)
 	goOn := p.Advance(b.Count)
 	for _, offset := range b.Found {
-		nonce := s.next.AddWrap(u512.From64(uint64(offset)))
-		hash, valid := s.Verify(nonce)
-		// A nonce that is not even within the limit shows that the device is wrong. Whoever
-		// asked for the search verifies what it finds, and learns of it by that.
-		if valid || hash[u512.Words-1] > s.Target[u512.Words-1] {
-			return engine.Outcome{Status: engine.Found, Nonce: nonce}, true, nil
-		}
+		s.found = append(s.found, s.next.AddWrap(u512.From64(uint64(offset))))
 	}
-	if b.Count-1 == left {
+	s.done = b.Count-1 == left
+	s.next = s.next.AddWrap(u512.From64(b.Count))
+	if nonce, ok := s.winner(); ok {
+		return engine.Outcome{Status: engine.Found, Nonce: nonce}, true, nil
+	}
+	if s.done {
 		return engine.Outcome{Status: engine.Exhausted}, true, nil
 	}
-	s.next = s.next.AddWrap(u512.From64(b.Count))
 	if !goOn {
 		return engine.Outcome{Status: engine.Stopped}, true, nil
 	}
 	return outcome, false, nil
 }
 
-// leave has the process stop the search, unless that is at its end.
-func (s *search) leave(c *client, outcome engine.Outcome) error {
-	if outcome.Status == engine.Exhausted {
-		return nil
+// winner looks through what was found, up to the first winner.
+func (s *search) winner() (u512.Uint, bool) {
+	for len(s.found) > 0 {
+		nonce := s.found[0]
+		s.found = s.found[1:]
+		hash, valid := s.Verify(nonce)
+		// A nonce that is not even within the limit shows that the device is wrong. Whoever
+		// asked for the search verifies what it finds, and learns of it by that.
+		if valid || hash[u512.Words-1] > s.Target[u512.Words-1] {
+			return nonce, true
+		}
 	}
+	return u512.Uint{}, false
+}
+
+// leave has the process stop the search.
+func (s *search) leave(c *client) error {
+	s.running = false
 	return c.send(wire.Request{Stop: &wire.Stop{}})
+}
+
+// holdTime is how long a process goes on with a search after a winner, for the next one to follow. It is
+// longer than a winner takes to be verified and sent, and less than a launch.
+const holdTime = 20 * time.Millisecond
+
+// heldSearch is a search that has come to a winner, and may go on behind it. What its batch found
+// besides is kept, and its process goes on, so that neither a batch nor what is in flight is
+// evaluated again. Whoever has the device's turn has it.
+type heldSearch struct {
+	*search
+	client   *client
+	progress *engine.Progress // which has counted all up to the next batch
+	from     u512.Uint        // behind the winner
+	timer    *time.Timer
+}
+
+// hold keeps a search, and has its process stop if nobody goes on with it soon. It is to be
+// called in the device's turn.
+func (d *Device) hold(h *heldSearch) {
+	d.held = h
+	if h.done {
+		return
+	}
+	h.timer = time.AfterFunc(holdTime, func() { d.drop(h) })
+}
+
+// drop has the process stop a search that is held, unless somebody has the device's turn.
+func (d *Device) drop(h *heldSearch) {
+	select {
+	case d.turn <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-d.turn }()
+	if d.held != h || !h.running {
+		return
+	}
+	if err := h.leave(h.client); err != nil {
+		d.fail(h.client, err)
+	}
+}
+
+// release returns the search that is held, if one is. It is to be called in the device's turn.
+func (d *Device) release() *heldSearch {
+	h := d.held
+	d.held = nil
+	if h != nil && h.timer != nil {
+		h.timer.Stop()
+	}
+	return h
 }

@@ -220,6 +220,62 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestWinners goes on behind each winner, as mining for a pool does, with one for each hundred nonces:
+// nothing is evaluated again, and none is missed, even if the process has stopped meanwhile.
+func TestWinners(t *testing.T) {
+	d := ready(t, fake(t, gputest.Works, Config{}, testLog(t)))
+	job, err := NewEngine(d).Prepare([32]byte{1}, u512.From64(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 60_000
+	r := engine.Range{Start: u512.From64(0), End: u512.From64(size - 1)}
+	var p engine.Progress
+	var found []u512.Uint
+	for {
+		outcome := job.Search(r, &p)
+		if outcome.Status == engine.Exhausted {
+			break
+		}
+		if outcome.Status != engine.Found {
+			t.Fatalf("got %+v", outcome)
+		}
+		found = append(found, outcome.Nonce)
+		if r.Start = outcome.Nonce.AddWrap(u512.From64(1)); r.Empty() {
+			break
+		}
+		if len(found)%100 != 0 {
+			continue
+		}
+		if len(found)%200 == 0 { // another search comes in between
+			if outcome, counted := searchFor(t, d, u512.Max(), engine.Range{End: u512.From64(99)}); outcome.Status != engine.Exhausted || counted != 100 {
+				t.Fatalf("in between: got %+v after %d nonces", outcome, counted)
+			}
+			continue
+		}
+		d.turn <- struct{}{}
+		held := d.held
+		<-d.turn
+		d.drop(held) // as if nobody had gone on
+	}
+	want := 0
+	for i := range uint64(size) {
+		nonce := u512.From64(i)
+		if _, valid := job.Verify(nonce); !valid {
+			continue
+		}
+		if want == len(found) || found[want] != nonce {
+			t.Fatalf("winner %d is not %s", want, nonce.Hex())
+		}
+		want++
+	}
+	again := p.Evaluated() - size
+	if len(found) != want || again > size/2 {
+		t.Errorf("%d winners, want %d; %d nonces of %d were evaluated again", len(found), want, again, size)
+	}
+	t.Logf("%d winners, %d nonces evaluated again", want, again)
+}
+
 // TestKilled kills a process in the middle of a search.
 func TestKilled(t *testing.T) {
 	d := ready(t, fake(t, gputest.Works, Config{}, testLog(t)))
