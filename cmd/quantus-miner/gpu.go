@@ -316,6 +316,7 @@ func standing(d *gpu.Device) metrics.GPU {
 		Backend:  d.Info.Backend,
 		Driver:   d.Info.Driver,
 		State:    string(s.State),
+		Reason:   s.Reason,
 		Restarts: s.Restarts,
 		Launch:   s.Launch,
 		Queued:   s.Queued,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -127,7 +128,28 @@ func newBoard(sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrat
 	if setup.Pool != nil {
 		board.Pool = func() status.Pool { return poolStatus(setup.Pool()) }
 	}
+	if setup.GPUs != nil {
+		board.GPUs = func() (devices []status.Device) {
+			for _, g := range setup.GPUs() {
+				devices = append(devices, gpuStatus(g))
+			}
+			return devices
+		}
+	}
 	return board
+}
+
+// gpuStatus returns how a GPU stands as the page and the status have it.
+func gpuStatus(g metrics.GPU) status.Device {
+	return status.Device{Name: g.Name, Engine: gpu.Name, Backend: g.Backend, GPU: &status.GPU{
+		Model:    g.Model,
+		Driver:   g.Driver,
+		State:    g.State,
+		Reason:   g.Reason,
+		Restarts: g.Restarts,
+		Launch:   g.Launch.Seconds(),
+		Queued:   g.Queued,
+	}}
 }
 
 // poolStatus returns how a link to a pool stands as the page and the status have it.

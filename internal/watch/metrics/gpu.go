@@ -13,8 +13,9 @@ type GPU struct {
 	Name, ID string
 	// Model, Vendor, Backend and Driver say what it is, and how it is reached.
 	Model, Vendor, Backend, Driver string
-	// State is one of [Setup.GPUStates].
-	State string
+	// State is one of [Setup.GPUStates], and Reason why it is not ready, if it has failed: that is
+	// for the status, and no metric.
+	State, Reason string
 	// Restarts is how often its process was started again.
 	Restarts int
 	// Launch is how long the last launch took, and Queued how many were queued behind it.

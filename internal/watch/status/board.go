@@ -26,6 +26,10 @@ type Board struct {
 	// set before the board is asked.
 	Pool func() Pool
 
+	// GPUs, if not nil, returns the GPUs: their names, engines and back ends, and how they stand. It
+	// is to be set before the board is asked.
+	GPUs func() []Device
+
 	sampler *hashrate.Sampler
 	program Program
 	node    func() Node // nil for none

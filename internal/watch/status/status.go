@@ -90,6 +90,21 @@ type Device struct {
 	Backend  string   `json:"backend"` // the code that does the engine's arithmetic
 	HashRate float64  `json:"hash_rate"`
 	Threads  []Thread `json:"threads"`
+	GPU      *GPU     `json:"gpu,omitempty"` // of a GPU alone
+}
+
+// GPU is how a GPU and its process stand.
+type GPU struct {
+	Model  string `json:"model"`
+	Driver string `json:"driver"`
+	// State is "starting", "ready", "waiting" (it failed, and is started again later) or
+	// "out_of_service". Reason says why it is not ready, if it has failed.
+	State    string `json:"state"`
+	Reason   string `json:"reason"`
+	Restarts int    `json:"restarts"` // of its process
+	// Launch is how long the last launch took, and Queued how many were queued behind it.
+	Launch float64 `json:"launch_seconds"`
+	Queued int     `json:"queued_launches"`
 }
 
 // Thread is one worker of a device.
@@ -174,6 +189,9 @@ func (b *Board) Of(sample hashrate.Sample) Status {
 		Jobs:     Jobs{sample.Running, sample.Completed, sample.Failed, sample.Cancelled},
 		Devices:  devices(sample),
 	}
+	if b.GPUs != nil {
+		s.Devices = withGPUs(s.Devices, b.GPUs())
+	}
 	if job, runs := newest(sample); runs {
 		s.Job = b.job(job, sample)
 	}
@@ -248,6 +266,21 @@ func devices(sample hashrate.Sample) []Device {
 			d.Threads[i] = Thread{worker.Name, rate(worker.Rate)}
 		}
 		devices = append(devices, d)
+	}
+	return devices
+}
+
+// withGPUs has devices that are GPUs say how those stand. A GPU that does not search, as it starts for one,
+// is a device without threads.
+func withGPUs(devices []Device, gpus []Device) []Device {
+	for _, gpu := range gpus {
+		i := slices.IndexFunc(devices, func(d Device) bool { return d.Name == gpu.Name })
+		if i < 0 {
+			gpu.Threads = []Thread{}
+			devices = append(devices, gpu)
+			continue
+		}
+		devices[i].GPU = gpu.GPU
 	}
 	return devices
 }

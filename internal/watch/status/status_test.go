@@ -170,6 +170,22 @@ func TestPool(t *testing.T) {
 	})
 }
 
+// TestGPUs holds the status of a miner with GPUs: one that searches, and one that does not.
+func TestGPUs(t *testing.T) {
+	inBubble(t, nil, func(m *mining.Miner, b *Board) {
+		b.GPUs = func() []Device {
+			return []Device{
+				{Name: "gpu0", Engine: "gpu", Backend: "opencl", GPU: &GPU{Model: "a card", Driver: "1.0", State: "ready", Restarts: 1, Launch: 0.025, Queued: 1}},
+				{Name: "gpu1", Engine: "gpu", Backend: "cuda", GPU: &GPU{Model: "another", Driver: "CUDA 12.2", State: "waiting", Reason: "the device was lost"}},
+			}
+		}
+		m.Add(&mining.Crew{Name: "gpu0", Engine: enginetest.Paced{Interval: 10 * time.Millisecond, Winner: u512.From64(500)}, Workers: 1})
+		submit(t, m, "running", 1000)
+		<-time.After(10*time.Second + 502*time.Millisecond)
+		golden(t, "testdata/gpus.json", ask(t, b))
+	})
+}
+
 // TestWinners finds more winners than a board remembers, and asks for them when their
 // jobs are forgotten.
 func TestWinners(t *testing.T) {

@@ -334,20 +334,31 @@ function drawWinners(status) {
 // A device whose only worker is the device itself is a row among the devices alone.
 function drawDevices(devices) {
   const list = $("devices");
-  list.hidden = devices.length < 2;
+  list.hidden = devices.length < 2 && !devices.some((d) => d.gpu);
   while (list.children.length > devices.length) list.lastChild.remove();
   devices.forEach((device, i) => {
     let item = list.children[i];
     if (!item) {
       item = make("li", "device", list);
-      for (const name of ["name", "rate", "engine"]) make("span", `device-${name}`, item);
+      for (const name of ["name", "rate", "engine", "gpu"]) make("span", `device-${name}`, item);
     }
-    const [name, rate, engine] = item.children;
+    const [name, rate, engine, gpu] = item.children;
     setText(name, device.name);
     setText(rate, formatRate(device.hash_rate));
-    setText(engine, engineName(device));
+    setText(engine, device.gpu ? `${device.gpu.model}, ${engineName(device)}` : engineName(device));
+    setText(gpu, device.gpu ? gpuState(device.gpu) : "");
+    gpu.classList.toggle("device-failed", Boolean(device.gpu && device.gpu.reason));
   });
   drawThreads(devices.flatMap((d) => d.threads.map((t) => ({ name: t.name, rate: t.hash_rate }))));
+}
+
+// gpuState says how a GPU and its process stand.
+function gpuState({ state, reason, restarts, launch_seconds: launch }) {
+  const words = { starting: "starts", waiting: "failed, and starts again later", out_of_service: "OUT OF SERVICE" };
+  const parts = [reason ? `${words[state] || state}: ${reason}` : words[state] || state];
+  if (state === "ready" && launch > 0) parts.push(`a launch takes ${(1000 * launch).toPrecision(3)} ms`);
+  if (restarts > 0) parts.push(`${exact.format(restarts)} ${restarts === 1 ? "restart" : "restarts"}`);
+  return parts.join(" · ");
 }
 
 function engineName({ engine, backend }) {
