@@ -108,8 +108,8 @@ func (a *advice) searched(evaluated uint64) {
 // interrupted takes that there is no job any more.
 func (a *advice) interrupted() { a.broken = true }
 
-// look warns of what shows with time, once a lookInterval.
-func (a *advice) look(evaluated uint64, pool string) {
+// look warns of what shows with time, once a lookInterval, whether there is a job or not.
+func (a *advice) look(evaluated uint64, pool string, working bool) {
 	a.searched(evaluated)
 	if a.expected > unluckily {
 		advice := "the miner finds nothing: run quantus-miner doctor"
@@ -121,7 +121,7 @@ func (a *advice) look(evaluated uint64, pool string) {
 	}
 	rate := float64(a.nonces) / time.Since(a.looked).Seconds()
 	broken := a.broken
-	a.nonces, a.looked, a.broken = 0, time.Now(), a.difficulty == 0
+	a.nonces, a.looked, a.broken = 0, time.Now(), !working
 	if broken {
 		return // and the rate is less than it could be
 	}

@@ -40,13 +40,13 @@ func TestAdvice(t *testing.T) {
 		}, []string{`msg="shares are refused" percent=`, `mostly=duplicate reason="seen it"`, "2 lines"}},
 		"bad luck": {func(a *advice) {
 			a.begin(1000)
-			a.look(9000, "p")
+			a.look(9000, "p", true)
 		}, nil},
 		"no bad luck": {func(a *advice) {
 			a.begin(1000)
 			for i := range 27 {
 				<-time.After(lookInterval)
-				a.look(uint64(i)*700, "p")
+				a.look(uint64(i)*700, "p", true)
 			}
 		}, []string{`expected=9.8 found=0 advice="the miner finds nothing`, "1 lines"}},
 		"found, and not accepted": {func(a *advice) {
@@ -54,45 +54,47 @@ func TestAdvice(t *testing.T) {
 			a.settled(Unacknowledged, "")
 			a.searched(5000)
 			a.begin(500)
-			a.look(2200, "p")
+			a.look(2200, "p", true)
 		}, []string{`expected=9.4 found=1 advice="shares are found`, "1 lines"}},
 		"an accepted one": {func(a *advice) {
 			a.begin(1000)
-			a.look(9000, "p")
+			a.look(9000, "p", true)
 			a.settled(Accepted, "")
-			a.look(18000, "p")
+			a.look(18000, "p", true)
 		}, nil},
 		"slow": {func(a *advice) {
 			a.begin(3_600_000)
 			for i := range 100 {
 				<-time.After(time.Minute)
-				a.look(uint64(i+1)*50_000, "p")
+				a.look(uint64(i+1)*50_000, "p", true)
 			}
 		}, []string{"less than a share an hour", "hours_a_share=1.2", "2 lines"}},
 		"after a pause": {func(a *advice) {
-			a.begin(3_600_000)
-			for i := range 100 {
-				<-time.After(59 * time.Minute)
-				a.look(uint64(i)*2_000_000+1_900_000, "p")
+			for range 100 {
 				a.interrupted()
 				<-time.After(time.Minute)
-				a.look(uint64(i)*2_000_000+2_000_000, "p")
+				a.look(0, "p", false)
+				<-time.After(59 * time.Second)
+				a.begin(3_600_000)
+				<-time.After(time.Second)
+				a.look(1100, "p", true) // a second's work in a minute
+				<-time.After(time.Minute)
+				a.look(67_100, "p", true)
 				a.settled(Accepted, "")
-				a.interrupted()
 			}
 		}, nil},
 		"fast enough": {func(a *advice) {
 			a.begin(3_600_000)
 			for i := range 100 {
 				<-time.After(time.Minute)
-				a.look(uint64(i+1)*70_000, "p")
+				a.look(uint64(i+1)*70_000, "p", true)
 			}
 		}, nil},
 		"paused": {func(a *advice) {
 			a.begin(3_600_000)
 			for range 100 {
 				<-time.After(time.Minute)
-				a.look(0, "p")
+				a.look(0, "p", true)
 			}
 		}, nil},
 	} {

@@ -110,7 +110,7 @@ func (l *Link) Run(ctx context.Context) error {
 		case <-r.search.Again():
 			err = r.searchWork(time.Now())
 		case <-look.C:
-			r.advice.look(r.search.Evaluated(), r.ranks.Standing(r.source).Server)
+			r.advice.look(r.search.Evaluated(), r.ranks.Standing(r.source).Server, r.source != nil)
 		case <-ctx.Done():
 			return nil
 		}
