@@ -156,8 +156,8 @@ func TestPrometheus(t *testing.T) {
 	t.Run("every query of the dashboard has an answer", func(t *testing.T) {
 		for title, expressions := range dashboard(t) {
 			for _, promQL := range expressions {
-				if strings.Contains(promQL, "miner_node_") {
-					continue // see TestPrometheusOfConnect
+				if strings.Contains(promQL, "miner_node_") || strings.Contains(promQL, "miner_pool_") {
+					continue // see TestPrometheusOfConnect and TestPrometheusOfPool
 				}
 				values := p.query(t, promQL)
 				if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
@@ -236,11 +236,26 @@ func TestPrometheus(t *testing.T) {
 // queries of the dashboard that are about nodes have answers.
 func TestPrometheusOfConnect(t *testing.T) {
 	n := playNode(t, simulate.Trouble{})
-	p := startPrometheus(t, connect(t, n))
+	startPrometheus(t, connect(t, n)).answers(t, "miner_node_", 5)
+}
+
+// TestPrometheusOfPool has a real server scrape a miner that works for a pool: the queries of
+// the dashboard that are about pools have answers.
+func TestPrometheusOfPool(t *testing.T) {
+	pool := playPool(t)
+	m := minePool(t, pool)
+	pool.works(t)
+	startPrometheus(t, m).answers(t, "miner_pool_", 5)
+}
+
+// answers asks for all of the dashboard's queries about some metrics, of which there must be so
+// many, until each has an answer.
+func (p prometheus) answers(t *testing.T, about string, least int) {
+	t.Helper()
 	asked := 0
 	for title, expressions := range dashboard(t) {
 		for _, promQL := range expressions {
-			if strings.Contains(promQL, "miner_node_") {
+			if strings.Contains(promQL, about) {
 				asked++
 				eventually(t, title+" has an answer to "+promQL, func() bool {
 					values := p.query(t, promQL)
@@ -249,8 +264,8 @@ func TestPrometheusOfConnect(t *testing.T) {
 			}
 		}
 	}
-	if asked < 5 {
-		t.Errorf("the dashboard has %d queries about nodes", asked)
+	if asked < least {
+		t.Errorf("the dashboard has %d queries about %s", asked, about)
 	}
 }
 

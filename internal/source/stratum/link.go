@@ -80,7 +80,7 @@ func (l *Link) Status() Status {
 func (l *Link) Run(ctx context.Context) error {
 	// Connections outlast ctx: what the search has found by then is still to be sent.
 	connections, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := &running{Link: l, ctx: connections, advice: newAdvice(l.log)}
+	r := &running{Link: l, ctx: connections, strange: make(map[string]bool), advice: newAdvice(l.log)}
 	urls := make([]string, len(l.pools))
 	for i, pool := range l.pools {
 		urls[i] = pool.URL
@@ -133,6 +133,8 @@ type running struct {
 	search  *upstream.Search
 	waiting []*share // that are to be sent to the source
 
+	strange map[string]bool // notifications that were told of
+
 	jobs    uint64
 	counts  Counts
 	judged  uint64        // shares that had an answer
@@ -150,6 +152,16 @@ func (r *running) silent(p *peer) error {
 	if p.Session != nil && p.Session.work == nil {
 		r.log.Info("the pool has no job", "pool", p.Server)
 		r.ranks.Connect(p.Rank + 1)
+	}
+	return nil
+}
+
+// notifiedOf is what follows when a pool notifies of something that nobody knows: it is told of
+// once, whatever the session.
+func (r *running) notifiedOf(p *peer, name string) error {
+	if !r.strange[name] && len(r.strange) < maxStrange {
+		r.strange[name] = true
+		r.log.Warn("the pool notifies of something that this miner does not know", "pool", p.Server, "method", name)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ const (
 	writeTimeout = 15 * time.Second
 	// linger is how long it may take to write what was found in time, when the session ends.
 	linger = 100 * time.Millisecond
-	// maxStrange is how many notifications of a session that nobody knows are told of.
+	// maxStrange is how many notifications that nobody knows are told of.
 	maxStrange = 16
 )
 
@@ -80,7 +80,7 @@ func (r *running) runSession(ctx context.Context, p *peer) (hadJob bool, err err
 		_ = conn.Close()
 	})
 	goroutines.Go(func() { end(upstream.UntilSuspended(ctx)) })
-	in := reader{running: r, peer: p, session: s, secret: login.Password, strange: make(map[string]bool)}
+	in := reader{running: r, peer: p, session: s, secret: login.Password}
 	err = in.read(ctx)
 	// If the writer has failed, that is why reading did.
 	if cause := context.Cause(ctx); cause != nil {
@@ -152,8 +152,7 @@ type reader struct {
 	*running
 	peer    *peer
 	session *session
-	secret  string          // which the pool may repeat, and the log must not
-	strange map[string]bool // notifications that were told of
+	secret  string // which the pool may repeat, and the log must not
 
 	loggedIn bool
 	early    *work       // that came before the login's answer, or nil
@@ -212,7 +211,7 @@ func (in *reader) handle(ctx context.Context, m message, received time.Time) err
 		}
 		return nil
 	case m.method != "":
-		return in.unknown(m)
+		return in.unknown(ctx, m)
 	}
 	id, ours := m.number()
 	switch {
@@ -230,17 +229,14 @@ func (in *reader) handle(ctx context.Context, m message, received time.Time) err
 
 // unknown takes a notification that nobody knows. If it may be about what is to be searched the
 // session is over, as the search might be for nothing.
-func (in *reader) unknown(m message) error {
+func (in *reader) unknown(ctx context.Context, m message) error {
 	name := tidy(m.method)
 	for _, about := range []string{"difficulty", "target", "extranonce"} {
 		if strings.Contains(strings.ToLower(m.method), about) {
 			return violation("it notifies of %q, which this miner does not know and would miss", name)
 		}
 	}
-	if !in.strange[m.method] && len(in.strange) < maxStrange {
-		in.strange[m.method] = true
-		in.log.Warn("the pool notifies of something that this miner does not know", "pool", in.peer.Server, "method", name)
-	}
+	in.peer.Call(ctx, func() error { return in.notifiedOf(in.peer, name) })
 	return nil
 }
 
