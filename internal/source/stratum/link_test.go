@@ -87,6 +87,10 @@ func TestJobs(t *testing.T) {
 		c.say(`{"method":"job","params":{"job":%s}}`, job("3b", 3, never, `,"seq":2`))
 		c.say(`{"method":"job","params":{"job":%s}}`, job("4", 4, never, ``))
 		r.searches(4, c.nonce, never)
+		// A session's extranonce stays the same; if it does not, the job's own counts.
+		c.nonce = "fffffff0"
+		c.notify("4", 4, never)
+		r.searches(4, "fffffff0", never)
 		c.say(`{"method":"job","params":{"job":null}}`)
 		r.is(upstream.Waiting, "a")
 		r.searches(0, "", 0)
