@@ -16,7 +16,8 @@ import (
 // pool is a pool, played by the test.
 type pool struct {
 	*simulate.Pool
-	ca string // the file with its CA
+	ca    string          // the file with its CA
+	alive context.Context // until the pool ends
 }
 
 // playPool plays a pool until the test ends, which fails if a miner has done wrong by then.
@@ -33,7 +34,13 @@ func playPool(t *testing.T) *pool {
 	p.ShareTime, p.Keepalive, p.Grace = 50*time.Millisecond, 2*time.Second, 10*time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- p.Run(ctx) }()
+	var over context.CancelFunc
+	p.alive, over = context.WithCancel(context.Background())
+	go func() {
+		err := p.Run(ctx)
+		over()
+		ended <- err
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

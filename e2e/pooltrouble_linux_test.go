@@ -22,9 +22,12 @@ func TestPoolTrouble(t *testing.T) {
 	p.works(t)
 	before := footprint(t, m)
 
-	ctx, stop := context.WithTimeout(t.Context(), *troubleTime)
+	ctx, stop := context.WithTimeout(p.alive, *troubleTime)
 	defer stop()
 	p.InjectFaults(ctx, max(700*time.Millisecond, *troubleTime/100))
+	if p.alive.Err() != nil {
+		t.Fatal("the pool has ended")
+	}
 
 	eventually(t, "the miner is back", func() bool {
 		return p.Tally().Miners == 1 && m.metrics(t)[`miner_pool_state{state="working"}`] == 1

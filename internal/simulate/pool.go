@@ -42,6 +42,7 @@ type Pool struct {
 	// call the pool.
 	Report func(Share)
 
+	patience time.Duration // how long a miner may find nothing, though all is well
 	identity PoolIdentity
 	log      *slog.Logger
 	address  *net.TCPAddr  // with the port that was free
@@ -138,6 +139,7 @@ func ListenPool(address string, identity PoolIdentity, log *slog.Logger) (*Pool,
 		Keepalive: 30 * time.Second,
 		Grace:     5 * time.Second,
 
+		patience: time.Minute,
 		identity: identity,
 		log:      log,
 		address:  at,
@@ -179,15 +181,16 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.startOver()
 	p.mu.Unlock()
 	p.serve()
-	for quiet := 0; ; {
+	quiet, since := 0, time.Time{}
+	for {
 		what, err := p.await(ctx)
 		if err != nil || what == done {
 			return err
 		}
 		p.mu.Lock()
-		if what == moveDue {
-			quiet = 0
-		} else if p.idle() {
+		if what == moveDue || !p.idle() {
+			quiet, since = 0, time.Now()
+		} else {
 			quiet++
 			p.pace.lower()
 		}
@@ -196,8 +199,8 @@ func (p *Pool) Run(ctx context.Context) error {
 			p.play()
 		}
 		p.mu.Unlock()
-		if quiet == maxLost {
-			return misbehaviour("it found no share of %d jobs in a row", maxLost)
+		if quiet >= maxLost && time.Since(since) > p.patience {
+			return misbehaviour("it found no share of %d jobs in a row", quiet)
 		}
 	}
 }
@@ -241,9 +244,14 @@ func (p *Pool) await(ctx context.Context) (what int, err error) {
 	}
 }
 
-// idle reports whether a miner that could have found something has not; mu is held.
+// idle reports whether a miner that could have found something has not; mu is held. One that
+// waits for answers need not.
 func (p *Pool) idle() bool {
-	return p.pace.shares == 0 && p.trouble == (PoolTrouble{}) && p.miners() > 0
+	free := false
+	for s := range p.sessions {
+		free = free || s.open() && len(s.awaiting) == 0
+	}
+	return free && p.pace.shares == 0 && p.trouble == (PoolTrouble{})
 }
 
 // miners counts the miners that are logged in; mu is held.

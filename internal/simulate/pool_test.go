@@ -21,7 +21,6 @@ func TestPoolRun(t *testing.T) {
 	var reported []Share
 	p := startPool(t, io.Discard, func(p *Pool) {
 		p.Shares, p.ShareTime, p.Difficulty, p.Stay = 40, 20*time.Millisecond, 0, true
-		p.Grace = 10 * time.Second
 		p.pace.present = 16
 		p.Report = func(s Share) { reported = append(reported, s) }
 	})
@@ -166,19 +165,22 @@ func TestPoolMisbehaviour(t *testing.T) {
 		"another param": {func(m *poolMiner, _ *runningPool) {
 			m.say(`{"id":1,"method":"keepalived","params":{"id":"x","y":"z"}}`)
 		}, `param "y"`},
-		"no text":        {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"keepalived","params":{"id":null}}`) }, "param id is no text"},
-		"a wrong sign":   {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"keepalived","params":{"id":"x"}}`) }, "keepalived of another session"},
-		"an odd answer":  {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"error":{"code":-32601,"message":"?"}}`) }, "which was not asked"},
-		"an odd method":  {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"subscribe","params":{}}`) }, `it says "subscribe"`},
-		"a wrong answer": {func(m *poolMiner, p *runningPool) { p.ask(); m.say(`{"id":7,"error":{"code":-1,"message":"?"}}`) }, "code -1"},
-		"a result":       {func(m *poolMiner, p *runningPool) { p.ask(); m.say(`{"id":7,"result":{}}`) }, "neither a request nor an error"},
-		"no answer":      {func(m *poolMiner, p *runningPool) { p.ask() }, "no answer to the method client.get_version"},
-		"it leaves":      {func(m *poolMiner, _ *runningPool) { _ = m.conn.Close() }, "nothing was wrong"},
-		"no keep-alive":  {func(*poolMiner, *runningPool) {}, "no keepalived for 1.1s"},
+		"no text":         {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"keepalived","params":{"id":null}}`) }, "param id is no text"},
+		"a wrong sign":    {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"keepalived","params":{"id":"x"}}`) }, "keepalived of another session"},
+		"an odd answer":   {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"error":{"code":-32601,"message":"?"}}`) }, "which was not asked"},
+		"an odd method":   {func(m *poolMiner, _ *runningPool) { m.say(`{"id":1,"method":"subscribe","params":{}}`) }, `it says "subscribe"`},
+		"a wrong answer":  {func(m *poolMiner, p *runningPool) { p.ask(); m.say(`{"id":7,"error":{"code":-1,"message":"?"}}`) }, "code -1"},
+		"a result":        {func(m *poolMiner, p *runningPool) { p.ask(); m.say(`{"id":7,"result":{}}`) }, "neither a request nor an error"},
+		"no answer":       {func(m *poolMiner, p *runningPool) { p.ask() }, "no answer to the method client.get_version"},
+		"it leaves":       {func(m *poolMiner, _ *runningPool) { _ = m.conn.Close() }, "nothing was wrong"},
+		"no sign of life": {func(*poolMiner, *runningPool) {}, "no keepalived for 500ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPool(t, io.Discard, func(p *Pool) {
-				p.Stay, p.Keepalive = true, time.Second
+				p.Stay = true
+				if strings.HasPrefix(name, "no answer") || strings.HasPrefix(name, "no sign") {
+					p.Keepalive, p.Grace = 300*time.Millisecond, 200*time.Millisecond
+				}
 			})
 			m := dialPool(t, p).login()
 			test.do(m, p)
@@ -298,7 +300,7 @@ func TestPoolRefusals(t *testing.T) {
 
 // TestPoolStale has shares come of jobs that were replaced, at once and not.
 func TestPoolStale(t *testing.T) {
-	p := startPool(t, io.Discard, func(p *Pool) { p.Grace = time.Minute })
+	p := startPool(t, io.Discard, nil)
 	m := dialPool(t, p).login()
 	p.Change(func(t *PoolTrouble) { t.Strict = true })
 	m.hear()
@@ -339,6 +341,7 @@ func TestPoolPoisons(t *testing.T) {
 				}
 			}
 			dialPool(t, p).login()
+			p.locked(func() { p.Grace = 50 * time.Millisecond })
 			p.sendPoison(poison)
 			if err := p.wait(t); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), poison.name) {
 				t.Errorf("got %v", err)
@@ -356,7 +359,7 @@ func TestPoolFaults(t *testing.T) {
 	end()
 	for _, f := range poolFaults {
 		t.Run(f.name, func(t *testing.T) {
-			p := startPool(t, io.Discard, func(p *Pool) { p.Grace = time.Minute })
+			p := startPool(t, io.Discard, nil)
 			before := dialPool(t, p).login()
 			p.inject(f)
 			if p.wrong() != f.lasts {
@@ -373,6 +376,29 @@ func TestPoolFaults(t *testing.T) {
 				t.Errorf("the tally is %+v", got)
 			}
 		})
+	}
+}
+
+// TestPoolIdle has a miner find nothing, as if it could not.
+func TestPoolIdle(t *testing.T) {
+	p := startPool(t, io.Discard, func(p *Pool) {
+		p.ShareTime, p.Difficulty, p.patience = time.Millisecond, 0, 100*time.Millisecond
+	})
+	m := dialPool(t, p).login()
+	p.Change(func(t *PoolTrouble) { t.Hold = true })
+	m.share() // while it waits for an answer a miner may do nothing, as far as it is concerned
+	go func() { _, _ = io.Copy(io.Discard, m.in) }()
+	select {
+	case <-p.ended:
+		t.Fatalf("the pool ended with %v", p.err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	p.Change(func(t *PoolTrouble) { t.Hold = false })
+	if err := p.wait(t); !errors.Is(err, ErrMisbehaved) || !strings.Contains(err.Error(), "it found no share of") {
+		t.Errorf("got %v", err)
+	}
+	if p.pace.present != 1 {
+		t.Errorf("the difficulty came down to %d", p.pace.present)
 	}
 }
 

@@ -26,8 +26,7 @@ type runningPool struct {
 	err   error // when it has
 }
 
-// startPool runs a pool until the test ends, after it was changed. Its shares are easy, and
-// it is patient only for a moment.
+// startPool runs a pool until the test ends, after it was changed. Its shares are easy.
 func startPool(t *testing.T, log io.Writer, change func(*Pool)) *runningPool {
 	t.Helper()
 	identity, err := NewPoolIdentity("")
@@ -38,7 +37,7 @@ func startPool(t *testing.T, log io.Writer, change func(*Pool)) *runningPool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.ShareTime, p.Difficulty, p.Grace = time.Minute, 16, 100*time.Millisecond
+	p.ShareTime, p.Difficulty, p.Grace = time.Minute, 16, time.Minute
 	if change != nil {
 		change(p)
 	}
