@@ -135,6 +135,8 @@ type view struct {
 	Threads     []float64 `json:"threads"` // how full the bars are, 0 to 1
 	State       string    `json:"state"`
 	Node        string    `json:"node"` // empty if it is hidden, and so are the next two
+	Pool        string    `json:"pool"` // the same of a pool
+	Accepted    string    `json:"accepted"`
 	Difficulty  string    `json:"difficulty"`
 	TimeToBlock string    `json:"timeToBlock"`
 	Found       string    `json:"found"`
@@ -176,6 +178,8 @@ const readPage = `(() => {
 		threads: all("#threads .thread .bar span", (bar) => Number(bar.style.getPropertyValue("--fill"))),
 		state: $("#state-card").dataset.state,
 		node: $("#node").hidden ? "" : $("#node-address").textContent,
+		pool: $("#pool").hidden ? "" : $("#pool-url").textContent,
+		accepted: $("#pool").hidden ? "" : $("#pool-accepted").textContent,
 		difficulty: $("#job").hidden ? "" : $("#difficulty").textContent,
 		timeToBlock: $("#time-to-block").textContent,
 		found: $("#found").textContent,
@@ -391,6 +395,22 @@ func TestPageOfConnect(t *testing.T) {
 	n.SwitchOff()
 	p.until(t, "the node is lost", func(v view) bool { return state("not_connected")(v) && v.Difficulty == "" })
 	p.look(t, "lost")
+}
+
+// TestPageOfPool looks at the page of a miner that works for a pool, and when the pool is gone.
+func TestPageOfPool(t *testing.T) {
+	pool := playPool(t)
+	m := minePool(t, pool)
+	p := openPage(t, m)
+	p.until(t, "it works, and shares are accepted", func(v view) bool {
+		return v.State == "working" && strings.Contains(v.Pool, pool.Address()) && v.Node == "" && v.Accepted != "0" && v.Winners > 0 && v.Difficulty != ""
+	})
+	p.look(t, "pool")
+	pool.Close()
+	p.until(t, "the pool is lost", func(v view) bool {
+		return v.State == "not_connected" && strings.Contains(v.Pool, pool.Address()) && v.Difficulty == ""
+	})
+	p.look(t, "pool-lost")
 }
 
 // look has the page on screens of two sizes, light and dark.
