@@ -1,7 +1,6 @@
 package status
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,7 +36,12 @@ type Board struct {
 
 	mu      sync.Mutex
 	answers map[winner]answer // of the latest ones
+	order   []winner          // that were answered, the latest last
 }
+
+// maxAnswers bounds the answers that a board remembers: more than there are latest winners, as
+// an answer may come before the miner has noted its winner, and late answers in between.
+const maxAnswers = 200
 
 // winner tells a winner from others.
 type winner struct {
@@ -78,16 +82,18 @@ func (b *Board) Settled(job string, nonce u512.Uint, what string, after time.Dur
 	b.answered(winner{job, nonce}, answer{what, after})
 }
 
-// answered notes what became of a winner, and forgets it of those that are no longer
-// among the latest.
+// answered notes what became of a winner, and forgets the oldest answer if there are too many.
 func (b *Board) answered(w winner, a answer) {
-	finds := b.sampler.Miner().Current().Finds
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, known := b.answers[w]; !known {
+		b.order = append(b.order, w)
+	}
 	b.answers[w] = a
-	maps.DeleteFunc(b.answers, func(w winner, _ answer) bool {
-		return !slices.ContainsFunc(finds, func(f mining.Find) bool { return w == winner{f.Job, f.Nonce} })
-	})
+	if len(b.order) > maxAnswers {
+		delete(b.answers, b.order[0])
+		b.order = b.order[1:]
+	}
 }
 
 // recent returns the latest winners, newest first.

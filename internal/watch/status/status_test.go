@@ -211,6 +211,24 @@ func TestWinners(t *testing.T) {
 	})
 }
 
+// TestEarlyAnswer has a pool answer before the miner has noted the winner, and the board forget
+// what is long over.
+func TestEarlyAnswer(t *testing.T) {
+	inBubble(t, nil, func(m *mining.Miner, b *Board) {
+		b.Settled("a", u512.From64(500), "accepted", time.Millisecond)
+		<-submit(t, m, "a", 491).Done()
+		if w := b.Status().Winners; len(w) != 1 || w[0].Answer != "accepted" || *w[0].After != 0.001 {
+			t.Errorf("the winners are %+v", w)
+		}
+		for i := range uint64(1000) {
+			b.Settled("b", u512.From64(i), "stale", 0)
+		}
+		if w := b.Status().Winners; len(b.answers) != maxAnswers || len(b.order) != maxAnswers || w[0].Answer != "none" {
+			t.Errorf("%d answers are kept, and the winners are %+v", len(b.answers), w)
+		}
+	})
+}
+
 // TestNoEngine asks a miner that takes no jobs.
 func TestNoEngine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
