@@ -12,7 +12,7 @@ type poolMove struct {
 var poolMoves = []poolMove{
 	{"a new block", func(p *Pool) { p.newBlock(jobForm{}) }},
 	{"the same job, twice", func(p *Pool) { p.announce(false); p.announce(true) }},
-	{"a higher difficulty", func(p *Pool) { p.changeDifficulty(p.job.difficulty*2, false) }},
+	{"a higher difficulty", func(p *Pool) { p.changeDifficulty(min(p.job.difficulty, 1<<62)*2, false) }},
 	{"a lower difficulty", func(p *Pool) { p.changeDifficulty(p.job.difficulty/4, false) }},
 	{"the difficulty as a text", func(p *Pool) { p.newBlock(jobForm{Quoted: true}) }},
 	{"other transactions, after which old shares count", func(p *Pool) { p.otherHeader() }},
@@ -35,8 +35,9 @@ var poolMoves = []poolMove{
 		p.newBlock(jobForm{})
 	}},
 	{"methods that nobody knows", func(p *Pool) {
-		p.say("7", "client.get_version", `{}`)
-		p.say(`"\u0041sked"`, "mining.ping", `[]`)
+		// Of other ids each time: the answers to the last ones may be on their way.
+		p.say(fmt.Sprint(p.moves), "client.get_version", `{}`)
+		p.say(fmt.Sprintf(`"\u0041sked %d"`, p.moves), "mining.ping", `[]`)
 	}},
 }
 
