@@ -67,8 +67,13 @@ func (c *simulateCmd) asPool(_ context.Context, s streams, report func(simulate.
 	if c.JSON {
 		out = s.err
 	}
-	fmt.Fprintf(out, "pool: waits for a miner, such as this one:\n  quantus-miner pool --url stratum+ssl://%s --tls-ca %s --user %s\nOr, without TLS: --url stratum+tcp://%[1]s\n",
-		pool.Address(), ca, simulate.PoolUser)
+	secure, plain := "--url stratum+ssl://"+pool.Address(), "--url stratum+tcp://"+pool.Address()
+	urls := secure
+	if c.Trouble != nil { // the refusal of a login is fatal where there is no other pool
+		urls += " " + plain
+	}
+	fmt.Fprintf(out, "pool: waits for a miner, such as this one:\n  quantus-miner pool %s --tls-ca %s --user %s\nWithout TLS: %s\n",
+		urls, ca, simulate.PoolUser, plain)
 	return p, nil
 }
 
