@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/simulate"
+	"github.com/quantus-network/quantus-miner/internal/u512"
 )
 
 // node is a node of today's network, played by the test.
@@ -25,6 +26,13 @@ type node struct {
 // then. Its blocks take 20 ms, and it bears it if none is sealed for a minute.
 func playNode(t *testing.T, trouble simulate.Trouble) *node {
 	t.Helper()
+	return playNodeAs(t, trouble, 0)
+}
+
+// playNodeAs does so, or plays a pool that speaks the nodes' protocol, with shares of a
+// difficulty that is not 0.
+func playNodeAs(t *testing.T, trouble simulate.Trouble, share uint64) *node {
+	t.Helper()
 	identity, err := simulate.NewIdentity()
 	must(t, err)
 	n := &node{identity: identity, dir: t.TempDir()}
@@ -32,7 +40,7 @@ func playNode(t *testing.T, trouble simulate.Trouble) *node {
 	must(t, err)
 	n.token, n.pin, err = identity.WriteFiles(n.dir)
 	must(t, err)
-	n.BlockTime, n.BlockTimeout = 20*time.Millisecond, time.Minute
+	n.BlockTime, n.BlockTimeout, n.Share = 20*time.Millisecond, time.Minute, u512.From64(share)
 	n.Change(func(t *simulate.Trouble) { *t = trouble })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -227,6 +235,21 @@ func TestRefusedSeals(t *testing.T) {
 	if now := n.Tally().Jobs; now != jobs {
 		t.Errorf("there were %d jobs, and are %d", jobs, now)
 	}
+}
+
+// TestNativePool has a pool that speaks the nodes' protocol repeat its job after each result.
+// The miner goes on with it, sends nothing twice, which the pool would not bear, and all that
+// it finds.
+func TestNativePool(t *testing.T) {
+	n := playNodeAs(t, simulate.Trouble{}, 100_000)
+	m := connect(t, n)
+	eventually(t, "shares arrive", func() bool { return n.seals() >= 100 })
+	metrics := m.metrics(t)
+	if jobs := n.Tally().Jobs; jobs != 1 || metrics["miner_node_jobs_total"] != 1 {
+		t.Errorf("there were %d jobs, and the miner has had %g", jobs, metrics["miner_node_jobs_total"])
+	}
+	n.now(simulate.Trouble{Impossible: true})
+	eventually(t, "every winner has arrived", func() bool { return m.metrics(t)["miner_winners_total"] == float64(n.seals()) })
 }
 
 // TestFallback has a miner work for the second of two nodes while the first has
