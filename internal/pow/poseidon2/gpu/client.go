@@ -35,9 +35,12 @@ type client struct {
 	hello   wire.Hello
 	in      io.WriteCloser
 	replies chan wire.Reply // closed when no more come
-	failed  error           // why; to be read when replies is closed
-	exited  chan struct{}   // closed when the process has ended
-	kill    func()          // may be called by anybody, and often
+	// silent is for how long it had been silent in searches when the last one ended: jobs may change
+	// more often than a device that hangs would be noticed in one. It is of who has the device's turn.
+	silent time.Duration
+	failed error         // why; to be read when replies is closed
+	exited chan struct{} // closed when the process has ended
+	kill   func()        // may be called by anybody, and often
 }
 
 // start starts a process and waits for its first message. What it says on its standard

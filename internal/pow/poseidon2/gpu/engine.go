@@ -115,7 +115,8 @@ func (s *search) run(c *client, p *engine.Progress, look <-chan time.Time) (engi
 			return engine.Outcome{}, err
 		}
 	}
-	heard := time.Now()
+	heard := time.Now().Add(-c.silent)
+	defer func() { c.silent = time.Since(heard) }()
 	for {
 		select {
 		case reply, ok := <-c.replies:

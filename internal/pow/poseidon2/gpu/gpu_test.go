@@ -220,6 +220,27 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestHangsAcrossSearches has a device hang while each search is stopped soon.
+func TestHangsAcrossSearches(t *testing.T) {
+	d := ready(t, fake(t, gputest.Hangs, Config{Hang: 300 * time.Millisecond, RetryDelays: []time.Duration{time.Hour}}, testLog(t)))
+	job, err := NewEngine(d).Prepare([32]byte{1}, u512.Max())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var p engine.Progress
+		stop := time.AfterFunc(30*time.Millisecond, p.Stop)
+		outcome := job.Search(everything, &p)
+		stop.Stop()
+		if outcome.Status == engine.Unavailable {
+			break
+		}
+	}
+	if status := until(t, d, Waiting); !strings.Contains(status.Reason, "the device hangs: it has been silent for ") {
+		t.Errorf("got %+v", status)
+	}
+}
+
 // TestWinners goes on behind each winner, as mining for a pool does, with one for each hundred nonces:
 // nothing is evaluated again, and none is missed, even if the process has stopped meanwhile.
 func TestWinners(t *testing.T) {

@@ -349,7 +349,7 @@ function drawDevices(devices) {
     setText(gpu, device.gpu ? gpuState(device.gpu) : "");
     gpu.classList.toggle("device-failed", Boolean(device.gpu && device.gpu.reason));
   });
-  drawThreads(devices.flatMap((d) => d.threads.map((t) => ({ name: t.name, rate: t.hash_rate }))));
+  drawThreads(devices.filter((d) => !d.gpu).flatMap((d) => d.threads.map((t) => ({ name: t.name, rate: t.hash_rate }))));
 }
 
 // gpuState says how a GPU and its process stand.
