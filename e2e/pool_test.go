@@ -38,6 +38,7 @@ func playPool(t *testing.T) *pool {
 	p.alive, over = context.WithCancel(context.Background())
 	go func() {
 		err := p.Run(ctx)
+		p.Close()
 		over()
 		ended <- err
 	}()

@@ -220,6 +220,7 @@ func TestPoolTrouble(t *testing.T) {
 	}
 	end()
 	g.Wait()
+	pool.Close()
 	if err := <-ended; err != nil {
 		t.Errorf("the miner: %v", err)
 	}

@@ -174,9 +174,8 @@ func (p *Pool) listen() (net.Listener, error) {
 func (p *Pool) Address() string { return p.address.String() }
 
 // Run has the shares found, until ctx is done. Its errors wrap ErrMisbehaved if a miner is
-// to blame. When it returns there is no connection any more, and no more can be made.
+// to blame. It leaves miners connected: Close does not.
 func (p *Pool) Run(ctx context.Context) error {
-	defer p.Close()
 	p.mu.Lock()
 	p.startOver()
 	p.mu.Unlock()

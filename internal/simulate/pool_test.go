@@ -402,7 +402,7 @@ func TestPoolIdle(t *testing.T) {
 	}
 }
 
-// TestPoolEnds ends a pool that has a miner and, at the same time, restarts it.
+// TestPoolEnds restarts a pool, and ends it, which sends the answer that it owes.
 func TestPoolEnds(t *testing.T) {
 	p := startPool(t, io.Discard, nil)
 	m := dialPool(t, p).login()
@@ -411,8 +411,18 @@ func TestPoolEnds(t *testing.T) {
 	}
 	m.gone()
 	m = dialPool(t, p).login()
-	p.Close()
+	p.Change(func(t *PoolTrouble) { t.Pieces = true })
+	m.hear()
+	m.share()
+	for p.Tally().Accepted == 0 {
+		runtime.Gosched()
+	}
+	go p.Close()
+	if told := m.hear(); told.Result == nil { // which takes its time
+		t.Errorf("the share is answered with %+v", told)
+	}
 	m.gone()
+	p.Close()
 	if err := p.Restart(); err != nil {
 		t.Error(err)
 	}

@@ -45,6 +45,7 @@ func startPool(t *testing.T, log io.Writer, change func(*Pool)) *runningPool {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer close(r.ended)
+		defer p.Close()
 		r.err = p.Run(ctx)
 	}()
 	t.Cleanup(func() {

@@ -63,12 +63,30 @@ func (p *Pool) accept(listener net.Listener) {
 	}
 }
 
-// Close ends the pool for good. Run does so, too.
+// closeTimeout is how long the pool may take to send its last answers.
+const closeTimeout = time.Second
+
+// Close ends the pool for good, once it has sent the answers that it owes. When it returns
+// there is no connection any more.
 func (p *Pool) Close() {
 	p.power.Lock()
 	defer p.power.Unlock()
 	p.over = true
-	p.switchOff()
+	p.mu.Lock()
+	p.off = true
+	for s := range p.sessions {
+		if s.open() {
+			s.ours = true
+			s.send(nil)
+		} else {
+			s.close()
+		}
+	}
+	p.mu.Unlock()
+	_ = p.listener.Close()
+	late := time.AfterFunc(closeTimeout, p.Drop)
+	defer late.Stop()
+	p.running.Wait()
 }
 
 // switchOff closes the listener and all connections, and waits for them; power is held.
