@@ -156,8 +156,8 @@ func TestPrometheus(t *testing.T) {
 	t.Run("every query of the dashboard has an answer", func(t *testing.T) {
 		for title, expressions := range dashboard(t) {
 			for _, promQL := range expressions {
-				if strings.Contains(promQL, "miner_node_") || strings.Contains(promQL, "miner_pool_") {
-					continue // see TestPrometheusOfConnect and TestPrometheusOfPool
+				if regexp.MustCompile(`miner_(node|pool|gpu)_|gpu`).MatchString(promQL) {
+					continue // see TestPrometheusOfConnect, TestPrometheusOfPool and TestPrometheusOfGPU
 				}
 				values := p.query(t, promQL)
 				if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
@@ -246,6 +246,25 @@ func TestPrometheusOfPool(t *testing.T) {
 	m := minePool(t, pool)
 	pool.works(t)
 	startPrometheus(t, m).answers(t, "miner_pool_", 5)
+}
+
+// TestPrometheusOfGPU has a real server scrape a miner with a device of OpenCL, which is a
+// CPU: the queries of the dashboard that are about GPUs have answers.
+func TestPrometheusOfGPU(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "quantus-miner-gpu")
+	build := exec.Command("go", "build", "-o", program, "./cmd/quantus-miner-gpu")
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program for GPUs: %v\n%s", err, out)
+	}
+	n := playNode(t, simulate.Trouble{})
+	m := connectBy(t, connectCommand([]*node{n}, "--gpu", "0", "--gpu-program", program))
+	p := startPrometheus(t, m)
+	eventually(t, "the GPU searches", func() bool {
+		searching, _ := p.value(t, `miner_thread_hash_rate{thread_id="gpu0"}`)
+		return searching > 0
+	})
+	p.answers(t, "gpu", 4)
 }
 
 // answers asks for all of the dashboard's queries about some metrics, of which there must be so

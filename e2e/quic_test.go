@@ -92,10 +92,16 @@ func connectCommand(nodes []*node, flags ...string) *exec.Cmd {
 
 // connect starts a miner for some nodes, which ends with the test, and must do so
 // cleanly.
-func connect(t *testing.T, nodes ...*node) (m miner) {
+func connect(t *testing.T, nodes ...*node) miner {
+	t.Helper()
+	return connectBy(t, connectCommand(nodes))
+}
+
+// connectBy is the same with a command.
+func connectBy(t *testing.T, command *exec.Cmd) (m miner) {
 	t.Helper()
 	shown := make(chan struct{})
-	m.process = start(t, connectCommand(nodes), func(e entry) {
+	m.process = start(t, command, func(e entry) {
 		if e.Page != "" {
 			m.Monitor = e.Page
 			close(shown)
