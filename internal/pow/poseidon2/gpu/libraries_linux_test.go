@@ -144,6 +144,21 @@ func TestOpenCLTrouble(t *testing.T) {
 			problem(t, want)
 		})
 	}
+	for trouble, want := range map[string]string{
+		"old version":   `it needs OpenCL 1.1, and the driver has "OpenCL 1.0"`,
+		"not available": "the driver says that it is not available",
+		"no compiler":   "the driver has no compiler for it",
+		"big-endian":    "it is big-endian",
+		"no 64 bits":    "it has no integers of 64 bits",
+	} {
+		t.Run(trouble, func(t *testing.T) {
+			t.Setenv("FAKE_OPENCL", trouble)
+			devices, problems := List(t.Context(), self(t, realBackends), []string{wire.OpenCL})
+			if len(devices) != 1 || len(problems) > 0 || devices[0].Usable || devices[0].Name != "a device" || devices[0].Reason != want {
+				t.Errorf("got %+v, %v, want a device that is not usable: %s", devices, problems, want)
+			}
+		})
+	}
 	t.Run("too old", func(t *testing.T) {
 		library(t, "fakeopencl.c", "libOpenCL.so.1", "-DTOO_OLD")
 		problem(t, "the library libOpenCL.so.1 is broken, or too old: it has no clReleaseEvent")
