@@ -147,6 +147,7 @@ func TestNoEngineLeft(t *testing.T) {
 		if _, err := m.Submit(Request{ID: "c", Range: everything}); !errors.Is(err, ErrNoEngine) || m.Working() {
 			t.Errorf("another job: %v, want ErrNoEngine", err)
 		}
+		synctest.Wait() // until the log is written, which comes after the jobs' end
 		if !strings.Contains(log.String(), "the last one failed its self-test") || strings.Count(log.String(), "job failed") != 2 {
 			t.Errorf("the log:\n%s", &log)
 		}
