@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,7 +62,7 @@ func urlOf(t testing.TB, pool *simulate.Pool, scheme string) (f poolFlag) {
 }
 
 // poolWith returns a service that mines as a command has it.
-func poolWith(t *testing.T, c *poolCmd, log *bytes.Buffer) service {
+func poolWith(t *testing.T, c *poolCmd, log io.Writer) service {
 	t.Helper()
 	pools, err := c.pools()
 	if err != nil {
@@ -140,6 +141,21 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// awaited is a log that says when some text is in it.
+type awaited struct {
+	bytes.Buffer
+	text  string
+	found func()
+}
+
+func (l *awaited) Write(p []byte) (int, error) {
+	n, err := l.Buffer.Write(p)
+	if strings.Contains(l.String(), l.text) {
+		l.found()
+	}
+	return n, err
+}
+
 // TestPoolTrust has pools that are not trusted, for all that can be wrong with a certificate.
 func TestPoolTrust(t *testing.T) {
 	pool, c := playPool(t, poolTLS)
@@ -148,25 +164,29 @@ func TestPoolTrust(t *testing.T) {
 	defer g.Wait()
 	defer stop()
 	g.Go(func() { _ = pool.Run(ctx) })
-	try := func(c *poolCmd) (*bytes.Buffer, error) {
-		log := new(bytes.Buffer)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	// It runs until its log has some text, or it ends by itself.
+	try := func(c *poolCmd, text string) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		return log, poolWith(t, c, log).run(ctx)
+		log := &awaited{text: text, found: cancel}
+		err := poolWith(t, c, log).run(ctx)
+		return log.String(), err
 	}
 	other := *c
 	other.TLSCA = ""
-	if log, err := try(&other); err != nil || !strings.Contains(log.String(), "give the authority with --tls-ca, or the SHA-256") || strings.Contains(log.String(), "connected to") {
+	advice := "give the authority with --tls-ca, or the SHA-256"
+	if log, err := try(&other, advice); err != nil || !strings.Contains(log, advice) || strings.Contains(log, "connected to") {
 		t.Errorf("without its authority: %v\n%s", err, log)
 	}
 	other.TLSCertSHA256 = []pinFlag{{1}}
-	log, err := try(&other)
+	log, err := try(&other, "connected to")
 	if pin, ok := errors.AsType[*stratum.PinError](err); !ok || pin.Want[0] != 1 || !strings.Contains(adviseOnPool(err).Error(), "another one answers") {
 		t.Errorf("with another pin: %v\n%s", err, log)
 	}
 	plain := *c
 	plain.TLSCA, plain.URL = "", []poolFlag{urlOf(t, pool, poolTCP)}
-	if log, err := try(&plain); err != nil || !strings.Contains(log.String(), "connected to the pool") { // as it takes both
+	connected := "connected to the pool"
+	if log, err := try(&plain, connected); err != nil || !strings.Contains(log, connected) { // as it takes both
 		t.Errorf("without TLS: %v\n%s", err, log)
 	}
 }
