@@ -265,7 +265,7 @@ func TestResultIsLost(t *testing.T) {
 		{bench, 1},
 		{simulate, 1},
 		{[]string{"version"}, 1},
-		{[]string{"--help"}, 2},
+		{[]string{"--help"}, 1},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			if asJSON {
