@@ -29,6 +29,7 @@ var layers = []layer{
 	{dir: "internal/u512"},
 	{dir: "internal/strictjson"},
 	{dir: "internal/host"},
+	{dir: "internal/build"},
 	{dir: "internal/cli"},
 	{dir: "internal/engine", imports: []string{"internal/u512"}},
 	{

@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
 
+	"github.com/quantus-network/quantus-miner/internal/build"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/cuda"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/opencl"
@@ -32,7 +32,7 @@ func main() {
 	out, err := process.ProtectOutput()
 	if err == nil {
 		err = process.Process{
-			Version: version(),
+			Version: build.Read().Version,
 			Backends: map[string]driver.Backend{
 				wire.CUDA:   cuda.Backend{PTX: kernel.PTX()},
 				wire.OpenCL: opencl.Backend{Cache: cacheDirectory()},
@@ -54,13 +54,4 @@ func cacheDirectory() string {
 		return ""
 	}
 	return filepath.Join(base, "quantus-miner")
-}
-
-// version returns the version that the program was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

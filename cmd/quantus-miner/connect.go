@@ -165,7 +165,7 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	}
 	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
-		"throttle", c.Throttle.String(), "version", version())
+		"throttle", c.Throttle.String(), "version", version(), "revision", revision())
 	if err := svc.run(ctx); err != nil {
 		return advise(err)
 	}

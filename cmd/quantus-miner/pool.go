@@ -91,7 +91,7 @@ func (c *poolCmd) Run(ctx context.Context, s streams) error {
 	}
 	svc.log.Info("mining for pools", "pools", c.URL, "users", c.User, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
-		"throttle", c.Throttle.String(), "version", version())
+		"throttle", c.Throttle.String(), "version", version(), "revision", revision())
 	if err := svc.run(ctx); err != nil {
 		return adviseOnPool(err)
 	}

@@ -161,7 +161,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("serving the node's API", "url", svc.url(svc.api), "pow", svc.proof, "engine", svc.engine.Name(),
 		"kernel", svc.engine.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
-		"throttle", c.Throttle.String(), "version", version())
+		"throttle", c.Throttle.String(), "version", version(), "revision", revision())
 	if svc.guard == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {
 		log.Warn("anyone who reaches this port can make the miner work: let nobody but the node reach it, or ask for credentials with --auth-file")
 	} else if svc.guard != nil && svc.tls == nil && !(isLoopback(svc.api) && isLoopback(svc.metrics)) {

@@ -2,18 +2,24 @@ package main
 
 import (
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/quantus-network/quantus-miner/internal/build"
 )
 
 // versionCmd prints the version.
-type versionCmd struct{}
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
 
 // Run prints.
-func (versionCmd) Run(s streams) error {
-	if _, err := fmt.Fprintf(s.out, "quantus-miner %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH); err != nil {
+func (c versionCmd) Run(s streams) error {
+	info := build.Read()
+	if c.JSON {
+		return printJSON(s.out, info)
+	}
+	if _, err := fmt.Fprintf(s.out, "quantus-miner %s, %s, %s/%s\n", info, info.Go, info.OS, info.Arch); err != nil {
 		return fmt.Errorf("writing the version: %w", err)
 	}
 	return nil
@@ -31,41 +37,8 @@ func (versionFlag) BeforeReset(parser *kong.Kong, s streams) error {
 	return nil
 }
 
-// revision is the commit that a build from a checkout was made of.
-func revision() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
-		}
-	}
-	return "(unknown)"
-}
+// version is the version of this program.
+func version() string { return build.Read().Version }
 
-// version is the module's version, which Go derives from the commit in a build from a
-// checkout. Where it does not it is "(devel)", with the commit if that is known.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(unknown)"
-	}
-	return versionOf(info)
-}
-
-// versionOf is the version of a build.
-func versionOf(info *debug.BuildInfo) string {
-	setting := make(map[string]string)
-	for _, s := range info.Settings {
-		setting[s.Key] = s.Value
-	}
-	commit := setting["vcs.revision"]
-	if info.Main.Version != "(devel)" || commit == "" {
-		return info.Main.Version
-	}
-	version := "(devel) " + commit[:min(12, len(commit))]
-	if setting["vcs.modified"] == "true" {
-		version += "+dirty"
-	}
-	return version
-}
+// revision is the commit that this program was built from.
+func revision() string { return build.Read().Revision }
