@@ -42,11 +42,15 @@ var layers = []layer{
 	},
 	{dir: "internal/mining", imports: []string{"internal/u512", "internal/engine"}},
 	{
-		dir: "internal/source", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/strictjson", "internal/host/connlimit"},
+		dir: "internal/fleet", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/host"},
+		shared: []string{"internal/fleet/wire"},
+	},
+	{
+		dir: "internal/source", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/strictjson", "internal/host/connlimit", "internal/fleet/wire"},
 		shared: []string{"internal/source/upstream"},
 	},
 	{
-		dir: "internal/watch", imports: []string{"internal/u512", "internal/mining", "internal/source"},
+		dir: "internal/watch", imports: []string{"internal/u512", "internal/mining", "internal/source", "internal/fleet"},
 		shared: []string{"internal/watch/hashrate", "internal/watch/status"},
 	},
 	{dir: "internal/bench", imports: []string{"internal/u512", "internal/engine"}},
@@ -78,6 +82,8 @@ var never = map[string][]string{
 	"internal/pow/poseidon2": {"internal/engine", "internal/pow"},
 	// The node's side of the protocol has the same messages, and no miner.
 	"internal/source/quicnode/wire": {"internal/mining", "internal/engine"},
+	// Whoever writes a worker of their own needs these messages and no miner.
+	"internal/fleet/wire": {"internal/mining", "internal/engine", "internal/host"},
 	// The curve and the page show any miner, whatever its source.
 	"internal/watch/hashrate":  {"internal/source"},
 	"internal/watch/status":    {"internal/source"},

