@@ -144,10 +144,9 @@ func (f *hostFlag) UnmarshalText(text []byte) error {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") { // an IPv6 address as in a URL
 		host = host[1 : len(host)-1]
 	}
-	_, err := netip.ParseAddr(host)
-	// The zone of an address may be anything to ParseAddr, but the net
-	// package takes no bracket in it.
-	if err != nil && !hostName.MatchString(host) || strings.ContainsAny(host, "[]") {
+	address, err := netip.ParseAddr(host)
+	// The zone of an address, an interface, may be anything to ParseAddr.
+	if err != nil && !hostName.MatchString(host) || address.Zone() != "" && !hostName.MatchString(address.Zone()) {
 		return errors.New("must be a host name or an IP address (0.0.0.0 or :: for every interface), without a port")
 	}
 	*f = hostFlag(host)

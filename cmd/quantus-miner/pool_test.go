@@ -258,7 +258,7 @@ func TestPoolTrouble(t *testing.T) {
 // quotes one.
 func FuzzPoolURL(f *testing.F) {
 	for _, seed := range []string{
-		"stratum+ssl://pool.example:3333", "stratum+tcp://127.0.0.1:1/", "STRATUM+SSL://[::1]:65535", "stratum+ssl://[fe80::1%25eth0]:1", "stratum+tcp://user:secret@a:1",
+		"stratum+ssl://pool.example:3333", "stratum+tcp://127.0.0.1:1/", "STRATUM+SSL://[::1]:65535", "stratum+ssl://[fe80::1%25eth0]:1", "strAtum+ssl://[::%25\xc7]:1", "stratum+tcp://user:secret@a:1",
 		"stratum+ssl://a:1/x?y#z", "stratum+ssl://a", "stratum+ssl://:1", "stratum+ssl://a:1:2", "ssl://a:1", "http://a", "://", "",
 	} {
 		f.Add(seed)

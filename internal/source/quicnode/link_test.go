@@ -677,7 +677,7 @@ func TestEasyBefore(t *testing.T) {
 		r := start(t, lottery{}, "a")
 		defer r.stop()
 		c := r.answer("a")
-		for i := range 10 {
+		for i := range 4 {
 			id := fmt.Sprint(i)
 			c.job(id, byte(i), 1)
 			<-time.After(50 * time.Millisecond)
@@ -699,6 +699,39 @@ func TestEasyBefore(t *testing.T) {
 			if took := time.Since(began); took > 2*time.Millisecond {
 				t.Errorf("the first result of the next job came after %s", took)
 			}
+		}
+	})
+}
+
+// TestEasyJobs has an easy job replaced by the next a thousand times a second: a node gets
+// as many results in any second as it may, and no more.
+func TestEasyJobs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := start(t, lottery{}, "a")
+		defer r.stop()
+		c := r.answer("a")
+		const span = 5 * time.Second
+		var g sync.WaitGroup
+		defer g.Wait()
+		g.Go(func() {
+			for i := range span / time.Millisecond {
+				c.job(fmt.Sprint(i), byte(i), 1)
+				<-time.After(time.Millisecond)
+			}
+			c.job("last", 1, 1)
+		})
+		var came []time.Time
+		for began := time.Now(); time.Since(began) < span; {
+			if _, err := wire.Read(c); err != nil {
+				t.Fatal(err)
+			}
+			came = append(came, time.Now())
+			if n := len(came) - 1 - resultsPerSecond; n >= 0 && came[n+resultsPerSecond].Sub(came[n]) < time.Second {
+				t.Fatalf("%d results in %v", resultsPerSecond+1, came[n+resultsPerSecond].Sub(came[n]))
+			}
+		}
+		if len(came) < int(span/time.Second-1)*resultsPerSecond {
+			t.Errorf("only %d results", len(came))
 		}
 	})
 }
