@@ -137,7 +137,7 @@ const half = "POST /mine HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\
 // TestEndsBySignal tells a miner to end that has a job to do and connections of all
 // kinds open.
 func TestEndsBySignal(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			m := startMiner(t, "--request-timeout", "1h") // nothing ends of itself
 			idle, busy := m.dial(t), m.dial(t)
@@ -180,7 +180,7 @@ func TestNohup(t *testing.T) {
 // TestSecondSignal tells a miner to end that cannot, as nobody reads its log, which
 // blocks it. Told again it ends all the same.
 func TestSecondSignal(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			unread, log, err := os.Pipe()
 			must(t, err)

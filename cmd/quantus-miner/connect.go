@@ -151,6 +151,10 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	svc.limits.MaxConnections = monitorConnections
 	svc.hosts = c.hosts(nil, svc.log, c.MetricsHost)
 	svc.gpus = c.gpuFlags
+	svc.check = func() error {
+		_, err := c.nodes()
+		return err
+	}
 	if svc.nodes, err = c.nodes(); err != nil {
 		return err
 	}

@@ -28,22 +28,29 @@ type logFlags struct {
 }
 
 // newLog returns a log on the error stream as the flags have it.
-func (f logFlags) newLog(s streams) *slog.Logger {
-	style := logStyle{format: f.LogFormat, noColor: f.NoColor}
-	if err := style.level.UnmarshalText([]byte(f.LogLevel)); err != nil { // without the parser's defaults
-		style.level = slog.LevelInfo
-	}
+func (f logFlags) newLog(s streams) *slog.Logger { return f.newLogAt(s, f.level()) }
+
+// newLogAt is newLog, with another level.
+func (f logFlags) newLogAt(s streams, level slog.Leveler) *slog.Logger {
+	return newLog(s, logStyle{format: f.LogFormat, level: level, noColor: f.NoColor})
+}
+
+// level is the least level of what the log has.
+func (f logFlags) level() (level slog.Level) {
 	if f.Verbose {
-		style.level = slog.LevelDebug
+		return slog.LevelDebug
 	}
-	return newLog(s, style)
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil { // without the parser's defaults
+		return slog.LevelInfo
+	}
+	return level
 }
 
 // logStyle says how a log is written. The zero value is text on a terminal and JSON
 // elsewhere, from level info.
 type logStyle struct {
-	format  logFormat // empty is logAuto
-	level   slog.Level
+	format  logFormat    // empty is logAuto
+	level   slog.Leveler // nil is slog.LevelInfo
 	noColor bool
 }
 
@@ -54,6 +61,9 @@ func newLog(s streams, style logStyle) *slog.Logger {
 }
 
 func logHandler(s streams, style logStyle) slog.Handler {
+	if style.level == nil {
+		style.level = slog.LevelInfo
+	}
 	if style.format == logJSON || style.format != logText && !s.terminal {
 		return console.ForMachines(s.err, style.level, s.terminal)
 	}

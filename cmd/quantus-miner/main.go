@@ -42,6 +42,10 @@ type streams struct {
 	terminal bool
 	// keyboard is that person's, or nil.
 	keyboard *console.Keyboard
+	// hangups are the signals SIGHUP, or nil.
+	hangups *hangups
+	// origin is the command line, to be read again.
+	origin *origin
 }
 
 // exitError ends a command with an exit code of its own.
@@ -62,15 +66,14 @@ func (e exitError) Error() string {
 func (e exitError) Unwrap() error { return e.err }
 
 func main() {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	// A terminal that is closed ends the miner as cleanly, unless nohup says otherwise.
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, end := context.WithCancel(ctx)
 	// The first signal asks to stop; a second one, unhandled, ends the process.
 	context.AfterFunc(ctx, stop)
-	s := streams{out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+	// A terminal that is closed ends the program as cleanly, unless nohup says otherwise.
+	hangups := newHangups(end)
+	go hangups.run(ctx)
+	s := streams{out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())), hangups: hangups}
 	if s.terminal {
 		s.keyboard = console.NewKeyboard(os.Stdin)
 	}
@@ -86,6 +89,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err := cli.TidyEnvironment(variables); err != nil {
 		return fail(exitUsage, err)
 	}
+	s.origin = &origin{args: args}
 	line, err := newLine(ctx, args, s)
 	if err != nil {
 		return fail(exitUsage, err)
@@ -104,6 +108,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if s.terminal && len(args) == 0 {
 		fmt.Fprintln(s.err, whichNetwork)
 	}
+	s.origin.line, s.origin.command = line, command
 	line.warn(command, s)
 	err = command.Run()
 	if exit, ok := errors.AsType[exitError](err); ok {

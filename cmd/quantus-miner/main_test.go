@@ -234,6 +234,7 @@ func serveInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	b := &background{command: exec.Command(path, args...), logged: make(chan struct{})}
 	b.wrote.L = &b.mu
+	leaveTerminal(b.command)
 	b.command.Env = append(os.Environ(), environment(ts)...)
 	stderr, err := b.command.StderrPipe()
 	ts.Check(err)

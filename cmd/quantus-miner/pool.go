@@ -79,6 +79,10 @@ func (c *poolCmd) Run(ctx context.Context, s streams) error {
 	svc.hosts = c.hosts(nil, svc.log, c.MetricsHost)
 	svc.gpus = c.gpuFlags
 	svc.keepAlive = time.Duration(c.KeepAlive)
+	svc.check = func() error {
+		_, err := c.pools()
+		return err
+	}
 	if svc.pools, err = c.pools(); err != nil {
 		return err
 	}

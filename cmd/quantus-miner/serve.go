@@ -140,6 +140,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	log := svc.log
 	svc.limits = c.limitFlags
 	svc.gpus = c.gpuFlags
+	svc.check = func() error {
+		_, _, err := c.open(log)
+		return err
+	}
 	if svc.guard, svc.tls, err = c.open(log); err != nil {
 		return err
 	}

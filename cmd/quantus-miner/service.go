@@ -81,7 +81,9 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 	// Go ends a program that writes to standard error when nobody reads it any more.
 	// A miner whose log's reader has died goes on without.
 	signal.Ignore(syscall.SIGPIPE)
-	log := f.newLog(s)
+	level := new(slog.LevelVar)
+	level.Set(f.level())
+	log := f.newLogAt(s, level)
 	e, err := f.Engine.choose(proof, log)
 	if err != nil {
 		return service{}, err
@@ -93,8 +95,10 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 		scheduling:  f.schedulingFlags,
 		cpus:        effectiveCPUs(),
 		reportEvery: time.Duration(f.ReportEvery),
+		streams:     s,
 		log:         log,
-		keyboard:    s.keyboard,
+		level:       level,
+		reloads:     takeHangups(s.hangups),
 	}, nil
 }
 
@@ -172,8 +176,11 @@ type service struct {
 	guard       *access.Guard   // nil for everyone
 	tls         *tls.Config     // nil for plain HTTP
 	reportEvery time.Duration   // 0 for never
+	streams                     // for the keyboard, and for what is read again
 	log         *slog.Logger
-	keyboard    *console.Keyboard // of who looks on, or nil
+	level       *slog.LevelVar  // of the log
+	reloads     <-chan struct{} // that are asked for; nil for none
+	check       func() error    // says what is wrong with the files that are read while the miner runs; nil if there are none
 }
 
 // run serves until ctx is done. Then requests in flight are finished, every job
@@ -256,6 +263,12 @@ func (s service) run(ctx context.Context) error {
 	if s.reportEvery > 0 {
 		start(func() error {
 			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: more}.Run(ctx)
+			return nil
+		})
+	}
+	if s.supervised() {
+		start(func() error {
+			s.supervise(ctx, miner, up)
 			return nil
 		})
 	}

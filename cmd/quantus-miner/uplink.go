@@ -35,6 +35,17 @@ func (s service) connects() bool { return s.nodes != nil || s.pools != nil }
 // exists says whether there is a link.
 func (u uplink) exists() bool { return u.node != nil || u.pool != nil }
 
+// String says how the link stands, or nothing if there is none.
+func (u uplink) String() string {
+	switch {
+	case u.node != nil:
+		return u.node.Status().String()
+	case u.pool != nil:
+		return u.pool.Status().String()
+	}
+	return ""
+}
+
 // run works for nodes or pools until ctx is done.
 func (u uplink) run(ctx context.Context) error {
 	if u.pool != nil {
