@@ -109,7 +109,8 @@ type Progress struct {
 	evaluated atomic.Uint64
 	request   atomic.Uint32 // what is asked of the search; usually nothing
 	first     func()        // what notifyFirst calls
-	_         [128 - 24]byte
+	stopped   atomic.Pointer[func()]
+	_         [128 - 32]byte
 }
 
 // What may be asked of a search. The requests share a word, so that a batch costs
@@ -160,7 +161,26 @@ func (p *Progress) NotifyFirst(f func()) {
 
 // Stop asks the search to end soon. Later searches with the same Progress end
 // at once.
-func (p *Progress) Stop() { p.request.Store(stop) }
+func (p *Progress) Stop() {
+	p.request.Store(stop)
+	if f := p.stopped.Load(); f != nil {
+		(*f)()
+	}
+}
+
+// OnStop has Stop call f, for a search that waits for others and has no batches after which
+// it would look. If the search was told to stop before, f is called at once. It may be called
+// more than once, and must return at once. A nil f ends that.
+func (p *Progress) OnStop(f func()) {
+	if f == nil {
+		p.stopped.Store(nil)
+		return
+	}
+	p.stopped.Store(&f)
+	if p.request.Load() == stop {
+		f()
+	}
+}
 
 // Evaluated returns the number of nonces evaluated so far.
 func (p *Progress) Evaluated() uint64 { return p.evaluated.Load() }

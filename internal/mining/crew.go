@@ -33,6 +33,9 @@ type Crew struct {
 	// a lease of another one to end; an engine that takes long to start, or has a
 	// queue to fill, wants longer ones.
 	LeaseTime time.Duration
+	// Remote, if not nil, searches instead of the engine, which only refuses thresholds then:
+	// a machine far away. The workers are the leases that it may hold at a time.
+	Remote Remote
 	// Deadline, unless it is 0, is how long a call of the engine may take. After that
 	// the lease is taken back, and others search it; the worker is not waited for.
 	Deadline time.Duration
@@ -142,6 +145,14 @@ func (c *Crew) InService() engine.Engine {
 	c.miner.mu.Lock()
 	defer c.miner.mu.Unlock()
 	return c.term.engine
+}
+
+// threads returns how many threads the crew's workers count as.
+func (c *Crew) threads() int {
+	if c.Remote != nil {
+		return 1
+	}
+	return c.Workers
 }
 
 // workerName returns what a worker of a crew is called.
@@ -254,7 +265,7 @@ func (w *worker) search(l *lease) ending {
 			return ending{status: outcome.Status, err: err}
 		}
 		// While a winner is verified the other workers go on: 0.3 ms, in case it is wrong.
-		result, err := l.verify(search, outcome.Nonce)
+		result, err := verify(search, l.Range, outcome.Nonce)
 		switch {
 		case err != nil || !l.job.request.GoOn:
 			return ending{outcome.Status, outcome.Nonce, result, err}
@@ -274,6 +285,10 @@ func (w *worker) call(l *lease, outcome *engine.Outcome) (search engine.Job, err
 		w.calls(l)
 		defer w.calls(nil)
 		defer time.AfterFunc(w.Deadline, func() { w.giveUp(l) }).Stop()
+	}
+	if w.Remote != nil {
+		outcome.Status = w.Remote.Search(l.job, l.Range, l.progress)
+		return nil, nil
 	}
 	if search, err = l.prepare(); err != nil {
 		return nil, err

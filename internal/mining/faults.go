@@ -47,25 +47,25 @@ func prepare(e engine.Engine, header [32]byte, threshold u512.Uint) (search engi
 	return search, nil
 }
 
-// wrongNonce takes the engine out of service that reported a wrong nonce in a lease.
-// Its crew goes on with another, or leaves.
+// wrongNonce takes the engine out of service that reported a wrong nonce of a job, in some
+// part of its range. Its crew goes on with another, or leaves.
 //
 // Who reports a wrong nonce may have passed over a right one. So a job whose range has
-// to be searched whole is searched again, beginning with that lease. An owner who does
+// to be searched whole is searched again, beginning with that part. An owner who does
 // not care which nonces are searched, or wants one winner after the other, has lost
 // nothing that another nonce would not replace.
-func (m *Miner) wrongNonce(l *lease, nonce u512.Uint) {
-	c, wrong := l.term.crew, l.term.engine
+func (m *Miner) wrongNonce(t *term, of *Job, part engine.Range, nonce u512.Uint) {
+	c, wrong := t.crew, t.engine
 	m.log.Error("WRONG NONCE: the engine reported a nonce that the reference rule refuses; it goes nowhere",
-		"job", l.job.ID(), "engine", wrong.Name(), "kernel", wrong.Backend(), "nonce", nonce.Hex(), "start", l.Start.Hex(), "end", l.End.Hex())
+		"job", of.ID(), "crew", c.Name, "engine", wrong.Name(), "kernel", wrong.Backend(), "nonce", nonce.Hex(), "start", part.Start.Hex(), "end", part.End.Hex())
 
 	// Of workers that find out at the same time, one looks for the next engine and
 	// the others wait.
 	c.replacing.Lock()
 	defer c.replacing.Unlock()
 	m.mu.Lock()
-	m.engines[l.term.totals].Rejected++
-	known := l.term != c.term || !c.present
+	m.engines[t.totals].Rejected++
+	known := t != c.term || !c.present
 	m.mu.Unlock()
 	if known {
 		return
@@ -95,7 +95,8 @@ func (m *Miner) wrongNonce(l *lease, nonce u512.Uint) {
 		c.begin(next)
 	} else {
 		failed = m.removeLocked(c)
-		if m.broken = len(m.crews) == 0; m.broken {
+		// Machines far away come and go: jobs wait for the next one.
+		if m.broken = len(m.crews) == 0 && c.Remote == nil; m.broken {
 			failed = slices.Clone(m.running)
 			for _, job := range failed {
 				m.end(job, Result{Status: Failed, Err: ErrWrongNonce})
@@ -108,8 +109,8 @@ func (m *Miner) wrongNonce(l *lease, nonce u512.Uint) {
 		}
 		from := job.nonces.Start
 		switch {
-		case job == l.job:
-			from = l.Start
+		case job == of:
+			from = part.Start
 		case len(job.unleased) > 0:
 			from = job.unleased[0].Start
 		}

@@ -71,6 +71,9 @@ type Request struct {
 	// FirstNonce, if not nil, is told how long the job took from being asked for to
 	// its first nonces. A worker calls it, so it must return at once.
 	FirstNonce func(time.Duration)
+	// InTurn says that the job does not share the workers with jobs that came before it and
+	// are in turn as well: it is searched with those workers for which they have nothing left.
+	InTurn bool
 }
 
 // nonces returns the range that a job is to search, and where it begins.
@@ -116,23 +119,26 @@ type Job struct {
 
 	// All that follows is guarded by miner.mu.
 
+	number  uint64    // ascending, in the order of submission
 	engine  int       // the first that it was searched by, to which it counts: the index in miner.engines
 	asked   time.Time // when its owner last asked about it
 	result  Result
 	ended   time.Time // zero while running
 	fetched bool      // FirstFetch has said so
 
-	unleased    []stretch     // what is to be leased yet, in this order
-	out         int           // leases that are out
-	assignments []*assignment // to the crews that search it, or have, while running
-	threads     []Thread      // what their workers count to
-	engines     []int         // of each thread, the index in miner.engines
-	base        []uint64      // of each thread, the nonces of assignments that are over
-	final       counts        // what it came to, afterwards
+	unleased    []stretch             // what is to be leased yet, in this order
+	out         int                   // leases that are out
+	assignments []*assignment         // to the crews that search it, or have, while running
+	current     map[*term]*assignment // those of them that are not retired
+	threads     []Thread              // what their workers count to
+	threadIndex map[Thread]int        // the place of each in threads, while running
+	engines     []int                 // of each thread, the index in miner.engines
+	base        []uint64              // of each thread, the nonces of assignments that are over
+	final       counts                // what it came to, afterwards
 
 	// twice holds the winners of stretches that may be searched twice, as a worker has
-	// missed its deadline there.
-	twice map[u512.Uint]struct{}
+	// missed its deadline there, or a machine was lost.
+	twice nonceSet
 }
 
 // ID returns the name that the job was submitted under.
@@ -225,14 +231,7 @@ func (j *Job) count() counts {
 
 // assignmentOf returns the job's assignment to a crew and its present engine, nil if
 // the crew has not come to it yet; miner.mu is held.
-func (j *Job) assignmentOf(c *Crew) *assignment {
-	for _, a := range j.assignments {
-		if a.term == c.term && !a.retired {
-			return a
-		}
-	}
-	return nil
-}
+func (j *Job) assignmentOf(c *Crew) *assignment { return j.current[c.term] }
 
 // assign adds an assignment; miner.mu is held. Workers of the same name, with engines
 // of the same name, count as one thread.
@@ -242,36 +241,43 @@ func (j *Job) assign(a *assignment) {
 	}
 	a.threads = make([]int, len(a.progress))
 	for i := range a.threads {
-		t := Thread{a.term.engine.Name(), workerName(a.term.crew.Name, len(a.threads), i)}
-		a.threads[i] = slices.Index(j.threads, t)
-		if a.threads[i] < 0 {
-			a.threads[i] = len(j.threads)
+		t := Thread{a.term.engine.Name(), workerName(a.term.crew.Name, a.term.crew.threads(), i)}
+		at, known := j.threadIndex[t]
+		if !known {
+			at = len(j.threads)
+			j.threadIndex[t] = at
 			j.threads = append(j.threads, t)
 			j.engines = append(j.engines, a.term.totals)
 			j.base = append(j.base, 0)
 		}
+		a.threads[i] = at
 	}
 	j.assignments = append(j.assignments, a)
+	j.current[a.term] = a
 }
 
 // retire stops the searches of the job in an engine's term; miner.mu is held.
 func (j *Job) retire(t *term) {
-	for _, a := range slices.Clone(j.assignments) {
-		if a.term == t && !a.retired {
-			a.retired = true
-			for i := range a.progress {
-				a.progress[i].Stop()
-			}
-			j.drop(a)
-		}
+	a := j.current[t]
+	if a == nil {
+		return
 	}
+	delete(j.current, t)
+	a.retired = true
+	for i := range a.progress {
+		a.progress[i].Stop()
+	}
+	j.drop(a)
 }
 
 // drop forgets a retired assignment of which no lease is out any more, but for what it
 // has counted; miner.mu is held.
 func (j *Job) drop(a *assignment) {
+	if !a.retired || a.leases > 0 {
+		return
+	}
 	i := slices.Index(j.assignments, a)
-	if i < 0 || !a.retired || a.leases > 0 {
+	if i < 0 {
 		return
 	}
 	for i := range a.progress {
@@ -294,7 +300,7 @@ func (j *Job) end(result Result) bool {
 	}
 	j.result, j.ended, j.final = result, time.Now(), j.count()
 	// Kept for minutes, an ended job should hold only its result.
-	j.assignments, j.unleased, j.base, j.twice = nil, nil, nil, nil
+	j.assignments, j.current, j.unleased, j.base, j.threadIndex, j.twice = nil, nil, nil, nil, nil, nonceSet{}
 	close(j.done)
 	return true
 }

@@ -44,6 +44,7 @@ type assignment struct {
 
 	progress  []engine.Progress // of each worker
 	threads   []int             // what each counts to, of job.threads
+	held      []*lease          // that each worker searches, nil for none
 	leases    int               // that are out, or taken back and not returned from
 	leaseBits uint              // the next lease has up to 2^leaseBits nonces
 	failed    error             // why the crew gets no more leases of the job
@@ -53,10 +54,10 @@ type assignment struct {
 
 // newAssignment returns the assignment of a job to the present engine of a crew.
 func newAssignment(j *Job, c *Crew) *assignment {
-	a := &assignment{job: j, term: c.term, progress: make([]engine.Progress, c.Workers), leaseBits: c.term.leaseBits}
+	a := &assignment{job: j, term: c.term, progress: make([]engine.Progress, c.Workers), held: make([]*lease, c.Workers), leaseBits: c.term.leaseBits}
 	e := c.term.engine
 	a.prepare = sync.OnceValues(func() (engine.Job, error) { return prepare(e, j.request.Header, j.request.Threshold) })
-	if j.firstNonce != nil {
+	if j.firstNonce != nil && c.Remote == nil { // of which the first nonces are heard of late
 		for i := range a.progress {
 			a.progress[i].NotifyFirst(j.firstNonce)
 		}
@@ -67,6 +68,7 @@ func newAssignment(j *Job, c *Crew) *assignment {
 // lease is a stretch of a job's range that one worker searches.
 type lease struct {
 	*assignment
+	worker   int
 	progress *engine.Progress
 
 	// What follows is the worker's own, but the lease may be taken back from it:
@@ -83,8 +85,8 @@ type lease struct {
 // stretch is a range that is to be searched.
 type stretch struct {
 	engine.Range
-	// again says that a worker was searching it when it missed its deadline: what it
-	// finds there may be found twice.
+	// again says that a worker was searching it when it missed its deadline, or a machine when
+	// it was lost: what it finds there may be found twice.
 	again bool
 }
 
@@ -103,20 +105,27 @@ func (l *lease) searched() uint64 {
 // share of what is left, so that all workers finish at about the same time. (How fast
 // they are does not matter: leaseBits is their own.)
 func (j *Job) take(a *assignment, worker int) *lease {
-	l := &lease{assignment: a, progress: &a.progress[worker], stretch: j.unleased[0]}
+	l := &lease{assignment: a, worker: worker, progress: &a.progress[worker], stretch: j.unleased[0]}
 	l.counted = l.progress.Evaluated()
 	// Spans, which are sizes less 1, fit 512 bits; the size of the full range does not.
 	left := l.End.SubWrap(l.Start)
-	full := u512.Max().Rsh(u512.Bits - a.leaseBits)
-	span := left.Div64(uint64(j.miner.workers)) // a fair share
+	full, bits := u512.Max().Rsh(u512.Bits-a.leaseBits), a.leaseBits
+	if r := a.term.crew.Remote; r != nil {
+		full, bits = u512.From64(max(r.LeaseSize(), 1)-1), 0
+	}
+	span := left
+	if !j.followedLocked() {
+		span = left.Div64(uint64(j.miner.workers)) // a fair share
+	}
 	if least := u512.Max().Rsh(u512.Bits - minLeaseBits); span.Cmp(least) < 0 {
 		span = least
 	}
 	if full.Cmp(span) <= 0 {
-		span, l.bits = full, a.leaseBits
+		span, l.bits = full, bits
 	}
 	j.out++
 	a.leases++
+	a.held[worker] = l
 	if span.Cmp(left) >= 0 { // the rest
 		j.unleased = j.unleased[1:]
 		return l
@@ -124,6 +133,15 @@ func (j *Job) take(a *assignment, worker int) *lease {
 	l.End = l.Start.AddWrap(span)
 	j.unleased[0].Start = after(l.End)
 	return l
+}
+
+// followedLocked reports whether workers that find nothing left of the job go on with another
+// that waits for its turn: then they need not finish at the same time. miner.mu is held.
+func (j *Job) followedLocked() bool {
+	if !j.request.InTurn {
+		return false
+	}
+	return slices.ContainsFunc(j.miner.queue, func(other *Job) bool { return other.request.InTurn && other.number > j.number })
 }
 
 // giveBack puts a stretch back in front of what is unleased. There are no more such

@@ -57,22 +57,23 @@ type Miner struct {
 
 	// mu guards what follows and the state of every job. It is held briefly: never
 	// during a search, a verification or a log line.
-	mu      sync.Mutex
-	wake    *sync.Cond // something was queued, a crew has left, or the miner was resumed or closed
-	left    *sync.Cond // a worker has ended, or missed a deadline
-	runs    bool
-	closed  bool
-	paused  bool
-	broken  bool              // the last crew left as its engine was wrong
-	crews   []*Crew           // that are there
-	workers int               // of the crews
-	present int               // workers that are waited for at the end
-	engines []*EngineOverview // of all engines that there were, by name
-	jobs    map[string]*Job   // all that are known: those in running and in over
-	running []*Job            // in the order of their starts
-	queue   []*Job            // running, with nonces to lease, in turn
-	over    []*Job            // in the order of their ends
-	finds   []Find            // the latest winners, the newest last
+	mu        sync.Mutex
+	wake      *sync.Cond // something was queued, a crew has left, or the miner was resumed or closed
+	left      *sync.Cond // a worker has ended, or missed a deadline
+	runs      bool
+	closed    bool
+	paused    bool
+	broken    bool              // the last crew left as its engine was wrong
+	crews     []*Crew           // that are there
+	workers   int               // of the crews
+	present   int               // workers that are waited for at the end
+	engines   []*EngineOverview // of all engines that there were, by name
+	jobs      map[string]*Job   // all that are known: those in running and in over
+	running   []*Job            // in the order of their starts
+	queue     []*Job            // running, with nonces to lease, in turn
+	over      []*Job            // in the order of their ends
+	submitted uint64            // jobs that there ever were
+	finds     []Find            // the latest winners, the newest last
 }
 
 // New returns a miner with some crews, which search once Run is called.
@@ -175,7 +176,10 @@ func (m *Miner) Submit(r Request) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := &Job{request: r, nonces: nonces, miner: m, done: make(chan struct{}), unleased: wholeFrom(nonces, first)}
+	job := &Job{
+		request: r, nonces: nonces, miner: m, done: make(chan struct{}), unleased: wholeFrom(nonces, first),
+		current: make(map[*term]*assignment), threadIndex: make(map[Thread]int),
+	}
 	if r.GoOn {
 		job.winners = make(chan Winner, winnerQueue)
 	}
@@ -250,6 +254,8 @@ func (m *Miner) register(job *Job, a *assignment) error {
 	default: // that engine is no longer in service
 		job.assign(newAssignment(job, m.crews[0]))
 	}
+	m.submitted++
+	job.number = m.submitted
 	m.jobs[job.ID()] = job
 	m.running = append(m.running, job)
 	return nil
@@ -268,7 +274,14 @@ func (m *Miner) enqueue(job *Job) {
 // already; mu is held.
 func (m *Miner) enqueueLocked(job *Job) {
 	if len(job.unleased) > 0 && !slices.Contains(m.queue, job) {
-		m.queue = append(m.queue, job)
+		at := len(m.queue)
+		if job.request.InTurn {
+			later := func(other *Job) bool { return other.request.InTurn && other.number > job.number }
+			if i := slices.IndexFunc(m.queue, later); i >= 0 {
+				at = i
+			}
+		}
+		m.queue = slices.Insert(m.queue, at, job)
 		m.wake.Broadcast()
 	}
 }
@@ -354,10 +367,12 @@ func (m *Miner) leaseTo(w *worker) *lease {
 		if a.failed != nil {
 			continue
 		}
-		m.queue = slices.Delete(m.queue, i, i+1)
 		l := job.take(a, w.number)
-		if len(job.unleased) > 0 {
-			m.queue = append(m.queue, job)
+		if left := len(job.unleased) > 0; !left || !job.request.InTurn {
+			m.queue = slices.Delete(m.queue, i, i+1)
+			if left {
+				m.queue = append(m.queue, job)
+			}
 		}
 		return l
 	}
@@ -368,7 +383,7 @@ func (m *Miner) leaseTo(w *worker) *lease {
 // The turn is the time that it kept its worker.
 func (m *Miner) report(l *lease, e ending, turn time.Duration) {
 	if e.err == ErrWrongNonce {
-		m.wrongNonce(l, e.nonce)
+		m.wrongNonce(l.term, l.job, l.Range, e.nonce)
 	} else if panicked, ok := errors.AsType[*PanicError](e.err); ok {
 		m.log.Error("PANIC: the engine broke down; the job fails unless another crew goes on with it, the others go on", "job", l.job.ID(),
 			"engine", l.term.engine.Name(), "kernel", l.term.engine.Backend(), "cause", panicked.Cause, "stack", string(panicked.Stack))
@@ -377,10 +392,12 @@ func (m *Miner) report(l *lease, e ending, turn time.Duration) {
 	m.mu.Lock()
 	job := l.job
 	l.leases--
+	l.held[l.worker] = nil
 	if !l.void {
 		job.out--
 	}
-	rest := l.stretch // what was not searched
+	rest := l.stretch                                    // what was not searched
+	rest.again = rest.again || l.term.crew.Remote != nil // which may have searched more than it told
 	result := e.result
 	switch {
 	case l.wrong: // and what there is to search again is in the range again
@@ -405,7 +422,7 @@ func (m *Miner) report(l *lease, e ending, turn time.Duration) {
 	case job.result.Status != Running:
 	case result.Status != Running:
 		if ended = m.end(job, result); ended {
-			m.found(l.term.totals, Find{job.ID(), result.Nonce, job.ended, job.ended.Sub(job.request.Received)})
+			m.found(l.term.totals, job.find(result.Nonce, job.ended))
 		}
 	default:
 		if !l.void {
@@ -433,6 +450,7 @@ var nothing = engine.Range{Start: u512.From64(1)}
 // worker has found and counted until then stands, and what it may yet find is taken.
 func (m *Miner) takeBack(l *lease) {
 	l.void = true
+	l.held[l.worker] = nil
 	l.job.out--
 	if l.job.result.Status == Running && !l.wrong {
 		l.job.giveBack(stretch{l.Range, true})
@@ -440,15 +458,15 @@ func (m *Miner) takeBack(l *lease) {
 	}
 }
 
-// verify checks a found nonce against the range and the reference rule. A wrong
+// verify checks a found nonce against its range and the reference rule. A wrong
 // nonce that the node believes costs it a block.
-func (l *lease) verify(search engine.Job, nonce u512.Uint) (result Result, err error) {
+func verify(search engine.Job, r engine.Range, nonce u512.Uint) (result Result, err error) {
 	var distance u512.Uint
 	var ok bool
 	if err := recovered(func() { distance, ok = search.Verify(nonce) }); err != nil {
 		return Result{}, err
 	}
-	if !ok || nonce.Cmp(l.Start) < 0 || nonce.Cmp(l.End) > 0 {
+	if !ok || nonce.Cmp(r.Start) < 0 || nonce.Cmp(r.End) > 0 {
 		return Result{}, ErrWrongNonce
 	}
 	return Result{Status: Completed, Nonce: nonce, Distance: distance}, nil

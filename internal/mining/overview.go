@@ -63,8 +63,10 @@ type CrewOverview struct {
 	Name string
 	// Engine and Backend name what it searches with, as [engine.Engine] has them.
 	Engine, Backend string
-	// Workers is their number.
+	// Workers is their number: 1 for a machine far away, whatever it consists of.
 	Workers int
+	// Remote says that it is one.
+	Remote bool
 }
 
 // Worker returns what a worker of the crew is called, as in [Thread].
@@ -126,7 +128,7 @@ func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 	m.forget()
 	o = Overview{Time: time.Now(), Running: len(m.running), Paused: m.paused, Finds: slices.Clone(m.finds)}
 	for _, c := range m.crews {
-		o.Crews = append(o.Crews, CrewOverview{c.Name, c.term.engine.Name(), c.term.engine.Backend(), c.Workers})
+		o.Crews = append(o.Crews, CrewOverview{c.Name, c.term.engine.Name(), c.term.engine.Backend(), c.threads(), c.Remote != nil})
 	}
 	for _, e := range m.engines {
 		o.Engines = append(o.Engines, *e)
@@ -151,6 +153,11 @@ func (m *Miner) overview(all bool) (o Overview, over []*Job) {
 func (j *Job) overview(now time.Time) JobOverview {
 	snapshot, counts := j.snapshot(now)
 	return JobOverview{j, snapshot, counts.each, j.threads[:len(counts.each)]}
+}
+
+// find returns a winner of the job as one to be noted.
+func (j *Job) find(nonce u512.Uint, found time.Time) Find {
+	return Find{j.ID(), nonce, found, found.Sub(j.request.Received)}
 }
 
 // found notes a winner of a job, by an engine's index; mu is held.

@@ -1,6 +1,8 @@
 package mining
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -27,34 +29,40 @@ type Winner struct {
 // never closed.
 func (j *Job) Winners() <-chan Winner { return j.winners }
 
-// deliver puts a winner in the queue of a job that goes on, and waits for room in it.
-// It reports whether the lease is to be searched on.
+// deliver puts a winner of a lease in the queue of a job that goes on, and waits for room in
+// it. It reports whether the lease is to be searched on.
 func (m *Miner) deliver(l *lease, r Result) (goOn bool) {
-	job := l.job
+	m.mu.Lock()
+	twice := l.again || l.void // others may have found it, too
+	goOn = !l.void
+	m.mu.Unlock()
+	v, err := m.hand(context.Background(), l.job, l.term.totals, r, twice)
+	return goOn && err == nil && v != Over
+}
+
+// hand puts a winner in the queue of a job that goes on, and waits for room in it. A winner that
+// may come twice is handed over once. It counts to the engines of an index. The error is that of ctx.
+func (m *Miner) hand(ctx context.Context, job *Job, engine int, r Result, twice bool) (Verdict, error) {
 	m.mu.Lock()
 	if job.result.Status != Running {
 		m.mu.Unlock()
-		return false
+		return Over, nil
 	}
 	w := Winner{Nonce: r.Nonce, Distance: r.Distance, Found: time.Now(), Evaluated: job.count().sum}
-	known := false
-	if l.again || l.void { // as another may have found it, too
-		if _, known = job.twice[w.Nonce]; !known {
-			if job.twice == nil {
-				job.twice = make(map[u512.Uint]struct{})
-			}
-			job.twice[w.Nonce] = struct{}{}
-		}
-	}
-	goOn = !l.void
+	known := twice && !job.twice.add(w.Nonce)
 	m.mu.Unlock()
 	if known {
-		return goOn
+		return Known, nil
 	}
 	select {
 	case job.winners <- w:
 	case <-job.done:
-		return false // nobody wants it any more
+		return Over, nil // nobody wants it any more
+	case <-ctx.Done():
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		job.twice.remove(w.Nonce) // it may be offered again
+		return Over, ctx.Err()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,12 +70,46 @@ func (m *Miner) deliver(l *lease, r Result) (goOn bool) {
 		// The owner may have taken the last winners before this one was there.
 		select {
 		case <-job.winners:
-			return false
+			return Over, nil
 		default:
 		}
 	}
-	m.found(l.term.totals, Find{job.ID(), w.Nonce, w.Found, w.Found.Sub(job.request.Received)})
-	return goOn
+	m.found(engine, job.find(w.Nonce, w.Found))
+	return Taken, nil
+}
+
+// nonceSet is a set of the nonces that were added last.
+type nonceSet struct {
+	has   map[u512.Uint]struct{}
+	order []u512.Uint
+}
+
+// maxNonceSet bounds a set: no two machines find the same winner with so many in between.
+const maxNonceSet = 1 << 14
+
+// add adds a nonce, and reports whether it was not there.
+func (s *nonceSet) add(nonce u512.Uint) bool {
+	if _, has := s.has[nonce]; has {
+		return false
+	}
+	if s.has == nil {
+		s.has = make(map[u512.Uint]struct{})
+	}
+	if len(s.order) == maxNonceSet {
+		delete(s.has, s.order[0])
+		s.order = s.order[1:]
+	}
+	s.has[nonce] = struct{}{}
+	s.order = append(s.order, nonce)
+	return true
+}
+
+// remove removes a nonce.
+func (s *nonceSet) remove(nonce u512.Uint) {
+	if _, has := s.has[nonce]; has {
+		delete(s.has, nonce)
+		s.order = slices.DeleteFunc(s.order, func(other u512.Uint) bool { return other == nonce })
+	}
 }
 
 // advance has a lease go on behind a winner.
