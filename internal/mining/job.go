@@ -144,6 +144,12 @@ type Job struct {
 // ID returns the name that the job was submitted under.
 func (j *Job) ID() string { return j.request.ID }
 
+// Header returns the mining hash that is searched for.
+func (j *Job) Header() [32]byte { return j.request.Header }
+
+// GoesOn reports whether the job goes on after a winner.
+func (j *Job) GoesOn() bool { return j.request.GoOn }
+
 // Range returns the nonces that the job searches.
 func (j *Job) Range() engine.Range { return j.nonces }
 

@@ -1,6 +1,11 @@
 package hub
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Overview is what is known of a fleet at one moment.
 type Overview struct {
@@ -87,4 +92,48 @@ type Histogram struct {
 	Counts []uint64
 	Count  uint64
 	Sum    time.Duration
+}
+
+// Overview returns what is known of the fleet now.
+func (h *Hub) Overview() Overview {
+	c := &h.counts
+	o := Overview{
+		Time: time.Now(), ID: h.id,
+		Leases: LeaseCounts{
+			Sent: c.sent.Load(), Exhausted: c.exhausted.Load(), Won: c.won.Load(),
+			TakenBack: c.takenBack.Load(), Failed: c.failed.Load(), Over: c.over.Load(),
+		},
+		Winners: WinnerCounts{Taken: c.taken.Load(), Known: c.known.Load(), Stale: c.stale.Load(), Wrong: c.wrong.Load()},
+		Fanout:  h.fanout.histogram(),
+		Refused: c.refused.Load(),
+	}
+	h.mu.Lock()
+	machines := slices.Collect(maps.Values(h.machines))
+	h.mu.Unlock()
+	o.Machines = make([]Machine, len(machines))
+	for i, m := range machines {
+		o.Machines[i] = m.overview(o.Time)
+	}
+	slices.SortFunc(o.Machines, func(a, b Machine) int { return cmp.Compare(a.Name, b.Name) })
+	return o
+}
+
+// overview returns what is known of the machine.
+func (m *machine) overview(now time.Time) Machine {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := Machine{
+		Name: m.name, ID: m.id, State: m.state, Reason: m.reason, Since: m.since, LastSeen: m.lastSeen, Version: m.hello.Version, Threads: m.hello.Threads,
+		Hashes: m.hashes, Winners: m.winners, Wrong: m.wrong, Leases: len(m.leases),
+	}
+	for _, e := range m.hello.Engines {
+		o.Engines = append(o.Engines, Engine(e))
+	}
+	if o.State == Working && o.Leases == 0 {
+		o.State = Idle
+	}
+	if o.State == Working || o.State == Idle {
+		o.Rate10s, o.Rate15m = m.rates(now)
+	}
+	return o
 }

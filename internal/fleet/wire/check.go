@@ -13,7 +13,7 @@ func (h Hello) Check() error {
 	if h.Wire != Version {
 		return nil
 	}
-	if h.Threads < 0 || h.Threads > 1<<16 {
+	if h.Threads < 0 || h.Threads > MaxThreads {
 		return fmt.Errorf("a hello of %d threads", h.Threads)
 	}
 	if len(h.Engines) > MaxEngines {
@@ -37,7 +37,10 @@ func (w Welcome) Check() error {
 	if (w.Error == "") == (w.Name == "") {
 		return errors.New("a welcome must have either a name or an error")
 	}
-	return checkTexts("a welcome", w.Name, w.Error[:min(len(w.Error), MaxText)])
+	if Tidy(w.Error, MaxReason) != w.Error {
+		return fmt.Errorf("a welcome with a reason that is not printable, or longer than %d bytes", MaxReason)
+	}
+	return checkTexts("a welcome", w.Name)
 }
 
 // Check implements [Message].
@@ -97,8 +100,8 @@ func (r Report) Check() error {
 		default:
 			return fmt.Errorf("a lease that ended as %.40q", string(l.End))
 		}
-		if l.Done > MaxLeaseSize {
-			return fmt.Errorf("a lease of which %d nonces are done", l.Done)
+		if most := max(l.Done, l.Tried); most > MaxLeaseSize {
+			return fmt.Errorf("a lease of which %d nonces are done", most)
 		}
 		if err := checkTexts("a report", l.Error); err != nil {
 			return err
@@ -122,9 +125,6 @@ func (v Verdict) Check() error {
 
 // Check implements [Message].
 func (r Rival) Check() error {
-	if r.AgeMillis < 0 {
-		return fmt.Errorf("a hub of %d ms", r.AgeMillis)
-	}
 	if err := checkHub(r.Hub); err != nil {
 		return err
 	}

@@ -21,10 +21,14 @@ const (
 	MaxLeases = 8
 	// MaxJobs is how many jobs a [Beacon] may list.
 	MaxJobs = 128
+	// MaxThreads is how many threads a worker may tell of.
+	MaxThreads = 1 << 16
 	// MaxEngines is how many engines a worker may tell of.
 	MaxEngines = 16
 	// MaxText is how many bytes a text may have, unless it is said otherwise.
 	MaxText = 120
+	// MaxReason is how many bytes the reason may have for which a worker is refused.
+	MaxReason = 400
 	// MaxName is how many bytes the name of a machine may have.
 	MaxName = 32
 	// MaxLeaseSize is how many nonces a lease may have.
@@ -132,10 +136,11 @@ const (
 // Progress is how a lease stands.
 type Progress struct {
 	Number uint64 `json:"number"`
-	// Done is how many nonces from the start of the lease are searched, all of them. Of a lease
-	// that was dropped it is how many were evaluated, wherever in it.
-	Done uint64 `json:"done"`
-	End  End    `json:"end,omitempty"` // empty while it goes on
+	// Done is how many nonces from the start of the lease are searched without a gap, and Tried
+	// how many were evaluated, wherever in it; that is said of leases that were dropped alone.
+	Done  uint64 `json:"done"`
+	Tried uint64 `json:"tried,omitempty"`
+	End   End    `json:"end,omitempty"` // empty while it goes on
 	// Error says for people why a lease failed.
 	Error string `json:"error,omitempty"`
 }
@@ -190,8 +195,8 @@ const (
 type Rival struct {
 	Hub     string `json:"hub"`
 	Address string `json:"address"`
-	// AgeMillis is for how many milliseconds it has been the fleet's hub.
-	AgeMillis int64 `json:"age_ms"`
+	// Started is when it became the fleet's hub, in milliseconds since 1970.
+	Started int64 `json:"started_ms"`
 }
 
 // Hash is 32 bytes, 64 hex digits as text.

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -20,8 +19,9 @@ type Config struct {
 	Fleet string
 	// Hub is what the hub is called in the log: its address.
 	Hub string
-	// Dial connects to the hub's NATS server, with these options and the instance id of this
-	// worker besides its own. It does not wait for the connection to be there.
+	// Dial makes a connection to the hub's NATS server, with these options besides its own. The id is
+	// the instance id of this worker, for which [wire.Subjects] says what it may do. These options have
+	// nats.go connect again and again, so there is an error only for what is wrong with the options.
 	Dial func(id string, options ...nats.Option) (*nats.Conn, error)
 	// Name is what the machine's operator calls it.
 	Name string
@@ -59,8 +59,8 @@ type Status struct {
 }
 
 // Winners counts winners by what became of them: those that the hub has taken, knew already, found stale or
-// wrong, and those that had to be dropped as too many waited.
-type Winners struct{ Taken, Known, Stale, Wrong, Dropped uint64 }
+// wrong.
+type Winners struct{ Taken, Known, Stale, Wrong uint64 }
 
 // String says it for people.
 func (s Status) String() string {
@@ -90,11 +90,4 @@ func (l *Link) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status
-}
-
-// Run works for the hub until ctx is done, and returns nil then. Otherwise it returns
-// [mining.ErrNoEngine]. All searches have ended by then.
-func (l *Link) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }

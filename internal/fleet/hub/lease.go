@@ -1,0 +1,316 @@
+package hub
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+const (
+	// inFlight is how many leases a machine holds: while it searches one the other waits, so a
+	// round trip is never waited for.
+	inFlight = 2
+	// leaseTime is how long a machine is to take for a lease.
+	leaseTime = 3 * time.Second
+	// firstLease is how many nonces the first lease of a machine has of which nothing is known.
+	firstLease = 1 << 12
+	// resendAfter is after which time a lease of which a machine does not tell is sent once more.
+	resendAfter = 3 * wire.ReportInterval / 2
+	// lateTime is for how long a machine's last count of a job that is over is waited for.
+	lateTime = 3 * wire.ReportInterval
+)
+
+// job is a job of which machines have leases.
+type job struct {
+	*mining.Job
+	number uint64
+	// reference returns the job as the reference prepares it, to verify winners.
+	reference func() (engine.Job, error)
+}
+
+// jobs are the jobs of which machines have leases.
+type jobs struct {
+	reference engine.Engine
+
+	mu     sync.Mutex
+	latest uint64 // the number of the latest
+	known  map[*mining.Job]*job
+}
+
+// of returns what is known of a job, of which there are to be leases.
+func (all *jobs) of(of *mining.Job) *job {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if j := all.known[of]; j != nil {
+		return j
+	}
+	all.latest++
+	j := &job{Job: of, number: all.latest}
+	j.reference = sync.OnceValues(func() (engine.Job, error) { return all.reference.Prepare(of.Header(), of.Threshold()) })
+	all.known[of] = j
+	return j
+}
+
+// alive returns the numbers of the jobs that are not over, ascending, and the latest number of all.
+// Those that are over it forgets.
+func (all *jobs) alive() (numbers []uint64, upto uint64) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for of, j := range all.known {
+		if over(of) {
+			delete(all.known, of)
+		} else {
+			numbers = append(numbers, j.number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, all.latest
+}
+
+// find returns a job that a function accepts, or nil.
+func (all *jobs) find(is func(*job) bool) *job {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for _, j := range all.known {
+		if is(j) {
+			return j
+		}
+	}
+	return nil
+}
+
+// over reports whether a job is.
+func over(j *mining.Job) bool {
+	select {
+	case <-j.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// lease is a stretch of a job that a machine is to search.
+type lease struct {
+	number uint64
+	job    *job
+	engine.Range
+	size uint64
+
+	stop    chan struct{} // has room for one
+	changed chan struct{} // has room for one
+
+	// What follows is guarded by machine.mu.
+
+	sent    time.Time // for the last time
+	moved   time.Time // when more of it was done
+	done    uint64
+	end     wire.End
+	counted uint64 // what the job was told to be done
+}
+
+// late is a lease whose job was over before it ended.
+type late struct {
+	number, size, counted uint64
+	over                  time.Time
+}
+
+// signal wakes up who waits for a channel with room for one.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Search implements [mining.Remote]: a lease goes to the machine, and what it tells of it is told
+// the job.
+func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) engine.Status {
+	l := &lease{
+		number: m.hub.numbers.Add(1), job: m.hub.jobs.of(of), Range: r, size: r.End.SubWrap(r.Start).AddSat(u512.From64(1)).Sat64(),
+		stop: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+	}
+	p.OnStop(func() { signal(l.stop) })
+	defer p.OnStop(nil)
+	if !p.Advance(0) {
+		return engine.Stopped
+	}
+	m.issue(l)
+	for {
+		stopped := false
+		select {
+		case <-l.stop:
+			stopped = true
+		case <-l.changed:
+		}
+		if stopped && over(of) {
+			m.abandon(l)
+			signal(m.hub.changed)
+			return engine.Stopped
+		}
+		done, end := m.progress(l)
+		p.Advance(done)
+		switch {
+		case end == wire.Exhausted:
+			return engine.Exhausted
+		case stopped:
+			m.withdraw(l)
+			return engine.Stopped
+		case end == wire.Failed: // unasked
+			return engine.Stopped
+		case end == wire.Dropped:
+			return engine.Unavailable
+		}
+	}
+}
+
+// LeaseSize implements [mining.Remote].
+func (m *machine) LeaseSize() uint64 { return m.leaseSize.Load() }
+
+// issue sends a lease to the machine.
+func (m *machine) issue(l *lease) {
+	now := time.Now()
+	m.mu.Lock()
+	m.leases = append(m.leases, l)
+	l.moved = now
+	m.send(l, now)
+	first := m.latestJob != l.job.number && m.joined.Before(l.job.Started())
+	m.latestJob = l.job.number
+	m.mu.Unlock()
+	m.hub.counts.sent.Add(1)
+	if first {
+		m.hub.fanout.observe(now.Sub(l.job.Started()))
+	}
+}
+
+// send tells the machine what it holds, and of one of these leases all that it needs, unless that is nil;
+// m.mu is held, so that orders arrive in their order.
+func (m *machine) send(l *lease, now time.Time) {
+	orders := wire.Orders{Hub: m.hub.id}
+	for _, out := range m.leases {
+		orders.Out = append(orders.Out, out.number)
+	}
+	if l != nil {
+		l.sent = now
+		orders.Lease = &wire.Lease{
+			Number: l.number, Job: l.job.number, Name: wire.Tidy(l.job.ID(), wire.MaxText), PoW: m.hub.config.PoW,
+			Header: l.job.Header(), Threshold: wire.Threshold(l.job.Threshold()), Start: wire.Nonce(l.Start), End: wire.Nonce(l.End), GoOn: l.job.GoesOn(),
+		}
+	}
+	m.hub.publish(m.hub.subjects.Orders(m.id), orders)
+}
+
+// progress returns what more of a lease is done since the last call, and how it ended.
+func (m *machine) progress(l *lease) (more uint64, end wire.End) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more = l.done - l.counted
+	l.counted = l.done
+	m.hashes += more
+	return more, l.end
+}
+
+// withdraw takes a lease back whose job goes on.
+func (m *machine) withdraw(l *lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hub.counts.takenBack.Add(1)
+	m.remove(l)
+	if m.state != Gone {
+		m.send(nil, time.Now())
+	}
+}
+
+// abandon takes a lease back whose job is over. The machine learns of that with the next lease, or
+// the beacon. What it has evaluated and not told yet counts when it does.
+func (m *machine) abandon(l *lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.end == wire.Won {
+		m.hub.counts.won.Add(1)
+	} else {
+		m.hub.counts.over.Add(1)
+	}
+	m.remove(l)
+	if len(m.late) == wire.MaxLeases {
+		m.late = m.late[1:]
+	}
+	m.late = append(m.late, late{l.number, l.size, l.counted, time.Now()})
+}
+
+// remove forgets a lease; m.mu is held.
+func (m *machine) remove(l *lease) {
+	m.leases = slices.DeleteFunc(m.leases, func(other *lease) bool { return other == l })
+}
+
+// told is what follows from what the machine tells of its leases; m.mu is held. It returns the
+// nonces that came late.
+func (m *machine) told(r wire.Report, now time.Time) (tooLate uint64) {
+	for _, p := range r.Leases {
+		if i := slices.IndexFunc(m.leases, func(l *lease) bool { return l.number == p.Number }); i >= 0 {
+			m.advance(m.leases[i], p, now)
+		} else if i := slices.IndexFunc(m.late, func(l late) bool { return l.number == p.Number }); i >= 0 && p.End != "" {
+			l := m.late[i]
+			m.late = slices.Delete(m.late, i, i+1)
+			tried := min(max(p.Done, p.Tried), l.size)
+			tooLate += tried - min(tried, l.counted)
+		}
+	}
+	m.late = slices.DeleteFunc(m.late, func(l late) bool { return now.Sub(l.over) > lateTime })
+	for _, l := range m.leases {
+		listed := slices.ContainsFunc(r.Leases, func(p wire.Progress) bool { return p.Number == l.number })
+		if !listed && now.Sub(l.sent) > resendAfter {
+			m.send(l, now)
+		}
+	}
+	m.hashes += tooLate
+	return tooLate
+}
+
+// advance is what follows from what the machine tells of a lease; m.mu is held.
+func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
+	if l.end != "" {
+		return
+	}
+	done := min(p.Done, l.size)
+	if p.End == wire.Exhausted {
+		done = l.size
+	}
+	if done > l.done {
+		l.done, l.moved = done, now
+	}
+	l.end = p.End
+	switch p.End {
+	case wire.Exhausted:
+		m.hub.counts.exhausted.Add(1)
+		began := l.sent
+		if m.lastEnd.After(began) {
+			began = m.lastEnd
+		}
+		m.lastEnd = now
+		m.leaseSize.Store(nextLease(m.leaseSize.Load(), l.size, now.Sub(began)))
+		m.remove(l)
+	case wire.Failed:
+		m.hub.counts.failed.Add(1)
+		m.hub.config.Log.Warn("a machine cannot search a lease", "machine", m.name, "job", l.job.ID(), "reason", p.Error)
+		m.remove(l)
+	case wire.Dropped:
+		m.hub.counts.takenBack.Add(1)
+		m.remove(l)
+	}
+	signal(l.changed)
+}
+
+// nextLease returns how many nonces the leases of a machine are to have that has taken so long for one
+// of a size. It changes by a factor of 2 at most, and is not reduced by one that was smaller.
+func nextLease(present, size uint64, took time.Duration) uint64 {
+	if size < present {
+		return present
+	}
+	want := float64(size) * float64(leaseTime) / float64(max(took, time.Microsecond))
+	return uint64(min(max(want, float64(present)/2, 1), 2*float64(present), wire.MaxLeaseSize))
+}

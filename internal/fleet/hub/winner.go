@@ -1,0 +1,95 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/u512"
+)
+
+// offerTime is for how long a winner waits for those before it to be sent. Then its worker
+// offers it again.
+const offerTime = time.Second
+
+// hearFound is what follows when a worker offers a winner.
+func (h *Hub) hearFound(ctx context.Context, msg *nats.Msg) {
+	id, ok := h.subjects.Worker(msg.Subject)
+	f, err := wire.Decode[wire.Found](msg.Data)
+	if err != nil || !ok {
+		h.config.Log.Debug("an offer that is no use", "subject", msg.Subject, "error", err)
+		return
+	}
+	h.mu.Lock()
+	m := h.machines[id]
+	if m == nil || m.crew == nil { // it has not said hello, or was put out before it joined
+		h.mu.Unlock()
+		return
+	}
+	crew := m.crew
+	h.mu.Unlock()
+	result, err := h.offer(ctx, m, crew, f)
+	if err != nil { // which is not answered: it comes again
+		h.config.Log.Debug("a winner has to wait", "machine", m.name, "error", err)
+		return
+	}
+	h.answer(msg, wire.Verdict{Hub: h.id, Result: result})
+}
+
+// offer offers a winner to its job.
+func (h *Hub) offer(ctx context.Context, m *machine, crew *mining.Crew, f wire.Found) (wire.Result, error) {
+	j := h.jobs.find(func(j *job) bool {
+		same := j.Header() == f.Header && j.Threshold() == u512.Uint(f.Threshold)
+		return same && (j.number == f.Job || f.Hub != h.id)
+	})
+	if j == nil {
+		h.counts.stale.Add(1)
+		return wire.Stale, nil
+	}
+	reference, err := j.reference()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, offerTime)
+	defer cancel()
+	verdict, err := crew.Offer(ctx, j.Job, reference, u512.Uint(f.Nonce))
+	if err != nil {
+		return "", err
+	}
+	switch verdict {
+	case mining.Taken:
+		h.counts.taken.Add(1)
+		m.mu.Lock()
+		m.winners++
+		m.mu.Unlock()
+		h.config.Log.Debug("a machine has found a winner", "machine", m.name, "job", j.ID(), "nonce", u512.Uint(f.Nonce).Hex())
+		return wire.Taken, nil
+	case mining.Known:
+		h.counts.known.Add(1)
+		return wire.Known, nil
+	case mining.Wrong:
+		h.counts.wrong.Add(1)
+		h.putOut(m)
+		return wire.Wrong, nil
+	default:
+		h.counts.stale.Add(1)
+		return wire.Stale, nil
+	}
+}
+
+// putOut has a machine search no more: its crew has left already.
+func (h *Hub) putOut(m *machine) {
+	now := time.Now()
+	h.mu.Lock()
+	m.mu.Lock()
+	m.wrong++
+	m.set(Out, "it reported a wrong nonce", now)
+	m.mu.Unlock()
+	h.part(m)
+	h.mu.Unlock()
+	h.config.Log.Error("MACHINE PUT OUT: it reported a wrong nonce, which goes nowhere; it gets no more work until it is started anew. Its memory or its overclocking may be at fault",
+		"machine", m.name, "id", m.id)
+}
