@@ -1,5 +1,5 @@
-// Package layering holds no code: its test keeps the packages of this module in
-// the layers that ARCHITECTURE.md draws.
+// Package layering holds no code: its tests keep the packages of this module in
+// the layers that ARCHITECTURE.md draws, and the documents true to what is there.
 package layering
 
 import (

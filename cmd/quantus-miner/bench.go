@@ -51,25 +51,25 @@ func (c *benchCmd) Help() string {
 
 // benchResult is the result in JSON. Rates are per second.
 type benchResult struct {
-	CPU       string         `json:"cpu"`
-	Yardstick benchYardstick `json:"yardstick"`
-	Results   []engineResult `json:"results"`
-	PoW       pow.Proof      `json:"pow"`
+	CPU       string         `json:"cpu"`       // the CPU's name for itself
+	Yardstick benchYardstick `json:"yardstick"` // what rates are divided by to get ratios
+	Results   []engineResult `json:"results"`   // one for each engine and device
+	PoW       pow.Proof      `json:"pow"`       // the proof of work
 }
 
 type benchYardstick struct {
-	Name      string  `json:"name"`
-	PerSecond float64 `json:"per_second"`
+	Name      string  `json:"name"`       // what is timed
+	PerSecond float64 `json:"per_second"` // how often one core does it
 }
 
 type engineResult struct {
-	Device          string  `json:"device,omitempty"` // of the engine gpu, such as gpu0
-	Engine          string  `json:"engine"`
-	Backend         string  `json:"backend"`
-	Workers         int     `json:"workers"`
-	NoncesPerSecond float64 `json:"nonces_per_second"`
-	PerWorker       float64 `json:"per_worker"`
-	Ratio           float64 `json:"ratio"`
+	Device          string  `json:"device,omitempty"`  // only of the engine gpu: the device, such as gpu0
+	Engine          string  `json:"engine"`            // the engine
+	Backend         string  `json:"backend"`           // its kernel, or cuda or opencl for a GPU
+	Workers         int     `json:"workers"`           // worker threads; 1 for a GPU
+	NoncesPerSecond float64 `json:"nonces_per_second"` // the rate of all workers
+	PerWorker       float64 `json:"per_worker"`        // the rate of one worker
+	Ratio           float64 `json:"ratio"`             // per_worker divided by the yardstick's rate
 }
 
 // Run measures.

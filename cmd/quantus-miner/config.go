@@ -30,9 +30,9 @@ func (c *configCmd) Help() string {
 
 // configResult is the result in JSON.
 type configResult struct {
-	Command  string        `json:"command"`
-	Settings []cli.Setting `json:"settings"`
-	Error    string        `json:"error,omitempty"` // why the command would not run
+	Command  string        `json:"command"`         // the command that would run
+	Settings []cli.Setting `json:"settings"`        // one for each flag
+	Error    string        `json:"error,omitempty"` // why the command would not run; absent if it would
 }
 
 // Run prints.

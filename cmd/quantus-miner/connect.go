@@ -21,10 +21,10 @@ import (
 
 // connectCmd mines for nodes that it connects to.
 type connectCmd struct {
-	Node []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. More of them are fallbacks, in this order."`
+	Node []nodeFlag `aliases:"node-addr" env:"MINER_NODE_ADDR" required:"" placeholder:"HOST:PORT" help:"Node to mine for; without a port ${node_port}. IPv6 addresses are in brackets. More of them, repeated or separated by commas, are fallbacks in this order."`
 	trustFlags
-	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
-	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
+	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /; 0 is any that is free. Without it there are none."`
+	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1. Needs --metrics-port."`
 	PoW         pow.Proof `name:"pow" env:"MINER_POW" enum:"${pows}" default:"poseidon2" placeholder:"NAME" help:"Proof of work: poseidon2, the default, which is that of today's network, or sha3-rsa, for tests."`
 	hostsFlags
 	dutyFlags

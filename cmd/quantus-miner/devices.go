@@ -29,20 +29,20 @@ func (c *devicesCmd) Validate() error { return checkBackend() }
 
 // devicesResult is the result in JSON.
 type devicesResult struct {
-	Devices []deviceResult `json:"devices"`
+	Devices []deviceResult `json:"devices"` // one for each device, in the order of their numbers
 }
 
 type deviceResult struct {
-	Index        int       `json:"index"`
-	Name         string    `json:"name"`
-	Vendor       string    `json:"vendor"`
-	Platform     string    `json:"platform"`
-	Type         wire.Kind `json:"type"` // gpu, integrated, cpu
-	ComputeUnits int       `json:"compute_units"`
-	MemoryBytes  uint64    `json:"memory_bytes"`
-	Driver       string    `json:"driver"`
-	Usable       bool      `json:"usable"`
-	Reason       string    `json:"reason"` // why it is not usable; empty if it is
+	Index        int       `json:"index"`         // the number that --gpu takes
+	Name         string    `json:"name"`          // the driver's name for it
+	Vendor       string    `json:"vendor"`        // who made it
+	Platform     string    `json:"platform"`      // the driver's platform
+	Type         wire.Kind `json:"type"`          // gpu, integrated or cpu
+	ComputeUnits int       `json:"compute_units"` // multiprocessors or the like
+	MemoryBytes  uint64    `json:"memory_bytes"`  // its memory
+	Driver       string    `json:"driver"`        // the driver's version
+	Usable       bool      `json:"usable"`        // whether it can be mined on
+	Reason       string    `json:"reason"`        // why it is not usable; empty if it is
 }
 
 // Run lists.

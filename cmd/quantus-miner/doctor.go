@@ -41,16 +41,16 @@ const (
 
 // finding is what there is to say of one thing.
 type finding struct {
-	Check  string `json:"check"`
-	State  string `json:"state"`
-	Found  string `json:"found"`
+	Check  string `json:"check"`  // what was looked at
+	State  string `json:"state"`  // ok, look (it works, and could be better) or wrong
+	Found  string `json:"found"`  // what was found
 	Advice string `json:"advice"` // what to do; empty if that is nothing
 }
 
 // doctorResult is the result in JSON.
 type doctorResult struct {
-	OK       bool      `json:"ok"` // nothing is wrong
-	Findings []finding `json:"findings"`
+	OK       bool      `json:"ok"`       // whether nothing is wrong
+	Findings []finding `json:"findings"` // one for each thing that was looked at
 }
 
 // Run looks at one thing after the other, and writes what it finds.

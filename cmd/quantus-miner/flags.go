@@ -23,18 +23,18 @@ import (
 
 // powFlags choose what to mine.
 type powFlags struct {
-	PoW pow.Proof `name:"pow" env:"MINER_POW" enum:"${pows}" default:"sha3-rsa" placeholder:"NAME" help:"Proof of work: sha3-rsa, the default, or poseidon2, which is that of today's network."`
+	PoW pow.Proof `name:"pow" env:"MINER_POW" enum:"${pows}" default:"sha3-rsa" placeholder:"NAME" help:"Proof of work: sha3-rsa, the default, or poseidon2, which is that of today's network; a threshold is a difficulty then."`
 }
 
 // minerFlags choose how to mine.
 type minerFlags struct {
 	workersFlags
-	Engine engineFlag `env:"MINER_ENGINE" default:"auto" placeholder:"NAME" help:"Engine, one of ${engines}; auto, the default, is the fastest."`
+	Engine engineFlag `env:"MINER_ENGINE" default:"auto" placeholder:"NAME" help:"Engine, one of ${engines}; auto, the default, is the fastest that passes its self-test."`
 }
 
 // workersFlags choose on how many threads.
 type workersFlags struct {
-	Workers workersFlag `aliases:"num-cores,cores,cpu-workers" env:"MINER_WORKERS,MINER_CORES,MINER_CPU_WORKERS" default:"${cpus}" help:"Worker threads; by default all CPUs this process may use. Also --num-cores, --cores, --cpu-workers."`
+	Workers workersFlag `aliases:"num-cores,cores,cpu-workers" env:"MINER_WORKERS,MINER_CORES,MINER_CPU_WORKERS" default:"${cpus}" help:"Worker threads, up to 4096; by default all CPUs this process may use. 0 is to mine on GPUs alone. Also --num-cores, --cores, --cpu-workers."`
 }
 
 // check returns an error unless there is a worker, or something else to mine with.

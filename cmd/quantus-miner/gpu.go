@@ -25,7 +25,7 @@ type gpuFlags struct {
 	GPUDevices      *gpusFlag    `name:"gpu-devices" group:"GPUs:" env:"MINER_GPU_DEVICES" placeholder:"N" help:"Mine on so many of them at most; 0 for none."`
 	AllowIntegrated bool         `group:"GPUs:" env:"MINER_ALLOW_INTEGRATED" help:"Integrated GPUs count as discrete ones do."`
 	GPUThrottle     throttleFlag `name:"gpu-throttle" group:"GPUs:" env:"MINER_GPU_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each GPU may search for, such as 50%."`
-	GPULaunch       launchFlag   `name:"gpu-launch" group:"GPUs:" env:"MINER_GPU_LAUNCH" default:"25ms" placeholder:"TIME" help:"Time that a launch may take, ${default} by default: a display that the GPU serves waits for it."`
+	GPULaunch       launchFlag   `name:"gpu-launch" group:"GPUs:" env:"MINER_GPU_LAUNCH" default:"25ms" placeholder:"TIME" help:"Time that a launch may take, from 1ms to 1s, ${default} by default: a display that the GPU serves waits for it."`
 	gpuProgramFlag
 }
 

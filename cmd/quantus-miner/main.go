@@ -27,11 +27,11 @@ import (
 
 // Exit codes. They are part of the command line's contract.
 const (
-	exitOK          = 0   // done: found, valid, sealed, shut down when told to
-	exitNo          = 1   // the answer is no, or the work could not be done
-	exitUsage       = 2   // the command line or the environment makes no sense
+	exitOK          = 0   // done: found, valid (or no threshold given), sealed, shut down when told to
+	exitNo          = 1   // the answer is no (exhausted, not valid, a seal was wrong, the miner misbehaved), or the work could not be done (a port is taken; a node refuses the token, has another certificate or speaks another protocol)
+	exitUsage       = 2   // the command line, a variable or the configuration file makes no sense; the message names it
 	exitNoAnswer    = 3   // search, verify: failed, so that there is no answer, not even no
-	exitInterrupted = 130 // stopped by a signal before the work was done
+	exitInterrupted = 130 // a signal came before the work was done
 )
 
 // streams is where a command writes.

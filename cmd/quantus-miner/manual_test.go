@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -52,30 +51,6 @@ func TestManual(t *testing.T) {
 	}
 	if err := cli.Completion(new(strings.Builder), "sh", app, program); err == nil {
 		t.Error("there are completions of sh")
-	}
-}
-
-// TestReadme looks for every command, flag and variable in README.md.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := newLineOf(t.Context(), new(commands), streams{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, node := range l.parser.Model.Children {
-		if !strings.Contains(string(readme), "`"+node.Name) && !strings.Contains(string(readme), " "+node.Name+"`") {
-			t.Errorf("it lacks the command %s", node.Name)
-		}
-	}
-	for flag := range cli.Flags(l.parser.Model.Node) {
-		for _, name := range slices.Concat([]string{"--" + flag.Name}, flag.Envs) {
-			if !flag.Hidden && !strings.Contains(string(readme), "`"+name) && !strings.Contains(string(readme), " "+name) {
-				t.Errorf("it lacks %s", name)
-			}
-		}
 	}
 }
 

@@ -16,12 +16,12 @@ import (
 
 // poolCmd mines for pools.
 type poolCmd struct {
-	URL []poolFlag `name:"url" short:"o" env:"MINER_POOL_URL" required:"" placeholder:"URL" help:"Pool to mine for: stratum+ssl://HOST:PORT, or stratum+tcp://HOST:PORT without encryption. More of them are fallbacks, in this order."`
+	URL []poolFlag `name:"url" short:"o" env:"MINER_POOL_URL" required:"" placeholder:"URL" help:"Pool to mine for: stratum+ssl://HOST:PORT, or stratum+tcp://HOST:PORT without encryption. More of them, repeated or separated by commas, are fallbacks in this order."`
 	loginFlags
 	poolTrustFlags
 	KeepAlive   intervalFlag `name:"keepalive" env:"MINER_POOL_KEEPALIVE" default:"30s" placeholder:"TIME" help:"Time between two signs of life for a pool that asks for them, ${default} by default; 0 for none."`
-	MetricsPort *portFlag    `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
-	MetricsHost *hostFlag    `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1."`
+	MetricsPort *portFlag    `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /; 0 is any that is free. Without it there are none."`
+	MetricsHost *hostFlag    `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default 127.0.0.1. Needs --metrics-port."`
 	hostsFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=auto"`

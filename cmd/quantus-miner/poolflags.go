@@ -85,8 +85,8 @@ func (f poolFlag) MarshalText() ([]byte, error) { return []byte(f.String()), nil
 // loginFlags say what pools know the miner by: each is given once for all pools, or once for
 // each.
 type loginFlags struct {
-	User         []userFlag `short:"u" env:"MINER_POOL_USER" placeholder:"ADDRESS.RIG" help:"Address that the pool is to pay to, a dot, and a name for this machine."`
-	PasswordFile []string   `env:"MINER_POOL_PASSWORD_FILE" placeholder:"FILE" help:"File with the password. Most pools want none, or options in its place."`
+	User         []userFlag `short:"u" env:"MINER_POOL_USER" placeholder:"ADDRESS.RIG" help:"Address that the pool is to pay to, a dot, and a name for this machine; 128 bytes at most."`
+	PasswordFile []string   `env:"MINER_POOL_PASSWORD_FILE" placeholder:"FILE" help:"File with the password, on one line. Mode 0640 or stricter. Most pools want none, or options in its place."`
 	Password     []string   `short:"p" env:"MINER_POOL_PASSWORD" sep:"none" secret:"" placeholder:"PASSWORD" help:"The password itself, x by default, which others on this machine can see then."`
 }
 

@@ -61,14 +61,14 @@ func (c *searchCmd) Validate() error {
 
 // searchResult is the result in JSON.
 type searchResult struct {
-	Status         string  `json:"status"` // found, exhausted, interrupted, failed
-	Engine         string  `json:"engine"`
-	Nonce          *string `json:"nonce"`
-	Work           *string `json:"work"`
-	Distance       *string `json:"distance"`             // with Poseidon2 the hash
-	Difficulty     *string `json:"difficulty,omitempty"` // that the hash achieves, in decimal
-	HashCount      uint64  `json:"hash_count"`
-	ElapsedSeconds float64 `json:"elapsed_seconds"`
+	Status         string  `json:"status"`               // found, exhausted, interrupted or failed
+	Engine         string  `json:"engine"`               // the engine that came to the end of the search
+	Nonce          *string `json:"nonce"`                // the winner in hex, without leading zeros; null without one
+	Work           *string `json:"work"`                 // the winner in 128 hex digits; null without one
+	Distance       *string `json:"distance"`             // its distance in 128 hex digits, with poseidon2 its hash; null without a winner
+	Difficulty     *string `json:"difficulty,omitempty"` // with poseidon2 and a winner: the difficulty that its hash achieves, in decimal
+	HashCount      uint64  `json:"hash_count"`           // nonces evaluated
+	ElapsedSeconds float64 `json:"elapsed_seconds"`      // how long the search took
 }
 
 // Run searches.

@@ -18,9 +18,9 @@ import (
 // serveCmd serves the node's API.
 type serveCmd struct {
 	Port        portFlag  `short:"p" env:"MINER_PORT" default:"9833" help:"Port to listen on; 0 is any that is free."`
-	Host        hostFlag  `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on."`
-	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /. Without it there are none."`
-	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host."`
+	Host        hostFlag  `env:"MINER_HOST" default:"127.0.0.1" help:"Host name or address to listen on; 0.0.0.0 is every IPv4 address, :: every address of both kinds."`
+	MetricsPort *portFlag `env:"MINER_METRICS_PORT" placeholder:"PORT" help:"Port for Prometheus metrics, and for a live page at /; 0 is any that is free. Without it there are none."`
+	MetricsHost *hostFlag `env:"MINER_METRICS_HOST" placeholder:"HOST" help:"Host name or address for the metrics; by default that of --host. Needs --metrics-port."`
 	hostsFlags
 	powFlags
 	dutyFlags
@@ -31,14 +31,14 @@ type serveCmd struct {
 
 // accessFlags say who may talk to the miner.
 type accessFlags struct {
-	AuthFile string `group:"Access:" env:"MINER_AUTH_FILE" placeholder:"FILE" help:"File of credentials, one of which every request must have then: lines user:hash, as htpasswd -B writes them, or tokens."`
+	AuthFile string `group:"Access:" env:"MINER_AUTH_FILE" placeholder:"FILE" help:"File of credentials, one of which every request must have then: lines user:hash, as htpasswd -B writes them, or tokens of 16 to 256 characters. Mode 0640 or stricter."`
 	TLSCert  string `name:"tls-cert" group:"Access:" env:"MINER_TLS_CERT" placeholder:"FILE" help:"Certificate for HTTPS, in PEM, with the chain if there is one. It is read again when it changes."`
-	TLSKey   string `name:"tls-key" group:"Access:" env:"MINER_TLS_KEY" placeholder:"FILE" help:"Key of that certificate, in PEM."`
+	TLSKey   string `name:"tls-key" group:"Access:" env:"MINER_TLS_KEY" placeholder:"FILE" help:"Key of that certificate, in PEM. Mode 0640 or stricter."`
 }
 
 // hostsFlags say what the miner is called.
 type hostsFlags struct {
-	AllowHost []nameFlag `group:"Access:" env:"MINER_ALLOW_HOST" placeholder:"NAME" help:"Name that requests may be for, beside IP addresses, localhost, this machine's name, that of --host or --metrics-host, and those of --tls-cert; may be repeated."`
+	AllowHost []nameFlag `group:"Access:" env:"MINER_ALLOW_HOST" placeholder:"NAME" help:"Name that requests may be for, beside IP addresses, localhost, this machine's name, that of --host or --metrics-host, and those of --tls-cert. Requests for other names are refused with 421. May be repeated."`
 }
 
 // nameFlag is a host name.
@@ -89,11 +89,11 @@ func (f accessFlags) open(log *slog.Logger) (guard *access.Guard, config *tls.Co
 type limitFlags struct {
 	MaxRunning     countFlag    `group:"Limits:" env:"MINER_MAX_RUNNING" default:"64" placeholder:"N" help:"Jobs that may run at the same time, ${default} by default. They share the workers."`
 	MaxJobs        countFlag    `group:"Limits:" env:"MINER_MAX_JOBS" default:"4096" placeholder:"N" help:"Jobs that may be known, ${default} by default: those that run, and those that ended within the last five minutes."`
-	AbandonAfter   intervalFlag `group:"Limits:" env:"MINER_ABANDON_AFTER" default:"5m" placeholder:"TIME" help:"Time after which a job is given up that nobody asks about, ${default} by default; 0 for never."`
-	MaxConnections countFlag    `group:"Limits:" env:"MINER_MAX_CONNECTIONS" default:"512" placeholder:"N" help:"Connections that may be open at the same time on each port, ${default} by default."`
-	MaxJobID       countFlag    `name:"max-job-id" group:"Limits:" env:"MINER_MAX_JOB_ID" default:"256" placeholder:"BYTES" help:"Length of a job_id, ${default} by default."`
-	MaxBody        sizeFlag     `group:"Limits:" env:"MINER_MAX_BODY" default:"8KiB" placeholder:"SIZE" help:"Size of a request's body, ${default} by default."`
-	MaxHeader      sizeFlag     `group:"Limits:" env:"MINER_MAX_HEADER" default:"8KiB" placeholder:"SIZE" help:"Size of a request's header, ${default} by default."`
+	AbandonAfter   intervalFlag `group:"Limits:" env:"MINER_ABANDON_AFTER" default:"5m" placeholder:"TIME" help:"Give a running job up when nobody has asked about it for so long, ${default} by default, from 1s; 0 for never."`
+	MaxConnections countFlag    `group:"Limits:" env:"MINER_MAX_CONNECTIONS" default:"512" placeholder:"N" help:"Connections that may be open at the same time on each port, ${default} by default. As many again are told so; the rest is closed."`
+	MaxJobID       countFlag    `name:"max-job-id" group:"Limits:" env:"MINER_MAX_JOB_ID" default:"256" placeholder:"BYTES" help:"Length of a job_id in bytes, ${default} by default; at most a quarter of --max-header."`
+	MaxBody        sizeFlag     `group:"Limits:" env:"MINER_MAX_BODY" default:"8KiB" placeholder:"SIZE" help:"Size of a request's body, from 1KiB to 1MiB, ${default} by default."`
+	MaxHeader      sizeFlag     `group:"Limits:" env:"MINER_MAX_HEADER" default:"8KiB" placeholder:"SIZE" help:"Size of a request's header, from 1KiB to 1MiB, ${default} by default."`
 	RequestTimeout durationFlag `group:"Limits:" env:"MINER_REQUEST_TIMEOUT" default:"10s" placeholder:"TIME" help:"Time in which a request must arrive, its header in half of it; ${default} by default."`
 }
 

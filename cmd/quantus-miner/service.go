@@ -37,7 +37,7 @@ import (
 
 // dutyFlags are those of every command that mines until it is told to end.
 type dutyFlags struct {
-	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default; 0 for none."`
+	ReportEvery intervalFlag `env:"MINER_REPORT_EVERY" default:"10s" placeholder:"TIME" help:"Time between two lines with the hash rate in the log, ${default} by default, from 1s; 0 for none."`
 	logFlags
 	minerFlags
 	schedulingFlags

@@ -87,19 +87,19 @@ func (c *simulateCmd) Validate() error {
 
 // simulateResult is the result in JSON, and the summary.
 type simulateResult struct {
-	Sealed         int             `json:"sealed"`
-	Lost           int             `json:"lost"`
-	HashCount      uint64          `json:"hash_count"`
-	ElapsedSeconds float64         `json:"elapsed_seconds"` // the miner's, over all blocks
-	Blocks         []simulateBlock `json:"blocks"`          // the sealed ones
-	Error          string          `json:"error,omitempty"` // why it ended early
+	Sealed         int             `json:"sealed"`          // blocks that were sealed, or shares that were accepted
+	Lost           int             `json:"lost"`            // blocks that a rival sealed first, or shares that were refused
+	HashCount      uint64          `json:"hash_count"`      // nonces evaluated; with --pool the work that the shares stand for
+	ElapsedSeconds float64         `json:"elapsed_seconds"` // the miner's time over all blocks
+	Blocks         []simulateBlock `json:"blocks"`          // the sealed blocks, or the accepted shares
+	Error          string          `json:"error,omitempty"` // why it ended early; absent if it did not
 }
 
 type simulateBlock struct {
-	Nonce          string  `json:"nonce"`
-	Distance       string  `json:"distance"`
-	HashCount      uint64  `json:"hash_count"`
-	ElapsedSeconds float64 `json:"elapsed_seconds"`
+	Nonce          string  `json:"nonce"`           // the winner in hex
+	Distance       string  `json:"distance"`        // its distance in 128 hex digits, with poseidon2 its hash
+	HashCount      uint64  `json:"hash_count"`      // nonces evaluated for it
+	ElapsedSeconds float64 `json:"elapsed_seconds"` // how long it took
 }
 
 // Run plays the node, and the miner too if none is given.

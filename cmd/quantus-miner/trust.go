@@ -26,10 +26,10 @@ const (
 // trustFlags say what the nodes and the miner know each other by: each is given once for all
 // nodes, or once for each.
 type trustFlags struct {
-	AuthTokenFile     []string  `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by: its own file miner-auth-token."`
-	AuthToken         []string  `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself, which others on this machine can see then; rather use --auth-token-file."`
-	TLSCertSHA256File []string  `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256."`
-	TLSCertSHA256     []pinFlag `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself, 64 hex digits."`
+	AuthTokenFile     []string  `group:"Trust:" env:"MINER_AUTH_TOKEN_FILE" placeholder:"FILE" help:"File with the token that the node knows its miners by, on one line: its own file miner-auth-token. Mode 0640 or stricter."`
+	AuthToken         []string  `group:"Trust:" env:"MINER_AUTH_TOKEN" sep:"none" secret:"" placeholder:"TOKEN" help:"The token itself, 1 to 512 bytes, which others on this machine can see then; rather use --auth-token-file."`
+	TLSCertSHA256File []string  `name:"tls-cert-sha256-file" group:"Trust:" env:"MINER_TLS_CERT_SHA256_FILE" placeholder:"FILE" help:"File with the SHA-256 of the node's certificate: its own file miner-tls-cert-sha256. The certificate itself does, too, in PEM or DER."`
+	TLSCertSHA256     []pinFlag `name:"tls-cert-sha256" group:"Trust:" env:"MINER_TLS_CERT_SHA256" placeholder:"HEX" help:"The SHA-256 itself: 64 hex digits, as openssl prints them, too, or behind sha256:."`
 }
 
 // checkFor says what is wrong with the flags for so many nodes.

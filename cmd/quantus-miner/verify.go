@@ -56,11 +56,11 @@ func (c *verifyCmd) Run(s streams) error {
 
 // sha3RSAResult is the result in JSON. Numbers are in hex, of 128 digits.
 type sha3RSAResult struct {
-	Valid    bool   `json:"valid"`
-	Distance string `json:"distance"`
-	M        string `json:"m"`
-	N        string `json:"n"`
-	Target   string `json:"target"`
+	Valid    bool   `json:"valid"`    // whether the nonce meets the threshold, or any if none was given
+	Distance string `json:"distance"` // the distance of the nonce
+	M        string `json:"m"`        // the base that the header gives
+	N        string `json:"n"`        // the modulus that the header gives
+	Target   string `json:"target"`   // the hashed power of nonce 0, which distances are measured from
 }
 
 // sha3RSA verifies by that proof of work, and prints the result.
@@ -95,9 +95,9 @@ func (c *verifyCmd) sha3RSA(s streams, threshold u512.Uint) (valid bool, err err
 // poseidon2Result is the result in JSON: the hash in 128 hex digits, and the difficulty
 // that it achieves, in decimal.
 type poseidon2Result struct {
-	Valid      bool   `json:"valid"`
-	Distance   string `json:"distance"`
-	Difficulty string `json:"difficulty"`
+	Valid      bool   `json:"valid"`      // whether the nonce meets the difficulty, or any if none was given
+	Distance   string `json:"distance"`   // the hash of the nonce
+	Difficulty string `json:"difficulty"` // the difficulty that the hash achieves, in decimal
 }
 
 // poseidon2 verifies by that proof of work, and prints the result.

@@ -19,7 +19,7 @@ const Unknown = "(unknown)"
 // "quantus-miner version --json".
 type Info struct {
 	Version  string `json:"version"`  // as Go writes versions of modules: v1.0.0, a pseudo-version, or (devel)
-	Revision string `json:"revision"` // the commit, in hex, or [Unknown]
+	Revision string `json:"revision"` // the commit, in hex, or (unknown)
 	Modified bool   `json:"modified"` // whether the checkout had changes that are in no commit
 	Go       string `json:"go"`       // version of the toolchain
 	OS       string `json:"os"`       // as Go calls it

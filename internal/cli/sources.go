@@ -12,10 +12,10 @@ import (
 
 // Setting is the value of a flag, and where it is from.
 type Setting struct {
-	Flag  string `json:"flag"`
-	Value string `json:"value"` // empty if there is none
-	From  string `json:"from"`  // flag, variable, file, default
-	Name  string `json:"name,omitempty"`
+	Flag  string `json:"flag"`           // the flag; empty for a variable that has none
+	Value string `json:"value"`          // its value; empty if there is none; of a secret only that it is set
+	From  string `json:"from"`           // where it is from: flag, variable, file or default
+	Name  string `json:"name,omitempty"` // the variable's name, or the file's and the line
 }
 
 // The places that a value can be from.
