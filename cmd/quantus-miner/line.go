@@ -21,21 +21,45 @@ import (
 // variables is what the names of all variables begin with.
 const variables = "MINER_"
 
-// duties are the commands that mine until they are told to end, and the flags of every
-// command. They are a command line of their own, as it takes a parser milliseconds to
-// read the definitions of all.
-type duties struct {
+// common are the flags of every command.
+type common struct {
 	ConfigFile  configFlag  `name:"config" env:"MINER_CONFIG" placeholder:"FILE" nofile:"" help:"Configuration file in YAML, whose keys are the names of flags. Flags and variables win over it."`
 	ShowVersion versionFlag `name:"version" short:"V" nofile:"" help:"Print the version."`
+}
 
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
-	Connect connectCmd `cmd:"" help:"Mine for a node of today's network, which this connects to."`
-	Pool    poolCmd    `cmd:"" help:"Mine for a pool of today's network."`
+// The commands that mine until they are told to end.
+type (
+	serveLine struct {
+		Serve serveCmd `cmd:"" default:"withargs" help:"Serve the HTTP API that a node mines with (the default command)."`
+	}
+	connectLine struct {
+		Connect connectCmd `cmd:"" help:"Mine for a node of today's network, which this connects to."`
+	}
+	poolLine struct {
+		Pool poolCmd `cmd:"" help:"Mine for a pool of today's network."`
+	}
+)
+
+// only is a command line of one command that mines. They have such lines beside that of all
+// commands, as it takes a parser milliseconds to read the definitions of all.
+type only[Line any] struct {
+	common
+	Line Line `embed:""`
+}
+
+// serveOrConnect is a command line of which it remains to be found out which of them it means.
+type serveOrConnect struct {
+	common
+	serveLine
+	connectLine
 }
 
 // commands is the whole command line: a field for each command.
 type commands struct {
-	duties
+	common
+	serveLine
+	connectLine
+	poolLine
 
 	Search     searchCmd     `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`
@@ -88,10 +112,19 @@ type line struct {
 // when ctx does.
 func newLine(ctx context.Context, args []string, s streams) (*line, error) {
 	_, name, rest := split(args)
-	if name == "connect" || name == "pool" || (name == "" || name == "serve") && !asksForHelp(rest) {
-		return newLineOf(ctx, new(duties), s)
+	var definitions any = new(commands)
+	switch {
+	case name == "connect":
+		definitions = new(only[connectLine])
+	case name == "pool":
+		definitions = new(only[poolLine])
+	case name != "" && name != "serve" || asksForHelp(rest):
+	case mayConnect(rest):
+		definitions = new(serveOrConnect)
+	default:
+		definitions = new(only[serveLine])
 	}
-	return newLineOf(ctx, new(commands), s)
+	return newLineOf(ctx, definitions, s)
 }
 
 // newLineOf returns a command line of these definitions.
@@ -137,8 +170,7 @@ func (l *line) warn(command *kong.Context, s streams) {
 	if own, ok := command.Selected().Target.Addr().Interface().(interface{ newLog(streams) *slog.Logger }); ok {
 		log = own.newLog(s)
 	}
-	// The commands that mine have every variable that any has.
-	for _, warning := range cli.UnknownVariables(variables, l.parser.Model, pow.KernelVariable, backendVariable) {
+	for _, warning := range l.unknownVariables() {
 		log.Warn(warning)
 	}
 	if l.secret {
@@ -147,6 +179,21 @@ func (l *line) warn(command *kong.Context, s streams) {
 	for _, note := range l.notes {
 		log.Info(note)
 	}
+}
+
+// unknownVariables returns what to say of variables that are no command's.
+func (l *line) unknownVariables() []string {
+	unknown := func(app *kong.Application) []string {
+		return cli.UnknownVariables(variables, app, pow.KernelVariable, backendVariable)
+	}
+	warnings := unknown(l.parser.Model)
+	if warnings == nil {
+		return nil
+	}
+	if app, err := l.all(); err == nil { // as they may be another command's
+		warnings = unknown(app)
+	}
+	return warnings
 }
 
 // explain returns the text of an error that the parser refuses arguments with, and what

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/quantus-network/quantus-miner/internal/cli"
 )
 
@@ -54,28 +56,43 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// TestVariables has every variable known to the commands that mine: they warn about those
-// that are not.
-func TestVariables(t *testing.T) {
+// TestOwnLines has a command line of one command alone mean what it means among all commands,
+// and know the variables of the others.
+func TestOwnLines(t *testing.T) {
 	whole, err := newLineOf(t.Context(), new(commands), streams{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, err := newLineOf(t.Context(), new(duties), streams{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]bool{}
-	for flag := range cli.Flags(mine.parser.Model.Node) {
-		for _, name := range flag.Envs {
-			known[name] = true
+	for _, name := range []string{"serve", "connect", "pool"} {
+		own, err := newLine(t.Context(), []string{name}, streams{})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for flag := range cli.Flags(whole.parser.Model.Node) {
-		for _, name := range flag.Envs {
-			if !known[name] {
-				t.Errorf("serve and connect do not know %s", name)
+		if n := len(own.parser.Model.Children); n != 1 {
+			t.Errorf("%s has a line of %d commands", name, n)
+		}
+		var manual, among strings.Builder
+		if err := cli.Manual(&manual, own.parser.Model, own.parser.Model.Children[0], program, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, node := range whole.parser.Model.Children {
+			if node.Name == name {
+				if err := cli.Manual(&among, whole.parser.Model, node, program, ""); err != nil {
+					t.Fatal(err)
+				}
 			}
+		}
+		page, _, _ := strings.Cut(manual.String(), ".SH SEE ALSO")
+		want, _, _ := strings.Cut(among.String(), ".SH SEE ALSO")
+		if diff := cmp.Diff(want, page); diff != "" {
+			t.Errorf("%s among all commands and alone:\n%s", name, diff)
+		}
+		t.Setenv("MINER_TLS_CERT_SHA256", "x")
+		t.Setenv("MINER_POOL_URL", "x")
+		t.Setenv("MINER_PORT", "x")
+		t.Setenv("MINER_WORKER", "x")
+		if warnings := own.unknownVariables(); len(warnings) != 1 || !strings.Contains(warnings[0], "did you mean MINER_WORKERS?") {
+			t.Errorf("%s warns: %q", name, warnings)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
@@ -28,7 +29,7 @@ func (l *line) official(args []string) []string {
 	switch {
 	case name == "benchmark":
 		return slices.Concat(before, []string{"bench", "--pow", string(pow.Poseidon2)}, rest)
-	case name != "" && name != "serve", asksForHelp(rest):
+	case name != "" && name != "serve", asksForHelp(rest), !mayConnect(rest):
 		return args
 	}
 	serve, connect := l.flags("serve"), l.flags("connect")
@@ -77,6 +78,18 @@ func asksForHelp(args []string) bool {
 
 // officialConnect are the flags that make serve of the official miner connect to a node.
 var officialConnect = []string{"--node-addr", "--auth-token", "--auth-token-file", "--tls-cert-sha256", "--tls-cert-sha256-file"}
+
+// nodeVariable says which node to connect to.
+const nodeVariable = "MINER_NODE_ADDR"
+
+// mayConnect reports whether serve with these flags may be that of the official miner, as
+// a flag says which node and by which secrets, or the variable for the node is set.
+func mayConnect(args []string) bool {
+	return os.Getenv(nodeVariable) != "" || slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return slices.Contains(officialConnect, name)
+	})
+}
 
 // flags returns the flags of a command, by each of their names as they are given.
 func (l *line) flags(command string) map[string]*kong.Flag {

@@ -97,7 +97,7 @@ func TestOfficial(t *testing.T) {
 		{"x", "version", "version"},
 		{"x", "serve -h", "serve -h"},
 	} {
-		t.Setenv("MINER_NODE_ADDR", c.node)
+		t.Setenv(nodeVariable, c.node)
 		l, err := newLine(t.Context(), strings.Fields(c.args), streams{})
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +197,7 @@ func TestWhichNetwork(t *testing.T) {
 		{[]string{"serve"}, true, "", false},
 		{nil, true, "10.0.0.5", false}, // which connects, and lacks its token
 	} {
-		t.Setenv("MINER_NODE_ADDR", c.node)
+		t.Setenv(nodeVariable, c.node)
 		var log bytes.Buffer
 		run(ctx, c.args, streams{out: &log, err: &log, terminal: c.terminal})
 		first, _, _ := strings.Cut(log.String(), "\n")

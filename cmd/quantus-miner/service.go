@@ -192,9 +192,6 @@ func (s service) run(ctx context.Context) error {
 	// that gives a request its turn, and it does so at once as long as the workers
 	// have a lower priority.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.workers+spareThreads))
-	// What reading the command line has left over is given back, as the miner stays for
-	// months: a third of its memory.
-	debug.FreeOSMemory()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -260,6 +257,9 @@ func (s service) run(ctx context.Context) error {
 		servers = append([]*http.Server{server}, servers...)
 		start(func() error { return s.serve(server, s.api, "the API") })
 	}
+	// What starting has left over is given back, as the miner stays for months: a third of
+	// its memory. It has time until the first job is being searched.
+	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	if s.reportEvery > 0 {
 		start(func() error {
 			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: more}.Run(ctx)

@@ -4,10 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"regexp"
+	"sync"
 )
 
 // users are what miners log in as: an address and the name of a rig.
-var users = regexp.MustCompile(`^qz[1-9A-HJ-NP-Za-km-z]{40,60}\.[^.]+$`)
+var users = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^qz[1-9A-HJ-NP-Za-km-z]{40,60}\.[^.]+$`)
+})
 
 // login opens a session. If it does not, it returns what is to be answered.
 func (p *Pool) login(s *poolSession, m poolMessage) (refusal []byte, err error) {
@@ -18,7 +21,7 @@ func (p *Pool) login(s *poolSession, m poolMessage) (refusal []byte, err error) 
 	if err != nil {
 		return nil, err
 	}
-	if user := params["login"]; len(user) > 128 || !users.MatchString(user) {
+	if user := params["login"]; len(user) > 128 || !users().MatchString(user) {
 		return nil, misbehaviour("it logs in as %q: not as an address, a dot, and the name of a rig, of 128 bytes at most", user)
 	}
 	p.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
@@ -182,28 +183,34 @@ func (s *session) remove(id uint64) *share {
 	return nil
 }
 
-// Words by which a reason is known: no pool documents its own. What they have in common, and
-// the codes of the stratum of other networks (21 to 23), is all there is to go by.
-var reasons = []struct {
+// reason is how one is known.
+type reason struct {
 	outcome Outcome
 	code    string
 	words   *regexp.Regexp
-}{
-	{Duplicate, "22", regexp.MustCompile(`(?i)duplicate|already (submitted|known|seen)`)},
-	{LowDifficulty, "23", regexp.MustCompile(`(?i)low.{0,12}diff|diff.{0,20}(low|below)|above.{0,12}target|(hash|share).{0,20}(target|high)|not meet`)},
-	{Stale, "21", regexp.MustCompile(`(?i)stale|expired|outdated|too late|(unknown|old|invalid|no such).{0,6}job|job.{0,12}(not found|unknown|over|replaced)`)},
 }
+
+// reasons are the words by which a reason is known: no pool documents its own. What they have
+// in common, and the codes of the stratum of other networks (21 to 23), is all there is to go
+// by. They are compiled when a share is refused: most miners are no pool's.
+var reasons = sync.OnceValue(func() []reason {
+	return []reason{
+		{Duplicate, "22", regexp.MustCompile(`(?i)duplicate|already (submitted|known|seen)`)},
+		{LowDifficulty, "23", regexp.MustCompile(`(?i)low.{0,12}diff|diff.{0,20}(low|below)|above.{0,12}target|(hash|share).{0,20}(target|high)|not meet`)},
+		{Stale, "21", regexp.MustCompile(`(?i)stale|expired|outdated|too late|(unknown|old|invalid|no such).{0,6}job|job.{0,12}(not found|unknown|over|replaced)`)},
+	}
+})
 
 // reasonOf returns why a pool has refused a share, whose job was replaced meanwhile or not.
 func reasonOf(r refusal, replaced bool) Outcome {
-	for _, reason := range reasons {
-		if reason.words.MatchString(r.words) {
-			return reason.outcome
+	for _, known := range reasons() {
+		if known.words.MatchString(r.words) {
+			return known.outcome
 		}
 	}
-	for _, reason := range reasons {
-		if reason.code == r.code {
-			return reason.outcome
+	for _, known := range reasons() {
+		if known.code == r.code {
+			return known.outcome
 		}
 	}
 	if replaced {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -30,28 +31,41 @@ func FingerprintOf(der []byte) Fingerprint { return sha256.Sum256(der) }
 // byteOrderMark is what some editors begin a file with. It is no part of the text.
 const byteOrderMark = "\ufeff"
 
-var (
-	// label is what programs put in front of a fingerprint: openssl x509
-	// "sha256 Fingerprint=", openssl dgst "SHA2-256(FILE)= ", others "SHA256:".
-	label = regexp.MustCompile(`(?i)^\s*sha2?-?256(\s+fingerprint|\([^()\n]*\))?\s*[:=]`)
-	// named is a fingerprint as sha256sum prints it, in front of the file's name. A name
-	// of hex digits alone may be more digits.
-	named = regexp.MustCompile(`^\s*([[:xdigit:]]{64})[ \t]+\*?[^\n]*[^[:xdigit:]\s:*][^\n]*\s*$`)
+// forms are how programs write a fingerprint.
+type forms struct {
+	// label is what they put in front of it: openssl x509 "sha256 Fingerprint=",
+	// openssl dgst "SHA2-256(FILE)= ", others "SHA256:".
+	label *regexp.Regexp
+	// named is one as sha256sum prints it, in front of the file's name. A name of hex
+	// digits alone may be more digits.
+	named *regexp.Regexp
 	// sha1 is in front of the fingerprint that openssl prints unless told otherwise.
-	sha1 = regexp.MustCompile(`(?i)^\s*sha-?1\b`)
-)
+	sha1 *regexp.Regexp
+}
+
+var programForms = sync.OnceValue(func() forms {
+	return forms{
+		label: regexp.MustCompile(`(?i)^\s*sha2?-?256(\s+fingerprint|\([^()\n]*\))?\s*[:=]`),
+		named: regexp.MustCompile(`^\s*([[:xdigit:]]{64})[ \t]+\*?[^\n]*[^[:xdigit:]\s:*][^\n]*\s*$`),
+		sha1:  regexp.MustCompile(`(?i)^\s*sha-?1\b`),
+	}
+})
 
 // ParseFingerprint reads a fingerprint as people and programs write it: 64 hex digits
 // of either case, with "sha256:" or what openssl prints in front, or the file's name
 // behind as sha256sum prints it, or without. White space, colons and a byte order mark do
 // not count.
 func ParseFingerprint(text string) (f Fingerprint, err error) {
+	if bare, err := hex.DecodeString(strings.TrimSpace(text)); err == nil && len(bare) == len(f) {
+		return Fingerprint(bare), nil // as nodes write it
+	}
 	text = strings.TrimPrefix(text, byteOrderMark)
-	text = text[len(label.FindString(text)):]
-	if line := named.FindStringSubmatch(text); line != nil {
+	forms := programForms()
+	text = text[len(forms.label.FindString(text)):]
+	if line := forms.named.FindStringSubmatch(text); line != nil {
 		text = line[1]
 	}
-	if sha1.MatchString(text) {
+	if forms.sha1.MatchString(text) {
 		return f, errors.New("must be the 64 hex digits of a SHA-256, and is a SHA-1: openssl x509 prints the other with -fingerprint -sha256")
 	}
 	digits := strings.Map(func(r rune) rune {

@@ -151,7 +151,7 @@ func FuzzParseFingerprint(f *testing.F) {
 			return
 		}
 		text = strings.TrimPrefix(text, byteOrderMark)
-		text = text[len(label.FindString(text)):]
+		text = text[len(programForms().label.FindString(text)):]
 		rest := strings.ToLower(strings.Join(strings.Fields(strings.ReplaceAll(text, ":", "")), ""))
 		if rest != print.String() {
 			t.Errorf("%q was read as %s", text, print)
