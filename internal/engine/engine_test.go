@@ -67,3 +67,27 @@ func TestRangeEmpty(t *testing.T) {
 		}
 	}
 }
+
+// TestOnStop has a search be told of a stop, before and after it asked for that.
+func TestOnStop(t *testing.T) {
+	var p engine.Progress
+	told := 0
+	p.OnStop(func() { told++ })
+	p.Advance(1)
+	if told != 0 {
+		t.Error("told before the stop")
+	}
+	p.Stop()
+	if told != 1 || p.Advance(1) {
+		t.Errorf("told %d times", told)
+	}
+	p.OnStop(nil)
+	p.Stop()
+	if told != 1 {
+		t.Error("told though nobody asks")
+	}
+	p.OnStop(func() { told++ })
+	if told != 2 {
+		t.Error("not told of a stop that was before")
+	}
+}

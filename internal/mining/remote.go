@@ -72,12 +72,12 @@ func (c *Crew) Offer(ctx context.Context, job *Job, reference engine.Job, nonce 
 	}
 }
 
-// CountLate counts nonces that the crew's machine has evaluated of a job, and of which it told when
-// the job was over. They are in the totals: those of the job are final.
-func (c *Crew) CountLate(n uint64) {
-	c.miner.mu.Lock()
-	defer c.miner.mu.Unlock()
-	c.miner.engines[c.term.totals].Evaluated += n
+// CountLate counts nonces that a machine has evaluated of a job, and of which it told when the job
+// was over, as those of the engines of a name. They are in the totals: those of the job are final.
+func (m *Miner) CountLate(engine string, n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.engines[m.engineIndex(engine)].Evaluated += n
 }
 
 // Covered returns how many nonces from the start of a running job's range are searched without a gap,

@@ -141,14 +141,15 @@ func (h *Hub) loop(ctx context.Context) error {
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	var told []uint64 // by the last beacon
+	var toldUpto uint64
 	var beacon, rival time.Time
 	last := time.Now()
 	for {
 		now := time.Now()
 		jobs, upto := h.jobs.alive()
-		if changed := !slices.Equal(jobs, told); changed || now.Sub(beacon) >= wire.BeaconInterval {
+		if changed := !slices.Equal(jobs, told) || upto != toldUpto; changed || now.Sub(beacon) >= wire.BeaconInterval {
 			h.publish(h.subjects.Beacon(), wire.Beacon{Hub: h.id, Jobs: jobs[max(0, len(jobs)-wire.MaxJobs):], Upto: upto})
-			told, beacon = jobs, now
+			told, toldUpto, beacon = jobs, upto, now
 		}
 		if now.Sub(rival) >= rivalInterval {
 			h.publish(h.subjects.Hub(), h.asRival())
@@ -208,7 +209,9 @@ func (h *Hub) leave() {
 	}
 	h.mu.Unlock()
 	h.publish(h.subjects.Beacon(), wire.Beacon{Hub: h.id, Upto: math.MaxUint64})
-	_ = h.conn.FlushTimeout(time.Second) // they will stop by themselves
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = h.conn.FlushWithContext(ctx) // or they stop by themselves
 }
 
 // publish sends a message. Without a connection it is lost, as are all others: what it said is said again.
@@ -257,10 +260,9 @@ func (h *Hub) hearReport(msg *nats.Msg) {
 	m.long.add(s)
 	reason := m.reason
 	m.mu.Unlock()
-	crew := m.crew
 	h.mu.Unlock()
 	if late > 0 {
-		crew.CountLate(late)
+		h.miner.CountLate(EngineName, late)
 	}
 	if news != "" {
 		h.config.Log.Info(news, "machine", m.name, "reason", reason)

@@ -18,7 +18,7 @@ const (
 	// leaseTime is how long a machine is to take for a lease.
 	leaseTime = 3 * time.Second
 	// firstLease is how many nonces the first lease of a machine has of which nothing is known.
-	firstLease = 1 << 12
+	firstLease = 1 << 10
 	// resendAfter is after which time a lease of which a machine does not tell is sent once more.
 	resendAfter = 3 * wire.ReportInterval / 2
 	// lateTime is for how long a machine's last count of a job that is over is waited for.
@@ -107,16 +107,16 @@ type lease struct {
 	// What follows is guarded by machine.mu.
 
 	sent    time.Time // for the last time
-	moved   time.Time // when more of it was done
 	done    uint64
+	tried   uint64 // those included that were evaluated behind a gap
 	end     wire.End
 	counted uint64 // what the job was told to be done
 }
 
 // late is a lease whose job was over before it ended.
 type late struct {
-	number, size, counted uint64
-	over                  time.Time
+	number, size, counted, tried uint64 // as in lease
+	over                         time.Time
 }
 
 // signal wakes up who waits for a channel with room for one.
@@ -175,8 +175,10 @@ func (m *machine) LeaseSize() uint64 { return m.leaseSize.Load() }
 func (m *machine) issue(l *lease) {
 	now := time.Now()
 	m.mu.Lock()
+	if len(m.leases) == 0 {
+		m.moved = now
+	}
 	m.leases = append(m.leases, l)
-	l.moved = now
 	m.send(l, now)
 	first := m.latestJob != l.job.number && m.joined.Before(l.job.Started())
 	m.latestJob = l.job.number
@@ -210,7 +212,6 @@ func (m *machine) progress(l *lease) (more uint64, end wire.End) {
 	defer m.mu.Unlock()
 	more = l.done - l.counted
 	l.counted = l.done
-	m.hashes += more
 	return more, l.end
 }
 
@@ -232,14 +233,18 @@ func (m *machine) abandon(l *lease) {
 	defer m.mu.Unlock()
 	if l.end == wire.Won {
 		m.hub.counts.won.Add(1)
-	} else {
+	} else if l.end == "" {
 		m.hub.counts.over.Add(1)
 	}
 	m.remove(l)
+	if l.end != "" { // it has told
+		m.hub.miner.CountLate(EngineName, l.tried-l.counted)
+		return
+	}
 	if len(m.late) == wire.MaxLeases {
 		m.late = m.late[1:]
 	}
-	m.late = append(m.late, late{l.number, l.size, l.counted, time.Now()})
+	m.late = append(m.late, late{l.number, l.size, l.counted, l.tried, time.Now()})
 }
 
 // remove forgets a lease; m.mu is held.
@@ -258,6 +263,7 @@ func (m *machine) told(r wire.Report, now time.Time) (tooLate uint64) {
 			m.late = slices.Delete(m.late, i, i+1)
 			tried := min(max(p.Done, p.Tried), l.size)
 			tooLate += tried - min(tried, l.counted)
+			m.hashes += tried - min(tried, l.tried)
 		}
 	}
 	m.late = slices.DeleteFunc(m.late, func(l late) bool { return now.Sub(l.over) > lateTime })
@@ -267,7 +273,6 @@ func (m *machine) told(r wire.Report, now time.Time) (tooLate uint64) {
 			m.send(l, now)
 		}
 	}
-	m.hashes += tooLate
 	return tooLate
 }
 
@@ -281,8 +286,11 @@ func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
 		done = l.size
 	}
 	if done > l.done {
-		l.done, l.moved = done, now
+		l.done, m.moved = done, now
 	}
+	tried := min(max(p.Tried, done, l.tried), l.size)
+	m.hashes += tried - l.tried
+	l.tried = tried
 	l.end = p.End
 	switch p.End {
 	case wire.Exhausted:
@@ -299,7 +307,11 @@ func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
 		m.hub.config.Log.Warn("a machine cannot search a lease", "machine", m.name, "job", l.job.ID(), "reason", p.Error)
 		m.remove(l)
 	case wire.Dropped:
-		m.hub.counts.takenBack.Add(1)
+		if over(l.job.Job) { // of which the machine knew before
+			m.hub.counts.over.Add(1)
+		} else {
+			m.hub.counts.takenBack.Add(1)
+		}
 		m.remove(l)
 	}
 	signal(l.changed)

@@ -49,6 +49,7 @@ type machine struct {
 	late      []late
 	latestJob uint64
 	lastEnd   time.Time // of a lease
+	moved     time.Time // when it last told of progress
 	idle      time.Time // when it was last seen without one
 
 	hashes, winners, wrong uint64
@@ -230,13 +231,5 @@ func (h *Hub) look(m *machine, now time.Time) (news string) {
 
 // stalled reports whether the machine tells of no progress; mu is held.
 func (m *machine) stalled(now time.Time) bool {
-	if len(m.leases) == 0 {
-		return false
-	}
-	for _, l := range m.leases {
-		if now.Sub(l.moved) < stalledAfter {
-			return false
-		}
-	}
-	return true
+	return len(m.leases) > 0 && now.Sub(m.moved) >= stalledAfter
 }

@@ -137,9 +137,9 @@ const (
 type Progress struct {
 	Number uint64 `json:"number"`
 	// Done is how many nonces from the start of the lease are searched without a gap, and Tried
-	// how many were evaluated, wherever in it; that is said of leases that were dropped alone.
+	// how many were evaluated, wherever in it.
 	Done  uint64 `json:"done"`
-	Tried uint64 `json:"tried,omitempty"`
+	Tried uint64 `json:"tried"`
 	End   End    `json:"end,omitempty"` // empty while it goes on
 	// Error says for people why a lease failed.
 	Error string `json:"error,omitempty"`

@@ -24,6 +24,8 @@ type lease struct {
 
 	done    uint64
 	end     wire.End // empty while it goes on
+	owed    int      // winners of which the hub has said nothing
+	over    bool     // it was searched whole, and ends when the hub knows its winners
 	tried   uint64
 	failure string
 }
@@ -172,6 +174,11 @@ func (r *running) concluded(l *lease, s mining.Snapshot) error {
 	case s.Status == mining.Completed:
 		l.end = wire.Won
 	case errors.Is(s.Err, mining.ErrExhausted):
+		// A job of which nothing is left ends, so the hub has to have its winners before.
+		if l.over = l.owed > 0; l.over {
+			r.leases[l.Number] = l
+			return nil
+		}
 		l.end, l.done = wire.Exhausted, l.Size()
 	case s.Status == mining.Cancelled: // by the miner, which is shutting down
 		l.end = wire.Dropped
@@ -225,7 +232,7 @@ func (r *running) report(s wire.State) {
 	for _, l := range r.leases {
 		if len(report.Leases) < wire.MaxLeases {
 			l.done = max(l.done, min(l.job.Covered(), l.Size()))
-			report.Leases = append(report.Leases, wire.Progress{Number: l.Number, Done: l.done})
+			report.Leases = append(report.Leases, wire.Progress{Number: l.Number, Done: l.done, Tried: min(l.job.Snapshot().Evaluated, l.Size())})
 		}
 	}
 	text, err := wire.Encode(report)

@@ -21,13 +21,13 @@ const (
 // offer is a winner that the hub is to have.
 type offer struct {
 	wire.Found
-	job     string
+	lease   *lease
 	offered bool // the answer is waited for
 }
 
 // newOffer returns a winner of a lease.
 func newOffer(l *lease, nonce u512.Uint) *offer {
-	return &offer{Found: wire.Found{Hub: l.hub, Job: l.Job, Header: l.Header, Threshold: l.Threshold, Nonce: wire.Nonce(nonce)}, job: l.Name}
+	return &offer{Found: wire.Found{Hub: l.hub, Job: l.Job, Header: l.Header, Threshold: l.Threshold, Nonce: wire.Nonce(nonce)}, lease: l}
 }
 
 // searches counts the searches of which something may come yet.
@@ -52,8 +52,9 @@ func (r *running) roomForWinners() <-chan *offer {
 
 // offer keeps a winner until the hub has it.
 func (r *running) offer(o *offer) {
-	r.log().Info("winner found", "job", o.job, "nonce", u512.Uint(o.Nonce).Hex())
+	r.log().Info("winner found", "job", o.lease.Name, "nonce", u512.Uint(o.Nonce).Hex())
 	r.waiting = append(r.waiting, o)
+	o.lease.owed++
 	r.offerAgain()
 }
 
@@ -85,12 +86,13 @@ func (r *running) offerAgain() {
 func (r *running) judged(o *offer, v wire.Verdict, err error) {
 	o.offered = false
 	if err != nil {
-		r.log().Warn("a winner waits for the hub", "job", o.job, "nonce", u512.Uint(o.Nonce).Hex(), "reason", err)
+		r.log().Warn("a winner waits for the hub", "job", o.lease.Name, "nonce", u512.Uint(o.Nonce).Hex(), "reason", err)
 		r.offerAgain()
 		return
 	}
 	r.remove(o)
-	attrs := []any{"job", o.job, "nonce", u512.Uint(o.Nonce).Hex()}
+	o.lease.owed--
+	attrs := []any{"job", o.lease.Name, "nonce", u512.Uint(o.Nonce).Hex()}
 	switch v.Result {
 	case wire.Taken:
 		r.status.Winners.Taken++
@@ -105,6 +107,12 @@ func (r *running) judged(o *offer, v wire.Verdict, err error) {
 		r.status.Winners.Wrong++
 		r.log().Error("WRONG NONCE: the hub refuses a winner that was found valid here; the memory of one of the two machines may be at fault", attrs...)
 		r.doubt()
+	}
+	if l := o.lease; l.over && l.owed == 0 && l.end == "" {
+		l.end, l.done = wire.Exhausted, l.Size()
+		delete(r.leases, l.Number)
+		r.keep(l)
+		r.report(r.state())
 	}
 	r.offerAgain()
 }
@@ -122,7 +130,7 @@ func (r *running) remove(o *offer) {
 // lose tells of the winners for which there was no answer when the worker ended.
 func (r *running) lose() {
 	for _, o := range r.waiting {
-		r.log().Error("a winner is lost: the worker ends, and the hub has not answered", "job", o.job, "nonce", u512.Uint(o.Nonce).Hex())
+		r.log().Error("a winner is lost: the worker ends, and the hub has not answered", "job", o.lease.Name, "nonce", u512.Uint(o.Nonce).Hex())
 	}
 	r.waiting = nil
 }
