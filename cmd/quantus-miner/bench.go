@@ -91,7 +91,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	var gpus fleet
+	var gpus gpuSet
 	if c.Engine.all || c.Engine.gpus().onGPU() {
 		quiet := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		var stop func()

@@ -29,6 +29,7 @@ type connectCmd struct {
 	hostsFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=auto"`
+	hubFlags
 	needlessFlags
 }
 
@@ -84,7 +85,10 @@ func (c *connectCmd) Validate() error {
 	if err := c.checkFor(len(c.Node)); err != nil {
 		return err
 	}
-	return c.dutyFlags.check(c.PoW, c.gpuFlags)
+	if err := c.hubFlags.check(); err != nil {
+		return err
+	}
+	return c.dutyFlags.check(c.PoW, c.gpuFlags, c.hubFlags.exists())
 }
 
 // withoutTokens returns a text without the tokens and passwords that a command line and the
@@ -92,6 +96,9 @@ func (c *connectCmd) Validate() error {
 // SHA-256 should be, and a password in a pool's URL.
 func withoutTokens(text string, args []string) string {
 	tokens := []string{os.Getenv("MINER_AUTH_TOKEN"), os.Getenv("MINER_TLS_CERT_SHA256"), os.Getenv("MINER_POOL_PASSWORD"), credentialsIn(os.Getenv("MINER_POOL_URL"))}
+	for _, url := range strings.Split(os.Getenv("MINER_FLEET"), ",") {
+		tokens = append(tokens, credentialsIn(url))
+	}
 	for i, arg := range args {
 		tokens = append(tokens, credentialsIn(arg))
 		for _, flag := range []string{"--auth-token", "--password", "-p"} {
@@ -167,6 +174,10 @@ func (c *connectCmd) Run(ctx context.Context, s streams) error {
 	if svc.metrics != nil {
 		defer svc.metrics.Close() // again, if all goes well
 	}
+	if svc.fleet, err = c.hubFlags.open(c.PoW, svc.log); err != nil {
+		return err
+	}
+	defer svc.fleet.close()
 	svc.log.Info("mining for nodes", "nodes", c.Node, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version(), "revision", revision())

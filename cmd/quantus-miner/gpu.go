@@ -175,8 +175,8 @@ func (f gpuFlags) devices(ctx context.Context, log *slog.Logger) (devices []*gpu
 	return devices, nil
 }
 
-// fleet is devices that are mined on, and their processes.
-type fleet struct {
+// gpuSet is devices that are mined on, and their processes.
+type gpuSet struct {
 	proof   pow.Proof
 	devices []*gpu.Device
 	log     *slog.Logger
@@ -184,17 +184,18 @@ type fleet struct {
 
 // join has a miner mine on the devices that the flags choose, until ctx is done: on each as
 // soon as it is ready. Until then, and without any, the miner mines on what it has. Drivers
-// take their time to list devices, so who is to know of them is told by found.
-func (f gpuFlags) join(ctx context.Context, proof pow.Proof, miner *mining.Miner, found func([]*gpu.Device), log *slog.Logger) error {
+// take their time to list devices, so who is to know of them is told by found. There may be
+// others that search, on other machines.
+func (f gpuFlags) join(ctx context.Context, proof pow.Proof, miner *mining.Miner, others bool, found func([]*gpu.Device), log *slog.Logger) error {
 	devices, err := f.devices(ctx, log)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if len(devices) == 0 && miner.Workers() == 0 {
+	if len(devices) == 0 && miner.Workers() == 0 && !others {
 		return errors.New("there is nothing to mine with: no GPU is mined on, and --cpu-workers is 0")
 	}
 	found(devices)
-	gpus := fleet{proof, devices, log}
+	gpus := gpuSet{proof, devices, log}
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, d := range devices {
@@ -209,7 +210,7 @@ func (f gpuFlags) join(ctx context.Context, proof pow.Proof, miner *mining.Miner
 }
 
 // admit waits until a device is ready and has passed the self-test.
-func (f fleet) admit(ctx context.Context, d *gpu.Device) error {
+func (f gpuSet) admit(ctx context.Context, d *gpu.Device) error {
 	for {
 		if err := d.AwaitReady(ctx); err != nil {
 			return err
@@ -222,7 +223,7 @@ func (f fleet) admit(ctx context.Context, d *gpu.Device) error {
 }
 
 // test has a device take the self-test, and retires it if it is wrong there.
-func (f fleet) test(d *gpu.Device) error {
+func (f gpuSet) test(d *gpu.Device) error {
 	err := pow.SelfTest(f.proof, gpu.NewEngine(d))
 	if err == nil {
 		return nil
@@ -244,7 +245,7 @@ const (
 )
 
 // crew returns the crew of a device.
-func (f fleet) crew(d *gpu.Device) *mining.Crew {
+func (f gpuSet) crew(d *gpu.Device) *mining.Crew {
 	return &mining.Crew{
 		Name:      d.Name(),
 		Engine:    gpu.NewEngine(d),
@@ -262,21 +263,21 @@ func (f fleet) crew(d *gpu.Device) *mining.Crew {
 // startGPUs starts the devices that a command is to use at once, and returns them when they
 // are ready, and what ends them. With the engine for GPUs there must be one, all that are
 // chosen must work, and auto is the default.
-func (f gpuFlags) startGPUs(ctx context.Context, proof pow.Proof, engine engineFlag, log *slog.Logger) (gpus fleet, stop func(), err error) {
+func (f gpuFlags) startGPUs(ctx context.Context, proof pow.Proof, engine engineFlag, log *slog.Logger) (gpus gpuSet, stop func(), err error) {
 	if engine.onGPU() && !f.wanted() {
 		f.GPU, f.GPUDevices = gpuFlag{Auto: true}, nil
 	}
 	if proof != pow.Poseidon2 {
-		return fleet{}, func() {}, nil
+		return gpuSet{}, func() {}, nil
 	}
 	devices, err := f.devices(ctx, log)
 	if err == nil && engine.onGPU() && len(devices) == 0 {
 		err = errors.New("there is no GPU to search on: the command devices lists what there is")
 	}
 	if err != nil {
-		return fleet{}, nil, err
+		return gpuSet{}, nil, err
 	}
-	gpus = fleet{proof, devices, log}
+	gpus = gpuSet{proof, devices, log}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, d := range devices {
@@ -297,7 +298,7 @@ func (f gpuFlags) startGPUs(ctx context.Context, proof pow.Proof, engine engineF
 			gpus.devices = append(gpus.devices, d)
 		case gpu.Choice(f.GPU).Named() || engine.onGPU() || ctx.Err() != nil:
 			stop()
-			return fleet{}, nil, err
+			return gpuSet{}, nil, err
 		default: // nobody has asked for this one in particular
 			log.Warn("a GPU is not used", "error", err)
 		}

@@ -38,6 +38,9 @@ type (
 	poolLine struct {
 		Pool poolCmd `cmd:"" help:"Mine for a pool of today's network."`
 	}
+	workLine struct {
+		Work workCmd `cmd:"" help:"Mine for a hub: a miner on another machine that hands out its work."`
+	}
 )
 
 // only is a command line of one command that mines. They have such lines beside that of all
@@ -60,6 +63,7 @@ type commands struct {
 	serveLine
 	connectLine
 	poolLine
+	workLine
 
 	Search     searchCmd     `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`
@@ -88,6 +92,10 @@ Mine with a node of the network before, which calls its miner:
 
   quantus-miner
   quantus-node --external-miner-url http://127.0.0.1:9833 ...
+
+Have more machines mine for the same node or pool: one with --fleet-listen and --fleet-dir, and on each of the others
+
+  quantus-miner work --hub HOST --fleet-token-file FILE --fleet-cert-sha256-file FILE
 
 See it mine without a node:
 
@@ -118,6 +126,8 @@ func newLine(ctx context.Context, args []string, s streams) (*line, error) {
 		definitions = new(only[connectLine])
 	case name == "pool":
 		definitions = new(only[poolLine])
+	case name == "work":
+		definitions = new(only[workLine])
 	case name != "" && name != "serve" || asksForHelp(rest):
 	case mayConnect(rest):
 		definitions = new(serveOrConnect)
@@ -149,6 +159,7 @@ func newLineOf(ctx context.Context, definitions any, s streams) (*line, error) {
 		kong.Vars{
 			"cpus":      strconv.Itoa(effectiveCPUs()),
 			"node_port": strconv.Itoa(wire.DefaultPort),
+			"hub_port":  strconv.Itoa(hubPort),
 			"engines":   strings.Join(pow.Names(), ", "),
 			"pows":      strings.Join(pow.Proofs(), ","),
 		},

@@ -63,7 +63,7 @@ func TestOwnLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"serve", "connect", "pool"} {
+	for _, name := range []string{"serve", "connect", "pool", "work"} {
 		own, err := newLine(t.Context(), []string{name}, streams{})
 		if err != nil {
 			t.Fatal(err)

@@ -67,6 +67,9 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", guarded(exporter.Handler(log)))
 	mux.Handle("GET /api/v1/status", guarded(board))
+	if setup.Fleet != nil {
+		mux.Handle("GET /api/v1/machines", guarded(http.HandlerFunc(board.ServeMachines)))
+	}
 	mux.Handle("GET /", guarded(dashboard.New(sampler, dashboard.Facts{
 		Go:   runtime.Version(),
 		OS:   runtime.GOOS,
@@ -78,7 +81,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		why := idle(setup.Node, setup.Pool)
+		why := idle(setup)
 		switch {
 		case ctx.Err() != nil:
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
@@ -86,6 +89,8 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 			http.Error(w, "no engine is left", http.StatusServiceUnavailable)
 		case miner.Paused():
 			http.Error(w, "paused at the terminal", http.StatusServiceUnavailable)
+		case setup.Fleet != nil && len(miner.Current().Crews) == 0:
+			http.Error(w, status.NoMachine, http.StatusServiceUnavailable)
 		case why != "":
 			http.Error(w, why, http.StatusServiceUnavailable)
 		default:
@@ -127,6 +132,13 @@ func newBoard(sampler *hashrate.Sampler, setup metrics.Setup, difficulty hashrat
 	board := status.New(sampler, program, node)
 	if setup.Pool != nil {
 		board.Pool = func() status.Pool { return poolStatus(setup.Pool()) }
+	}
+	if setup.Hub != nil {
+		board.Hub = func() status.Hub { return hubStatus(setup.Hub()) }
+	}
+	if setup.Fleet != nil {
+		board.Fleet = func() status.Fleet { return fleetStatus(setup.Fleet()) }
+		board.Machines = func() []status.Machine { return machinesOf(setup.Fleet()) }
 	}
 	if setup.GPUs != nil {
 		board.GPUs = func() (devices []status.Device) {

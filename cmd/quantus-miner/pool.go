@@ -25,6 +25,7 @@ type poolCmd struct {
 	hostsFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=auto"`
+	hubFlags
 }
 
 // Help is what --help says beyond the summary.
@@ -46,7 +47,10 @@ func (c *poolCmd) Validate() error {
 	if err := c.poolTrustFlags.checkFor(c.URL); err != nil {
 		return err
 	}
-	return c.dutyFlags.check(pow.Poseidon2, c.gpuFlags)
+	if err := c.hubFlags.check(); err != nil {
+		return err
+	}
+	return c.dutyFlags.check(pow.Poseidon2, c.gpuFlags, c.hubFlags.exists())
 }
 
 // pools returns the pools to mine for, and an error if their files cannot be read.
@@ -93,6 +97,10 @@ func (c *poolCmd) Run(ctx context.Context, s streams) error {
 	if svc.metrics != nil {
 		defer svc.metrics.Close() // again, if all goes well
 	}
+	if svc.fleet, err = c.hubFlags.open(pow.Poseidon2, svc.log); err != nil {
+		return err
+	}
+	defer svc.fleet.close()
 	svc.log.Info("mining for pools", "pools", c.URL, "users", c.User, "pow", svc.proof, "engine", svc.engine.Name(), "kernel", svc.engine.Backend(),
 		"workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version(), "revision", revision())

@@ -25,6 +25,7 @@ type serveCmd struct {
 	powFlags
 	dutyFlags
 	gpuFlags `set:"gpu_default=none"`
+	hubFlags
 	accessFlags
 	limitFlags
 }
@@ -121,7 +122,10 @@ func (c *serveCmd) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert, --tls-key: each needs the other")
 	}
-	if err := c.dutyFlags.check(c.PoW, c.gpuFlags); err != nil {
+	if err := c.hubFlags.check(); err != nil {
+		return err
+	}
+	if err := c.dutyFlags.check(c.PoW, c.gpuFlags, c.hubFlags.exists()); err != nil {
 		return err
 	}
 	// Each byte of a job_id in a path can take three (%41), and other fields are there, too.
@@ -141,10 +145,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	svc.limits = c.limitFlags
 	svc.gpus = c.gpuFlags
 	svc.check = func() error {
-		_, _, err := c.open(log)
+		_, _, err := c.accessFlags.open(log)
 		return err
 	}
-	if svc.guard, svc.tls, err = c.open(log); err != nil {
+	if svc.guard, svc.tls, err = c.accessFlags.open(log); err != nil {
 		return err
 	}
 	svc.hosts = c.hosts(svc.tls, log, &c.Host, c.MetricsHost)
@@ -163,6 +167,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		defer svc.metrics.Close()
 		log.Info("serving metrics and a live page", "page", svc.url(svc.metrics))
 	}
+	if svc.fleet, err = c.hubFlags.open(c.PoW, log); err != nil {
+		return err
+	}
+	defer svc.fleet.close()
 	log.Info("serving the node's API", "url", svc.url(svc.api), "pow", svc.proof, "engine", svc.engine.Name(),
 		"kernel", svc.engine.Backend(), "workers", svc.workers, "priority", c.Priority, "affinity", cmp.Or(c.Affinity.String(), "any"),
 		"throttle", c.Throttle.String(), "version", version(), "revision", revision())

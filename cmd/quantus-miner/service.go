@@ -22,11 +22,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/host/priority"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
+	"github.com/quantus-network/quantus-miner/internal/source/fleet"
 	"github.com/quantus-network/quantus-miner/internal/source/httpapi"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
@@ -50,12 +52,13 @@ type schedulingFlags struct {
 	Throttle throttleFlag    `group:"Sharing the machine:" env:"MINER_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each worker may search for, such as 50%."`
 }
 
-// check says what is wrong with the flags together, for a proof of work.
-func (f dutyFlags) check(proof pow.Proof, gpus gpuFlags) error {
+// check says what is wrong with the flags together, for a proof of work. There may be others
+// that search, on other machines.
+func (f dutyFlags) check(proof pow.Proof, gpus gpuFlags, others bool) error {
 	if err := gpus.check(proof); err != nil {
 		return err
 	}
-	if err := f.workersFlags.check(gpus.joins(proof)); err != nil {
+	if err := f.workersFlags.check(gpus.joins(proof) || others); err != nil {
 		return err
 	}
 	if err := f.Engine.check(proof); err != nil {
@@ -171,6 +174,8 @@ type service struct {
 	nodes       []quicnode.Node // to mine for
 	pools       []stratum.Pool  // or these
 	keepAlive   time.Duration   // between two signs of life for a pool; 0 for none
+	worksFor    *fleet.Config   // a hub to mine for in place of both, or nil
+	fleet       *fleetHub       // whose machines mine as well, or nil
 	metrics     net.Listener    // nil for none
 	hosts       *access.Hosts   // that requests may be for; nil for addresses and localhost alone
 	guard       *access.Guard   // nil for everyone
@@ -197,8 +202,19 @@ func (s service) run(ctx context.Context) error {
 	}
 
 	miner := s.newMiner()
-	var devices atomic.Pointer[[]*gpu.Device] // nil until it is known which there are
-	up := s.newUplink(miner)
+	up, err := s.newUplink(miner)
+	if err != nil {
+		return err
+	}
+	show := shown{up: up}
+	if s.fleet != nil {
+		h, closeConnection, err := s.fleet.connect(s, miner)
+		if err != nil {
+			return err
+		}
+		defer closeConnection()
+		show.hub = h
+	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	g, ctx := errgroup.WithContext(ctx)
@@ -210,6 +226,9 @@ func (s service) run(ctx context.Context) error {
 		})
 	}
 	var sampler *hashrate.Sampler
+	if show.hub != nil {
+		start(func() error { return show.hub.Run(ctx) })
+	}
 	if s.metrics != nil || s.keyboard != nil {
 		sampler = hashrate.NewSampler(miner, s.proof.Difficulty)
 		start(func() error {
@@ -218,7 +237,7 @@ func (s service) run(ctx context.Context) error {
 		})
 	}
 	if s.keyboard != nil {
-		keys := keys{miner: miner, board: newBoard(sampler, s.setup(up, &devices), s.proof.Difficulty), log: s.log, end: end}
+		keys := keys{miner: miner, board: newBoard(sampler, s.setup(&show), s.proof.Difficulty), log: s.log, end: end}
 		start(func() error {
 			s.keyboard.Run(ctx, keys.press)
 			return nil
@@ -228,7 +247,7 @@ func (s service) run(ctx context.Context) error {
 	var observer httpapi.Observer
 	var servers []*http.Server
 	if s.metrics != nil {
-		monitor := newMonitor(ctx, sampler, s.setup(up, &devices), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
+		monitor := newMonitor(ctx, sampler, s.setup(&show), s.proof.Difficulty, s.hosts, s.guard, int(s.limits.MaxConnections), s.log)
 		observer = monitor
 		up.watch(monitor)
 		servers = append(servers, monitor.server)
@@ -240,17 +259,15 @@ func (s service) run(ctx context.Context) error {
 	})
 	if s.gpus.joins(s.proof) {
 		g.Go(func() error {
-			err := s.gpus.join(ctx, s.proof, miner, func(found []*gpu.Device) { devices.Store(&found) }, s.log)
+			err := s.gpus.join(ctx, s.proof, miner, s.fleet != nil, func(found []*gpu.Device) { show.devices.Store(&found) }, s.log)
 			if ctx.Err() != nil { // which ends the service well
 				return nil
 			}
 			return err
 		})
 	}
-	var more func() []any // to tell in each report
 	if up.exists() {
 		start(func() error { return up.run(ctx) })
-		more = up.report
 	} else {
 		server := s.newAPI(miner, observer)
 		// First, as the monitor says until then that the miner is not ready.
@@ -262,7 +279,7 @@ func (s service) run(ctx context.Context) error {
 	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	if s.reportEvery > 0 {
 		start(func() error {
-			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: more}.Run(ctx)
+			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: show.report}.Run(ctx)
 			return nil
 		})
 	}
@@ -296,7 +313,7 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 // newMiner returns a miner with the CPU's crew, scheduled as it is to be.
 func (s service) newMiner() *mining.Miner {
 	log := s.log
-	if s.connects() { // and the link tells of its jobs, of which the miner's are searches
+	if s.connects() { // and the link tells of its jobs, of which the miner's are searches, or leases
 		log = slog.New(console.Lowered(log.Handler()))
 	}
 	var refused sync.Once
@@ -327,9 +344,24 @@ func (s service) newMiner() *mining.Miner {
 // shownJobs is how many jobs of nodes and pools the metrics and the page show when they are over.
 const shownJobs = 32
 
-// setup returns what the metrics tell of how the miner is set up, with its link to
-// nodes or pools, if it has one, and its devices.
-func (s service) setup(up uplink, devices *atomic.Pointer[[]*gpu.Device]) metrics.Setup {
+// shown is what there is to see beside the miner.
+type shown struct {
+	up      uplink
+	hub     *hub.Hub                      // nil for none
+	devices atomic.Pointer[[]*gpu.Device] // nil until it is known which there are
+}
+
+// report returns what each line with the hash rate has of it.
+func (s *shown) report() []any {
+	attrs := s.up.report()
+	if s.hub != nil {
+		attrs = append(attrs, reportOfFleet(s.hub.Overview())...)
+	}
+	return attrs
+}
+
+// setup returns what the metrics tell of how the miner is set up, and of what there is beside it.
+func (s service) setup(show *shown) metrics.Setup {
 	setup := metrics.Setup{
 		CPUs:     s.cpus,
 		PoW:      string(s.proof),
@@ -344,7 +376,7 @@ func (s service) setup(up uplink, devices *atomic.Pointer[[]*gpu.Device]) metric
 			setup.GPUStates = append(setup.GPUStates, string(state))
 		}
 		setup.GPUs = func() (gpus []metrics.GPU) {
-			if found := devices.Load(); found != nil {
+			if found := show.devices.Load(); found != nil {
 				for _, d := range *found {
 					gpus = append(gpus, standing(d))
 				}
@@ -352,11 +384,17 @@ func (s service) setup(up uplink, devices *atomic.Pointer[[]*gpu.Device]) metric
 			return gpus
 		}
 	}
-	if up.node != nil {
-		setup.Node = up.node.Status
+	if show.up.node != nil {
+		setup.Node = show.up.node.Status
 	}
-	if up.pool != nil {
-		setup.Pool = up.pool.Status
+	if show.up.pool != nil {
+		setup.Pool = show.up.pool.Status
+	}
+	if show.up.hub != nil {
+		setup.Hub = show.up.hub.Status
+	}
+	if show.hub != nil {
+		setup.Fleet = show.hub.Overview
 	}
 	return setup
 }

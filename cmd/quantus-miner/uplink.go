@@ -5,35 +5,40 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/mining"
+	"github.com/quantus-network/quantus-miner/internal/source/fleet"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/source/upstream"
+	"github.com/quantus-network/quantus-miner/internal/watch/metrics"
 )
 
-// uplink is a link to nodes or to pools. Of its fields at most one is not nil.
+// uplink is a link to nodes, to pools or to a hub. Of its fields at most one is not nil.
 type uplink struct {
 	node *quicnode.Link
 	pool *stratum.Link
+	hub  *fleet.Link
 }
 
-// newUplink returns a miner's link to the nodes or pools that it is to work for, if there are
-// any.
-func (s service) newUplink(miner *mining.Miner) (up uplink) {
+// newUplink returns a miner's link to the nodes, the pools or the hub that it is to work for, if
+// there are any.
+func (s service) newUplink(miner *mining.Miner) (up uplink, err error) {
 	switch {
 	case s.nodes != nil:
 		up.node = quicnode.New(miner, s.nodes, s.log)
 	case s.pools != nil:
 		up.pool = stratum.New(miner, s.pools, "quantus-miner/"+version(), s.log)
 		up.pool.KeepAlive = s.keepAlive
+	case s.worksFor != nil:
+		up.hub, err = fleet.New(miner, *s.worksFor)
 	}
-	return up
+	return up, err
 }
 
 // connects says whether the miner connects to those that it works for.
-func (s service) connects() bool { return s.nodes != nil || s.pools != nil }
+func (s service) connects() bool { return s.nodes != nil || s.pools != nil || s.worksFor != nil }
 
 // exists says whether there is a link.
-func (u uplink) exists() bool { return u.node != nil || u.pool != nil }
+func (u uplink) exists() bool { return u.node != nil || u.pool != nil || u.hub != nil }
 
 // String says how the link stands, or nothing if there is none.
 func (u uplink) String() string {
@@ -42,14 +47,19 @@ func (u uplink) String() string {
 		return u.node.Status().String()
 	case u.pool != nil:
 		return u.pool.Status().String()
+	case u.hub != nil:
+		return u.hub.Status().String()
 	}
 	return ""
 }
 
-// run works for nodes or pools until ctx is done.
+// run works for nodes, pools or a hub until ctx is done.
 func (u uplink) run(ctx context.Context) error {
-	if u.pool != nil {
+	switch {
+	case u.pool != nil:
 		return u.pool.Run(ctx)
+	case u.hub != nil:
+		return u.hub.Run(ctx)
 	}
 	return u.node.Run(ctx)
 }
@@ -61,14 +71,22 @@ func (u uplink) watch(m *monitor) {
 		u.node.Sent, u.node.FirstNonce = m.Sent, m.FirstNonce
 	case u.pool != nil:
 		u.pool.Settled, u.pool.FirstNonce = m.Settled, m.FirstNonce
+	case u.hub != nil:
+		u.hub.FirstNonce = m.FirstNonce
 	}
 }
 
-// report returns what each line with the hash rate has of the link.
+// report returns what each line with the hash rate has of the link, if there is one.
 func (u uplink) report() []any {
-	if u.pool == nil {
+	switch {
+	case u.node != nil:
 		status := u.node.Status()
 		return []any{"node", status.String(), "state", status.State.String()}
+	case u.hub != nil:
+		status := u.hub.Status()
+		return []any{"hub", status.String(), "state", status.State.String(), "leases", status.Leases}
+	case u.pool == nil:
+		return nil
 	}
 	status := u.pool.Status()
 	attrs := []any{"pool", status.String(), "state", status.State.String(), "accepted", status.Shares[stratum.Accepted], "refused", status.Shares.Refused()}
@@ -82,12 +100,14 @@ func (u uplink) report() []any {
 }
 
 // idle says why nothing is searched, or nothing if something is.
-func idle(node func() quicnode.Status, pool func() stratum.Status) string {
+func idle(setup metrics.Setup) string {
 	switch {
-	case node != nil && node().State != upstream.Working:
-		return node().String()
-	case pool != nil && pool().State != upstream.Working:
-		return pool().String()
+	case setup.Node != nil && setup.Node().State != upstream.Working:
+		return setup.Node().String()
+	case setup.Pool != nil && setup.Pool().State != upstream.Working:
+		return setup.Pool().String()
+	case setup.Hub != nil && setup.Hub().State != upstream.Working:
+		return setup.Hub().String()
 	}
 	return ""
 }

@@ -65,6 +65,9 @@ func (r Reports) attrs(sampler *Sampler, uptime time.Duration) (attrs []any) {
 	}
 	var crews []any
 	for _, crew := range sample.CrewRates() {
+		if crew.Remote { // there may be thousands
+			continue
+		}
 		crews = append(crews, crew.Name, math.Round(crew.Rate))
 	}
 	attrs = append(attrs, slog.Group("hash_rates", crews...),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
 )
@@ -152,6 +153,9 @@ func seriesOf(job mining.JobOverview, sample hashrate.Sample) (metrics []prometh
 	for i, n := range job.Workers {
 		thread := job.Threads[i]
 		hashes[thread.Engine] += n
+		if thread.Engine == hub.EngineName { // as machines have series of their own, not one for each job
+			continue
+		}
 		metrics = append(metrics, newCounter(threadHashes, n, thread.Engine, id, thread.Worker))
 	}
 	if len(hashes) == 0 { // no crew has come yet
@@ -166,6 +170,9 @@ func seriesOf(job mining.JobOverview, sample hashrate.Sample) (metrics []prometh
 		for i, rate := range sample.Rates[job.Job] {
 			thread := job.Threads[i]
 			rates[thread.Engine] += rate
+			if thread.Engine == hub.EngineName {
+				continue
+			}
 			metrics = append(metrics, newGauge(threadHashRate, rate, thread.Engine, id, thread.Worker))
 		}
 		for engine := range hashes {

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
+	"github.com/quantus-network/quantus-miner/internal/source/fleet"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/watch/hashrate"
@@ -39,6 +41,11 @@ type Setup struct {
 	Node func() quicnode.Status
 	// Pool returns how the link to the pool stands. It is nil for a miner that mines for none.
 	Pool func() stratum.Status
+	// Hub returns how the link to the hub stands. It is nil for a miner that mines for none.
+	Hub func() fleet.Status
+	// Fleet returns how the machines stand that mine for this one. It is nil for a miner that has
+	// no fleet.
+	Fleet func() hub.Overview
 	// GPUs returns how the devices that are mined on stand. It is nil for a miner that is to
 	// use none. GPUStates are the states that they may have.
 	GPUs      func() []GPU
@@ -140,6 +147,12 @@ func New(sampler *hashrate.Sampler, build Build, setup Setup) *Exporter {
 	}
 	if setup.Pool != nil {
 		transport = serial{pool(setup.Pool), e.latency}
+	}
+	if setup.Hub != nil {
+		transport = serial{worker(setup.Hub)}
+	}
+	if setup.Fleet != nil {
+		transport = append(transport, machines(setup.Fleet))
 	}
 	if setup.GPUs != nil {
 		transport = append(transport, gpus{setup.GPUStates, setup.GPUs})

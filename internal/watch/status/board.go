@@ -25,6 +25,15 @@ type Board struct {
 	// set before the board is asked.
 	Pool func() Pool
 
+	// Hub, if not nil, returns how the miner stands with the hub that it works for. It is to be set
+	// before the board is asked.
+	Hub func() Hub
+
+	// Fleet and Machines, if not nil, return how the machines stand that mine for this one, together
+	// and each. They are to be set before the board is asked.
+	Fleet    func() Fleet
+	Machines func() []Machine
+
 	// GPUs, if not nil, returns the GPUs: their names, engines and back ends, and how they stand. It
 	// is to be set before the board is asked.
 	GPUs func() []Device

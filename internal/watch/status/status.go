@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
@@ -42,8 +41,10 @@ type Status struct {
 	Jobs Jobs `json:"jobs"`
 
 	Devices []Device `json:"devices"`
-	Node    *Node    `json:"node"` // null for a miner that does not connect to one
-	Pool    *Pool    `json:"pool"` // null for a miner that mines for none
+	Node    *Node    `json:"node"`  // null for a miner that does not connect to one
+	Pool    *Pool    `json:"pool"`  // null for a miner that mines for none
+	Hub     *Hub     `json:"hub"`   // null for a miner that mines for none
+	Fleet   *Fleet   `json:"fleet"` // null for a miner that has none
 }
 
 // Job is what is searched for.
@@ -205,12 +206,21 @@ func (b *Board) Of(sample hashrate.Sample) Status {
 		pool.Since = pool.Since.UTC().Truncate(time.Millisecond)
 		s.Pool = &pool
 	}
-	s.State, s.Reason = b.state(s)
+	if b.Hub != nil {
+		hub := b.Hub()
+		hub.Since = hub.Since.UTC().Truncate(time.Millisecond)
+		s.Hub = &hub
+	}
+	if b.Fleet != nil {
+		fleet := b.Fleet()
+		s.Fleet = &fleet
+	}
+	s.State, s.Reason = b.state(s, len(sample.Crews))
 	return s
 }
 
 // state says in a word what the miner does, and for people why it does not mine.
-func (b *Board) state(s Status) (state, reason string) {
+func (b *Board) state(s Status, crews int) (state, reason string) {
 	switch {
 	case !b.sampler.Miner().Working():
 		return "no_engine", "no engine is left, or the miner is shutting down"
@@ -220,13 +230,20 @@ func (b *Board) state(s Status) (state, reason string) {
 		return s.Node.State, s.Node.Summary
 	case s.Pool != nil && s.Pool.State != working:
 		return s.Pool.State, s.Pool.Summary
-	case s.Job == nil && s.Node == nil && s.Pool == nil:
+	case s.Hub != nil && s.Hub.State != working:
+		return s.Hub.State, s.Hub.Summary
+	case s.Fleet != nil && crews == 0:
+		return "waiting", NoMachine
+	case s.Job == nil && s.Node == nil && s.Pool == nil && s.Hub == nil:
 		return "idle", "no node has asked for anything"
 	}
 	return working, ""
 }
 
 const working = "working"
+
+// NoMachine is why a miner does not work that leaves all work to a fleet.
+const NoMachine = "no machine of the fleet is there"
 
 // newest returns the newest job that runs, if one does.
 func newest(sample hashrate.Sample) (mining.JobOverview, bool) {
@@ -256,11 +273,14 @@ func (b *Board) job(j mining.JobOverview, sample hashrate.Sample) *Job {
 	return job
 }
 
-// devices returns what searches, a device for each crew, with the rates of all running
-// jobs together.
+// devices returns what searches here, a device for each crew, with the rates of all running
+// jobs together. The machines of a fleet are not among them.
 func devices(sample hashrate.Sample) []Device {
 	devices := make([]Device, 0, len(sample.Crews))
 	for _, crew := range sample.CrewRates() {
+		if crew.Remote {
+			continue
+		}
 		d := Device{Name: crew.Name, Engine: crew.Engine, Backend: crew.Backend, HashRate: rate(crew.Rate), Threads: make([]Thread, len(crew.Workers))}
 		for i, worker := range crew.Workers {
 			d.Threads[i] = Thread{worker.Name, rate(worker.Rate)}
@@ -296,12 +316,7 @@ func (b *Board) average(d time.Duration) *float64 {
 
 // ServeHTTP implements [http.Handler]: it answers with the status.
 func (b *Board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(b.Status()) // fails if the reader is gone
+	writeJSON(w, b.Status())
 }
 
 // round rounds to fractions of 1, so that nobody takes noise for a number.
