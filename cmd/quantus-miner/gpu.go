@@ -21,7 +21,7 @@ import (
 
 // gpuFlags say which devices to mine on, and how. Which is the default, a command says.
 type gpuFlags struct {
-	GPU             gpuFlag      `name:"gpu" group:"GPUs:" env:"MINER_GPU" default:"${gpu_default}" placeholder:"WHICH" help:"GPUs to mine on: auto (the discrete ones, or the integrated ones if there is no other), none, all, or numbers such as 0,2, as the command devices lists them. ${default} by default."`
+	GPU             gpuFlag      `name:"gpu" group:"GPUs:" env:"MINER_GPU" default:"${gpu_default}" placeholder:"WHICH" help:"GPUs to mine on: auto (the discrete ones, or the integrated ones if there is no other), none, all (of both kinds), or numbers such as 0,2, as the command devices lists them; a CPU that OpenCL reaches is used by its number alone. ${default} by default."`
 	GPUDevices      *gpusFlag    `name:"gpu-devices" group:"GPUs:" env:"MINER_GPU_DEVICES" placeholder:"N" help:"Mine on so many of them at most; 0 for none."`
 	AllowIntegrated bool         `group:"GPUs:" env:"MINER_ALLOW_INTEGRATED" help:"Integrated GPUs count as discrete ones do."`
 	GPUThrottle     throttleFlag `name:"gpu-throttle" group:"GPUs:" env:"MINER_GPU_THROTTLE" default:"100%" placeholder:"PERCENT" help:"Share of its time that each GPU may search for, such as 50%."`
@@ -272,7 +272,7 @@ func (f gpuFlags) startGPUs(ctx context.Context, proof pow.Proof, engine engineF
 	}
 	devices, err := f.devices(ctx, log)
 	if err == nil && engine.onGPU() && len(devices) == 0 {
-		err = errors.New("there is no GPU to search on: the command devices lists what there is")
+		err = errors.New("there is no GPU to search on: the command devices lists what there is; a CPU that OpenCL reaches is used by its number alone, as --gpu 0")
 	}
 	if err != nil {
 		return gpuSet{}, nil, err
