@@ -252,6 +252,7 @@ type ending struct {
 	status engine.Status
 	nonce  u512.Uint // the one that was found, if status is Found
 	result Result    // what that makes of its job: completed
+	done   uint64    // what a machine far away has searched from the start of the lease
 	err    error     // ErrWrongNonce, a *PanicError, or that the job cannot be prepared
 }
 
@@ -260,6 +261,10 @@ type ending struct {
 func (w *worker) search(l *lease) ending {
 	for {
 		var outcome engine.Outcome
+		if w.Remote != nil {
+			status, done := w.Remote.Search(l.job, l.Range, l.progress)
+			return ending{status: status, done: done}
+		}
 		search, err := w.call(l, &outcome)
 		if err != nil || outcome.Status != engine.Found {
 			return ending{status: outcome.Status, err: err}
@@ -268,7 +273,7 @@ func (w *worker) search(l *lease) ending {
 		result, err := verify(search, l.Range, outcome.Nonce)
 		switch {
 		case err != nil || !l.job.request.GoOn:
-			return ending{outcome.Status, outcome.Nonce, result, err}
+			return ending{status: outcome.Status, nonce: outcome.Nonce, result: result, err: err}
 		case !w.miner.deliver(l, result):
 			return ending{status: engine.Stopped}
 		case outcome.Nonce == l.End:
@@ -285,10 +290,6 @@ func (w *worker) call(l *lease, outcome *engine.Outcome) (search engine.Job, err
 		w.calls(l)
 		defer w.calls(nil)
 		defer time.AfterFunc(w.Deadline, func() { w.giveUp(l) }).Stop()
-	}
-	if w.Remote != nil {
-		outcome.Status = w.Remote.Search(l.job, l.Range, l.progress)
-		return nil, nil
 	}
 	if search, err = l.prepare(); err != nil {
 		return nil, err

@@ -412,7 +412,11 @@ func (m *Miner) report(l *lease, e ending, turn time.Duration) {
 			l.resize(l, turn)
 		}
 	case l.retired, e.status == engine.Unavailable:
-		rest.Start = rest.Start.AddSat(u512.From64(l.searched()))
+		done := l.searched()
+		if l.term.crew.Remote != nil {
+			done = e.done
+		}
+		rest.Start = rest.Start.AddSat(u512.From64(done))
 	case job.result.Status == Running:
 		// If nobody searched these nonces the job would never end.
 		l.failed = ErrStopped

@@ -11,9 +11,10 @@ import (
 type Remote interface {
 	// Search has the machine search a range of a job, as [engine.Job] has it, but for two
 	// things. It never ends with a winner: those come by [Crew.Offer], at any time. And the
-	// machine searches in any order: what is added to p are the nonces from the start of the range
-	// that were searched without a gap. If it is stopped unasked the crew gets no more of the job.
-	Search(job *Job, r engine.Range, p *engine.Progress) engine.Status
+	// machine searches in any order: what it has evaluated is added to p, and how many nonces from the
+	// start of the range were searched without a gap is returned when it ends early. If it
+	// is stopped unasked the crew gets no more of the job.
+	Search(job *Job, r engine.Range, p *engine.Progress) (s engine.Status, done uint64)
 	// LeaseSize returns how many nonces the next lease should have, at least 1. It must
 	// return at once.
 	LeaseSize() uint64

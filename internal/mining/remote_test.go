@@ -22,15 +22,16 @@ type far struct {
 
 func (f far) LeaseSize() uint64 { return f.size }
 
-func (f far) Search(_ *Job, r engine.Range, p *engine.Progress) engine.Status {
+func (f far) Search(_ *Job, r engine.Range, p *engine.Progress) (s engine.Status, done uint64) {
 	if f.early != nil {
-		return f.early()
+		return f.early(), 0
 	}
 	search, err := f.engine.Prepare([32]byte{}, u512.Uint{})
 	if err != nil {
-		return engine.Stopped
+		return engine.Stopped, 0
 	}
-	return search.Search(r, p).Status
+	before := p.Evaluated()
+	return search.Search(r, p).Status, p.Evaluated() - before
 }
 
 // TestRemote has a machine far away and a thread search a range. The machine's leases are as large as it

@@ -250,8 +250,9 @@ func (h *Hub) hearReport(msg *nats.Msg) {
 		h.mu.Unlock()
 		return
 	}
+	h.told(m, r.Leases)
 	m.mu.Lock()
-	late := m.told(r, now)
+	m.resend(r.Leases, now)
 	m.mu.Unlock()
 	news := h.seen(m, r.State, now)
 	m.mu.Lock()
@@ -261,9 +262,6 @@ func (h *Hub) hearReport(msg *nats.Msg) {
 	reason := m.reason
 	m.mu.Unlock()
 	h.mu.Unlock()
-	if late > 0 {
-		h.miner.CountLate(EngineName, late)
-	}
 	if news != "" {
 		h.config.Log.Info(news, "machine", m.name, "reason", reason)
 	}

@@ -99,24 +99,24 @@ type lease struct {
 	number uint64
 	job    *job
 	engine.Range
-	size uint64
+	size     uint64
+	progress *engine.Progress
 
-	stop    chan struct{} // has room for one
-	changed chan struct{} // has room for one
+	stop  chan struct{} // it is to be taken back; has room for one
+	ended chan struct{} // it ended; has room for one
 
 	// What follows is guarded by machine.mu.
 
-	sent    time.Time // for the last time
-	done    uint64
-	tried   uint64 // those included that were evaluated behind a gap
-	end     wire.End
-	counted uint64 // what the job was told to be done
+	sent  time.Time // for the last time
+	done  uint64    // from the start, without a gap
+	tried uint64    // those included that were evaluated behind a gap; the job was told of them
+	end   wire.End
 }
 
 // late is a lease whose job was over before it ended.
 type late struct {
-	number, size, counted, tried uint64 // as in lease
-	over                         time.Time
+	number, size, tried uint64 // as in lease
+	over                time.Time
 }
 
 // signal wakes up who waits for a channel with room for one.
@@ -129,43 +129,25 @@ func signal(c chan<- struct{}) {
 
 // Search implements [mining.Remote]: a lease goes to the machine, and what it tells of it is told
 // the job.
-func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) engine.Status {
+func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) (s engine.Status, done uint64) {
 	l := &lease{
 		number: m.hub.numbers.Add(1), job: m.hub.jobs.of(of), Range: r, size: r.End.SubWrap(r.Start).AddSat(u512.From64(1)).Sat64(),
-		stop: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		progress: p, stop: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	p.OnStop(func() { signal(l.stop) })
 	defer p.OnStop(nil)
 	if !p.Advance(0) {
-		return engine.Stopped
+		return engine.Stopped, 0
 	}
 	m.issue(l)
-	for {
-		stopped := false
-		select {
-		case <-l.stop:
-			stopped = true
-		case <-l.changed:
-		}
-		if stopped && over(of) {
-			m.abandon(l)
+	select {
+	case <-l.stop:
+		if over(of) {
 			signal(m.hub.changed)
-			return engine.Stopped
 		}
-		done, end := m.progress(l)
-		p.Advance(done)
-		switch {
-		case end == wire.Exhausted:
-			return engine.Exhausted
-		case stopped:
-			m.withdraw(l)
-			return engine.Stopped
-		case end == wire.Failed: // unasked
-			return engine.Stopped
-		case end == wire.Dropped:
-			return engine.Unavailable
-		}
+	case <-l.ended:
 	}
+	return m.takeBack(l)
 }
 
 // LeaseSize implements [mining.Remote].
@@ -206,45 +188,43 @@ func (m *machine) send(l *lease, now time.Time) {
 	m.hub.publish(m.hub.subjects.Orders(m.id), orders)
 }
 
-// progress returns what more of a lease is done since the last call, and how it ended.
-func (m *machine) progress(l *lease) (more uint64, end wire.End) {
+// takeBack takes a lease back that has ended, or has to. It returns what it came to.
+func (m *machine) takeBack(l *lease) (s engine.Status, done uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	more = l.done - l.counted
-	l.counted = l.done
-	return more, l.end
-}
-
-// withdraw takes a lease back whose job goes on.
-func (m *machine) withdraw(l *lease) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.hub.counts.takenBack.Add(1)
-	m.remove(l)
-	if m.state != Gone {
-		m.send(nil, time.Now())
-	}
-}
-
-// abandon takes a lease back whose job is over. The machine learns of that with the next lease, or
-// the beacon. What it has evaluated and not told yet counts when it does.
-func (m *machine) abandon(l *lease) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if l.end == wire.Won {
-		m.hub.counts.won.Add(1)
-	} else if l.end == "" {
-		m.hub.counts.over.Add(1)
+	c := &m.hub.counts
+	over := over(l.job.Job)
+	switch {
+	case l.end == wire.Exhausted:
+		c.exhausted.Add(1)
+		return engine.Exhausted, l.size
+	case l.end == wire.Failed:
+		c.failed.Add(1)
+		return engine.Stopped, l.done // unasked
+	case l.end == wire.Won && over:
+		c.won.Add(1)
+	case over:
+		c.over.Add(1)
+	default:
+		c.takenBack.Add(1)
 	}
 	m.remove(l)
-	if l.end != "" { // it has told
-		m.hub.miner.CountLate(EngineName, l.tried-l.counted)
-		return
+	switch {
+	case l.end == wire.Dropped:
+		return engine.Unavailable, l.done
+	case !over:
+		if m.state != Gone {
+			m.send(nil, time.Now())
+		}
+	case l.end == "":
+		// The machine learns of it with the next lease, or the beacon. What it has evaluated and not
+		// told yet counts when it does.
+		if len(m.late) == wire.MaxLeases {
+			m.late = m.late[1:]
+		}
+		m.late = append(m.late, late{l.number, l.size, l.tried, time.Now()})
 	}
-	if len(m.late) == wire.MaxLeases {
-		m.late = m.late[1:]
-	}
-	m.late = append(m.late, late{l.number, l.size, l.counted, l.tried, time.Now()})
+	return engine.Stopped, l.done
 }
 
 // remove forgets a lease; m.mu is held.
@@ -254,26 +234,30 @@ func (m *machine) remove(l *lease) {
 
 // told is what follows from what the machine tells of its leases; m.mu is held. It returns the
 // nonces that came late.
-func (m *machine) told(r wire.Report, now time.Time) (tooLate uint64) {
-	for _, p := range r.Leases {
+func (m *machine) told(leases []wire.Progress, now time.Time) (tooLate uint64) {
+	for _, p := range leases {
 		if i := slices.IndexFunc(m.leases, func(l *lease) bool { return l.number == p.Number }); i >= 0 {
 			m.advance(m.leases[i], p, now)
 		} else if i := slices.IndexFunc(m.late, func(l late) bool { return l.number == p.Number }); i >= 0 && p.End != "" {
 			l := m.late[i]
 			m.late = slices.Delete(m.late, i, i+1)
 			tried := min(max(p.Done, p.Tried), l.size)
-			tooLate += tried - min(tried, l.counted)
-			m.hashes += tried - min(tried, l.tried)
+			tooLate += tried - min(tried, l.tried)
 		}
 	}
 	m.late = slices.DeleteFunc(m.late, func(l late) bool { return now.Sub(l.over) > lateTime })
+	m.hashes += tooLate
+	return tooLate
+}
+
+// resend sends the leases once more of which the machine should have told, and has not; m.mu is held.
+func (m *machine) resend(told []wire.Progress, now time.Time) {
 	for _, l := range m.leases {
-		listed := slices.ContainsFunc(r.Leases, func(p wire.Progress) bool { return p.Number == l.number })
+		listed := slices.ContainsFunc(told, func(p wire.Progress) bool { return p.Number == l.number })
 		if !listed && now.Sub(l.sent) > resendAfter {
 			m.send(l, now)
 		}
 	}
-	return tooLate
 }
 
 // advance is what follows from what the machine tells of a lease; m.mu is held.
@@ -289,32 +273,25 @@ func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
 		l.done, m.moved = done, now
 	}
 	tried := min(max(p.Tried, done, l.tried), l.size)
+	l.progress.Advance(tried - l.tried)
 	m.hashes += tried - l.tried
 	l.tried = tried
 	l.end = p.End
 	switch p.End {
+	case "", wire.Won: // which ends when its job does
+		return
 	case wire.Exhausted:
-		m.hub.counts.exhausted.Add(1)
 		began := l.sent
 		if m.lastEnd.After(began) {
 			began = m.lastEnd
 		}
 		m.lastEnd = now
 		m.leaseSize.Store(nextLease(m.leaseSize.Load(), l.size, now.Sub(began)))
-		m.remove(l)
 	case wire.Failed:
-		m.hub.counts.failed.Add(1)
 		m.hub.config.Log.Warn("a machine cannot search a lease", "machine", m.name, "job", l.job.ID(), "reason", p.Error)
-		m.remove(l)
-	case wire.Dropped:
-		if over(l.job.Job) { // of which the machine knew before
-			m.hub.counts.over.Add(1)
-		} else {
-			m.hub.counts.takenBack.Add(1)
-		}
-		m.remove(l)
 	}
-	signal(l.changed)
+	m.remove(l)
+	signal(l.ended)
 }
 
 // nextLease returns how many nonces the leases of a machine are to have that has taken so long for one

@@ -31,12 +31,25 @@ func (h *Hub) hearFound(ctx context.Context, msg *nats.Msg) {
 	}
 	crew := m.crew
 	h.mu.Unlock()
+	if f.Hub == h.id {
+		h.told(m, f.Leases)
+	}
 	result, err := h.offer(ctx, m, crew, f)
 	if err != nil { // which is not answered: it comes again
 		h.config.Log.Debug("a winner has to wait", "machine", m.name, "error", err)
 		return
 	}
 	h.answer(msg, wire.Verdict{Hub: h.id, Result: result})
+}
+
+// told is what follows from what a machine tells of its leases beside a winner.
+func (h *Hub) told(m *machine, leases []wire.Progress) {
+	m.mu.Lock()
+	late := m.told(leases, time.Now())
+	m.mu.Unlock()
+	if late > 0 {
+		h.miner.CountLate(EngineName, late)
+	}
 }
 
 // offer offers a winner to its job.

@@ -91,10 +91,15 @@ func (r Report) Check() error {
 	default:
 		return fmt.Errorf("a report of the state %.40q", string(r.State))
 	}
-	if len(r.Leases) > MaxLeases {
-		return fmt.Errorf("a report of %d leases, more than %d", len(r.Leases), MaxLeases)
+	return checkLeases(r.Leases)
+}
+
+// checkLeases returns an error for too much about leases, or what makes no sense.
+func checkLeases(leases []Progress) error {
+	if len(leases) > MaxLeases {
+		return fmt.Errorf("a report of %d leases, more than %d", len(leases), MaxLeases)
 	}
-	for _, l := range r.Leases {
+	for _, l := range leases {
 		switch l.End {
 		case "", Exhausted, Won, Failed, Dropped:
 		default:
@@ -111,7 +116,12 @@ func (r Report) Check() error {
 }
 
 // Check implements [Message].
-func (f Found) Check() error { return checkHub(f.Hub) }
+func (f Found) Check() error {
+	if err := checkHub(f.Hub); err != nil {
+		return err
+	}
+	return checkLeases(f.Leases)
+}
 
 // Check implements [Message].
 func (v Verdict) Check() error {

@@ -168,6 +168,8 @@ type Found struct {
 	Header    Hash      `json:"mining_hash"`
 	Threshold Threshold `json:"threshold"`
 	Nonce     Nonce     `json:"nonce"`
+	// Leases are as in a [Report]: so the hub knows what was evaluated by the time of the winner.
+	Leases []Progress `json:"leases"`
 }
 
 // Verdict is the answer to a [Found].

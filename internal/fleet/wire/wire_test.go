@@ -42,7 +42,7 @@ func largest() map[string]Message {
 		"orders":  Orders{Hub: id, Out: numbers, Lease: lease},
 		"beacon":  Beacon{Hub: id, Jobs: jobs, Upto: ^uint64(0)},
 		"report":  Report{Hub: id, State: Leaving, Leases: leases},
-		"found":   Found{Hub: id, Job: ^uint64(0), Threshold: Threshold(most), Nonce: Nonce(most)},
+		"found":   Found{Hub: id, Job: ^uint64(0), Threshold: Threshold(most), Nonce: Nonce(most), Leases: leases},
 		"verdict": Verdict{Hub: id, Result: Taken},
 		"rival":   Rival{Hub: id, Address: text, Started: 1 << 62},
 	}
@@ -88,8 +88,8 @@ func TestForms(t *testing.T) {
 		`{"wire":1,"hub":"` + id + `","name":"rig7"}`: Welcome{Wire: 1, Hub: id, Name: "rig7"},
 		`{"hub":"` + id + `","out":[6,7],"lease":{"number":7,"job":3,"name":"a","pow":"poseidon2","mining_hash":"ab` + zeros[:62] + `","threshold":"1000","nonce_start":"` + zeros + `1","nonce_end":"` + zeros + `a"}}`: Orders{Hub: id, Out: []uint64{6, 7}, Lease: lease},
 		`{"hub":"` + id + `","jobs":[3],"upto":3}`: Beacon{Hub: id, Jobs: []uint64{3}, Upto: 3},
-		`{"hub":"` + id + `","state":"able","leases":[{"number":7,"done":4,"tried":5},{"number":6,"done":9,"tried":9,"end":"exhausted"}]}`: Report{Hub: id, State: Able, Leases: []Progress{{Number: 7, Done: 4, Tried: 5}, {Number: 6, Done: 9, Tried: 9, End: Exhausted}}},
-		`{"hub":"` + id + `","job":3,"mining_hash":"ab` + zeros[:62] + `","threshold":"1000","nonce":"` + zeros + `5"}`:                    Found{Hub: id, Job: 3, Header: Hash{0xab}, Threshold: Threshold(u512.From64(1000)), Nonce: Nonce(u512.From64(5))},
+		`{"hub":"` + id + `","state":"able","leases":[{"number":7,"done":4,"tried":5},{"number":6,"done":9,"tried":9,"end":"exhausted"}]}`:                         Report{Hub: id, State: Able, Leases: []Progress{{Number: 7, Done: 4, Tried: 5}, {Number: 6, Done: 9, Tried: 9, End: Exhausted}}},
+		`{"hub":"` + id + `","job":3,"mining_hash":"ab` + zeros[:62] + `","threshold":"1000","nonce":"` + zeros + `5","leases":[{"number":7,"done":4,"tried":5}]}`: Found{Hub: id, Job: 3, Header: Hash{0xab}, Threshold: Threshold(u512.From64(1000)), Nonce: Nonce(u512.From64(5)), Leases: []Progress{{Number: 7, Done: 4, Tried: 5}}},
 		`{"hub":"` + id + `","result":"taken"}`:                          Verdict{Hub: id, Result: Taken},
 		`{"hub":"` + id + `","address":"192.0.2.1:9835","started_ms":5}`: Rival{Hub: id, Address: "192.0.2.1:9835", Started: 5},
 	} {

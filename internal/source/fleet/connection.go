@@ -27,8 +27,6 @@ const (
 	// A connection is tried again after so long: the workers of a hub that was restarted are back
 	// within 3 s, and do not come in the same instant.
 	minRetry, maxRetry = 200 * time.Millisecond, 1800 * time.Millisecond
-	// strangerRetry is how much longer that takes if the server refuses the token.
-	strangerRetry = 10 * time.Second
 	// closeTime is for how long the end of a connection is waited for.
 	closeTime = time.Second
 	// pingInterval is the time between two pings of the connection, of which two may be unanswered.
@@ -38,7 +36,7 @@ const (
 // options are those of the connection.
 func (r *running) options() []nats.Option {
 	lost := func(was string) nats.ConnErrHandler {
-		return func(_ *nats.Conn, err error) { r.do(func() { r.disconnected(was, err) }) }
+		return func(_ *nats.Conn, err error) { r.call(func() error { return r.disconnected(was, err) }) }
 	}
 	connected := func(*nats.Conn) { r.do(r.connects) }
 	return []nats.Option{
@@ -47,11 +45,7 @@ func (r *running) options() []nats.Option {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(),
 		nats.CustomReconnectDelay(func(int) time.Duration {
-			delay := minRetry + rand.N(maxRetry-minRetry)
-			if r.stranger.Load() {
-				delay += strangerRetry
-			}
-			return delay
+			return minRetry + rand.N(maxRetry-minRetry)
 		}),
 		nats.ReconnectBufSize(-1), // what was said to a hub that is lost is said again to the one that is found
 		nats.PingInterval(pingInterval),
@@ -101,7 +95,6 @@ func (r *running) subscribe() error {
 
 // connects is what follows when there is a connection.
 func (r *running) connects() {
-	r.stranger.Store(false)
 	r.connected = true
 	r.status.Connections++
 	r.doubt()
@@ -109,17 +102,21 @@ func (r *running) connects() {
 
 // disconnected is what follows when there is none: the search goes on for as long as the hub waits for
 // this worker.
-func (r *running) disconnected(was string, err error) {
+func (r *running) disconnected(was string, err error) error {
 	if err == nil {
 		err = errors.New("the connection is closed")
 	}
-	r.stranger.Store(errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired))
 	r.connected, r.welcomed = false, false
 	r.status.Failures++
+	if r.config.Fatal != nil && r.config.Fatal(err) {
+		r.refused = err
+		return fmt.Errorf("connecting to the hub %s: %w", r.config.Hub, err)
+	}
 	if r.status.Reason == nil || r.status.Reason.Error() != err.Error() { // or it would be told every second
 		r.log().Warn(was, "reason", err)
 	}
 	r.status.Reason, r.status.Retry = err, time.Now().Add(maxRetry)
+	return nil
 }
 
 // doubt has the hub asked whether it still is what it was: until it answers nothing new is begun.
@@ -191,8 +188,7 @@ func (r *running) answered(w wire.Welcome, err error) error {
 	case err != nil:
 		return nil
 	case w.Wire != wire.Version || w.Error != "":
-		r.refuse(w)
-		return nil
+		return r.refuse(w)
 	}
 	if r.refused != nil || !r.welcomed {
 		r.log().Info("connected to the hub", "name", w.Name, "hub_id", w.Hub)
@@ -224,17 +220,22 @@ func (r *running) unanswered(why error) error {
 	return nil
 }
 
-// refuse is what follows when the hub refuses this machine.
-func (r *running) refuse(w wire.Welcome) {
+// refuse is what follows when the hub refuses this machine: for good, or for a while.
+func (r *running) refuse(w wire.Welcome) error {
 	why := w.Error
 	if why == "" {
 		why = fmt.Sprintf("it speaks version %d of the messages, and this worker version %d: both must be of a release with the same", w.Wire, wire.Version)
 	}
-	if r.refused == nil || r.refused.Error() != why {
+	refused := &RefusedError{r.config.Hub, why}
+	if r.refused == nil || r.refused.Error() != refused.Error() {
 		r.log().Error("the hub refuses this machine", "reason", why)
 	}
-	r.refused = errors.New(why)
+	r.refused = refused
 	r.dropAll()
+	if w.Final || w.Wire != wire.Version {
+		return refused
+	}
+	return nil
 }
 
 // look is what follows from the time that has passed.

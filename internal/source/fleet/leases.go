@@ -219,22 +219,27 @@ func (r *running) over(b wire.Beacon) {
 	}
 }
 
+// progress returns how the leases stand.
+func (r *running) progress() (leases []wire.Progress) {
+	for _, l := range r.ended {
+		leases = append(leases, wire.Progress{Number: l.Number, Done: l.done, Tried: l.tried, End: l.end, Error: l.failure})
+	}
+	for _, l := range r.leases {
+		if len(leases) < wire.MaxLeases {
+			l.done = max(l.done, min(l.job.Covered(), l.Size()))
+			leases = append(leases, wire.Progress{Number: l.Number, Done: l.done, Tried: min(l.job.Snapshot().Evaluated, l.Size())})
+		}
+	}
+	return leases
+}
+
 // report tells the hub how the leases stand. What was dropped is told once: if the hub does not hear that, it
 // takes the lease for lost.
 func (r *running) report(s wire.State) {
 	if r.hub == "" || !r.connected {
 		return
 	}
-	report := wire.Report{Hub: r.hub, State: s}
-	for _, l := range r.ended {
-		report.Leases = append(report.Leases, wire.Progress{Number: l.Number, Done: l.done, Tried: l.tried, End: l.end, Error: l.failure})
-	}
-	for _, l := range r.leases {
-		if len(report.Leases) < wire.MaxLeases {
-			l.done = max(l.done, min(l.job.Covered(), l.Size()))
-			report.Leases = append(report.Leases, wire.Progress{Number: l.Number, Done: l.done, Tried: min(l.job.Snapshot().Evaluated, l.Size())})
-		}
-	}
+	report := wire.Report{Hub: r.hub, State: s, Leases: r.progress()}
 	text, err := wire.Encode(report)
 	if err == nil {
 		err = r.conn.Publish(r.subjects.Report(r.id), text)

@@ -23,12 +23,23 @@ type Config struct {
 	// the instance id of this worker, for which [wire.Subjects] says what it may do. These options have
 	// nats.go connect again and again, so there is an error only for what is wrong with the options.
 	Dial func(id string, options ...nats.Option) (*nats.Conn, error)
+	// Fatal says whether an error of a connection is one that only the operator can mend, such as a
+	// token that is refused: Run ends by it.
+	Fatal func(error) bool
 	// Name is what the machine's operator calls it.
 	Name string
 	// Version is the program's, and PoW the proof of work that the miner's engines search.
 	Version, PoW string
 	// Log is where it tells how it stands.
 	Log *slog.Logger
+}
+
+// RefusedError says that the hub has no use for this machine, and why.
+type RefusedError struct{ Hub, Reason string }
+
+// Error implements the error interface.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the hub %s refuses this machine: %s", e.Hub, e.Reason)
 }
 
 // Link has a miner work for a hub. Its exported fields are to be set before Run.
@@ -66,7 +77,7 @@ type Winners struct{ Taken, Known, Stale, Wrong uint64 }
 func (s Status) String() string {
 	switch s.State {
 	case upstream.Refused:
-		return fmt.Sprintf("the hub %s refuses this machine: %v", s.Server, s.Reason)
+		return s.Reason.Error()
 	case upstream.Waiting:
 		return fmt.Sprintf("connected to the hub %s, which has no job", s.Server)
 	case upstream.Working:

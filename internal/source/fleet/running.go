@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,8 +15,9 @@ import (
 // farewellTime is for how long the last winners are offered when the worker ends.
 const farewellTime = time.Second
 
-// Run works for the hub until ctx is done, and returns nil then. Otherwise it returns
-// [mining.ErrNoEngine], or what is wrong with the connection's options. All searches have ended by then.
+// Run works for the hub until ctx is done, and returns nil then. Otherwise it returns a [RefusedError],
+// what [Config].Fatal says that it is, [mining.ErrNoEngine], or what is wrong with the connection's options. All
+// searches have ended by then.
 func (l *Link) Run(ctx context.Context) error {
 	// The connection outlasts ctx: what the search has found by then is still to be offered.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -78,7 +78,6 @@ type running struct {
 	conn       *nats.Conn
 	calls      chan func() error // what the goroutine is to call
 	goroutines sync.WaitGroup
-	stranger   atomic.Bool // the server refuses the token; is anybody's
 
 	connected bool
 	hub       string    // the hub's id, empty before it was met

@@ -68,9 +68,13 @@ func (r *running) offerAgain() {
 			continue
 		}
 		o.offered = true
+		found := o.Found
+		if found.Hub == r.hub {
+			found.Leases = r.progress()
+		}
 		r.goroutines.Go(func() {
 			var v wire.Verdict
-			err := r.request(r.subjects.Found(r.id), o.Found, &v)
+			err := r.request(r.subjects.Found(r.id), found, &v)
 			if err != nil {
 				select {
 				case <-time.After(offerAgainAfter):
