@@ -185,7 +185,7 @@ func sharedFlags(app *kong.Application) (text string) {
 				continue
 			}
 			seen[definition(f)] = true
-			group := "Others"
+			group := "General"
 			if f.Group != nil {
 				group = strings.TrimSuffix(f.Group.Title, ":")
 			}
