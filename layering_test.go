@@ -54,6 +54,7 @@ var layers = []layer{
 		shared: []string{"internal/watch/hashrate", "internal/watch/status"},
 	},
 	{dir: "internal/bench", imports: []string{"internal/u512", "internal/engine"}},
+	{dir: "internal/simulate/workers", imports: []string{"internal/u512", "internal/engine", "internal/mining", "internal/source/fleet", "internal/source/upstream"}},
 	{dir: "internal/simulate", imports: []string{"internal/u512", "internal/pow/sha3rsa", "internal/pow/poseidon2", "internal/source/quicnode/wire", "internal/strictjson"}},
 	{dir: "cmd", imports: []string{"internal"}},
 

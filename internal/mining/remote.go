@@ -82,10 +82,14 @@ func (m *Miner) CountLate(engine string, n uint64) {
 }
 
 // Covered returns how many nonces from the start of a running job's range are searched without a gap,
-// up to 2^64−1. If an engine turns out to be wrong it may be fewer than before.
+// up to 2^64−1. If an engine turns out to be wrong it may be fewer than before. Of a job that
+// is over nothing is known but how it ended: it returns 0.
 func (j *Job) Covered() uint64 {
 	j.miner.mu.Lock()
 	defer j.miner.mu.Unlock()
+	if j.result.Status != Running {
+		return 0
+	}
 	lowest, all := u512.Uint{}, true
 	not := func(nonce u512.Uint) {
 		if all || nonce.Cmp(lowest) < 0 {
