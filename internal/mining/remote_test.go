@@ -220,6 +220,11 @@ func TestCovered(t *testing.T) {
 		if n := whole.Covered(); n != 0 {
 			t.Errorf("%d of a job that has just begun", n)
 		}
+		m.Cancel("whole")
+		<-time.After(time.Second) // its leases are back
+		if n := whole.Covered(); n != 0 {
+			t.Errorf("%d of a job that was cancelled", n)
+		}
 	})
 }
 
