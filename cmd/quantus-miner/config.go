@@ -17,8 +17,9 @@ import (
 
 // configCmd prints the settings of a command line without running it.
 type configCmd struct {
-	JSON bool     `name:"json" help:"Print one JSON object."`
-	Line []string `arg:"" commands:"" name:"command" optional:"" passthrough:"" help:"Command and its flags; without a command they are those of serve."`
+	JSON      bool     `name:"json" help:"Print one JSON object."`
+	Variables bool     `name:"variables" help:"Print all variables of the commands that mine, each with its meaning, as a file for systemd or docker to read. None of them is set in it."`
+	Line      []string `arg:"" commands:"" name:"command" optional:"" passthrough:"" help:"Command and its flags; without a command they are those of serve."`
 }
 
 // Help is what --help says beyond the summary.
@@ -37,6 +38,9 @@ type configResult struct {
 
 // Run prints.
 func (c *configCmd) Run(ctx context.Context, s streams, outer *line) error {
+	if c.Variables {
+		return writeVariables(ctx, s)
+	}
 	asJSON := func(arg string) bool { return arg == "--json" }
 	args := slices.DeleteFunc(slices.Clone(c.Line), asJSON)
 	if outer.file != "" && !slices.Contains(args, "--config") {
@@ -71,6 +75,23 @@ func (c *configCmd) Run(ctx context.Context, s streams, outer *line) error {
 		return exitError{exitUsage, fmt.Errorf("quantus-miner %s would not run: %w", result.Command, refused)}
 	}
 	return err
+}
+
+// writeVariables prints the variables of the commands that mine.
+func writeVariables(ctx context.Context, s streams) error {
+	l, err := newLineOf(ctx, new(duties), s)
+	if err != nil {
+		return err
+	}
+	variables := append(cli.Variables(l.parser.Model),
+		cli.VariableDoc{Name: pow.KernelVariable, Example: "portable", Meanings: []cli.Meaning{{
+			Help: "The fastest kernel that the engine cpu-simd may take: to see whether a faster one is to blame for something.",
+		}}},
+		cli.VariableDoc{Name: backendVariable, Example: "cuda", Meanings: []cli.Meaning{{
+			Help: "The one way to reach GPUs, cuda or opencl: to see whether the other is to blame for something.",
+		}}},
+	)
+	return cli.WriteVariables(s.out, l.parser.Model, variables)
 }
 
 func (c *configCmd) print(s streams, r configResult) error {

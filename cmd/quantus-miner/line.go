@@ -57,13 +57,18 @@ type serveOrConnect struct {
 	connectLine
 }
 
-// commands is the whole command line: a field for each command.
-type commands struct {
+// duties is a command line of all commands that mine.
+type duties struct {
 	common
 	serveLine
 	connectLine
 	poolLine
 	workLine
+}
+
+// commands is the whole command line: a field for each command.
+type commands struct {
+	duties
 
 	Search     searchCmd     `cmd:"" help:"Search a range of nonces for a valid one."`
 	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`

@@ -56,6 +56,44 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// TestVariablesFile has every variable of the commands that mine in the file that config
+// --variables prints, where none is set, and those of one command under its heading.
+func TestVariablesFile(t *testing.T) {
+	var out strings.Builder
+	if code := run(t.Context(), []string{"config", "--variables"}, streams{out: &out, err: &out}); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, &out)
+	}
+	l, err := newLineOf(t.Context(), new(duties), streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := out.String()
+	for flag := range cli.Flags(l.parser.Model.Node) {
+		for i, name := range flag.Envs {
+			form := "\n#" + name + "="
+			if i > 0 {
+				form = name
+			}
+			if !flag.Hidden && (!strings.Contains(file, form) || strings.Contains(file, form+"\n")) {
+				t.Errorf("it lacks %s, or an example of it", name)
+			}
+		}
+	}
+	for line := range strings.Lines(file) {
+		if line != "\n" && !strings.HasPrefix(line, "#") {
+			t.Errorf("a variable is set: %s", line)
+		}
+	}
+	sections := strings.Split(file, "\n#### For ")
+	i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, "connect\n") })
+	if i < 0 || !strings.Contains(sections[i], "\n#MINER_NODE_ADDR=HOST:PORT\n") || strings.Contains(sections[i], "MINER_WORKERS") {
+		t.Errorf("the variables of connect are elsewhere:\n%s", file)
+	}
+	if last := sections[len(sections)-1]; !strings.HasPrefix(last, "all commands\n") || !strings.Contains(last, "\n#MINER_WORKERS=N\n") || !strings.Contains(last, "\n#MINER_SIMD_KERNEL=") {
+		t.Errorf("the variables of all commands are elsewhere:\n%s", file)
+	}
+}
+
 // TestOwnLines has a command line of one command alone mean what it means among all commands,
 // and know the variables of the others.
 func TestOwnLines(t *testing.T) {
