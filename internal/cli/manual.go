@@ -57,7 +57,7 @@ func Manual(w io.Writer, app *kong.Application, node *kong.Node, program, versio
 		for _, name := range names(flag) {
 			form := "\\fB" + roff(name) + "\\fR"
 			if !flag.IsBool() && strings.HasPrefix(name, "--") {
-				form += "=\\fI" + roff(flag.FormatPlaceHolder()) + "\\fR"
+				form += "=\\fI" + roff(placeholder(flag)) + "\\fR"
 			}
 			forms = append(forms, form)
 		}

@@ -66,6 +66,14 @@ func Variables(app *kong.Application) (variables []VariableDoc) {
 	return variables
 }
 
+// placeholder returns what stands for a flag's value in manuals.
+func placeholder(flag *kong.Flag) string {
+	if flag.PlaceHolder == "" && strings.Contains(flag.Tag.Get("default"), "${") {
+		return "N" // not this machine's
+	}
+	return flag.FormatPlaceHolder()
+}
+
 // example returns a value for a flag's variable. A default that is made from something
 // else, such as the number of CPUs, is this machine's.
 func example(flag *kong.Flag) string {
