@@ -62,8 +62,7 @@ func TestRange(t *testing.T) {
 		if n := after.Leases.Exhausted - before.Leases.Exhausted; n < 8 || n > 20 {
 			t.Errorf("%d leases in 20 s", n)
 		}
-		<-job.Done()
-		if s := job.Snapshot(); s.Err != mining.ErrExhausted || s.Evaluated != 50_000_000 {
+		if s := r.over(job); s.Err != mining.ErrExhausted || s.Evaluated != 50_000_000 {
 			t.Errorf("%+v, want exhausted after all nonces", s)
 		}
 		if err := rule.check(all, false); err != nil {
@@ -148,8 +147,7 @@ func TestRandomFleet(t *testing.T) {
 					present, cut = append(append(present, w), cut...), nil
 				}
 			}
-			<-job.Done()
-			s, o = job.Snapshot(), r.miner.Overview()
+			s, o = r.over(job), r.miner.Overview()
 			for _, w := range append(append(present, cut...), last) {
 				w.leave()
 			}
@@ -198,8 +196,7 @@ func TestSilence(t *testing.T) {
 		if took := time.Since(healed); took > 3*time.Second {
 			t.Errorf("it was back after %s", took)
 		}
-		<-job.Done()
-		if s := job.Snapshot(); s.Err != mining.ErrExhausted || s.Evaluated != 100_000 {
+		if s := r.over(job); s.Err != mining.ErrExhausted || s.Evaluated != 100_000 {
 			t.Errorf("%+v, want exhausted after all nonces", s)
 		}
 		if err := rule.check(all, true); err != nil {

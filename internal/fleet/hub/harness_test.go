@@ -162,6 +162,18 @@ func await(t testing.TB, what string, within time.Duration, is func() bool) {
 	}
 }
 
+// over waits for the end of a job, which has to come.
+func (r *rig) over(j *mining.Job) mining.Snapshot {
+	r.t.Helper()
+	select {
+	case <-j.Done():
+	case <-time.After(24 * time.Hour):
+		r.t.Errorf("the job does not end: %+v, machines %+v\n%s", j.Snapshot(), r.hub.Overview(), r.log)
+		r.miner.Cancel(j.ID())
+	}
+	return j.Snapshot()
+}
+
 // worker is a worker of a fleet.
 type worker struct {
 	rig   *rig

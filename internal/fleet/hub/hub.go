@@ -148,7 +148,11 @@ func (h *Hub) loop(ctx context.Context) error {
 		now := time.Now()
 		jobs, upto := h.jobs.alive()
 		if changed := !slices.Equal(jobs, told) || upto != toldUpto; changed || now.Sub(beacon) >= wire.BeaconInterval {
-			h.publish(h.subjects.Beacon(), wire.Beacon{Hub: h.id, Jobs: jobs[max(0, len(jobs)-wire.MaxJobs):], Upto: upto})
+			b := wire.Beacon{Hub: h.id, Jobs: jobs, Upto: upto}
+			if len(jobs) > wire.MaxJobs { // machines learn of ends with their next leases
+				b.Jobs, b.Upto = nil, 0
+			}
+			h.publish(h.subjects.Beacon(), b)
 			told, toldUpto, beacon = jobs, upto, now
 		}
 		if now.Sub(rival) >= rivalInterval {

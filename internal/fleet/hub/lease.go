@@ -201,7 +201,7 @@ func (m *machine) takeBack(l *lease) (s engine.Status, done uint64) {
 	case l.end == wire.Failed:
 		c.failed.Add(1)
 		return engine.Stopped, l.done // unasked
-	case l.end == wire.Won && over:
+	case over && l.won():
 		c.won.Add(1)
 	case over:
 		c.over.Add(1)
@@ -227,6 +227,15 @@ func (m *machine) takeBack(l *lease) (s engine.Status, done uint64) {
 	return engine.Stopped, l.done
 }
 
+// won reports whether its job, which is over, ended with a winner of the lease.
+func (l *lease) won() bool {
+	if l.job.GoesOn() {
+		return false
+	}
+	s := l.job.Snapshot()
+	return s.Status == mining.Completed && l.Start.Cmp(s.Nonce) <= 0 && s.Nonce.Cmp(l.End) <= 0
+}
+
 // remove forgets a lease; m.mu is held.
 func (m *machine) remove(l *lease) {
 	m.leases = slices.DeleteFunc(m.leases, func(other *lease) bool { return other == l })
@@ -237,7 +246,7 @@ func (m *machine) remove(l *lease) {
 func (m *machine) told(leases []wire.Progress, now time.Time) (tooLate uint64) {
 	for _, p := range leases {
 		if i := slices.IndexFunc(m.leases, func(l *lease) bool { return l.number == p.Number }); i >= 0 {
-			m.advance(m.leases[i], p, now)
+			tooLate += m.advance(m.leases[i], p, now)
 		} else if i := slices.IndexFunc(m.late, func(l late) bool { return l.number == p.Number }); i >= 0 && p.End != "" {
 			l := m.late[i]
 			m.late = slices.Delete(m.late, i, i+1)
@@ -260,10 +269,11 @@ func (m *machine) resend(told []wire.Progress, now time.Time) {
 	}
 }
 
-// advance is what follows from what the machine tells of a lease; m.mu is held.
-func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
+// advance is what follows from what the machine tells of a lease; m.mu is held. It returns the nonces
+// that came late.
+func (m *machine) advance(l *lease, p wire.Progress, now time.Time) (tooLate uint64) {
 	if l.end != "" {
-		return
+		return 0
 	}
 	done := min(p.Done, l.size)
 	if p.End == wire.Exhausted {
@@ -273,13 +283,18 @@ func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
 		l.done, m.moved = done, now
 	}
 	tried := min(max(p.Tried, done, l.tried), l.size)
-	l.progress.Advance(tried - l.tried)
-	m.hashes += tried - l.tried
+	more := tried - l.tried
+	if over(l.job.Job) {
+		tooLate = more
+	} else {
+		m.hashes += more
+		l.progress.Advance(more)
+	}
 	l.tried = tried
 	l.end = p.End
 	switch p.End {
 	case "", wire.Won: // which ends when its job does
-		return
+		return tooLate
 	case wire.Exhausted:
 		began := l.sent
 		if m.lastEnd.After(began) {
@@ -292,6 +307,7 @@ func (m *machine) advance(l *lease, p wire.Progress, now time.Time) {
 	}
 	m.remove(l)
 	signal(l.ended)
+	return tooLate
 }
 
 // nextLease returns how many nonces the leases of a machine are to have that has taken so long for one

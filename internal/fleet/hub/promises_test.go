@@ -94,8 +94,7 @@ func TestWinner(t *testing.T) {
 		defer a.leave()
 		defer b.leave()
 		job := r.submit(mining.Request{ID: "job", Range: nonces(1, 1_000_000)})
-		<-job.Done()
-		if s := job.Snapshot(); s.Status != mining.Completed || s.Nonce != u512.From64(123_456) || s.Evaluated < 118_000 {
+		if s := r.over(job); s.Status != mining.Completed || s.Nonce != u512.From64(123_456) || s.Evaluated < 118_000 {
 			t.Errorf("%+v, want nonce 123456", s)
 		}
 		<-time.After(2 * time.Second)
@@ -194,6 +193,9 @@ func TestWinnerWithoutConnection(t *testing.T) {
 				case !over && (s.Nonce != u512.From64(10_500) || o.Winners != (hub.WinnerCounts{Taken: 1})):
 					t.Errorf("%+v, winners %+v, want nonce 10500", s, o.Winners)
 				}
+				if t.Failed() {
+					t.Log(w.log)
+				}
 				if s := w.link.Status(); s.Waiting != 0 {
 					t.Errorf("it stands at %+v", s)
 				}
@@ -235,8 +237,7 @@ func TestWrongNonce(t *testing.T) {
 		var honest book
 		good := r.work("good", cpu(&honest, 1000))
 		defer good.leave()
-		<-job.Done()
-		if s := job.Snapshot(); s.Err != mining.ErrExhausted || s.Evaluated != 20_000 {
+		if s := r.over(job); s.Err != mining.ErrExhausted || s.Evaluated != 20_000 {
 			t.Errorf("%+v, want exhausted after all nonces", s)
 		}
 		if err := honest.check(all, true); err != nil {

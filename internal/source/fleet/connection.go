@@ -285,6 +285,10 @@ func (r *running) sees(b wire.Beacon) {
 		}
 		return
 	}
-	r.heard = time.Now()
-	r.over(b)
+	r.heard, r.beacon = time.Now(), b
+	for _, l := range r.leases {
+		if r.over(l.Job) {
+			r.drop(l)
+		}
+	}
 }

@@ -68,7 +68,8 @@ func (r *running) ordered(o wire.Orders) error {
 			r.drop(l)
 		}
 	}
-	if o.Lease == nil || r.leases[o.Lease.Number] != nil || slices.ContainsFunc(r.ended, func(l *lease) bool { return l.Number == o.Lease.Number }) {
+	// A lease may be sent in the moment in which its job ends.
+	if o.Lease == nil || r.over(o.Lease.Job) || r.leases[o.Lease.Number] != nil || slices.ContainsFunc(r.ended, func(l *lease) bool { return l.Number == o.Lease.Number }) {
 		return nil
 	}
 	return r.begin(*o.Lease)
@@ -210,13 +211,9 @@ func (r *running) dropAll() {
 	}
 }
 
-// over ends the searches of the jobs that are over, as a beacon has it.
-func (r *running) over(b wire.Beacon) {
-	for _, l := range r.leases {
-		if l.Job <= b.Upto && !slices.Contains(b.Jobs, l.Job) {
-			r.drop(l)
-		}
-	}
+// over reports whether a job is over, as the latest beacon of the hub has it.
+func (r *running) over(job uint64) bool {
+	return r.beacon.Hub == r.hub && job <= r.beacon.Upto && !slices.Contains(r.beacon.Jobs, job)
 }
 
 // progress returns how the leases stand.

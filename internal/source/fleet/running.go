@@ -88,6 +88,7 @@ type running struct {
 	heard     time.Time // of the hub, at last
 	refused   error     // why the hub refuses this machine
 	early     []wire.Orders
+	beacon    wire.Beacon // the latest
 
 	leases map[uint64]*lease // that are searched
 	ended  []*lease          // of which the hub may not know yet
