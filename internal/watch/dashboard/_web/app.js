@@ -237,8 +237,8 @@ const STATES = {
 function drawState(status, now) {
   $("state-card").dataset.state = status.state;
   setText($("state"), STATES[status.state] ?? status.state);
-  const { node, pool, job } = status;
-  const calling = node === null && pool === null && status.state === "working" ? "Nodes call this miner, and one has a job for it." : "";
+  const { node, pool, hub, job } = status;
+  const calling = node === null && pool === null && hub === null && status.state === "working" ? "Nodes call this miner, and one has a job for it." : "";
   setText($("reason"), status.reason || calling);
   $("reason").hidden = $("reason").textContent === "";
   $("node").hidden = node === null;
@@ -254,6 +254,8 @@ function drawState(status, now) {
   }
   $("pool").hidden = pool === null;
   if (pool) drawPool(pool, now);
+  $("hub").hidden = hub === null;
+  if (hub) drawHub(hub, now);
   setText($("time-to-label"), pool ? "Time to a share" : "Time to a block");
 
   $("job").hidden = job === null;
@@ -285,6 +287,126 @@ function drawPool(pool, now) {
   setText($("pool-unacknowledged"), exact.format(unacknowledged));
   setText($("pool-latency"), pool.latency_seconds === null ? NONE : formatBriefly(pool.latency_seconds));
 }
+
+// drawHub shows how the miner stands with its hub.
+function drawHub(hub, now) {
+  const since = Date.parse(hub.since) / 1000;
+  setText($("hub-address"), hub.address);
+  setText($("hub-name"), hub.name || NONE);
+  setText($("hub-since"), formatDuration(now - since));
+  setTitle($("hub-since"), moment.format(date(since)));
+  setText($("hub-connections"), exact.format(hub.connections));
+  setTitle($("hub-connections"), `${exact.format(hub.failures)} lost or failed`);
+  setText($("hub-leases"), exact.format(hub.leases));
+  setText($("hub-taken"), exact.format(hub.winners.taken));
+  setTitle($("hub-taken"), `${hub.winners.known} known already, ${hub.winners.stale} stale, ${hub.winners.wrong} wrong`);
+  setText($("hub-waiting"), exact.format(hub.waiting));
+}
+
+// --- Machines ----------------------------------------------------------------
+
+const MACHINES_EVERY = 2000; // ms between two questions
+const MACHINES_SHOWN = 50; // on a page
+
+// The list may be thousands long: the miner sorts it and sends a page of it.
+const machines = (() => {
+  const body = $("machines").tBodies[0];
+  const labels = Array.from($("machines").tHead.rows[0].cells, (th) => th.textContent);
+  let offset = 0;
+  let asked = -MACHINES_EVERY; // when, in ms
+  let question = 0; // its number: answers to earlier ones are dropped
+  let pending = false;
+
+  async function ask() {
+    const number = ++question;
+    pending = true;
+    asked = performance.now();
+    const query = new URLSearchParams({
+      sort: $("machines-sort").value,
+      filter: $("machines-filter").value,
+      state: $("machines-state").value,
+      offset,
+      limit: MACHINES_SHOWN,
+    });
+    try {
+      const response = await fetch(`api/v1/machines?${query}`, { signal: AbortSignal.timeout(SILENCE) });
+      if (!response.ok) throw new Error(await response.text());
+      const page = await response.json();
+      if (number === question) draw(page);
+    } catch (error) {
+      if (number === question) setText($("machines-page"), `The machines cannot be shown: ${error.message}`);
+    } finally {
+      if (number === question) pending = false;
+    }
+  }
+
+  function draw({ total, matching, offset: first, machines: list }) {
+    if (list.length === 0 && matching > 0) { // there are fewer than there were
+      offset = Math.floor((matching - 1) / MACHINES_SHOWN) * MACHINES_SHOWN;
+      ask();
+      return;
+    }
+    const now = Date.now();
+    while (body.rows.length > list.length) body.deleteRow(-1);
+    list.forEach((machine, i) => {
+      const tr = body.rows[i] ?? row();
+      const [name, state, short, long, engines, leases, winners, seen, version] = tr.cells;
+      tr.dataset.machine = machine.state;
+      setText(name, machine.name);
+      setTitle(name, `id ${machine.id}, ${exact.format(machine.hashes)} hashes`);
+      setText(state.firstChild, machine.state);
+      setTitle(state, machine.reason || `for ${formatDuration((now - Date.parse(machine.since)) / 1000)}`);
+      const there = machine.state !== "gone" && machine.state !== "out";
+      setText(short, there ? formatRate(machine.hash_rate_10s) : NONE);
+      setText(long, there ? formatRate(machine.hash_rate_15m) : NONE);
+      const has = machine.engines.join(", ") || NONE;
+      setText(engines, machine.threads > 1 ? `${has}, ${machine.threads} threads` : has);
+      setText(leases, exact.format(machine.leases));
+      setText(winners, exact.format(machine.winners));
+      setText(seen, there ? "now" : `${formatDuration((now - Date.parse(machine.last_seen)) / 1000)} ago`);
+      setTitle(seen, moment.format(new Date(machine.last_seen)));
+      setText(version, machine.version);
+      setTitle(version, machine.wrong ? `${machine.wrong} wrong nonces` : "");
+    });
+    $("machines-back").disabled = first === 0;
+    $("machines-next").disabled = first + list.length >= matching;
+    const of = matching === total ? exact.format(total) : `${exact.format(matching)} of ${exact.format(total)}`;
+    setText($("machines-page"), list.length === 0 ? (total ? "No machine is like that." : "No machine has joined yet.") : `${exact.format(first + 1)} to ${exact.format(first + list.length)} of ${of}`);
+  }
+
+  function row() {
+    const tr = make("tr", "", body, "row");
+    ["name", "state", "short", "long", "engines", "leases", "winners", "seen", "version"].forEach((name, column) => {
+      make("td", `machine-${name}`, tr, "cell").dataset.label = labels[column];
+    });
+    make("span", "pill", tr.cells[1]);
+    return tr;
+  }
+
+  const anew = () => {
+    offset = 0;
+    ask();
+  };
+  for (const id of ["machines-filter", "machines-state", "machines-sort"]) $(id).addEventListener("input", anew);
+  const turn = (by) => {
+    offset = Math.max(0, offset + by);
+    ask();
+  };
+  $("machines-back").addEventListener("click", () => turn(-MACHINES_SHOWN));
+  $("machines-next").addEventListener("click", () => turn(MACHINES_SHOWN));
+
+  return {
+    // show shows a fleet, or none.
+    show(fleet) {
+      $("machines-card").hidden = fleet === null;
+      if (fleet === null) return;
+      const parts = ["working", "idle", "unable", "gone", "out"].filter((s) => fleet.machines[s]).map((s) => `${exact.format(fleet.machines[s])} ${s}`);
+      setText($("machines-summary"), [...parts, formatRate(fleet.hash_rate_10s)].join(" · "));
+      setTitle($("machines-summary"), `${formatRate(fleet.hash_rate_15m)} over 15 min, ${exact.format(fleet.leases.sent)} leases`);
+      if (!pending && performance.now() - asked >= MACHINES_EVERY) ask();
+    },
+  };
+})();
 
 // --- Winners -----------------------------------------------------------------
 
@@ -530,6 +652,7 @@ function draw() {
 
   curve.draw();
   drawState(status, now);
+  machines.show(status.fleet);
   drawDevices(status.devices);
   drawWinners(status);
   drawJobs(now);
