@@ -112,7 +112,7 @@ func (c *workCmd) check() error {
 
 // hub returns what the link to the hub has to know.
 func (c *workCmd) hub(svc service) (config fleet.Config, err error) {
-	config = fleet.Config{Fleet: fleetwire.DefaultFleet, Hub: string(c.Hub), Name: string(c.Name), Version: version(), PoW: string(c.PoW), Log: svc.log}
+	config = fleet.Config{Fleet: fleetwire.DefaultFleet, Hub: string(c.Hub), Name: string(c.Name), Version: version(), PoW: string(c.PoW), Fatal: wrongSecrets, Log: svc.log}
 	if config.Name == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -164,6 +164,12 @@ func (c *workCmd) Run(ctx context.Context, s streams) error {
 	}
 	svc.log.Info("shut down")
 	return nil
+}
+
+// wrongSecrets reports whether an error of a connection stays until somebody sets the worker's files right.
+func wrongSecrets(err error) bool {
+	_, pinned := errors.AsType[*broker.PinError](err)
+	return pinned || errors.Is(err, nats.ErrAuthorization)
 }
 
 // adviseOnHub says what to do about an error that ends work.
