@@ -15,7 +15,7 @@ import (
 var foreign = []string{
 	"--base-path", "--chain", "--external-miner-url", "--miner-listen-port", "--validator", // a node's
 	"--env-file", "--gpus", "--secret", // a container's
-	"--now", // systemctl's
+	"--now", "--ignore-missing", // of systemctl and sha256sum
 }
 
 // TestDocuments has the documents name no flag and no variable that the program does not have.
