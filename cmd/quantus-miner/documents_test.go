@@ -14,8 +14,9 @@ import (
 // foreign are the flags of other programs that the documents name.
 var foreign = []string{
 	"--base-path", "--chain", "--external-miner-url", "--miner-listen-port", "--validator", // a node's
-	"--env-file", "--gpus", "--secret", // a container's
-	"--now", "--ignore-missing", // of systemctl and sha256sum
+	"--env-file", "--gpus", "--secret", "--name", "--restart", "--read-only", "--cap-drop", "--rm", "--cpus", "--cpu-shares", "--build-arg", "--format", // a container's
+	"--now", "--ignore-missing", "--check", "--strip-components", // of systemctl, sha256sum, tar
+	"--bundle", "--certificate-identity-regexp", "--certificate-oidc-issuer", "--repo", // of cosign and gh
 }
 
 // TestDocuments has the documents name no flag and no variable that the program does not have.

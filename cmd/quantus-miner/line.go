@@ -74,6 +74,7 @@ type commands struct {
 	Verify     verifyCmd     `cmd:"" help:"Check a nonce by the reference rule."`
 	Bench      benchCmd      `cmd:"" help:"Measure how fast the engines are on this machine."`
 	Doctor     doctorCmd     `cmd:"" help:"Look at this machine, and at a node, for what keeps them from mining."`
+	Health     healthCmd     `cmd:"" help:"Ask a miner that runs whether it is well."`
 	Devices    devicesCmd    `cmd:"" help:"List the GPUs that could be mined on."`
 	Simulate   simulateCmd   `cmd:"" help:"Play the node: have a miner seal blocks, and check every seal."`
 	Config     configCmd     `cmd:"" help:"Print what a command would run with, and where it is from."`
