@@ -32,8 +32,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
+	"github.com/quantus-network/quantus-miner/internal/source/fleet"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
 	"github.com/quantus-network/quantus-miner/internal/source/upstream"
@@ -280,7 +282,75 @@ func everything(t *testing.T, m *mining.Miner, e *Exporter) map[string]*dto.Metr
 	maps.Copy(families, more)
 	_, more = scrape(t, withGPUs(m))
 	maps.Copy(families, more)
+	_, more = scrape(t, withFleet(m, 2))
+	maps.Copy(families, more)
+	_, more = scrape(t, working(m))
+	maps.Copy(families, more)
 	return families
+}
+
+// withFleet returns an exporter of a hub with so many machines, of which the first is gone.
+func withFleet(m *mining.Miner, machines int) *Exporter {
+	return New(hashrate.NewSampler(m, nil), Build{}, Setup{Fleet: func() hub.Overview {
+		now := time.Now()
+		o := hub.Overview{
+			Time:    now,
+			Leases:  hub.LeaseCounts{Sent: 1000, Exhausted: 900, Won: 10, TakenBack: 2, Failed: 1, Over: 80},
+			Winners: hub.WinnerCounts{Taken: 12, Known: 1, Stale: 3},
+			Fanout: hub.Histogram{
+				Bounds: []time.Duration{time.Millisecond, time.Second}, Counts: []uint64{5, 9}, Count: 10, Sum: 3 * time.Second,
+			},
+			Refused: 4,
+		}
+		for i := range machines {
+			machine := hub.Machine{Name: fmt.Sprintf("rig-%04d", i), State: hub.Working, LastSeen: now.Add(-500 * time.Millisecond), Rate10s: 1e6, Hashes: 12345, Winners: 6}
+			if i == 0 {
+				machine.State, machine.LastSeen, machine.Rate10s = hub.Gone, now.Add(-time.Hour), 0
+			}
+			o.Machines = append(o.Machines, machine)
+		}
+		return o
+	}})
+}
+
+// working returns an exporter of a miner that works for a hub.
+func working(m *mining.Miner) *Exporter {
+	return New(hashrate.NewSampler(m, nil), Build{}, Setup{Hub: func() fleet.Status {
+		return fleet.Status{
+			Status: upstream.Status{State: upstream.Working, Since: time.Unix(1_700_000_000, 5e8), Server: "hub.example:9835", Connections: 3, Failures: 2},
+			Name:   "rig-0007", Leases: 2, Waiting: 1, Winners: fleet.Winners{Taken: 5, Stale: 1},
+		}
+	}})
+}
+
+// TestFleet holds what the pages of a hub and of its worker have of each other to golden files.
+func TestFleet(t *testing.T) {
+	inBubble(t, enginetest.Paced{}, func(m *mining.Miner, _ *Exporter) {
+		for file, e := range map[string]*Exporter{"testdata/fleet.txt": withFleet(m, 2), "testdata/hub.txt": working(m)} {
+			page, _ := scrape(t, e)
+			var got bytes.Buffer
+			for line := range strings.Lines(page) {
+				if regexp.MustCompile(`^(# (HELP|TYPE) )?miner_(fleet|hub|pool|node)_`).MatchString(line) {
+					got.WriteString(line)
+				}
+			}
+			golden(t, file, got.String())
+			if problems, err := testutil.GatherAndLint(e.registry); err != nil || len(problems) > 0 {
+				t.Errorf("the linter finds %v, %v", problems, err)
+			}
+		}
+	})
+}
+
+// BenchmarkFleet is a scrape without the network, of a hub with 2,000 machines.
+func BenchmarkFleet(b *testing.B) {
+	log := slog.New(slog.DiscardHandler)
+	handler := withFleet(mining.New(log), 2000).Handler(log)
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		b.ReportMetric(float64(w.Body.Len()), "bytes")
+	}
 }
 
 // wrong is an engine that finds nonces that are not valid.
