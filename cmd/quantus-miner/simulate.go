@@ -15,6 +15,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
+	"github.com/quantus-network/quantus-miner/internal/simulate/workers"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
 )
@@ -25,11 +26,12 @@ type simulateCmd struct {
 	Pool      bool          `help:"Play a pool, of poseidon2, to which miners come by stratum, and that has shares found instead of blocks."`
 	Listen    *string       `placeholder:"HOST:PORT" help:"Address to listen at for a miner that connects, with poseidon2 or --pool. Default: one started for the purpose."`
 	Dir       *string       `placeholder:"DIR" help:"Directory for the files that such a miner wants, which are written anew."`
-	Trouble   *durationFlag `placeholder:"TIME" help:"Time between two things that go wrong with the node or pool, such as a dropped connection, with poseidon2 or --pool. By default nothing does."`
+	Trouble   *durationFlag `placeholder:"TIME" help:"Time between two things that go wrong with the node or pool, such as a dropped connection, with poseidon2 or --pool; or with the workers of --fleet. By default nothing does."`
 	Blocks    countFlag     `default:"5" help:"Blocks to seal, or shares to accept."`
 	BlockTime durationFlag  `default:"2s" help:"Time that a block, or a share, should take on average."`
 	Poll      durationFlag  `default:"500ms" help:"Time between two questions for a result, with sha3-rsa; 500ms is the node's."`
 	JSON      bool          `name:"json" help:"Print one JSON object."`
+	simulateFleetFlags
 	powFlags
 	minerFlags
 	gpuFlags `set:"gpu_default=none"`
@@ -41,6 +43,7 @@ func (c *simulateCmd) Help() string {
 		"Every seal is verified by the reference rule, and all that the miner says is checked. " +
 		"A block that takes four times as long as it should is lost to a rival: its job is cancelled, or replaced, as the node would.\n\n" +
 		"A pool answers TCP and TLS on one port. It makes use of all that the protocol allows, and accepts no share that is wrong, comes twice, or is another session's.\n\n" +
+		"A fleet is paced workers that search truly, each with a connection of its own to a hub, which mines for the node or pool; with --hub they are the workers of a hub that is there, until a signal.\n\n" +
 		"Exit code 0: every block was sealed, or every share accepted. 1: a seal or share was wrong, or the miner misbehaved or was not reached."
 }
 
@@ -55,6 +58,9 @@ func (c *simulateCmd) Validate() error {
 	if err := c.gpuFlags.check(c.PoW); err != nil {
 		return err
 	}
+	if err := c.checkFleet(); err != nil {
+		return err
+	}
 	switch {
 	case c.Miner != nil && c.Pool:
 		return errors.New("--miner: is for a node of sha3-rsa; to a pool the miner connects: say --listen")
@@ -62,8 +68,8 @@ func (c *simulateCmd) Validate() error {
 		return errors.New("--miner: is for --pow sha3-rsa; with poseidon2 the miner connects to the node: say --listen")
 	case c.Listen != nil && c.PoW != pow.Poseidon2:
 		return errors.New("--listen: is for --pow poseidon2 or --pool; with sha3-rsa the node asks the miner: say --miner")
-	case c.Trouble != nil && c.PoW != pow.Poseidon2:
-		return errors.New("--trouble: is for --pow poseidon2 or --pool")
+	case c.Trouble != nil && c.PoW != pow.Poseidon2 && c.Fleet == nil:
+		return errors.New("--trouble: is for --pow poseidon2, --pool or --fleet")
 	case (c.Listen == nil) != (c.Dir == nil):
 		return errors.New("--listen, --dir: each needs the other")
 	case c.Listen != nil:
@@ -92,6 +98,7 @@ type simulateResult struct {
 	HashCount      uint64          `json:"hash_count"`      // nonces evaluated; with --pool the work that the shares stand for
 	ElapsedSeconds float64         `json:"elapsed_seconds"` // the miner's time over all blocks
 	Blocks         []simulateBlock `json:"blocks"`          // the sealed blocks, or the accepted shares
+	Fleet          *workers.Tally  `json:"fleet,omitempty"` // what there was of the workers of --fleet
 	Error          string          `json:"error,omitempty"` // why it ended early; absent if it did not
 }
 
@@ -104,6 +111,9 @@ type simulateBlock struct {
 
 // Run plays the node, and the miner too if none is given.
 func (c *simulateCmd) Run(ctx context.Context, s streams) error {
+	if c.Hub != "" {
+		return c.workForHub(ctx, s)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
@@ -116,9 +126,26 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		prepare = c.asPool
 	}
 	p, err := prepare(ctx, s, func(b simulate.Block) { c.count(s, &result, b) })
+	var rigs *workers.Fleet
 	if err == nil {
 		defer p.end()
-		if p.miner != nil {
+		if c.Fleet != nil {
+			var end func()
+			if rigs, end, err = c.startFleet(s, p.miner); err != nil {
+				return err
+			}
+			defer end()
+			if !c.JSON {
+				fmt.Fprintf(s.out, "miner: a hub of %d workers, started for this\n", *c.Fleet)
+			}
+			// The hub outlasts its workers, which have winners for it to the end.
+			hub, endHub := context.WithCancel(context.WithoutCancel(ctx))
+			g.Go(func() error {
+				defer endHub()
+				return c.work(ctx, rigs)
+			})
+			g.Go(func() error { return p.miner.run(hub) })
+		} else if p.miner != nil {
 			if !c.JSON {
 				fmt.Fprintf(s.out, "miner: %s on %d workers, started for this\n", p.miner.engine.Name(), c.Workers)
 			}
@@ -130,6 +157,10 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		})
 		err = g.Wait()
 	}
+	if rigs != nil {
+		tally := rigs.Tally()
+		result.Fleet = &tally
+	}
 	if c.JSON {
 		if err != nil {
 			result.Error = err.Error()
@@ -138,6 +169,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	}
 	if err != nil {
 		return err
+	}
+	if rigs != nil {
+		defer printTally(s.out, *result.Fleet)
 	}
 	if c.Pool {
 		return c.printShares(s, result)
@@ -199,7 +233,7 @@ type standIn interface {
 
 // troubled returns the run of a stand-in, during which it gets in trouble if that is wanted.
 func (c *simulateCmd) troubled(n standIn) func(context.Context) error {
-	if c.Trouble == nil {
+	if c.Trouble == nil || c.Fleet != nil { // then it is the workers' trouble
 		return n.Run
 	}
 	return func(ctx context.Context) error {

@@ -99,10 +99,14 @@ func (h *Hub) putOut(m *machine) {
 	h.mu.Lock()
 	m.mu.Lock()
 	m.wrong++
+	again := m.state == Out
 	m.set(Out, "it reported a wrong nonce", now)
 	m.mu.Unlock()
 	h.part(m)
 	h.mu.Unlock()
+	if again { // with what it had found before it knew
+		return
+	}
 	h.config.Log.Error("MACHINE PUT OUT: it reported a wrong nonce, which goes nowhere; it gets no more work until it is started anew. Its memory or its overclocking may be at fault",
 		"machine", m.name, "id", m.id)
 }

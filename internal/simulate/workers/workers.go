@@ -56,7 +56,15 @@ type Tally struct {
 	Jobs   int    `json:"jobs"`
 	Spread Spread `json:"spread"`
 	// Winners is what became of what they found.
-	Winners fleet.Winners `json:"winners"`
+	Winners Winners `json:"winners"`
+}
+
+// Winners counts winners by what the hub made of them.
+type Winners struct {
+	Taken uint64 `json:"taken"`
+	Known uint64 `json:"known"`
+	Stale uint64 `json:"stale"`
+	Wrong uint64 `json:"wrong"`
 }
 
 // Spread is a distribution of times, in seconds.
