@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -376,7 +377,7 @@ type steady struct {
 	perNonce time.Duration
 	batch    uint64 // nonces between two looks at whether to stop
 	threads  int
-	lies     bool // it finds what is no winner, and takes it for one
+	lies     atomic.Bool // it finds what is no winner, and takes it for one
 }
 
 func (s *steady) Name() string                                    { return "steady" }
@@ -384,7 +385,7 @@ func (s *steady) Backend() string                                 { return "test
 func (s *steady) Prepare([32]byte, u512.Uint) (engine.Job, error) { return s, nil }
 
 func (s *steady) Verify(nonce u512.Uint) (distance u512.Uint, ok bool) {
-	return nonce, s.lies || s.book.finds > 0 && nonce[0]%s.book.finds == 0
+	return nonce, s.lies.Load() || s.book.finds > 0 && nonce[0]%s.book.finds == 0
 }
 
 func (s *steady) Search(r engine.Range, p *engine.Progress) engine.Outcome {
@@ -394,7 +395,7 @@ func (s *steady) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 		nonce := r.Start.AddWrap(u512.From64(done))
 		n := min(s.batch, r.End.SubWrap(nonce).AddSat(u512.From64(1)).Sat64())
 		outcome := engine.Outcome{Status: engine.Exhausted}
-		if s.lies {
+		if s.lies.Load() {
 			n, outcome = 1, engine.Outcome{Status: engine.Found, Nonce: nonce}
 		} else if finds := s.book.finds; finds > 0 {
 			if ahead := (finds - nonce[0]%finds) % finds; ahead < n {

@@ -215,7 +215,7 @@ func TestWrongNonce(t *testing.T) {
 		all := nonces(1, 20_000)
 		job := r.submit(mining.Request{ID: "job", Range: all})
 		<-time.After(5 * time.Second)
-		liar.lies = true
+		liar.lies.Store(true)
 		<-time.After(5 * time.Second)
 		if m := r.machine("liar"); m.State != hub.Out || m.Wrong != 1 || m.Leases != 0 {
 			t.Errorf("the liar: %+v", m)

@@ -268,7 +268,7 @@ func (r *running) look(now time.Time) {
 
 // watchSuspension has the hub asked before the search goes on, after this process or its machine was stopped.
 func (r *running) watchSuspension() {
-	for upstream.UntilSuspended(r.ctx) != nil {
+	for r.untilSuspended(r.ctx) != nil {
 		r.do(func() {
 			r.log().Warn("the search stops until the hub has been asked", "reason", upstream.ErrSuspended)
 			r.dropAll()

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -52,6 +53,8 @@ type Link struct {
 	id       string
 	miner    *mining.Miner
 	subjects wire.Subjects
+	// untilSuspended is [upstream.UntilSuspended], but for tests.
+	untilSuspended func(context.Context) error
 
 	mu     sync.Mutex
 	status Status
@@ -93,7 +96,10 @@ func New(miner *mining.Miner, c Config) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Link{config: c, id: wire.NewID(), miner: miner, subjects: subjects, status: Status{Status: upstream.Status{Server: c.Hub, Since: time.Now()}}}, nil
+	return &Link{
+		config: c, id: wire.NewID(), miner: miner, subjects: subjects, untilSuspended: upstream.UntilSuspended,
+		status: Status{Status: upstream.Status{Server: c.Hub, Since: time.Now()}},
+	}, nil
 }
 
 // Status returns how the link stands.
