@@ -213,6 +213,7 @@ type entry struct {
 	Time                           time.Time
 	Level, Msg, Job, Error, Reason string
 	URL, Page                      string // that it listens at
+	Says                           string // a server of others'
 }
 
 // journal is what was logged, up to its last megabyte.

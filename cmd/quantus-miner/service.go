@@ -314,7 +314,11 @@ func (s service) newAPI(miner *mining.Miner, observer httpapi.Observer) *http.Se
 func (s service) newMiner() *mining.Miner {
 	log := s.log
 	if s.connects() { // and the link tells of its jobs, of which the miner's are searches, or leases
-		log = slog.New(console.Lowered(log.Handler()))
+		var but []string
+		if s.worksFor == nil { // most leases have no winner, which is no failure
+			but = append(but, "job failed")
+		}
+		log = slog.New(console.Lowered(log.Handler(), but...))
 	}
 	var refused sync.Once
 	groups := priority.NewGroups()

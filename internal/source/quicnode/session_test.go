@@ -60,7 +60,7 @@ func logged(t *testing.T, handler slog.Handler, test func(n *network, log *slog.
 		time.Local = time.UTC
 		log := slog.New(console.Rationed(handler))
 		var wanted atomic.Bool
-		miner := mining.New(slog.New(console.Lowered(log.Handler())), &mining.Crew{Engine: onDemand{&wanted}, Workers: 1})
+		miner := mining.New(slog.New(console.Lowered(log.Handler(), "job failed")), &mining.Crew{Engine: onDemand{&wanted}, Workers: 1})
 		n := newNetwork(t, "10.0.0.5:9833")
 		link := New(miner, []Node{{"10.0.0.5:9833", func() (Credentials, error) { return Credentials{Token: "token"}, nil }}}, log)
 		link.dial = n.dial

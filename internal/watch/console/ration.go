@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -107,16 +108,19 @@ func (r *ration) take(now time.Time) (omitted int, ok bool) {
 	return omitted, true
 }
 
-// Lowered returns a handler that takes lines of level info for debug, but for failures:
+// Lowered returns a handler that takes lines of level info for debug, but for some messages:
 // those of a miner whose source tells of its jobs itself.
-func Lowered(h slog.Handler) slog.Handler { return lowered{h} }
+func Lowered(h slog.Handler, but ...string) slog.Handler { return lowered{h, but} }
 
 // lowered is such a handler.
-type lowered struct{ slog.Handler }
+type lowered struct {
+	slog.Handler
+	but []string
+}
 
 // Handle implements [slog.Handler].
 func (h lowered) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level == slog.LevelInfo && r.Message != "job failed" {
+	if r.Level == slog.LevelInfo && !slices.Contains(h.but, r.Message) {
 		r.Level = slog.LevelDebug
 		if !h.Handler.Enabled(ctx, r.Level) {
 			return nil
@@ -127,8 +131,8 @@ func (h lowered) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements [slog.Handler].
 func (h lowered) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return lowered{h.Handler.WithAttrs(attrs)}
+	return lowered{h.Handler.WithAttrs(attrs), h.but}
 }
 
 // WithGroup implements [slog.Handler].
-func (h lowered) WithGroup(name string) slog.Handler { return lowered{h.Handler.WithGroup(name)} }
+func (h lowered) WithGroup(name string) slog.Handler { return lowered{h.Handler.WithGroup(name), h.but} }

@@ -95,7 +95,7 @@ func TestLowered(t *testing.T) {
 				out.WriteString(a.Value.String() + ".")
 			}
 			return slog.Attr{}
-		}}))).With("a", 1)
+		}}), "job failed")).With("a", 1)
 		log.Info("info")
 		log.Info("job failed")
 		log.Warn("warn")
