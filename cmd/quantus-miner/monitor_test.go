@@ -23,7 +23,6 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/pipenet"
-	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -100,21 +99,15 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 }
 
-// TestGarbage runs a service, which collects garbage seldom unless the operator
-// says how often.
+// TestGarbage has garbage be collected seldom unless the operator says how often.
 func TestGarbage(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
 	for _, c := range []struct {
 		env  string
 		want int
 	}{{"", gcPercent}, {"50", 50}} {
 		t.Setenv("GOGC", c.env)
 		before := debug.SetGCPercent(50)
-		s := service{proof: pow.SHA3RSA, engine: enginetest.Paced{}, workers: 1, api: pipenet.Listen(), log: slog.New(slog.DiscardHandler)}
-		if err := s.run(ctx); err != nil {
-			t.Error(err)
-		}
+		collectSeldom()
 		if got := debug.SetGCPercent(before); got != c.want {
 			t.Errorf("with GOGC=%q garbage may be %d %%, want %d %%", c.env, got, c.want)
 		}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
@@ -109,12 +108,6 @@ func (f dutyFlags) service(proof pow.Proof, s streams) (service, error) {
 // one for the API, one for the network and the timers.
 const spareThreads = 2
 
-// gcPercent is how much garbage may come before it is collected, in percent of
-// what is in use, or of 4 MB if that is less. Collections stop every thread, twice,
-// and a worker that waits for a CPU keeps the others waiting. This is four times
-// as much as Go's own choice, and still only 16 MB.
-const gcPercent = 400
-
 // shutdownTime is how long requests may take to finish after a signal: far
 // longer than an answer takes, but no longer than one waits for a clean end.
 const shutdownTime = time.Second
@@ -197,10 +190,6 @@ func (s service) run(ctx context.Context) error {
 	// that gives a request its turn, and it does so at once as long as the workers
 	// have a lower priority.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.workers+spareThreads))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-
 	miner := s.newMiner()
 	up, err := s.newUplink(miner)
 	if err != nil {
