@@ -87,10 +87,15 @@ func (r *release) contents(t target, format string, all []file) (contents files.
 		}
 		contents = append(contents, content)
 	}
-	return append(contents, &files.Content{
-		Destination: "/etc/quantus-miner", Type: files.TypeDir, // for the group that postinst makes
-		FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: 0o750, MTime: r.time},
-	}), nil
+	// Directories that are the package's own, or they would stay when it is removed. The
+	// group of the first is made, and gets it, as the package is installed.
+	for path, mode := range map[string]os.FileMode{"/etc/quantus-miner": 0o750, "/usr/share/quantus-miner": 0o755, "/usr/share/doc/quantus-miner": 0o755} {
+		contents = append(contents, &files.Content{
+			Destination: path, Type: files.TypeDir,
+			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: r.time},
+		})
+	}
+	return contents, nil
 }
 
 // pack writes a package.
