@@ -67,7 +67,7 @@ func (c *simulateCmd) workers(s streams, address string, credentials func() (bro
 	}
 	return &workers.Fleet{
 		Workers: int(*c.Fleet), Rate: float64(c.FleetRate), Engine: e,
-		Config: fleet.Config{Fleet: wire.DefaultFleet, Hub: address, Version: version(), PoW: string(c.PoW), Log: log, Dial: dialer.Dial},
+		Config: fleet.Config{Fleet: wire.DefaultFleet, Hub: address, Version: version(), PoW: string(c.PoW), Fatal: wrongSecrets, Log: log, Dial: dialer.Dial},
 	}, nil
 }
 
