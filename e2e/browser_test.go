@@ -35,7 +35,7 @@ type tab struct {
 // openPage opens the page of a miner in a Chromium of its own, which ends with
 // the test. The test fails if the page writes an error or a warning to the
 // console, breaks its Content-Security-Policy, opens a dialog, or asks for
-// anything but itself and its events.
+// anything but itself, its events and the machines of a fleet.
 func openPage(t *testing.T, m miner) *tab {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
@@ -88,7 +88,7 @@ func (p *tab) listen(origin string, event any) {
 	case *network.EventRequestWillBeSent:
 		u, err := url.Parse(e.Request.URL)
 		// The icon is a data URL.
-		if own := err == nil && (u.Scheme == "data" || u.Scheme+"://"+u.Host == origin && (u.Path == "/" || u.Path == "/events")); !own {
+		if own := err == nil && (u.Scheme == "data" || u.Scheme+"://"+u.Host == origin && (u.Path == "/" || u.Path == "/events" || u.Path == "/api/v1/machines")); !own {
 			complaint = "request: " + e.Request.URL
 		}
 	}
@@ -137,6 +137,9 @@ type view struct {
 	Node        string    `json:"node"` // empty if it is hidden, and so are the next two
 	Pool        string    `json:"pool"` // the same of a pool
 	Accepted    string    `json:"accepted"`
+	Hub         string    `json:"hub"`      // the same of a hub
+	Machines    []string  `json:"machines"` // of a fleet: the name and the state of each
+	MachinesOf  string    `json:"machinesOf"`
 	Difficulty  string    `json:"difficulty"`
 	TimeToBlock string    `json:"timeToBlock"`
 	Found       string    `json:"found"`
@@ -180,6 +183,9 @@ const readPage = `(() => {
 		node: $("#node").hidden ? "" : $("#node-address").textContent,
 		pool: $("#pool").hidden ? "" : $("#pool-url").textContent,
 		accepted: $("#pool").hidden ? "" : $("#pool-accepted").textContent,
+		hub: $("#hub").hidden ? "" : $("#hub-address").textContent,
+		machines: $("#machines-card").hidden ? [] : all("#machines tbody tr", (tr) => $(".machine-name", tr).textContent + " " + $(".machine-state", tr).textContent),
+		machinesOf: $("#machines-card").hidden ? "" : $("#machines-page").textContent,
 		difficulty: $("#job").hidden ? "" : $("#difficulty").textContent,
 		timeToBlock: $("#time-to-block").textContent,
 		found: $("#found").textContent,

@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/nats-io/nats.go"
 
 	"github.com/quantus-network/quantus-miner/internal/fleet/broker"
@@ -375,4 +377,43 @@ func (f *fleet) oldWorker(t *testing.T) {
 		t.Errorf("another version is answered with %+v", welcome)
 	}
 	f.hub.logs(t, "another version was refused", func(e entry) bool { return e.Msg == "a machine is refused" && strings.Contains(e.Reason, "99") })
+}
+
+// TestPageOfFleet looks at the pages of a hub and of one of its machines: all machines, those that a filter leaves,
+// and one that is gone.
+func TestPageOfFleet(t *testing.T) {
+	n := playNode(t, simulate.Trouble{Impossible: true})
+	f := startFleet(t, "poseidon2", func(t *testing.T, flags ...string) miner {
+		return connectBy(t, connectCommand([]*node{n}, flags...))
+	})
+	p := openPage(t, f.hub)
+	p.until(t, "four machines work", func(v view) bool {
+		return v.State == "working" && slices.Equal(v.Machines, []string{"rig1 working", "rig2 working", "rig3 working", "rig4 working"}) && v.MachinesOf == "1 to 4 of 4" && v.Rate > 0
+	})
+	p.look(t, "fleet")
+	f.machines[1].kill(t)
+	p.until(t, "one is gone", func(v view) bool { return slices.Contains(v.Machines, "rig2 gone") })
+	p.choose(t, "machines-sort", "state")
+	p.until(t, "it is the first of those sorted by state", func(v view) bool { return len(v.Machines) == 4 && v.Machines[0] == "rig2 gone" })
+	p.choose(t, "machines-state", "gone")
+	p.until(t, "it is the only one of that state", func(v view) bool {
+		return slices.Equal(v.Machines, []string{"rig2 gone"}) && v.MachinesOf == "1 to 1 of 1 of 4"
+	})
+	p.choose(t, "machines-filter", "<nobody>")
+	p.until(t, "there is none of another name", func(v view) bool { return len(v.Machines) == 0 && v.MachinesOf == "No machine is like that." })
+
+	worker := openPage(t, f.machines[0].miner)
+	worker.until(t, "the worker works for the hub", func(v view) bool {
+		return v.State == "working" && strings.HasPrefix(v.Hub, f.machines[0].hubSide) && v.Node == "" && v.Pool == "" && len(v.Machines) == 0
+	})
+	worker.look(t, "worker")
+}
+
+// choose has a control of the page have a value, as if somebody had chosen or typed it.
+func (p *tab) choose(t *testing.T, id, value string) {
+	t.Helper()
+	script := fmt.Sprintf("(() => { const c = document.getElementById(%q); c.value = %q; c.dispatchEvent(new Event('input')); return c.value; })()", id, value)
+	if got, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](script)); err != nil || got != value {
+		t.Fatalf("%s is %q, %v", id, got, err)
+	}
 }
