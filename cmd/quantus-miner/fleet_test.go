@@ -128,6 +128,10 @@ func TestFleet(t *testing.T) {
 	if err := node.Run(t.Context()); err != nil {
 		t.Error(err)
 	}
+	// Most leases have no winner, which is no failure.
+	if own := answer(http.Get(page + "/metrics")); !strings.Contains(own, `miner_jobs_total{status="failed"} 0`) || strings.Contains(own, `miner_jobs_total{status="completed"} 0`) {
+		t.Errorf("the worker counts failures: %s", own)
+	}
 	metrics := answer(http.Get(hubPage + "/metrics"))
 	for _, line := range []string{
 		`miner_fleet_workers{state="idle"} 2`,

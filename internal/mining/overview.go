@@ -50,6 +50,8 @@ type Totals struct {
 	Completed, Failed, Cancelled uint64
 	// Abandoned counts those of the cancelled that nobody asked about any more.
 	Abandoned uint64
+	// Exhausted counts those of the failed whose range was searched in vain.
+	Exhausted uint64
 	// Winners counts the winners: those that completed a job, and those of jobs that
 	// go on.
 	Winners uint64
@@ -191,6 +193,9 @@ func (m *Miner) count(job *Job) {
 		t.Completed++
 	case Failed:
 		t.Failed++
+		if job.result.Err == ErrExhausted {
+			t.Exhausted++
+		}
 	case Cancelled:
 		t.Cancelled++
 		if job.result.Err == ErrAbandoned {
@@ -206,6 +211,7 @@ func (t *Totals) Add(other Totals) {
 	t.Failed += other.Failed
 	t.Cancelled += other.Cancelled
 	t.Abandoned += other.Abandoned
+	t.Exhausted += other.Exhausted
 	t.Winners += other.Winners
 	t.Rejected += other.Rejected
 }

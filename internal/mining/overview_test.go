@@ -61,7 +61,7 @@ func TestEveryHashCountsOnce(t *testing.T) {
 	m.Cancel("cancelled")
 	after := m.Overview()
 	check(after)
-	if want := (Totals{Evaluated: after.Evaluated, Completed: 1, Failed: 1, Cancelled: 1, Winners: 1}); after.Totals != want || after.Running != 0 {
+	if want := (Totals{Evaluated: after.Evaluated, Completed: 1, Failed: 1, Cancelled: 1, Winners: 1, Exhausted: 1}); after.Totals != want || after.Running != 0 {
 		t.Errorf("%+v and %d running, want %+v and none", after.Totals, after.Running, want)
 	}
 	if e := exhausted.Snapshot().Evaluated; e != 50_000 {

@@ -135,4 +135,6 @@ func (h lowered) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 // WithGroup implements [slog.Handler].
-func (h lowered) WithGroup(name string) slog.Handler { return lowered{h.Handler.WithGroup(name), h.but} }
+func (h lowered) WithGroup(name string) slog.Handler {
+	return lowered{h.Handler.WithGroup(name), h.but}
+}

@@ -141,7 +141,11 @@ func (e *events) state(curve []hashrate.Point) state {
 		s.Time, s.Second = unix(curve[n-1].Time), curve[n-1].Rate
 	}
 	for _, j := range slices.Backward(sample.Jobs[s.Omitted:]) {
-		s.Jobs = append(s.Jobs, jobOf(j, sample))
+		shown := jobOf(j, sample)
+		if e.board.Hub != nil && j.Err == mining.ErrExhausted { // a lease, which has not failed by that
+			shown.Status = mining.Completed.String()
+		}
+		s.Jobs = append(s.Jobs, shown)
 	}
 	return s
 }

@@ -83,7 +83,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sample := c.sampler.Sample()
-	for status, n := range byStatus(sample.Totals) {
+	for status, n := range c.byStatus(sample.Totals) {
 		counter(jobs, n, status.String())
 	}
 	gauge(activeJobs, float64(sample.Running))
@@ -106,7 +106,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		}
 	}
 	for _, e := range sample.Engines {
-		for status, n := range byStatus(e.Totals) {
+		for status, n := range c.byStatus(e.Totals) {
 			counter(jobsByEngine, n, e.Name, status.String())
 		}
 		counter(engineHashes, e.Evaluated, e.Name)
@@ -117,6 +117,9 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	for _, job := range sample.Jobs {
 		series, made := c.over[job.Job]
 		if !made {
+			if c.setup.Hub != nil && job.Err == mining.ErrExhausted {
+				job.Status = mining.Completed
+			}
 			series = seriesOf(job, sample)
 		}
 		if job.Status != mining.Running {
@@ -129,8 +132,12 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	c.over = over
 }
 
-// byStatus returns how many jobs ended in each way.
-func byStatus(t mining.Totals) map[mining.Status]uint64 {
+// byStatus returns how many jobs ended in each way. Those of a worker are leases: one that was
+// searched in vain has not failed.
+func (c *collector) byStatus(t mining.Totals) map[mining.Status]uint64 {
+	if c.setup.Hub != nil {
+		t.Completed, t.Failed = t.Completed+t.Exhausted, t.Failed-t.Exhausted
+	}
 	return map[mining.Status]uint64{
 		mining.Completed: t.Completed,
 		mining.Failed:    t.Failed,

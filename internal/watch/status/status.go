@@ -210,6 +210,8 @@ func (b *Board) Of(sample hashrate.Sample) Status {
 		hub := b.Hub()
 		hub.Since = hub.Since.UTC().Truncate(time.Millisecond)
 		s.Hub = &hub
+		// Jobs are leases here: one that was searched in vain has not failed.
+		s.Jobs.Completed, s.Jobs.Failed = s.Jobs.Completed+sample.Exhausted, s.Jobs.Failed-sample.Exhausted
 	}
 	if b.Fleet != nil {
 		fleet := b.Fleet()

@@ -645,7 +645,7 @@ function draw() {
   setText($("revision"), status.revision.slice(0, 12) || NONE);
   setTitle($("revision"), status.revision);
   setText($("pow"), status.pow || NONE);
-  setText($("engine"), status.devices.map(engineName).join(", "));
+  setText($("engine"), status.devices.map(engineName).join(", ") || (status.fleet ? "those of the fleet" : NONE));
   const workers = status.devices.reduce((sum, device) => sum + device.threads.length, 0);
   setText($("workers"), facts ? `${workers} of ${facts.cpus} CPUs` : workers);
   setText($("uptime"), formatDuration(status.uptime_seconds));
