@@ -21,6 +21,7 @@ type Machine struct {
 	tables     map[string]uint64 // their addresses
 	next       uint64            // address of a table
 	cf, of, zf uint64            // 0 or 1, or unknown
+	less       uint64            // after CMPQ alone: whether it was, as numbers with a sign
 }
 
 // unknown is a flag that no program may rely on: sums with it are wrong.
@@ -96,8 +97,9 @@ func (m *Machine) Run(f *ir.Function, from string) {
 		switch in.Opcode {
 		case "RET":
 			return
-		case "JMP", "JEQ", "JNE":
-			if in.Opcode == "JMP" || (m.zf == 1) == (in.Opcode == "JEQ") {
+		case "JMP", "JEQ", "JNE", "JLT":
+			if in.Opcode == "JMP" || in.Opcode == "JLT" && m.less == 1 ||
+				in.Opcode == "JEQ" && m.zf == 1 || in.Opcode == "JNE" && m.zf == 0 {
 				i = labels[string(in.Operands[0].(operand.LabelRef))]
 			}
 		default:

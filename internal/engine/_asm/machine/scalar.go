@@ -24,7 +24,7 @@ func (m *Machine) scalar(in *ir.Instruction) {
 	a, b := m.value(o[0])&width, m.value(last)&width
 	result := func(v, carry, overflow uint64) {
 		m.set(last, v&width)
-		m.cf, m.of, m.zf = carry, overflow, flag(v&width == 0)
+		m.cf, m.of, m.zf, m.less = carry, overflow, flag(v&width == 0), unknown
 	}
 	// sum adds to b; difference takes from it.
 	sum := func(carry uint64) {
@@ -80,7 +80,7 @@ func (m *Machine) scalar(in *ir.Instruction) {
 	case "TESTL":
 		m.cf, m.of, m.zf = 0, 0, flag(a&b == 0)
 	case "CMPL", "CMPQ": // the order of Go's assembler is that of what is compared
-		m.cf, m.of, m.zf = flag(a < b), unknown, flag(a == b)
+		m.cf, m.of, m.zf, m.less = flag(a < b), unknown, flag(a == b), flag(int64(a) < int64(b))
 	case "SETLS":
 		m.set(last, m.value(last)&^0xff|m.cf|m.zf)
 	default:

@@ -4,7 +4,7 @@
 
 package simd
 
-// walkAVX2 is the kernel for AVX2, with four lanes and two scalar ones.
+// walkAVX2 is the kernel for AVX2, with two times four lanes and two scalar ones.
 //
 //go:noescape
 func walkAVX2(b *block, steps int) (left int)

@@ -113,41 +113,41 @@ DATA avx2External<>+840(SB)/8, $0x00000000f370b9bf
 DATA avx2External<>+848(SB)/8, $0x00000000002eb6a8
 DATA avx2External<>+856(SB)/8, $0x00000000b81b4566
 DATA avx2External<>+864(SB)/8, $0x784ad861efbdae13
-DATA avx2External<>+872(SB)/8, $0x0000000000000000
-DATA avx2External<>+880(SB)/8, $0x0000000000000000
-DATA avx2External<>+888(SB)/8, $0x0000000000000000
-DATA avx2External<>+896(SB)/8, $0x0000000000000000
-DATA avx2External<>+904(SB)/8, $0x0000000000000000
-DATA avx2External<>+912(SB)/8, $0x0000000000000000
-DATA avx2External<>+920(SB)/8, $0x0000000000000000
-DATA avx2External<>+928(SB)/8, $0x0000000000000000
-DATA avx2External<>+936(SB)/8, $0x0000000000000000
-DATA avx2External<>+944(SB)/8, $0x0000000000000000
-DATA avx2External<>+952(SB)/8, $0x0000000000000000
-DATA avx2External<>+960(SB)/8, $0x0000000037848e5e
-DATA avx2External<>+968(SB)/8, $0x0000000008eac9b2
-DATA avx2External<>+976(SB)/8, $0x00000000140ca2f1
-DATA avx2External<>+984(SB)/8, $0x000000005a1a26ca
-DATA avx2External<>+992(SB)/8, $0x0000000098ac8783
-DATA avx2External<>+1000(SB)/8, $0x000000009885aaa9
-DATA avx2External<>+1008(SB)/8, $0x00000000d65c953a
-DATA avx2External<>+1016(SB)/8, $0x00000000794fe8b9
-DATA avx2External<>+1024(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+1032(SB)/8, $0x00000000fd071218
-DATA avx2External<>+1040(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+1048(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+1056(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+1064(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+1072(SB)/8, $0x000000000de12398
-DATA avx2External<>+1080(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+1088(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+1096(SB)/8, $0x00000000fd071218
-DATA avx2External<>+1104(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+1112(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+1120(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+1128(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+1136(SB)/8, $0x000000000de12398
-DATA avx2External<>+1144(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+872(SB)/8, $0x017a8e987cbc267f
+DATA avx2External<>+880(SB)/8, $0xbd5f24f4d0190341
+DATA avx2External<>+888(SB)/8, $0x68ad3c51168a0473
+DATA avx2External<>+896(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx2External<>+904(SB)/8, $0x15751af4a96428fd
+DATA avx2External<>+912(SB)/8, $0xd78630a80d6e4ac0
+DATA avx2External<>+920(SB)/8, $0x4d168c2063397dbb
+DATA avx2External<>+928(SB)/8, $0x38206d1074a8ce69
+DATA avx2External<>+936(SB)/8, $0x35b8100f0086d29c
+DATA avx2External<>+944(SB)/8, $0xb3c22a997a5521a6
+DATA avx2External<>+952(SB)/8, $0x2274d5925a84b3b9
+DATA avx2External<>+960(SB)/8, $0x00000000286c2ab1
+DATA avx2External<>+968(SB)/8, $0x000000007ce8c867
+DATA avx2External<>+976(SB)/8, $0x00000000125c40ea
+DATA avx2External<>+984(SB)/8, $0x00000000804e8f6a
+DATA avx2External<>+992(SB)/8, $0x000000002bdeb71b
+DATA avx2External<>+1000(SB)/8, $0x000000001c42d51f
+DATA avx2External<>+1008(SB)/8, $0x000000001d8fce5e
+DATA avx2External<>+1016(SB)/8, $0x00000000cc4e9b3a
+DATA avx2External<>+1024(SB)/8, $0x000000003a91cd50
+DATA avx2External<>+1032(SB)/8, $0x00000000fce78c4c
+DATA avx2External<>+1040(SB)/8, $0x00000000b9426dea
+DATA avx2External<>+1048(SB)/8, $0x00000000a79b3339
+DATA avx2External<>+1056(SB)/8, $0x00000000d8de7e6a
+DATA avx2External<>+1064(SB)/8, $0x00000000a7d88916
+DATA avx2External<>+1072(SB)/8, $0x00000000ca990830
+DATA avx2External<>+1080(SB)/8, $0x000000001a52e4f2
+DATA avx2External<>+1088(SB)/8, $0x000000008a2d2451
+DATA avx2External<>+1096(SB)/8, $0x000000003ad911bd
+DATA avx2External<>+1104(SB)/8, $0x0000000011190183
+DATA avx2External<>+1112(SB)/8, $0x00000000f7c23a76
+DATA avx2External<>+1120(SB)/8, $0x0000000096518a9c
+DATA avx2External<>+1128(SB)/8, $0x000000007d511308
+DATA avx2External<>+1136(SB)/8, $0x00000000b33a5a81
+DATA avx2External<>+1144(SB)/8, $0x000000004444147a
 DATA avx2External<>+1152(SB)/8, $0x30872e006f1941d7
 DATA avx2External<>+1160(SB)/8, $0x7e95fe4e4194161f
 DATA avx2External<>+1168(SB)/8, $0xa24c69cb75a3707e
@@ -401,41 +401,41 @@ DATA avx2External<>+3144(SB)/8, $0x00000000f370b9bf
 DATA avx2External<>+3152(SB)/8, $0x00000000002eb6a8
 DATA avx2External<>+3160(SB)/8, $0x00000000b81b4566
 DATA avx2External<>+3168(SB)/8, $0x784ad861efbdae13
-DATA avx2External<>+3176(SB)/8, $0x0000000000000000
-DATA avx2External<>+3184(SB)/8, $0x0000000000000000
-DATA avx2External<>+3192(SB)/8, $0x0000000000000000
-DATA avx2External<>+3200(SB)/8, $0x0000000000000000
-DATA avx2External<>+3208(SB)/8, $0x0000000000000000
-DATA avx2External<>+3216(SB)/8, $0x0000000000000000
-DATA avx2External<>+3224(SB)/8, $0x0000000000000000
-DATA avx2External<>+3232(SB)/8, $0x0000000000000000
-DATA avx2External<>+3240(SB)/8, $0x0000000000000000
-DATA avx2External<>+3248(SB)/8, $0x0000000000000000
-DATA avx2External<>+3256(SB)/8, $0x0000000000000000
-DATA avx2External<>+3264(SB)/8, $0x0000000037848e5e
-DATA avx2External<>+3272(SB)/8, $0x0000000008eac9b2
-DATA avx2External<>+3280(SB)/8, $0x00000000140ca2f1
-DATA avx2External<>+3288(SB)/8, $0x000000005a1a26ca
-DATA avx2External<>+3296(SB)/8, $0x0000000098ac8783
-DATA avx2External<>+3304(SB)/8, $0x000000009885aaa9
-DATA avx2External<>+3312(SB)/8, $0x00000000d65c953a
-DATA avx2External<>+3320(SB)/8, $0x00000000794fe8b9
-DATA avx2External<>+3328(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+3336(SB)/8, $0x00000000fd071218
-DATA avx2External<>+3344(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+3352(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+3360(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+3368(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+3376(SB)/8, $0x000000000de12398
-DATA avx2External<>+3384(SB)/8, $0x00000000823ab26c
-DATA avx2External<>+3392(SB)/8, $0x00000000ed7e7b37
-DATA avx2External<>+3400(SB)/8, $0x00000000fd071218
-DATA avx2External<>+3408(SB)/8, $0x000000004ea6745b
-DATA avx2External<>+3416(SB)/8, $0x000000008ca1f311
-DATA avx2External<>+3424(SB)/8, $0x00000000cd1bd2d5
-DATA avx2External<>+3432(SB)/8, $0x0000000077d371c6
-DATA avx2External<>+3440(SB)/8, $0x000000000de12398
-DATA avx2External<>+3448(SB)/8, $0x00000000823ab26c
+DATA avx2External<>+3176(SB)/8, $0x017a8e987cbc267f
+DATA avx2External<>+3184(SB)/8, $0xbd5f24f4d0190341
+DATA avx2External<>+3192(SB)/8, $0x68ad3c51168a0473
+DATA avx2External<>+3200(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx2External<>+3208(SB)/8, $0x15751af4a96428fd
+DATA avx2External<>+3216(SB)/8, $0xd78630a80d6e4ac0
+DATA avx2External<>+3224(SB)/8, $0x4d168c2063397dbb
+DATA avx2External<>+3232(SB)/8, $0x38206d1074a8ce69
+DATA avx2External<>+3240(SB)/8, $0x35b8100f0086d29c
+DATA avx2External<>+3248(SB)/8, $0xb3c22a997a5521a6
+DATA avx2External<>+3256(SB)/8, $0x2274d5925a84b3b9
+DATA avx2External<>+3264(SB)/8, $0x00000000286c2ab1
+DATA avx2External<>+3272(SB)/8, $0x000000007ce8c867
+DATA avx2External<>+3280(SB)/8, $0x00000000125c40ea
+DATA avx2External<>+3288(SB)/8, $0x00000000804e8f6a
+DATA avx2External<>+3296(SB)/8, $0x000000002bdeb71b
+DATA avx2External<>+3304(SB)/8, $0x000000001c42d51f
+DATA avx2External<>+3312(SB)/8, $0x000000001d8fce5e
+DATA avx2External<>+3320(SB)/8, $0x00000000cc4e9b3a
+DATA avx2External<>+3328(SB)/8, $0x000000003a91cd50
+DATA avx2External<>+3336(SB)/8, $0x00000000fce78c4c
+DATA avx2External<>+3344(SB)/8, $0x00000000b9426dea
+DATA avx2External<>+3352(SB)/8, $0x00000000a79b3339
+DATA avx2External<>+3360(SB)/8, $0x00000000d8de7e6a
+DATA avx2External<>+3368(SB)/8, $0x00000000a7d88916
+DATA avx2External<>+3376(SB)/8, $0x00000000ca990830
+DATA avx2External<>+3384(SB)/8, $0x000000001a52e4f2
+DATA avx2External<>+3392(SB)/8, $0x000000008a2d2451
+DATA avx2External<>+3400(SB)/8, $0x000000003ad911bd
+DATA avx2External<>+3408(SB)/8, $0x0000000011190183
+DATA avx2External<>+3416(SB)/8, $0x00000000f7c23a76
+DATA avx2External<>+3424(SB)/8, $0x0000000096518a9c
+DATA avx2External<>+3432(SB)/8, $0x000000007d511308
+DATA avx2External<>+3440(SB)/8, $0x00000000b33a5a81
+DATA avx2External<>+3448(SB)/8, $0x000000004444147a
 DATA avx2External<>+3456(SB)/8, $0x30872e006f1941d7
 DATA avx2External<>+3464(SB)/8, $0x7e95fe4e4194161f
 DATA avx2External<>+3472(SB)/8, $0xa24c69cb75a3707e
@@ -582,87 +582,73 @@ DATA avx2External<>+4592(SB)/8, $0x0000000000000000
 DATA avx2External<>+4600(SB)/8, $0x0000000000000000
 GLOBL avx2External<>(SB), RODATA|NOPTR, $4608
 
-DATA avx2Internal<>+0(SB)/8, $0x2f60d4eefecc6c08
-DATA avx2Internal<>+8(SB)/8, $0x000000002f60d4f0
-DATA avx2Internal<>+16(SB)/8, $0x00000000d1d2bf08
-DATA avx2Internal<>+24(SB)/8, $0x9f9ad204f6c1b653
-DATA avx2Internal<>+32(SB)/8, $0x000000009f9ad206
-DATA avx2Internal<>+40(SB)/8, $0x0000000069a377a7
-DATA avx2Internal<>+48(SB)/8, $0xa3858e22b2aa08d6
-DATA avx2Internal<>+56(SB)/8, $0x00000000a3858e24
-DATA avx2Internal<>+64(SB)/8, $0x00000000a9d06906
-DATA avx2Internal<>+72(SB)/8, $0x1eede5b4b7bfa54b
-DATA avx2Internal<>+80(SB)/8, $0x000000001eede5b5
-DATA avx2Internal<>+88(SB)/8, $0x0000000029527500
-DATA avx2Internal<>+96(SB)/8, $0x117bd745960f4479
-DATA avx2Internal<>+104(SB)/8, $0x00000000117bd746
-DATA avx2Internal<>+112(SB)/8, $0x000000005874e441
-DATA avx2Internal<>+120(SB)/8, $0xa8ed86cacd0a2d79
-DATA avx2Internal<>+128(SB)/8, $0x00000000a8ed86cc
-DATA avx2Internal<>+136(SB)/8, $0x000000008a084bbb
-DATA avx2Internal<>+144(SB)/8, $0x5cde64246531c477
-DATA avx2Internal<>+152(SB)/8, $0x000000005cde6425
-DATA avx2Internal<>+160(SB)/8, $0x000000003defd764
-DATA avx2Internal<>+168(SB)/8, $0x871cc1363f4a6ee3
-DATA avx2Internal<>+176(SB)/8, $0x00000000871cc137
-DATA avx2Internal<>+184(SB)/8, $0x000000003998cfe6
-DATA avx2Internal<>+192(SB)/8, $0xca483148f764df2b
-DATA avx2Internal<>+200(SB)/8, $0x00000000ca48314a
-DATA avx2Internal<>+208(SB)/8, $0x000000003e52ef8b
-DATA avx2Internal<>+216(SB)/8, $0x85dc9ecae3d94095
-DATA avx2Internal<>+224(SB)/8, $0x0000000085dc9ecc
-DATA avx2Internal<>+232(SB)/8, $0x00000000964a209f
-DATA avx2Internal<>+240(SB)/8, $0x2cc4577d936f099a
-DATA avx2Internal<>+248(SB)/8, $0x000000002cc4577e
-DATA avx2Internal<>+256(SB)/8, $0x000000003fcc9ee8
-DATA avx2Internal<>+264(SB)/8, $0xd0096d6ba17cddee
-DATA avx2Internal<>+272(SB)/8, $0x00000000d0096d6d
-DATA avx2Internal<>+280(SB)/8, $0x000000008e79b4a5
-DATA avx2Internal<>+288(SB)/8, $0xd2392554a934a480
-DATA avx2Internal<>+296(SB)/8, $0x00000000d2392556
-DATA avx2Internal<>+304(SB)/8, $0x000000008492362a
-DATA avx2Internal<>+312(SB)/8, $0x262574d4eb6796ba
-DATA avx2Internal<>+320(SB)/8, $0x00000000262574d6
-DATA avx2Internal<>+328(SB)/8, $0x00000000ee72f470
-DATA avx2Internal<>+336(SB)/8, $0x6da24449744fa36d
-DATA avx2Internal<>+344(SB)/8, $0x000000006da2444a
-DATA avx2Internal<>+352(SB)/8, $0x000000001e0e1849
-DATA avx2Internal<>+360(SB)/8, $0x215eaac5cf66e07b
-DATA avx2Internal<>+368(SB)/8, $0x00000000215eaac6
-DATA avx2Internal<>+376(SB)/8, $0x000000000f3a74bf
-DATA avx2Internal<>+384(SB)/8, $0xa1c0ded2433905b7
-DATA avx2Internal<>+392(SB)/8, $0x00000000a1c0ded3
-DATA avx2Internal<>+400(SB)/8, $0x000000001b061b76
-DATA avx2Internal<>+408(SB)/8, $0x6803d7a57ecfe582
-DATA avx2Internal<>+416(SB)/8, $0x000000006803d7a6
-DATA avx2Internal<>+424(SB)/8, $0x00000000192c42d8
-DATA avx2Internal<>+432(SB)/8, $0x97ae025e717d5da7
-DATA avx2Internal<>+440(SB)/8, $0x0000000097ae0260
-DATA avx2Internal<>+448(SB)/8, $0x00000000f6d49ff9
-DATA avx2Internal<>+456(SB)/8, $0xa0fa378520425593
-DATA avx2Internal<>+464(SB)/8, $0x00000000a0fa3786
-DATA avx2Internal<>+472(SB)/8, $0x000000003ec372e7
-DATA avx2Internal<>+480(SB)/8, $0xf23445d1b892ec39
-DATA avx2Internal<>+488(SB)/8, $0x00000000f23445d3
-DATA avx2Internal<>+496(SB)/8, $0x000000005538cdf4
-DATA avx2Internal<>+504(SB)/8, $0xe0ea4c6ca3a2ee59
-DATA avx2Internal<>+512(SB)/8, $0x00000000e0ea4c6e
-DATA avx2Internal<>+520(SB)/8, $0x000000007b72c539
+DATA avx2Internal<>+0(SB)/8, $0x80054d4b48df49b7
+DATA avx2Internal<>+8(SB)/8, $0x00000000371b68fe
+DATA avx2Internal<>+16(SB)/8, $0x0000000048df49b6
+DATA avx2Internal<>+24(SB)/8, $0x49bdd3f9dc599933
+DATA avx2Internal<>+32(SB)/8, $0x00000000d9e892d4
+DATA avx2Internal<>+40(SB)/8, $0x00000000dc599931
+DATA avx2Internal<>+48(SB)/8, $0xd3a2c4ec892501bf
+DATA avx2Internal<>+56(SB)/8, $0x00000000a3383955
+DATA avx2Internal<>+64(SB)/8, $0x00000000892501bd
+DATA avx2Internal<>+72(SB)/8, $0x7f5f6cb59252ff55
+DATA avx2Internal<>+80(SB)/8, $0x00000000ee4d93f6
+DATA avx2Internal<>+88(SB)/8, $0x000000009252ff53
+DATA avx2Internal<>+96(SB)/8, $0x4d3b74036e200eac
+DATA avx2Internal<>+104(SB)/8, $0x0000000044a47d51
+DATA avx2Internal<>+112(SB)/8, $0x000000006e200eab
+DATA avx2Internal<>+120(SB)/8, $0x86d49540c3616f58
+DATA avx2Internal<>+128(SB)/8, $0x00000000b5c9fb68
+DATA avx2Internal<>+136(SB)/8, $0x00000000c3616f56
+DATA avx2Internal<>+144(SB)/8, $0xaf415689e8118717
+DATA avx2Internal<>+152(SB)/8, $0x0000000068ad2260
+DATA avx2Internal<>+160(SB)/8, $0x00000000e8118715
+DATA avx2Internal<>+168(SB)/8, $0x7cbc7c82924cccd2
+DATA avx2Internal<>+176(SB)/8, $0x00000000f0f6b6ac
+DATA avx2Internal<>+184(SB)/8, $0x00000000924cccd0
+DATA avx2Internal<>+192(SB)/8, $0x62aac6357f43aae2
+DATA avx2Internal<>+200(SB)/8, $0x000000001e118ee9
+DATA avx2Internal<>+208(SB)/8, $0x000000007f43aae1
+DATA avx2Internal<>+216(SB)/8, $0xd4b98914fac7501a
+DATA avx2Internal<>+224(SB)/8, $0x00000000307f26d2
+DATA avx2Internal<>+232(SB)/8, $0x00000000fac75018
+DATA avx2Internal<>+240(SB)/8, $0x3b86625e0ce067f2
+DATA avx2Internal<>+248(SB)/8, $0x00000000b79935b0
+DATA avx2Internal<>+256(SB)/8, $0x000000000ce067f1
+DATA avx2Internal<>+264(SB)/8, $0x59549ca16afe69d9
+DATA avx2Internal<>+272(SB)/8, $0x000000003bacf986
+DATA avx2Internal<>+280(SB)/8, $0x000000006afe69d8
+DATA avx2Internal<>+288(SB)/8, $0x6ded36383917f35a
+DATA avx2Internal<>+296(SB)/8, $0x0000000058fad66e
+DATA avx2Internal<>+304(SB)/8, $0x000000003917f359
+DATA avx2Internal<>+312(SB)/8, $0x3edfc514eebc5043
+DATA avx2Internal<>+320(SB)/8, $0x00000000d263eaa9
+DATA avx2Internal<>+328(SB)/8, $0x00000000eebc5041
+DATA avx2Internal<>+336(SB)/8, $0x1c5c75734e38fe61
+DATA avx2Internal<>+344(SB)/8, $0x00000000956a8c2c
+DATA avx2Internal<>+352(SB)/8, $0x000000004e38fe60
+DATA avx2Internal<>+360(SB)/8, $0x081b306b6f4ad6ce
+DATA avx2Internal<>+368(SB)/8, $0x000000008899f8c7
+DATA avx2Internal<>+376(SB)/8, $0x000000006f4ad6cd
+DATA avx2Internal<>+384(SB)/8, $0xed9609fedbc365c6
+DATA avx2Internal<>+392(SB)/8, $0x0000000036a6903c
+DATA avx2Internal<>+400(SB)/8, $0x00000000dbc365c4
+DATA avx2Internal<>+408(SB)/8, $0xb0cd3a5e08e2af55
+DATA avx2Internal<>+416(SB)/8, $0x000000004650164d
+DATA avx2Internal<>+424(SB)/8, $0x0000000008e2af54
+DATA avx2Internal<>+432(SB)/8, $0x388e78fdf2e5ce0d
+DATA avx2Internal<>+440(SB)/8, $0x00000000d48bb8f6
+DATA avx2Internal<>+448(SB)/8, $0x00000000f2e5ce0b
+DATA avx2Internal<>+456(SB)/8, $0xaed940e8e9d44f1c
+DATA avx2Internal<>+464(SB)/8, $0x0000000067526ffc
+DATA avx2Internal<>+472(SB)/8, $0x00000000e9d44f1a
+DATA avx2Internal<>+480(SB)/8, $0xb04412147a9ef081
+DATA avx2Internal<>+488(SB)/8, $0x00000000d51cfd6b
+DATA avx2Internal<>+496(SB)/8, $0x000000007a9ef07f
+DATA avx2Internal<>+504(SB)/8, $0x1256683e262b2eb3
+DATA avx2Internal<>+512(SB)/8, $0x00000000c77e690f
+DATA avx2Internal<>+520(SB)/8, $0x00000000262b2eb2
 GLOBL avx2Internal<>(SB), RODATA|NOPTR, $528
-
-DATA avx2Last<>+0(SB)/8, $0x7b72c539e0ea4c6e
-DATA avx2Last<>+8(SB)/8, $0x144573dae2ce9976
-DATA avx2Last<>+16(SB)/8, $0x802028b68f35fc88
-DATA avx2Last<>+24(SB)/8, $0x6d36c5022c4fe7c2
-DATA avx2Last<>+32(SB)/8, $0xa205d0ffa9b9def3
-DATA avx2Last<>+40(SB)/8, $0xf6e7e38b1ea6ba2f
-DATA avx2Last<>+48(SB)/8, $0x34f7909ae5258d64
-DATA avx2Last<>+56(SB)/8, $0xb0464d9d77b97fca
-DATA avx2Last<>+64(SB)/8, $0x64ddb9d5de7e00a6
-DATA avx2Last<>+72(SB)/8, $0x0ed0d75c27975d97
-DATA avx2Last<>+80(SB)/8, $0x1cbb36f11127338b
-DATA avx2Last<>+88(SB)/8, $0x6673e505cfd0b6ba
-GLOBL avx2Last<>(SB), RODATA|NOPTR, $96
 
 DATA avx2Diagonal<>+0(SB)/8, $0xc3b6c08e23ba9300
 DATA avx2Diagonal<>+8(SB)/8, $0xc3b6c08e23ba9300
@@ -809,20 +795,6 @@ DATA scalarDiagonal<>+80(SB)/8, $0x1545e882de568ec8
 DATA scalarDiagonal<>+88(SB)/8, $0x44917b5ee8f0c937
 GLOBL scalarDiagonal<>(SB), RODATA|NOPTR, $96
 
-DATA scalarLast<>+0(SB)/8, $0x0000000000000000
-DATA scalarLast<>+8(SB)/8, $0xe2ce997508ebf2b0
-DATA scalarLast<>+16(SB)/8, $0x8f35fc86f0a9dac2
-DATA scalarLast<>+24(SB)/8, $0x2c4fe7c16679533c
-DATA scalarLast<>+32(SB)/8, $0xa9b9def1b440500e
-DATA scalarLast<>+40(SB)/8, $0x1ea6ba2dea716246
-DATA scalarLast<>+48(SB)/8, $0xe5258d62e5e2e202
-DATA scalarLast<>+56(SB)/8, $0x77b97fc8d8003299
-DATA scalarLast<>+64(SB)/8, $0xde7e00a4bca44585
-DATA scalarLast<>+72(SB)/8, $0x27975d96c997cb0d
-DATA scalarLast<>+80(SB)/8, $0x1127338ad21d9584
-DATA scalarLast<>+88(SB)/8, $0xcfd0b6b8c9bb6441
-GLOBL scalarLast<>(SB), RODATA|NOPTR, $96
-
 DATA scalarSecond<>+0(SB)/8, $0x975b1605a8a20289
 DATA scalarSecond<>+8(SB)/8, $0xfe14593845468c39
 DATA scalarSecond<>+16(SB)/8, $0xe774f7f7a5f77a0c
@@ -837,45 +809,73 @@ DATA scalarSecond<>+80(SB)/8, $0xaabba1ac6fa91efb
 DATA scalarSecond<>+88(SB)/8, $0x5b478fdb7a7a9bd4
 GLOBL scalarSecond<>(SB), RODATA|NOPTR, $96
 
+DATA scalarMultiples<>+0(SB)/8, $0x0000000000000000
+DATA scalarMultiples<>+8(SB)/8, $0x00000000ffffffff
+DATA scalarMultiples<>+16(SB)/8, $0x00000001fffffffe
+DATA scalarMultiples<>+24(SB)/8, $0x00000002fffffffd
+DATA scalarMultiples<>+32(SB)/8, $0x00000003fffffffc
+DATA scalarMultiples<>+40(SB)/8, $0x00000004fffffffb
+DATA scalarMultiples<>+48(SB)/8, $0x00000005fffffffa
+DATA scalarMultiples<>+56(SB)/8, $0x00000006fffffff9
+DATA scalarMultiples<>+64(SB)/8, $0x00000007fffffff8
+DATA scalarMultiples<>+72(SB)/8, $0x00000008fffffff7
+DATA scalarMultiples<>+80(SB)/8, $0x00000009fffffff6
+DATA scalarMultiples<>+88(SB)/8, $0x0000000afffffff5
+DATA scalarMultiples<>+96(SB)/8, $0x0000000bfffffff4
+DATA scalarMultiples<>+104(SB)/8, $0x0000000cfffffff3
+DATA scalarMultiples<>+112(SB)/8, $0x0000000dfffffff2
+DATA scalarMultiples<>+120(SB)/8, $0x0000000efffffff1
+DATA scalarMultiples<>+128(SB)/8, $0x0000000ffffffff0
+DATA scalarMultiples<>+136(SB)/8, $0x00000010ffffffef
+DATA scalarMultiples<>+144(SB)/8, $0x00000011ffffffee
+DATA scalarMultiples<>+152(SB)/8, $0x00000012ffffffed
+DATA scalarMultiples<>+160(SB)/8, $0x00000013ffffffec
+DATA scalarMultiples<>+168(SB)/8, $0x00000014ffffffeb
+DATA scalarMultiples<>+176(SB)/8, $0x00000015ffffffea
+DATA scalarMultiples<>+184(SB)/8, $0x00000016ffffffe9
+DATA scalarMultiples<>+192(SB)/8, $0x00000017ffffffe8
+DATA scalarMultiples<>+200(SB)/8, $0x00000018ffffffe7
+DATA scalarMultiples<>+208(SB)/8, $0x00000019ffffffe6
+DATA scalarMultiples<>+216(SB)/8, $0x0000001affffffe5
+DATA scalarMultiples<>+224(SB)/8, $0x0000001bffffffe4
+GLOBL scalarMultiples<>(SB), RODATA|NOPTR, $232
+
 // func walkAVX2(b *block, steps int) (left int)
 // Requires: AVX, AVX2, BMI2
 TEXT ·walkAVX2(SB), $0-24
 	MOVQ    b+0(FP), DI
 	VMOVDQU avx2Numbers<>+32(SB), Y0
 	MOVL    $0x00000020, CX
+	LEAQ    scalarMultiples<>+0(SB), BX
 
 step:
 	VMOVDQU      1728(DI), Y1
 	MOVL         1728(DI), AX
-	ADDL         $0x04, AX
 	VPSHUFB      avx2Swap4<>+0(SB), Y1, Y1
+	ADDL         $0x04, AX
 	BSWAPL       AX
-	MOVQ         AX, DX
 	VPADDQ       Y1, Y1, Y2
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VPADDQ       Y1, Y2, Y3
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1912(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y2, Y2, Y4
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPADDQ       Y3, Y3, Y5
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	ADDQ         SI, DX
 	VPBROADCASTQ 1544(DI), Y6
 	MOVQ         DX, 2008(DI)
-	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VPBROADCASTQ 1536(DI), Y7
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1920(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y7, Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	ADDQ         SI, DX
 	VPADDQ       Y1, Y6, Y7
@@ -883,16 +883,14 @@ step:
 	MOVQ         AX, DX
 	VPCMPGTD     Y7, Y6, Y6
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VPADDQ       Y6, Y7, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1928(DI), DX
-	ADCQ         $0x00, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VMOVDQU      Y6, (DI)
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -902,14 +900,12 @@ step:
 	VPSLLQ       $0x34, Y6, Y6
 	ADDQ         AX, DX
 	VPBROADCASTQ 1552(DI), Y7
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
-	ADDQ         1936(DI), DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPADDQ       Y7, Y6, Y6
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
+	ADDQ         1936(DI), DX
+	ADCQ         $0x00, SI
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y1, Y6, Y7
 	ADDQ         SI, DX
@@ -918,14 +914,12 @@ step:
 	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPADDQ       Y6, Y7, Y6
 	ADDQ         1944(DI), DX
-	ADCQ         $0x00, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VMOVDQU      Y6, 128(DI)
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -935,14 +929,12 @@ step:
 	VPSLLQ       $0x34, Y6, Y6
 	ADDQ         AX, DX
 	VPBROADCASTQ 1568(DI), Y7
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1952(DI), DX
 	VPADDQ       Y7, Y6, Y6
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y3, Y6, Y7
 	ADDQ         SI, DX
@@ -957,14 +949,12 @@ step:
 	ADDQ         AX, DX
 	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
-	ADDQ         1960(DI), DX
 	VMOVDQU      Y6, 256(DI)
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	ADDQ         1960(DI), DX
 	VPBROADCASTQ 1592(DI), Y6
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPSLLQ       $0x34, Y6, Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -974,47 +964,41 @@ step:
 	VPADDQ       Y7, Y6, Y6
 	ADDQ         AX, DX
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VPADDQ       Y2, Y6, Y7
-	ADDQ         1968(DI), DX
-	ADCQ         $0x00, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPCMPGTD     Y7, Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADDQ         1968(DI), DX
+	ADCQ         $0x00, SI
 	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y6, Y7, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2064(DI)
-	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VMOVDQU      Y6, 384(DI)
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1976(DI), DX
-	ADCQ         $0x00, BX
 	VPBROADCASTQ 1608(DI), Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
 	VPSLLQ       $0x34, Y6, Y6
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPBROADCASTQ 1600(DI), Y7
 	ADDQ         SI, DX
 	MOVQ         DX, 2072(DI)
 	VPADDQ       Y7, Y6, Y6
 	MOVQ         AX, DX
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1984(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y2, Y6, Y7
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPCMPGTD     Y7, Y6, Y6
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	VPSRLQ       $0x20, Y6, Y6
 	ADDQ         SI, DX
@@ -1022,68 +1006,60 @@ step:
 	VPADDQ       Y6, Y7, Y6
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VMOVDQU      Y6, 512(DI)
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1992(DI), DX
-	ADCQ         $0x00, BX
 	VPBROADCASTQ 1624(DI), Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPSLLQ       $0x34, Y6, Y6
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	VPBROADCASTQ 1616(DI), Y7
 	ADDQ         SI, DX
 	MOVQ         DX, 2088(DI)
-	MOVQ         AX, DX
 	VPADDQ       Y7, Y6, Y6
+	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	ADDQ         2000(DI), AX
 	VPADDQ       Y2, Y6, Y7
+	ADDQ         2000(DI), AX
 	ADCQ         $0x00, DX
-	SHLXQ        CX, DX, BX
 	VPCMPGTD     Y7, Y6, Y6
-	SUBQ         DX, BX
-	ADDQ         BX, AX
+	ADDQ         (BX)(DX*8), AX
+	SBBL         DX, DX
 	VPSRLQ       $0x20, Y6, Y6
-	SBBL         BX, BX
-	ADDQ         BX, AX
+	ADDQ         DX, AX
 	MOVQ         AX, 2096(DI)
 	VPADDQ       Y6, Y7, Y6
 	MOVL         1728(DI), AX
-	ADDL         $0x05, AX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	ADDL         $0x05, AX
 	BSWAPL       AX
-	MOVQ         AX, DX
 	VMOVDQU      Y6, 640(DI)
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VPBROADCASTQ 1640(DI), Y6
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1912(DI), DX
-	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPBROADCASTQ 1632(DI), Y7
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	ADDQ         SI, DX
 	VPADDQ       Y7, Y6, Y6
 	MOVQ         DX, 2104(DI)
-	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VPADDQ       Y5, Y6, Y5
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1920(DI), DX
-	ADCQ         $0x00, BX
 	VPCMPGTD     Y5, Y6, Y6
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	ADDQ         SI, DX
 	VPADDQ       Y6, Y5, Y5
@@ -1091,16 +1067,14 @@ step:
 	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VMOVDQU      Y5, 768(DI)
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VPBROADCASTQ 1656(DI), Y5
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1928(DI), DX
-	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y5, Y5
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPBROADCASTQ 1648(DI), Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -1110,14 +1084,12 @@ step:
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
 	ADDQ         AX, DX
 	VPADDQ       Y4, Y5, Y4
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
-	ADDQ         1936(DI), DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPCMPGTD     Y4, Y5, Y5
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
+	ADDQ         1936(DI), DX
+	ADCQ         $0x00, SI
 	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y5, Y4, Y4
 	ADDQ         SI, DX
@@ -1126,14 +1098,12 @@ step:
 	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VMOVDQU      Y4, 896(DI)
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPBROADCASTQ 1672(DI), Y4
 	ADDQ         1944(DI), DX
-	ADCQ         $0x00, BX
 	VPSLLQ       $0x34, Y4, Y4
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPBROADCASTQ 1664(DI), Y5
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -1143,14 +1113,12 @@ step:
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	ADDQ         AX, DX
 	VPADDQ       Y1, Y4, Y5
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1952(DI), DX
 	VPCMPGTD     Y5, Y4, Y4
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y4, Y5, Y4
 	ADDQ         SI, DX
@@ -1165,14 +1133,12 @@ step:
 	ADDQ         AX, DX
 	ADDQ         AX, DX
 	VPSLLQ       $0x34, Y4, Y4
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
-	ADDQ         1960(DI), DX
 	VPBROADCASTQ 1680(DI), Y5
-	ADCQ         $0x00, BX
-	SHLXQ        CX, BX, SI
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	ADDQ         1960(DI), DX
 	VPADDQ       Y5, Y4, Y4
-	SUBQ         BX, SI
-	ADDQ         SI, DX
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	SBBL         SI, SI
 	ADDQ         SI, DX
@@ -1182,47 +1148,41 @@ step:
 	VPCMPGTD     Y1, Y4, Y4
 	ADDQ         AX, DX
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y4, Y4
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VPADDQ       Y4, Y1, Y1
-	ADDQ         1968(DI), DX
-	ADCQ         $0x00, BX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADDQ         1968(DI), DX
+	ADCQ         $0x00, SI
 	VMOVDQU      Y1, 1152(DI)
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPBROADCASTQ 1704(DI), Y1
 	ADDQ         SI, DX
 	MOVQ         DX, 2160(DI)
-	MOVQ         AX, DX
 	VPSLLQ       $0x34, Y1, Y1
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	MOVQ         AX, DX
 	VPBROADCASTQ 1696(DI), Y4
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1976(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y4, Y1, Y1
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         SI, DX
+	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y3, Y1, Y3
 	ADDQ         SI, DX
 	MOVQ         DX, 2168(DI)
 	VPCMPGTD     Y3, Y1, Y1
 	MOVQ         AX, DX
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
 	VPSRLQ       $0x20, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1984(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y1, Y3, Y1
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	VMOVDQU      Y1, 1280(DI)
 	ADDQ         SI, DX
@@ -1230,37 +1190,36 @@ step:
 	VPBROADCASTQ 1720(DI), Y1
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	ADDQ         AX, DX
 	VPSLLQ       $0x34, Y1, Y1
-	MULXQ        scalarEpsilon<>+0(SB), DX, BX
+	ADDQ         AX, DX
 	VPBROADCASTQ 1712(DI), Y3
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1992(DI), DX
-	ADCQ         $0x00, BX
 	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, BX, SI
-	SUBQ         BX, SI
+	ADCQ         $0x00, SI
+	ADDQ         (BX)(SI*8), DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         SI, DX
 	SBBL         SI, SI
 	VPADDQ       Y2, Y1, Y2
 	ADDQ         SI, DX
 	MOVQ         DX, 2184(DI)
-	MOVQ         AX, DX
 	VPCMPGTD     Y2, Y1, Y1
+	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
 	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	ADDQ         2000(DI), AX
 	VPADDQ       Y1, Y2, Y1
+	ADDQ         2000(DI), AX
 	ADCQ         $0x00, DX
-	SHLXQ        CX, DX, BX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         DX, BX
-	ADDQ         BX, AX
+	ADDQ         (BX)(DX*8), AX
+	SBBL         DX, DX
 	VMOVDQU      Y1, 1408(DI)
-	SBBL         BX, BX
-	ADDQ         BX, AX
+	ADDQ         DX, AX
 	MOVQ         AX, 2192(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          step
 	LEAQ         avx2External<>+0(SB), SI
 	MOVQ         $0x00000000, 1896(DI)
 
@@ -1269,420 +1228,417 @@ external:
 	VMOVDQU      128(DI), Y4
 	MOVQ         2008(DI), DX
 	VMOVSHDUP    Y1, Y2
-	MULXQ        DX, AX, BX
+	MULXQ        DX, DX, AX
 	VMOVSHDUP    Y4, Y5
-	SHLXQ        CX, AX, R8
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y1, Y1, Y3
-	ADDQ         AX, R8
+	ADDQ         DX, R8
 	VPMULUDQ     Y4, Y4, Y6
-	SHRXQ        CX, R8, AX
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y2, Y1, Y1
-	SBBQ         AX, R8
 	VPMULUDQ     Y5, Y4, Y7
+	SBBQ         DX, R8
 	VPSRLQ       $0x21, Y3, Y4
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPSRLQ       $0x21, Y6, Y8
 	SBBL         R8, R8
 	VPADDQ       Y4, Y1, Y1
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPADDQ       Y8, Y7, Y4
-	MULXQ        BX, DX, AX
+	MOVQ         2008(DI), DX
 	VPMULUDQ     Y2, Y2, Y2
-	SHLXQ        CX, DX, R8
+	MULXQ        AX, DX, R8
 	VPMULUDQ     Y5, Y5, Y7
-	ADDQ         DX, R8
 	VPSRLQ       $0x1f, Y1, Y5
+	SHLXQ        CX, DX, R9
 	VPSRLQ       $0x1f, Y4, Y8
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R9
 	VPADDQ       Y5, Y2, Y2
-	SBBQ         DX, R8
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y8, Y7, Y5
-	SUBQ         R8, AX
+	SBBQ         DX, R9
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R8, AX
 	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         BX, DX
+	SBBL         R9, R9
 	VPSLLQ       $0x21, Y4, Y4
+	SUBQ         R9, R8
 	VPADDQ       Y1, Y3, Y1
-	MULXQ        DX, DX, BX
-	VPADDQ       Y4, Y6, Y3
-	SHLXQ        CX, DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y2, Y3
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y5, Y6
-	SUBQ         R8, BX
-	VPSUBQ       Y3, Y1, Y3
-	VPSUBQ       Y6, Y4, Y6
-	SBBL         R8, R8
-	VPCMPGTD     Y1, Y3, Y1
-	SUBQ         R8, BX
-	VPCMPGTD     Y4, Y6, Y4
 	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        BX, AX, DX
-	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, AX, BX
-	VPSUBQ       Y1, Y3, Y1
-	ADDQ         AX, BX
-	VPSUBQ       Y4, Y6, Y3
-	SHRXQ        CX, BX, AX
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	SBBQ         AX, BX
-	VPADDQ       Y2, Y1, Y2
-	SUBQ         BX, DX
-	VPADDQ       Y4, Y3, Y4
-	SBBL         BX, BX
-	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         BX, DX
-	VPCMPGTD     Y4, Y3, Y3
-	MOVQ         DX, 2008(DI)
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         2016(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y1, Y2, Y1
-	MULXQ        DX, AX, BX
-	VPADDQ       Y3, Y4, Y2
-	SHLXQ        CX, AX, R8
+	VPADDQ       Y4, Y6, Y3
+	MULXQ        DX, DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ        CX, DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	ADDQ         DX, R9
+	VPSRLQ       $0x20, Y2, Y3
+	VPSRLQ       $0x20, Y5, Y6
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Y3, Y1, Y3
+	SBBQ         DX, R9
+	VPSUBQ       Y6, Y4, Y6
+	SUBQ         R9, AX
+	VPCMPGTD     Y1, Y3, Y1
+	SBBL         R9, R9
+	VPCMPGTD     Y4, Y6, Y4
+	SUBQ         R9, AX
+	VPSRLQ       $0x20, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         R8, DX
+	VPSUBQ       Y1, Y3, Y1
+	MULXQ        AX, AX, DX
+	VPSUBQ       Y4, Y6, Y3
+	SHLXQ        CX, AX, R8
+	VPMULUDQ     Y0, Y2, Y2
 	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	VPMULUDQ     Y0, Y5, Y4
 	SHRXQ        CX, R8, AX
-	VMOVSHDUP    Y1, Y2
+	VPADDQ       Y2, Y1, Y2
 	SBBQ         AX, R8
-	VMOVSHDUP    Y7, Y8
-	SUBQ         R8, BX
-	VMOVSHDUP    (DI), Y3
-	VMOVSHDUP    128(DI), Y9
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	SUBQ         R8, DX
+	VPCMPGTD     Y4, Y3, Y3
 	SBBL         R8, R8
-	VPMULUDQ     (DI), Y1, Y4
-	SUBQ         R8, BX
-	VPMULUDQ     128(DI), Y7, Y10
-	MULXQ        BX, DX, AX
-	VPMULUDQ     Y3, Y1, Y5
+	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R8, DX
+	VPSRLQ       $0x20, Y3, Y3
+	MOVQ         DX, 2008(DI)
+	VPADDQ       Y1, Y2, Y1
+	MOVQ         2016(DI), DX
+	VPADDQ       Y3, Y4, Y2
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ        DX, DX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
 	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y9, Y7, Y11
+	VMOVSHDUP    Y1, Y2
 	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y4, Y6
+	VMOVSHDUP    Y7, Y8
 	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y6, Y5, Y5
+	VMOVSHDUP    (DI), Y3
 	SBBQ         DX, R8
-	VPADDQ       Y12, Y11, Y12
+	VMOVSHDUP    128(DI), Y9
 	SUBQ         R8, AX
-	VPMULUDQ     (DI), Y2, Y6
+	VPMULUDQ     (DI), Y1, Y4
+	VPMULUDQ     128(DI), Y7, Y10
 	SBBL         R8, R8
-	VPMULUDQ     128(DI), Y8, Y13
+	VPMULUDQ     Y3, Y1, Y5
 	SUBQ         R8, AX
+	VPMULUDQ     Y9, Y7, Y11
+	MOVQ         2016(DI), DX
+	VPSRLQ       $0x20, Y4, Y6
+	MULXQ        AX, DX, R8
+	VPSRLQ       $0x20, Y10, Y12
+	SHLXQ        CX, DX, R9
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y12, Y11, Y12
+	ADDQ         DX, R9
+	VPMULUDQ     (DI), Y2, Y6
+	SHRXQ        CX, R9, DX
+	VPMULUDQ     128(DI), Y8, Y13
+	SBBQ         DX, R9
 	VPAND        Y0, Y5, Y11
-	MOVQ         BX, DX
+	SUBQ         R9, R8
 	VPAND        Y0, Y12, Y14
-	MULXQ        DX, DX, BX
+	SBBL         R9, R9
 	VPADDQ       Y11, Y6, Y6
-	SHLXQ        CX, DX, R8
+	SUBQ         R9, R8
 	VPADDQ       Y14, Y13, Y11
 	VPMULUDQ     Y3, Y2, Y3
-	ADDQ         DX, R8
+	MOVQ         AX, DX
 	VPMULUDQ     Y9, Y8, Y9
-	SHRXQ        CX, R8, DX
+	MULXQ        DX, DX, AX
 	VPSRLQ       $0x20, Y5, Y5
-	SBBQ         DX, R8
+	SHLXQ        CX, DX, R9
 	VPSRLQ       $0x20, Y12, Y12
-	SUBQ         R8, BX
+	ADDQ         DX, R9
 	VPADDQ       Y5, Y3, Y3
-	SBBL         R8, R8
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y12, Y9, Y9
-	SUBQ         R8, BX
 	VPSRLQ       $0x20, Y6, Y5
+	SBBQ         DX, R9
 	VPSRLQ       $0x20, Y11, Y12
-	MOVQ         AX, DX
+	SUBQ         R9, AX
 	VPADDQ       Y5, Y3, Y3
-	MULXQ        BX, AX, DX
+	SBBL         R9, R9
 	VPADDQ       Y12, Y9, Y5
-	SHLXQ        CX, AX, BX
+	SUBQ         R9, AX
 	VMOVSLDUP    Y6, Y6
-	ADDQ         AX, BX
+	MOVQ         R8, DX
 	VMOVSLDUP    Y11, Y9
-	SHRXQ        CX, BX, AX
+	MULXQ        AX, AX, DX
 	VPBLENDD     $0xaa, Y6, Y4, Y4
-	SBBQ         AX, BX
 	VPBLENDD     $0xaa, Y9, Y10, Y6
+	SHLXQ        CX, AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         BX, DX
+	ADDQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SBBL         BX, BX
-	VPSRLQ       $0x20, Y3, Y6
-	SUBQ         BX, DX
-	VPSRLQ       $0x20, Y5, Y10
-	MOVQ         DX, 2016(DI)
-	VPSUBQ       Y6, Y4, Y6
-	MOVQ         2024(DI), DX
-	VPSUBQ       Y10, Y9, Y10
-	MULXQ        DX, AX, BX
-	VPCMPGTD     Y4, Y6, Y4
-	VPCMPGTD     Y9, Y10, Y9
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y9, Y9
 	SHRXQ        CX, R8, AX
-	VPSUBQ       Y4, Y6, Y4
+	VPSRLQ       $0x20, Y3, Y6
 	SBBQ         AX, R8
-	VPSUBQ       Y9, Y10, Y6
-	SUBQ         R8, BX
-	VPMULUDQ     Y0, Y3, Y3
+	VPSRLQ       $0x20, Y5, Y10
+	SUBQ         R8, DX
+	VPSUBQ       Y6, Y4, Y6
+	VPSUBQ       Y10, Y9, Y10
 	SBBL         R8, R8
-	VPMULUDQ     Y0, Y5, Y5
-	SUBQ         R8, BX
-	VPADDQ       Y3, Y4, Y3
-	VPADDQ       Y5, Y6, Y5
-	MULXQ        BX, DX, AX
-	VPCMPGTD     Y3, Y4, Y4
-	SHLXQ        CX, DX, R8
-	VPCMPGTD     Y5, Y6, Y6
-	ADDQ         DX, R8
+	VPCMPGTD     Y4, Y6, Y4
+	SUBQ         R8, DX
+	VPCMPGTD     Y9, Y10, Y9
+	MOVQ         DX, 2016(DI)
 	VPSRLQ       $0x20, Y4, Y4
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y6, Y6
-	SBBQ         DX, R8
-	VPADDQ       Y4, Y3, Y3
-	SUBQ         R8, AX
-	VPADDQ       Y6, Y5, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SUBQ         R8, AX
-	VPMULUDQ     Y1, Y1, Y4
-	MOVQ         BX, DX
-	VPMULUDQ     Y7, Y7, Y6
-	MULXQ        DX, DX, BX
-	VPMULUDQ     Y2, Y1, Y1
+	MOVQ         2024(DI), DX
+	VPSRLQ       $0x20, Y9, Y9
+	MULXQ        DX, DX, AX
+	VPSUBQ       Y4, Y6, Y4
 	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y8, Y7, Y9
+	VPSUBQ       Y9, Y10, Y6
+	VPMULUDQ     Y0, Y3, Y3
 	ADDQ         DX, R8
-	VPSRLQ       $0x21, Y4, Y7
-	VPSRLQ       $0x21, Y6, Y10
+	VPMULUDQ     Y0, Y5, Y5
 	SHRXQ        CX, R8, DX
-	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y3, Y4, Y3
 	SBBQ         DX, R8
-	VPADDQ       Y10, Y9, Y7
-	SUBQ         R8, BX
-	VPMULUDQ     Y2, Y2, Y2
+	VPADDQ       Y5, Y6, Y5
+	SUBQ         R8, AX
+	VPCMPGTD     Y3, Y4, Y4
 	SBBL         R8, R8
-	VPMULUDQ     Y8, Y8, Y9
-	SUBQ         R8, BX
-	VPSRLQ       $0x1f, Y1, Y8
+	VPCMPGTD     Y5, Y6, Y6
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         2024(DI), DX
+	VPADDQ       Y4, Y3, Y3
+	MULXQ        AX, DX, R8
+	VPADDQ       Y6, Y5, Y4
+	SHLXQ        CX, DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SHRXQ        CX, R9, DX
+	VPMULUDQ     Y1, Y1, Y4
+	VPMULUDQ     Y7, Y7, Y6
+	SBBQ         DX, R9
+	VPMULUDQ     Y2, Y1, Y1
+	SUBQ         R9, R8
+	VPMULUDQ     Y8, Y7, Y9
+	SBBL         R9, R9
+	VPSRLQ       $0x21, Y4, Y7
+	SUBQ         R9, R8
+	VPSRLQ       $0x21, Y6, Y10
 	MOVQ         AX, DX
+	VPADDQ       Y7, Y1, Y1
+	VPADDQ       Y10, Y9, Y7
+	MULXQ        DX, DX, AX
+	VPMULUDQ     Y2, Y2, Y2
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y8, Y8, Y9
+	ADDQ         DX, R9
+	VPSRLQ       $0x1f, Y1, Y8
+	SHRXQ        CX, R9, DX
 	VPSRLQ       $0x1f, Y7, Y10
+	SBBQ         DX, R9
 	VPADDQ       Y8, Y2, Y2
-	MULXQ        BX, AX, DX
+	SUBQ         R9, AX
 	VPADDQ       Y10, Y9, Y8
-	SHLXQ        CX, AX, BX
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ         AX, BX
+	SBBL         R9, R9
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SHRXQ        CX, BX, AX
+	SUBQ         R9, AX
 	VPSLLQ       $0x21, Y1, Y1
-	SBBQ         AX, BX
+	MOVQ         R8, DX
 	VPSLLQ       $0x21, Y7, Y7
-	SUBQ         BX, DX
+	MULXQ        AX, AX, DX
 	VPADDQ       Y1, Y4, Y1
-	VPADDQ       Y7, Y6, Y4
-	SBBL         BX, BX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         BX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	MOVQ         DX, 2024(DI)
-	VPSRLQ       $0x20, Y2, Y4
-	MOVQ         2032(DI), DX
-	VPSRLQ       $0x20, Y8, Y7
-	MULXQ        DX, AX, BX
-	VPSUBQ       Y4, Y1, Y4
 	SHLXQ        CX, AX, R8
-	VPSUBQ       Y7, Y6, Y7
+	VPADDQ       Y7, Y6, Y4
 	ADDQ         AX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y2, Y4
+	SBBQ         AX, R8
+	VPSRLQ       $0x20, Y8, Y7
+	SUBQ         R8, DX
+	VPSUBQ       Y4, Y1, Y4
+	SBBL         R8, R8
+	VPSUBQ       Y7, Y6, Y7
+	SUBQ         R8, DX
 	VPCMPGTD     Y1, Y4, Y1
 	VPCMPGTD     Y6, Y7, Y6
-	SHRXQ        CX, R8, AX
+	MOVQ         DX, 2024(DI)
 	VPSRLQ       $0x20, Y1, Y1
-	SBBQ         AX, R8
+	MOVQ         2032(DI), DX
 	VPSRLQ       $0x20, Y6, Y6
-	SUBQ         R8, BX
+	MULXQ        DX, DX, AX
 	VPSUBQ       Y1, Y4, Y1
-	SBBL         R8, R8
+	SHLXQ        CX, DX, R8
 	VPSUBQ       Y6, Y7, Y4
-	SUBQ         R8, BX
+	ADDQ         DX, R8
 	VPMULUDQ     Y0, Y2, Y2
-	MULXQ        BX, DX, AX
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y0, Y8, Y6
 	VPADDQ       Y2, Y1, Y2
-	SHLXQ        CX, DX, R8
+	SBBQ         DX, R8
 	VPADDQ       Y6, Y4, Y6
-	ADDQ         DX, R8
+	SUBQ         R8, AX
 	VPCMPGTD     Y2, Y1, Y1
-	SHRXQ        CX, R8, DX
+	SBBL         R8, R8
 	VPCMPGTD     Y6, Y4, Y4
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y1, Y1
 	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y1, Y1
+	MOVQ         2032(DI), DX
 	VPSRLQ       $0x20, Y4, Y4
-	SBBL         R8, R8
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        AX, DX, R8
 	VPADDQ       Y4, Y6, Y2
-	SUBQ         R8, AX
+	SHLXQ        CX, DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         BX, DX
+	ADDQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MULXQ        DX, DX, BX
+	SHRXQ        CX, R9, DX
 	VMOVSHDUP    Y1, Y2
-	SHLXQ        CX, DX, R8
+	SBBQ         DX, R9
 	VMOVSHDUP    Y7, Y8
-	ADDQ         DX, R8
+	SUBQ         R9, R8
 	VMOVSHDUP    Y3, Y4
-	SHRXQ        CX, R8, DX
 	VMOVSHDUP    Y5, Y9
+	SBBL         R9, R9
 	VPMULUDQ     Y3, Y1, Y6
-	SBBQ         DX, R8
+	SUBQ         R9, R8
 	VPMULUDQ     Y5, Y7, Y10
-	SUBQ         R8, BX
-	VPMULUDQ     Y4, Y1, Y1
-	SBBL         R8, R8
-	VPMULUDQ     Y9, Y7, Y11
-	SUBQ         R8, BX
-	VPBROADCASTQ 96(SI), Y7
 	MOVQ         AX, DX
+	VPMULUDQ     Y4, Y1, Y1
+	MULXQ        DX, DX, AX
+	VPMULUDQ     Y9, Y7, Y11
+	SHLXQ        CX, DX, R9
+	VPBROADCASTQ 96(SI), Y7
 	VPBROADCASTQ 112(SI), Y12
-	MULXQ        BX, AX, DX
+	ADDQ         DX, R9
 	VPADDQ       Y7, Y6, Y6
-	SHLXQ        CX, AX, BX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y12, Y10, Y10
+	SBBQ         DX, R9
 	VPBROADCASTQ 104(SI), Y7
-	ADDQ         AX, BX
+	SUBQ         R9, AX
 	VPBROADCASTQ 120(SI), Y12
-	SHRXQ        CX, BX, AX
+	SBBL         R9, R9
 	VPADDQ       Y7, Y1, Y1
-	SBBQ         AX, BX
+	SUBQ         R9, AX
 	VPADDQ       Y12, Y11, Y11
-	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y6, Y7
-	SBBL         BX, BX
+	MOVQ         R8, DX
 	VPSRLQ       $0x20, Y10, Y12
-	SUBQ         BX, DX
+	MULXQ        AX, AX, DX
 	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y7
-	MOVQ         DX, 2032(DI)
-	VPMULUDQ     Y3, Y2, Y3
-	MOVQ         2040(DI), DX
-	VPMULUDQ     Y5, Y8, Y11
-	MULXQ        DX, AX, BX
-	VPAND        Y0, Y1, Y5
 	SHLXQ        CX, AX, R8
-	VPAND        Y0, Y7, Y12
+	VPADDQ       Y12, Y11, Y7
 	ADDQ         AX, R8
-	VPADDQ       Y5, Y3, Y3
+	VPMULUDQ     Y3, Y2, Y3
 	SHRXQ        CX, R8, AX
-	VPADDQ       Y12, Y11, Y5
-	VPMULUDQ     Y4, Y2, Y2
+	VPMULUDQ     Y5, Y8, Y11
+	VPAND        Y0, Y1, Y5
 	SBBQ         AX, R8
+	VPAND        Y0, Y7, Y12
+	SUBQ         R8, DX
+	VPADDQ       Y5, Y3, Y3
+	SBBL         R8, R8
+	VPADDQ       Y12, Y11, Y5
+	SUBQ         R8, DX
+	VPMULUDQ     Y4, Y2, Y2
+	MOVQ         DX, 2032(DI)
 	VPMULUDQ     Y9, Y8, Y4
-	SUBQ         R8, BX
+	MOVQ         2040(DI), DX
 	VPSRLQ       $0x20, Y1, Y1
-	SBBL         R8, R8
 	VPSRLQ       $0x20, Y7, Y7
-	SUBQ         R8, BX
+	MULXQ        DX, DX, AX
 	VPADDQ       Y1, Y2, Y1
-	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y7, Y4, Y4
-	SHLXQ        CX, DX, R8
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y3, Y2
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y5, Y7
-	ADDQ         DX, R8
+	SBBQ         DX, R8
 	VPADDQ       Y2, Y1, Y1
-	SHRXQ        CX, R8, DX
 	VPADDQ       Y7, Y4, Y2
-	SBBQ         DX, R8
+	SUBQ         R8, AX
 	VMOVSLDUP    Y3, Y3
-	SUBQ         R8, AX
-	VMOVSLDUP    Y5, Y4
 	SBBL         R8, R8
-	VPBLENDD     $0xaa, Y3, Y6, Y3
+	VMOVSLDUP    Y5, Y4
 	SUBQ         R8, AX
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	MOVQ         2040(DI), DX
 	VPBLENDD     $0xaa, Y4, Y10, Y4
-	MOVQ         BX, DX
+	MULXQ        AX, DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	MULXQ        DX, DX, BX
 	VPSRLQ       $0x20, Y1, Y4
-	SHLXQ        CX, DX, R8
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y2, Y6
-	ADDQ         DX, R8
+	SHRXQ        CX, R9, DX
 	VPSUBQ       Y4, Y3, Y4
-	SHRXQ        CX, R8, DX
+	SBBQ         DX, R9
 	VPSUBQ       Y6, Y5, Y6
-	SBBQ         DX, R8
+	SUBQ         R9, R8
 	VPCMPGTD     Y3, Y4, Y3
-	SUBQ         R8, BX
+	SBBL         R9, R9
 	VPCMPGTD     Y5, Y6, Y5
 	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R8, BX
-	VPSUBQ       Y3, Y4, Y3
 	MOVQ         AX, DX
+	VPSUBQ       Y3, Y4, Y3
+	MULXQ        DX, DX, AX
 	VPSUBQ       Y5, Y6, Y4
-	MULXQ        BX, AX, DX
+	SHLXQ        CX, DX, R9
 	VPMULUDQ     Y0, Y1, Y1
-	SHLXQ        CX, AX, BX
+	ADDQ         DX, R9
 	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         AX, BX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y1, Y3, Y1
 	VPADDQ       Y2, Y4, Y2
-	SHRXQ        CX, BX, AX
+	SBBQ         DX, R9
 	VPCMPGTD     Y1, Y3, Y3
-	SBBQ         AX, BX
+	SUBQ         R9, AX
 	VPCMPGTD     Y2, Y4, Y4
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y3, Y3
-	SBBL         BX, BX
+	SUBQ         R9, AX
 	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         BX, DX
+	MOVQ         R8, DX
 	VPADDQ       Y3, Y1, Y1
-	MOVQ         DX, 2040(DI)
 	VPADDQ       Y4, Y2, Y2
+	MULXQ        AX, AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         2048(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ        DX, AX, BX
-	VMOVDQU      Y1, (DI)
 	SHLXQ        CX, AX, R8
-	VMOVDQU      Y2, 128(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	ADDQ         AX, R8
-	VMOVDQU      256(DI), Y1
+	VMOVDQU      Y1, (DI)
 	SHRXQ        CX, R8, AX
-	VMOVDQU      384(DI), Y4
+	VMOVDQU      Y2, 128(DI)
 	SBBQ         AX, R8
+	VMOVDQU      256(DI), Y1
+	SUBQ         R8, DX
+	VMOVDQU      384(DI), Y4
 	VMOVSHDUP    Y1, Y2
-	SUBQ         R8, BX
-	VMOVSHDUP    Y4, Y5
-	VPMULUDQ     Y1, Y1, Y3
 	SBBL         R8, R8
+	VMOVSHDUP    Y4, Y5
+	SUBQ         R8, DX
+	VPMULUDQ     Y1, Y1, Y3
+	MOVQ         DX, 2040(DI)
 	VPMULUDQ     Y4, Y4, Y6
-	SUBQ         R8, BX
+	MOVQ         2048(DI), DX
 	VPMULUDQ     Y2, Y1, Y1
-	MULXQ        BX, DX, AX
+	MULXQ        DX, DX, AX
 	VPMULUDQ     Y5, Y4, Y7
-	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x21, Y3, Y4
-	ADDQ         DX, R8
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x21, Y6, Y8
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R8
 	VPADDQ       Y4, Y1, Y1
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y8, Y7, Y4
 	SBBQ         DX, R8
 	VPMULUDQ     Y2, Y2, Y2
@@ -1690,55 +1646,54 @@ external:
 	VPMULUDQ     Y5, Y5, Y7
 	SBBL         R8, R8
 	VPSRLQ       $0x1f, Y1, Y5
-	SUBQ         R8, AX
 	VPSRLQ       $0x1f, Y4, Y8
-	MOVQ         BX, DX
+	SUBQ         R8, AX
 	VPADDQ       Y5, Y2, Y2
-	MULXQ        DX, DX, BX
+	MOVQ         2048(DI), DX
 	VPADDQ       Y8, Y7, Y5
+	MULXQ        AX, DX, R8
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SHLXQ        CX, DX, R8
+	SHLXQ        CX, DX, R9
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ         DX, R8
+	ADDQ         DX, R9
 	VPSLLQ       $0x21, Y1, Y1
-	SHRXQ        CX, R8, DX
+	SHRXQ        CX, R9, DX
 	VPSLLQ       $0x21, Y4, Y4
-	SBBQ         DX, R8
 	VPADDQ       Y1, Y3, Y1
-	SUBQ         R8, BX
+	SBBQ         DX, R9
 	VPADDQ       Y4, Y6, Y3
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBL         R9, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SUBQ         R8, BX
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y2, Y3
 	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y5, Y6
-	MULXQ        BX, AX, DX
 	VPSUBQ       Y3, Y1, Y3
-	SHLXQ        CX, AX, BX
+	MULXQ        DX, DX, AX
 	VPSUBQ       Y6, Y4, Y6
-	ADDQ         AX, BX
+	SHLXQ        CX, DX, R9
 	VPCMPGTD     Y1, Y3, Y1
-	SHRXQ        CX, BX, AX
+	ADDQ         DX, R9
 	VPCMPGTD     Y4, Y6, Y4
+	SHRXQ        CX, R9, DX
 	VPSRLQ       $0x20, Y1, Y1
-	SBBQ         AX, BX
+	SBBQ         DX, R9
 	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         BX, DX
+	SUBQ         R9, AX
 	VPSUBQ       Y1, Y3, Y1
-	SBBL         BX, BX
 	VPSUBQ       Y4, Y6, Y3
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         DX, 2048(DI)
+	SUBQ         R9, AX
 	VPMULUDQ     Y0, Y5, Y4
-	MOVQ         2056(DI), DX
+	MOVQ         R8, DX
 	VPADDQ       Y2, Y1, Y2
-	MULXQ        DX, AX, BX
+	MULXQ        AX, AX, DX
 	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
 	SHLXQ        CX, AX, R8
+	VPCMPGTD     Y2, Y1, Y1
 	VPCMPGTD     Y4, Y3, Y3
 	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y1, Y1
@@ -1746,1438 +1701,1427 @@ external:
 	VPSRLQ       $0x20, Y3, Y3
 	SBBQ         AX, R8
 	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, BX
+	SUBQ         R8, DX
 	VPADDQ       Y3, Y4, Y2
 	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ         R8, BX
 	VMOVSHDUP    Y1, Y2
-	MULXQ        BX, DX, AX
+	MOVQ         DX, 2048(DI)
 	VMOVSHDUP    Y7, Y8
-	SHLXQ        CX, DX, R8
+	MOVQ         2056(DI), DX
 	VMOVSHDUP    256(DI), Y3
-	ADDQ         DX, R8
+	MULXQ        DX, DX, AX
 	VMOVSHDUP    384(DI), Y9
-	SHRXQ        CX, R8, DX
+	SHLXQ        CX, DX, R8
 	VPMULUDQ     256(DI), Y1, Y4
-	SBBQ         DX, R8
+	ADDQ         DX, R8
 	VPMULUDQ     384(DI), Y7, Y10
 	VPMULUDQ     Y3, Y1, Y5
-	SUBQ         R8, AX
+	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y9, Y7, Y11
-	SBBL         R8, R8
+	SBBQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y6
 	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y10, Y12
-	MOVQ         BX, DX
+	SBBL         R8, R8
 	VPADDQ       Y6, Y5, Y5
-	MULXQ        DX, DX, BX
+	SUBQ         R8, AX
 	VPADDQ       Y12, Y11, Y12
-	SHLXQ        CX, DX, R8
+	MOVQ         2056(DI), DX
 	VPMULUDQ     256(DI), Y2, Y6
 	VPMULUDQ     384(DI), Y8, Y13
-	ADDQ         DX, R8
+	MULXQ        AX, DX, R8
 	VPAND        Y0, Y5, Y11
-	SHRXQ        CX, R8, DX
+	SHLXQ        CX, DX, R9
 	VPAND        Y0, Y12, Y14
-	SBBQ         DX, R8
+	ADDQ         DX, R9
 	VPADDQ       Y11, Y6, Y6
-	SUBQ         R8, BX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y14, Y13, Y11
-	SBBL         R8, R8
+	SBBQ         DX, R9
 	VPMULUDQ     Y3, Y2, Y3
-	SUBQ         R8, BX
 	VPMULUDQ     Y9, Y8, Y9
-	MOVQ         AX, DX
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y5, Y5
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y12, Y12
-	MULXQ        BX, AX, DX
+	SUBQ         R9, R8
 	VPADDQ       Y5, Y3, Y3
-	SHLXQ        CX, AX, BX
-	VPADDQ       Y12, Y9, Y9
-	ADDQ         AX, BX
-	VPSRLQ       $0x20, Y6, Y5
-	SHRXQ        CX, BX, AX
-	VPSRLQ       $0x20, Y11, Y12
-	SBBQ         AX, BX
-	VPADDQ       Y5, Y3, Y3
-	SUBQ         BX, DX
-	VPADDQ       Y12, Y9, Y5
-	VMOVSLDUP    Y6, Y6
-	SBBL         BX, BX
-	VMOVSLDUP    Y11, Y9
-	SUBQ         BX, DX
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	MOVQ         DX, 2056(DI)
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	MOVQ         2064(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MULXQ        DX, AX, BX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y10
-	ADDQ         AX, R8
-	VPSUBQ       Y6, Y4, Y6
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Y10, Y9, Y10
-	SBBQ         AX, R8
-	VPCMPGTD     Y4, Y6, Y4
-	SUBQ         R8, BX
-	VPCMPGTD     Y9, Y10, Y9
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, BX
-	VPSRLQ       $0x20, Y9, Y9
-	VPSUBQ       Y4, Y6, Y4
-	MULXQ        BX, DX, AX
-	VPSUBQ       Y9, Y10, Y6
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R8
-	VPMULUDQ     Y0, Y5, Y5
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y3, Y4, Y3
-	SBBQ         DX, R8
-	VPADDQ       Y5, Y6, Y5
-	SUBQ         R8, AX
-	VPCMPGTD     Y3, Y4, Y4
-	SBBL         R8, R8
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         BX, DX
-	VPADDQ       Y4, Y3, Y3
-	MULXQ        DX, DX, BX
-	VPADDQ       Y6, Y5, Y4
-	SHLXQ        CX, DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y1, Y1, Y4
-	VPMULUDQ     Y7, Y7, Y6
-	SBBQ         DX, R8
-	VPMULUDQ     Y2, Y1, Y1
-	SUBQ         R8, BX
-	VPMULUDQ     Y8, Y7, Y9
-	SBBL         R8, R8
-	VPSRLQ       $0x21, Y4, Y7
-	SUBQ         R8, BX
-	VPSRLQ       $0x21, Y6, Y10
 	MOVQ         AX, DX
+	VPADDQ       Y12, Y9, Y9
+	MULXQ        DX, DX, AX
+	VPSRLQ       $0x20, Y6, Y5
+	SHLXQ        CX, DX, R9
+	VPSRLQ       $0x20, Y11, Y12
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         DX, R9
+	VPADDQ       Y12, Y9, Y5
+	SHRXQ        CX, R9, DX
+	VMOVSLDUP    Y6, Y6
+	SBBQ         DX, R9
+	VMOVSLDUP    Y11, Y9
+	SUBQ         R9, AX
+	VPBLENDD     $0xaa, Y6, Y4, Y4
+	SBBL         R9, R9
+	VPBLENDD     $0xaa, Y9, Y10, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         R9, AX
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ         R8, DX
+	VPSRLQ       $0x20, Y3, Y6
+	MULXQ        AX, AX, DX
+	VPSRLQ       $0x20, Y5, Y10
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Y6, Y4, Y6
+	ADDQ         AX, R8
+	VPSUBQ       Y10, Y9, Y10
+	SHRXQ        CX, R8, AX
+	VPCMPGTD     Y4, Y6, Y4
+	VPCMPGTD     Y9, Y10, Y9
+	SBBQ         AX, R8
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, DX
+	VPSRLQ       $0x20, Y9, Y9
+	SBBL         R8, R8
+	VPSUBQ       Y4, Y6, Y4
+	SUBQ         R8, DX
+	VPSUBQ       Y9, Y10, Y6
+	MOVQ         DX, 2056(DI)
+	VPMULUDQ     Y0, Y3, Y3
+	VPMULUDQ     Y0, Y5, Y5
+	MOVQ         2064(DI), DX
+	VPADDQ       Y3, Y4, Y3
+	MULXQ        DX, DX, AX
+	VPADDQ       Y5, Y6, Y5
+	SHLXQ        CX, DX, R8
+	VPCMPGTD     Y3, Y4, Y4
+	ADDQ         DX, R8
+	VPCMPGTD     Y5, Y6, Y6
+	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R8
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y4, Y3, Y3
+	SUBQ         R8, AX
+	VPADDQ       Y6, Y5, Y4
+	SBBL         R8, R8
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R8, AX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	MOVQ         2064(DI), DX
+	VPMULUDQ     Y1, Y1, Y4
+	MULXQ        AX, DX, R8
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y8, Y7, Y9
+	ADDQ         DX, R9
+	VPSRLQ       $0x21, Y4, Y7
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x21, Y6, Y10
+	SBBQ         DX, R9
 	VPADDQ       Y7, Y1, Y1
-	MULXQ        BX, AX, DX
+	SUBQ         R9, R8
 	VPADDQ       Y10, Y9, Y7
+	SBBL         R9, R9
 	VPMULUDQ     Y2, Y2, Y2
-	SHLXQ        CX, AX, BX
 	VPMULUDQ     Y8, Y8, Y9
-	ADDQ         AX, BX
+	SUBQ         R9, R8
 	VPSRLQ       $0x1f, Y1, Y8
-	SHRXQ        CX, BX, AX
+	MOVQ         AX, DX
 	VPSRLQ       $0x1f, Y7, Y10
-	SBBQ         AX, BX
+	MULXQ        DX, DX, AX
 	VPADDQ       Y8, Y2, Y2
-	SUBQ         BX, DX
+	SHLXQ        CX, DX, R9
 	VPADDQ       Y10, Y9, Y8
-	SBBL         BX, BX
+	ADDQ         DX, R9
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         BX, DX
+	SHRXQ        CX, R9, DX
 	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         DX, 2064(DI)
+	SBBQ         DX, R9
 	VPSLLQ       $0x21, Y7, Y7
-	MOVQ         2072(DI), DX
+	SUBQ         R9, AX
 	VPADDQ       Y1, Y4, Y1
-	MULXQ        DX, AX, BX
+	SBBL         R9, R9
 	VPADDQ       Y7, Y6, Y4
-	SHLXQ        CX, AX, R8
+	SUBQ         R9, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         AX, R8
+	MOVQ         R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SHRXQ        CX, R8, AX
 	VPSRLQ       $0x20, Y2, Y4
+	MULXQ        AX, AX, DX
 	VPSRLQ       $0x20, Y8, Y7
-	SBBQ         AX, R8
+	SHLXQ        CX, AX, R8
 	VPSUBQ       Y4, Y1, Y4
-	SUBQ         R8, BX
+	ADDQ         AX, R8
 	VPSUBQ       Y7, Y6, Y7
-	SBBL         R8, R8
+	SHRXQ        CX, R8, AX
 	VPCMPGTD     Y1, Y4, Y1
-	SUBQ         R8, BX
+	SBBQ         AX, R8
 	VPCMPGTD     Y6, Y7, Y6
-	MULXQ        BX, DX, AX
+	SUBQ         R8, DX
 	VPSRLQ       $0x20, Y1, Y1
-	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y6, Y6
+	SBBL         R8, R8
 	VPSUBQ       Y1, Y4, Y1
-	ADDQ         DX, R8
+	SUBQ         R8, DX
 	VPSUBQ       Y6, Y7, Y4
-	SHRXQ        CX, R8, DX
+	MOVQ         DX, 2064(DI)
 	VPMULUDQ     Y0, Y2, Y2
-	SBBQ         DX, R8
+	MOVQ         2072(DI), DX
 	VPMULUDQ     Y0, Y8, Y6
-	SUBQ         R8, AX
+	MULXQ        DX, DX, AX
 	VPADDQ       Y2, Y1, Y2
-	SBBL         R8, R8
 	VPADDQ       Y6, Y4, Y6
-	SUBQ         R8, AX
+	SHLXQ        CX, DX, R8
 	VPCMPGTD     Y2, Y1, Y1
+	ADDQ         DX, R8
 	VPCMPGTD     Y6, Y4, Y4
-	MOVQ         BX, DX
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        DX, DX, BX
+	SBBQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, DX, R8
+	SUBQ         R8, AX
 	VPADDQ       Y1, Y2, Y1
-	ADDQ         DX, R8
+	SBBL         R8, R8
 	VPADDQ       Y4, Y6, Y2
-	SHRXQ        CX, R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ         DX, R8
+	SUBQ         R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	MOVQ         2072(DI), DX
 	VMOVSHDUP    Y1, Y2
-	SUBQ         R8, BX
+	MULXQ        AX, DX, R8
 	VMOVSHDUP    Y7, Y8
-	SBBL         R8, R8
+	SHLXQ        CX, DX, R9
 	VMOVSHDUP    Y3, Y4
-	SUBQ         R8, BX
+	ADDQ         DX, R9
 	VMOVSHDUP    Y5, Y9
-	MOVQ         AX, DX
 	VPMULUDQ     Y3, Y1, Y6
-	MULXQ        BX, AX, DX
+	SHRXQ        CX, R9, DX
 	VPMULUDQ     Y5, Y7, Y10
-	SHLXQ        CX, AX, BX
+	SBBQ         DX, R9
 	VPMULUDQ     Y4, Y1, Y1
+	SUBQ         R9, R8
 	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         AX, BX
+	SBBL         R9, R9
 	VPBROADCASTQ 128(SI), Y7
-	SHRXQ        CX, BX, AX
+	SUBQ         R9, R8
 	VPBROADCASTQ 144(SI), Y12
-	SBBQ         AX, BX
-	VPADDQ       Y7, Y6, Y6
-	SUBQ         BX, DX
-	VPADDQ       Y12, Y10, Y10
-	SBBL         BX, BX
-	VPBROADCASTQ 136(SI), Y7
-	SUBQ         BX, DX
-	VPBROADCASTQ 152(SI), Y12
-	MOVQ         DX, 2072(DI)
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y11
-	MOVQ         2080(DI), DX
-	VPSRLQ       $0x20, Y6, Y7
-	MULXQ        DX, AX, BX
-	VPSRLQ       $0x20, Y10, Y12
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y7, Y1, Y1
-	ADDQ         AX, R8
-	VPADDQ       Y12, Y11, Y7
-	SHRXQ        CX, R8, AX
-	VPMULUDQ     Y3, Y2, Y3
-	SBBQ         AX, R8
-	VPMULUDQ     Y5, Y8, Y11
-	VPAND        Y0, Y1, Y5
-	SUBQ         R8, BX
-	VPAND        Y0, Y7, Y12
-	SBBL         R8, R8
-	VPADDQ       Y5, Y3, Y3
-	SUBQ         R8, BX
-	VPADDQ       Y12, Y11, Y5
-	MULXQ        BX, DX, AX
-	VPMULUDQ     Y4, Y2, Y2
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y9, Y8, Y4
-	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y1, Y2, Y1
-	SBBQ         DX, R8
-	VPADDQ       Y7, Y4, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y3, Y2
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y5, Y7
-	SUBQ         R8, AX
-	VPADDQ       Y2, Y1, Y1
-	MOVQ         BX, DX
-	VPADDQ       Y7, Y4, Y2
-	VMOVSLDUP    Y3, Y3
-	MULXQ        DX, DX, BX
-	VMOVSLDUP    Y5, Y4
-	SHLXQ        CX, DX, R8
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	ADDQ         DX, R8
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	SHRXQ        CX, R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SUBQ         R8, BX
-	VPSRLQ       $0x20, Y1, Y4
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y2, Y6
-	VPSUBQ       Y4, Y3, Y4
-	SUBQ         R8, BX
-	VPSUBQ       Y6, Y5, Y6
 	MOVQ         AX, DX
-	VPCMPGTD     Y3, Y4, Y3
-	MULXQ        BX, AX, DX
-	VPCMPGTD     Y5, Y6, Y5
-	SHLXQ        CX, AX, BX
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         AX, BX
-	VPSRLQ       $0x20, Y5, Y5
-	SHRXQ        CX, BX, AX
-	VPSUBQ       Y3, Y4, Y3
-	VPSUBQ       Y5, Y6, Y4
-	SBBQ         AX, BX
-	VPMULUDQ     Y0, Y1, Y1
-	SUBQ         BX, DX
-	VPMULUDQ     Y0, Y2, Y2
-	SBBL         BX, BX
-	VPADDQ       Y1, Y3, Y1
-	SUBQ         BX, DX
-	VPADDQ       Y2, Y4, Y2
-	MOVQ         DX, 2080(DI)
-	VPCMPGTD     Y1, Y3, Y3
-	MOVQ         2088(DI), DX
-	VPCMPGTD     Y2, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        DX, AX, BX
-	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y12, Y10, Y10
+	MULXQ        DX, DX, AX
+	VPBROADCASTQ 136(SI), Y7
+	SHLXQ        CX, DX, R9
+	VPBROADCASTQ 152(SI), Y12
+	ADDQ         DX, R9
+	VPADDQ       Y7, Y1, Y1
+	SHRXQ        CX, R9, DX
+	VPADDQ       Y12, Y11, Y11
+	SBBQ         DX, R9
+	VPSRLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y10, Y12
+	SUBQ         R9, AX
+	VPADDQ       Y7, Y1, Y1
+	SBBL         R9, R9
+	VPADDQ       Y12, Y11, Y7
+	SUBQ         R9, AX
+	VPMULUDQ     Y3, Y2, Y3
+	MOVQ         R8, DX
+	VPMULUDQ     Y5, Y8, Y11
+	MULXQ        AX, AX, DX
+	VPAND        Y0, Y1, Y5
 	SHLXQ        CX, AX, R8
-	VPADDQ       Y3, Y1, Y1
+	VPAND        Y0, Y7, Y12
+	VPADDQ       Y5, Y3, Y3
 	ADDQ         AX, R8
-	VPADDQ       Y4, Y2, Y2
+	VPADDQ       Y12, Y11, Y5
 	SHRXQ        CX, R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPMULUDQ     Y4, Y2, Y2
 	SBBQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SUBQ         R8, BX
-	VMOVDQU      Y1, 256(DI)
-	VMOVDQU      Y2, 384(DI)
+	VPMULUDQ     Y9, Y8, Y4
+	SUBQ         R8, DX
+	VPSRLQ       $0x20, Y1, Y1
 	SBBL         R8, R8
-	VMOVDQU      512(DI), Y1
-	SUBQ         R8, BX
-	VMOVDQU      640(DI), Y4
-	MULXQ        BX, DX, AX
-	VMOVSHDUP    Y1, Y2
+	VPSRLQ       $0x20, Y7, Y7
+	VPADDQ       Y1, Y2, Y1
+	SUBQ         R8, DX
+	VPADDQ       Y7, Y4, Y4
+	MOVQ         DX, 2072(DI)
+	VPSRLQ       $0x20, Y3, Y2
+	MOVQ         2080(DI), DX
+	VPSRLQ       $0x20, Y5, Y7
+	MULXQ        DX, DX, AX
+	VPADDQ       Y2, Y1, Y1
 	SHLXQ        CX, DX, R8
-	VMOVSHDUP    Y4, Y5
+	VPADDQ       Y7, Y4, Y2
 	ADDQ         DX, R8
-	VPMULUDQ     Y1, Y1, Y3
+	VMOVSLDUP    Y3, Y3
+	VMOVSLDUP    Y5, Y4
 	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y4, Y4, Y6
+	VPBLENDD     $0xaa, Y3, Y6, Y3
 	SBBQ         DX, R8
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y5, Y4, Y7
+	VPBLENDD     $0xaa, Y4, Y10, Y4
 	SUBQ         R8, AX
-	VPSRLQ       $0x21, Y3, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
 	SBBL         R8, R8
-	VPSRLQ       $0x21, Y6, Y8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
 	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y1, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	MOVQ         2080(DI), DX
+	VPSUBQ       Y4, Y3, Y4
+	MULXQ        AX, DX, R8
+	VPSUBQ       Y6, Y5, Y6
+	SHLXQ        CX, DX, R9
+	VPCMPGTD     Y3, Y4, Y3
+	ADDQ         DX, R9
+	VPCMPGTD     Y5, Y6, Y5
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R9
+	VPSRLQ       $0x20, Y5, Y5
+	VPSUBQ       Y3, Y4, Y3
+	SUBQ         R9, R8
+	VPSUBQ       Y5, Y6, Y4
+	SBBL         R9, R9
+	VPMULUDQ     Y0, Y1, Y1
+	SUBQ         R9, R8
+	VPMULUDQ     Y0, Y2, Y2
+	MOVQ         AX, DX
+	VPADDQ       Y1, Y3, Y1
+	MULXQ        DX, DX, AX
+	VPADDQ       Y2, Y4, Y2
+	VPCMPGTD     Y1, Y3, Y3
+	SHLXQ        CX, DX, R9
+	VPCMPGTD     Y2, Y4, Y4
+	ADDQ         DX, R9
+	VPSRLQ       $0x20, Y3, Y3
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R9
+	VPADDQ       Y3, Y1, Y1
+	SUBQ         R9, AX
+	VPADDQ       Y4, Y2, Y2
+	SBBL         R9, R9
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SUBQ         R9, AX
+	VMOVDQU      Y1, 256(DI)
+	MOVQ         R8, DX
+	VMOVDQU      Y2, 384(DI)
+	MULXQ        AX, AX, DX
+	VMOVDQU      512(DI), Y1
+	SHLXQ        CX, AX, R8
+	VMOVDQU      640(DI), Y4
+	ADDQ         AX, R8
+	VMOVSHDUP    Y1, Y2
+	VMOVSHDUP    Y4, Y5
+	SHRXQ        CX, R8, AX
+	VPMULUDQ     Y1, Y1, Y3
+	SBBQ         AX, R8
+	VPMULUDQ     Y4, Y4, Y6
+	SUBQ         R8, DX
+	VPMULUDQ     Y2, Y1, Y1
+	SBBL         R8, R8
+	VPMULUDQ     Y5, Y4, Y7
+	SUBQ         R8, DX
+	VPSRLQ       $0x21, Y3, Y4
+	MOVQ         DX, 2080(DI)
+	VPSRLQ       $0x21, Y6, Y8
 	VPADDQ       Y4, Y1, Y1
-	MOVQ         BX, DX
+	MOVQ         2088(DI), DX
 	VPADDQ       Y8, Y7, Y4
-	MULXQ        DX, DX, BX
+	MULXQ        DX, DX, AX
 	VPMULUDQ     Y2, Y2, Y2
 	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
 	ADDQ         DX, R8
-	VPSRLQ       $0x1f, Y4, Y8
+	VPSRLQ       $0x1f, Y1, Y5
 	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x1f, Y4, Y8
 	VPADDQ       Y5, Y2, Y2
 	SBBQ         DX, R8
 	VPADDQ       Y8, Y7, Y5
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
 	SBBL         R8, R8
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         2088(DI), DX
 	VPSLLQ       $0x21, Y4, Y4
-	MOVQ         AX, DX
+	MULXQ        AX, DX, R8
 	VPADDQ       Y1, Y3, Y1
-	MULXQ        BX, AX, DX
 	VPADDQ       Y4, Y6, Y3
-	SHLXQ        CX, AX, BX
+	SHLXQ        CX, DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         AX, BX
+	ADDQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SHRXQ        CX, BX, AX
+	SHRXQ        CX, R9, DX
 	VPSRLQ       $0x20, Y2, Y3
-	SBBQ         AX, BX
+	SBBQ         DX, R9
 	VPSRLQ       $0x20, Y5, Y6
+	SUBQ         R9, R8
 	VPSUBQ       Y3, Y1, Y3
-	SUBQ         BX, DX
 	VPSUBQ       Y6, Y4, Y6
-	SBBL         BX, BX
+	SBBL         R9, R9
 	VPCMPGTD     Y1, Y3, Y1
-	SUBQ         BX, DX
+	SUBQ         R9, R8
 	VPCMPGTD     Y4, Y6, Y4
-	MOVQ         DX, 2088(DI)
+	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         2096(DI), DX
+	MULXQ        DX, DX, AX
 	VPSRLQ       $0x20, Y4, Y4
-	MULXQ        DX, AX, BX
+	SHLXQ        CX, DX, R9
 	VPSUBQ       Y1, Y3, Y1
+	ADDQ         DX, R9
 	VPSUBQ       Y4, Y6, Y3
-	SHLXQ        CX, AX, R8
 	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         AX, R8
+	SHRXQ        CX, R9, DX
 	VPMULUDQ     Y0, Y5, Y4
-	SHRXQ        CX, R8, AX
+	SBBQ         DX, R9
 	VPADDQ       Y2, Y1, Y2
-	SBBQ         AX, R8
+	SUBQ         R9, AX
 	VPADDQ       Y4, Y3, Y4
-	SUBQ         R8, BX
+	SBBL         R9, R9
 	VPCMPGTD     Y2, Y1, Y1
-	SBBL         R8, R8
+	SUBQ         R9, AX
 	VPCMPGTD     Y4, Y3, Y3
-	SUBQ         R8, BX
+	MOVQ         R8, DX
 	VPSRLQ       $0x20, Y1, Y1
 	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        BX, DX, AX
+	MULXQ        AX, AX, DX
 	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, DX, R8
+	SHLXQ        CX, AX, R8
 	VPADDQ       Y3, Y4, Y2
-	ADDQ         DX, R8
+	ADDQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, R8, DX
+	SHRXQ        CX, R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SBBQ         DX, R8
+	SBBQ         AX, R8
 	VMOVSHDUP    Y1, Y2
-	SUBQ         R8, AX
 	VMOVSHDUP    Y7, Y8
+	SUBQ         R8, DX
 	VMOVSHDUP    512(DI), Y3
 	SBBL         R8, R8
 	VMOVSHDUP    640(DI), Y9
-	SUBQ         R8, AX
+	SUBQ         R8, DX
 	VPMULUDQ     512(DI), Y1, Y4
-	MOVQ         BX, DX
+	MOVQ         DX, 2088(DI)
 	VPMULUDQ     640(DI), Y7, Y10
-	MULXQ        DX, DX, BX
+	MOVQ         2096(DI), DX
 	VPMULUDQ     Y3, Y1, Y5
-	SHLXQ        CX, DX, R8
+	MULXQ        DX, DX, AX
 	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y6
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y10, Y12
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R8
 	VPADDQ       Y6, Y5, Y5
-	SBBQ         DX, R8
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y12, Y11, Y12
-	SUBQ         R8, BX
+	SBBQ         DX, R8
 	VPMULUDQ     512(DI), Y2, Y6
-	SBBL         R8, R8
+	SUBQ         R8, AX
 	VPMULUDQ     640(DI), Y8, Y13
-	SUBQ         R8, BX
 	VPAND        Y0, Y5, Y11
-	MOVQ         AX, DX
+	SBBL         R8, R8
 	VPAND        Y0, Y12, Y14
+	SUBQ         R8, AX
 	VPADDQ       Y11, Y6, Y6
-	MULXQ        BX, AX, DX
+	MOVQ         2096(DI), DX
 	VPADDQ       Y14, Y13, Y11
-	SHLXQ        CX, AX, BX
+	MULXQ        AX, DX, R8
 	VPMULUDQ     Y3, Y2, Y3
-	ADDQ         AX, BX
+	SHLXQ        CX, DX, R9
 	VPMULUDQ     Y9, Y8, Y9
-	SHRXQ        CX, BX, AX
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y5, Y5
-	SBBQ         AX, BX
 	VPSRLQ       $0x20, Y12, Y12
-	SUBQ         BX, DX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y5, Y3, Y3
-	SBBL         BX, BX
+	SBBQ         DX, R9
 	VPADDQ       Y12, Y9, Y9
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y6, Y5
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y11, Y12
-	MOVQ         DX, 2096(DI)
+	SUBQ         R9, R8
 	VPADDQ       Y5, Y3, Y3
-	MOVQ         2008(DI), AX
 	VPADDQ       Y12, Y9, Y5
-	MOVL         $0x00000000, DX
+	MOVQ         AX, DX
 	VMOVSLDUP    Y6, Y6
-	ADDQ         2040(DI), AX
+	MULXQ        DX, DX, AX
 	VMOVSLDUP    Y11, Y9
-	ADCQ         $0x00, DX
+	SHLXQ        CX, DX, R9
 	VPBLENDD     $0xaa, Y6, Y4, Y4
+	ADDQ         DX, R9
 	VPBLENDD     $0xaa, Y9, Y10, Y6
-	ADDQ         2072(DI), AX
+	SHRXQ        CX, R9, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         $0x00, DX
+	SBBQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	MOVQ         AX, 2200(DI)
 	VPSRLQ       $0x20, Y3, Y6
-	MOVQ         DX, 2208(DI)
+	SUBQ         R9, AX
 	VPSRLQ       $0x20, Y5, Y10
-	MOVQ         2016(DI), AX
+	SBBL         R9, R9
 	VPSUBQ       Y6, Y4, Y6
-	MOVL         $0x00000000, DX
+	SUBQ         R9, AX
 	VPSUBQ       Y10, Y9, Y10
+	MOVQ         R8, DX
 	VPCMPGTD     Y4, Y6, Y4
-	ADDQ         2048(DI), AX
+	MULXQ        AX, AX, DX
 	VPCMPGTD     Y9, Y10, Y9
-	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2080(DI), AX
+	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y9, Y9
-	ADCQ         $0x00, DX
+	ADDQ         AX, R8
 	VPSUBQ       Y4, Y6, Y4
-	MOVQ         AX, 2216(DI)
+	SHRXQ        CX, R8, AX
 	VPSUBQ       Y9, Y10, Y6
-	MOVQ         DX, 2224(DI)
+	SBBQ         AX, R8
 	VPMULUDQ     Y0, Y3, Y3
+	SUBQ         R8, DX
 	VPMULUDQ     Y0, Y5, Y5
-	MOVQ         2024(DI), AX
+	SBBL         R8, R8
 	VPADDQ       Y3, Y4, Y3
-	MOVL         $0x00000000, DX
 	VPADDQ       Y5, Y6, Y5
-	ADDQ         2056(DI), AX
+	SUBQ         R8, DX
 	VPCMPGTD     Y3, Y4, Y4
-	ADCQ         $0x00, DX
+	MOVQ         DX, 2096(DI)
 	VPCMPGTD     Y5, Y6, Y6
-	ADDQ         2088(DI), AX
+	MOVQ         2008(DI), AX
 	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         $0x00, DX
+	MOVL         $0x00000000, DX
 	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         AX, 2232(DI)
+	ADDQ         2040(DI), AX
 	VPADDQ       Y4, Y3, Y3
 	VPADDQ       Y6, Y5, Y4
-	MOVQ         DX, 2240(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MOVQ         2032(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	MOVL         $0x00000000, DX
-	VPMULUDQ     Y1, Y1, Y4
-	ADDQ         2064(DI), AX
-	VPMULUDQ     Y7, Y7, Y6
 	ADCQ         $0x00, DX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         2072(DI), AX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	ADCQ         $0x00, DX
+	VPMULUDQ     Y1, Y1, Y4
+	MOVQ         AX, 2200(DI)
+	VPMULUDQ     Y7, Y7, Y6
+	MOVQ         DX, 2208(DI)
 	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         2096(DI), AX
+	MOVQ         2016(DI), AX
 	VPMULUDQ     Y8, Y7, Y9
 	VPSRLQ       $0x21, Y4, Y7
-	ADCQ         $0x00, DX
+	MOVL         $0x00000000, DX
 	VPSRLQ       $0x21, Y6, Y10
-	MOVQ         AX, 2248(DI)
+	ADDQ         2048(DI), AX
 	VPADDQ       Y7, Y1, Y1
-	MOVQ         DX, 2256(DI)
-	VPADDQ       Y10, Y9, Y7
-	MOVQ         2016(DI), AX
-	VPMULUDQ     Y2, Y2, Y2
-	MOVQ         2224(DI), DX
-	VPMULUDQ     Y8, Y8, Y9
-	ADDQ         2216(DI), AX
-	VPSRLQ       $0x1f, Y1, Y8
-	VPSRLQ       $0x1f, Y7, Y10
 	ADCQ         $0x00, DX
+	VPADDQ       Y10, Y9, Y7
+	ADDQ         2080(DI), AX
+	VPMULUDQ     Y2, Y2, Y2
+	ADCQ         $0x00, DX
+	VPMULUDQ     Y8, Y8, Y9
+	VPSRLQ       $0x1f, Y1, Y8
+	MOVQ         AX, 2216(DI)
+	VPSRLQ       $0x1f, Y7, Y10
+	MOVQ         DX, 2224(DI)
 	VPADDQ       Y8, Y2, Y2
-	MOVQ         2008(DI), BX
+	MOVQ         2024(DI), AX
 	VPADDQ       Y10, Y9, Y8
-	MOVQ         2208(DI), R8
+	MOVL         $0x00000000, DX
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ         2200(DI), BX
+	ADDQ         2056(DI), AX
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADCQ         $0x00, R8
+	ADCQ         $0x00, DX
 	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         BX, 2264(DI)
 	VPSLLQ       $0x21, Y7, Y7
+	ADDQ         2088(DI), AX
 	VPADDQ       Y1, Y4, Y1
-	MOVQ         R8, 2272(DI)
+	ADCQ         $0x00, DX
 	VPADDQ       Y7, Y6, Y4
-	ADDQ         AX, BX
+	MOVQ         AX, 2232(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADCQ         DX, R8
+	MOVQ         DX, 2240(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	MOVQ         2032(DI), R9
+	MOVQ         2032(DI), AX
 	VPSRLQ       $0x20, Y2, Y4
-	MOVQ         2256(DI), R10
 	VPSRLQ       $0x20, Y8, Y7
-	ADDQ         2248(DI), R9
+	MOVL         $0x00000000, DX
 	VPSUBQ       Y4, Y1, Y4
-	ADCQ         $0x00, R10
+	ADDQ         2064(DI), AX
 	VPSUBQ       Y7, Y6, Y7
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y1, Y4, Y1
-	MOVQ         2024(DI), R11
+	ADDQ         2096(DI), AX
 	VPCMPGTD     Y6, Y7, Y6
-	MOVQ         2240(DI), R12
+	ADCQ         $0x00, DX
 	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         2232(DI), R11
+	MOVQ         AX, 2248(DI)
 	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         $0x00, R12
 	VPSUBQ       Y1, Y4, Y1
-	MOVQ         R11, 2280(DI)
+	MOVQ         DX, 2256(DI)
 	VPSUBQ       Y6, Y7, Y4
-	MOVQ         R12, 2288(DI)
+	MOVQ         2016(DI), AX
 	VPMULUDQ     Y0, Y2, Y2
+	MOVQ         2224(DI), DX
 	VPMULUDQ     Y0, Y8, Y6
-	ADDQ         R9, R11
+	ADDQ         2216(DI), AX
 	VPADDQ       Y2, Y1, Y2
-	ADCQ         R10, R12
+	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y4, Y6
-	ADDQ         BX, AX
 	VPCMPGTD     Y2, Y1, Y1
-	ADCQ         R8, DX
+	MOVQ         2008(DI), R8
 	VPCMPGTD     Y6, Y4, Y4
-	ADDQ         R11, AX
+	MOVQ         2208(DI), R9
 	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         R12, DX
+	ADDQ         2200(DI), R8
 	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         $0x00, R9
 	VPADDQ       Y1, Y2, Y1
-	ADDQ         BX, R9
+	MOVQ         R8, 2264(DI)
 	VPADDQ       Y4, Y6, Y2
-	ADCQ         R8, R10
+	MOVQ         R9, 2272(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         R11, R9
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	ADCQ         R12, R10
+	ADDQ         AX, R8
 	VMOVSHDUP    Y1, Y2
-	ADDQ         AX, BX
+	ADCQ         DX, R9
 	VMOVSHDUP    Y7, Y8
-	ADCQ         DX, R8
+	MOVQ         2032(DI), R10
 	VMOVSHDUP    Y3, Y4
+	MOVQ         2256(DI), R11
 	VMOVSHDUP    Y5, Y9
-	ADDQ         (SI), BX
+	ADDQ         2248(DI), R10
 	VPMULUDQ     Y3, Y1, Y6
-	ADCQ         $0x00, R8
+	ADCQ         $0x00, R11
 	VPMULUDQ     Y5, Y7, Y10
-	SHLXQ        CX, R8, R13
 	VPMULUDQ     Y4, Y1, Y1
-	SUBQ         R8, R13
+	MOVQ         2024(DI), R12
 	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         R13, BX
+	MOVQ         2240(DI), R13
 	VPBROADCASTQ 160(SI), Y7
-	SBBL         R13, R13
+	ADDQ         2232(DI), R12
 	VPBROADCASTQ 176(SI), Y12
+	ADCQ         $0x00, R13
 	VPADDQ       Y7, Y6, Y6
-	ADDQ         R13, BX
+	MOVQ         R12, 2280(DI)
 	VPADDQ       Y12, Y10, Y10
-	MOVQ         BX, 2008(DI)
 	VPBROADCASTQ 168(SI), Y7
-	ADDQ         R9, R11
+	MOVQ         R13, 2288(DI)
 	VPBROADCASTQ 184(SI), Y12
-	ADCQ         R10, R12
+	ADDQ         R10, R12
 	VPADDQ       Y7, Y1, Y1
-	ADDQ         16(SI), R11
+	ADCQ         R11, R13
 	VPADDQ       Y12, Y11, Y11
-	ADCQ         $0x00, R12
+	ADDQ         R8, AX
 	VPSRLQ       $0x20, Y6, Y7
-	SHLXQ        CX, R12, BX
+	ADCQ         R9, DX
 	VPSRLQ       $0x20, Y10, Y12
+	ADDQ         R12, AX
 	VPADDQ       Y7, Y1, Y1
-	SUBQ         R12, BX
 	VPADDQ       Y12, Y11, Y7
-	ADDQ         BX, R11
+	ADCQ         R13, DX
 	VPMULUDQ     Y3, Y2, Y3
-	SBBL         BX, BX
+	ADDQ         R8, R10
 	VPMULUDQ     Y5, Y8, Y11
-	ADDQ         BX, R11
+	ADCQ         R9, R11
 	VPAND        Y0, Y1, Y5
-	MOVQ         R11, 2024(DI)
+	ADDQ         R12, R10
 	VPAND        Y0, Y7, Y12
-	ADDQ         2280(DI), AX
+	ADCQ         R13, R11
 	VPADDQ       Y5, Y3, Y3
 	VPADDQ       Y12, Y11, Y5
-	ADCQ         2288(DI), DX
+	ADDQ         AX, R8
 	VPMULUDQ     Y4, Y2, Y2
-	ADDQ         2280(DI), AX
+	ADCQ         DX, R9
 	VPMULUDQ     Y9, Y8, Y4
-	ADCQ         2288(DI), DX
+	ADDQ         (SI), R8
 	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         8(SI), AX
+	ADCQ         $0x00, R9
 	VPSRLQ       $0x20, Y7, Y7
-	ADCQ         $0x00, DX
+	ADDQ         (BX)(R9*8), R8
 	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, DX, BX
+	SBBL         R9, R9
 	VPADDQ       Y7, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y2
-	SUBQ         DX, BX
+	ADDQ         R9, R8
 	VPSRLQ       $0x20, Y5, Y7
-	ADDQ         BX, AX
+	MOVQ         R8, 2008(DI)
 	VPADDQ       Y2, Y1, Y1
-	SBBL         BX, BX
+	ADDQ         R10, R12
 	VPADDQ       Y7, Y4, Y2
-	ADDQ         BX, AX
+	ADCQ         R11, R13
 	VMOVSLDUP    Y3, Y3
-	MOVQ         AX, 2016(DI)
+	ADDQ         16(SI), R12
 	VMOVSLDUP    Y5, Y4
-	ADDQ         2264(DI), R9
 	VPBLENDD     $0xaa, Y3, Y6, Y3
+	ADCQ         $0x00, R13
 	VPBLENDD     $0xaa, Y4, Y10, Y4
-	ADCQ         2272(DI), R10
+	ADDQ         (BX)(R13*8), R12
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         2264(DI), R9
+	SBBL         R13, R13
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	ADCQ         2272(DI), R10
+	ADDQ         R13, R12
 	VPSRLQ       $0x20, Y1, Y4
-	ADDQ         24(SI), R9
+	MOVQ         R12, 2024(DI)
 	VPSRLQ       $0x20, Y2, Y6
-	ADCQ         $0x00, R10
+	ADDQ         2280(DI), AX
 	VPSUBQ       Y4, Y3, Y4
-	SHLXQ        CX, R10, AX
 	VPSUBQ       Y6, Y5, Y6
-	SUBQ         R10, AX
+	ADCQ         2288(DI), DX
 	VPCMPGTD     Y3, Y4, Y3
+	ADDQ         2280(DI), AX
 	VPCMPGTD     Y5, Y6, Y5
-	ADDQ         AX, R9
+	ADCQ         2288(DI), DX
 	VPSRLQ       $0x20, Y3, Y3
-	SBBL         AX, AX
+	ADDQ         8(SI), AX
 	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         AX, R9
-	VPSUBQ       Y3, Y4, Y3
-	MOVQ         R9, 2032(DI)
-	VPSUBQ       Y5, Y6, Y4
-	MOVQ         2048(DI), AX
-	VPMULUDQ     Y0, Y1, Y1
-	MOVQ         2224(DI), DX
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y1, Y3, Y1
-	ADDQ         2216(DI), AX
-	VPADDQ       Y2, Y4, Y2
 	ADCQ         $0x00, DX
-	VPCMPGTD     Y1, Y3, Y3
-	MOVQ         2040(DI), BX
-	VPCMPGTD     Y2, Y4, Y4
-	MOVQ         2208(DI), R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2200(DI), BX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         $0x00, R8
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	MOVQ         BX, 2264(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         R8, 2272(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         AX, BX
-	VMOVDQU      Y1, 512(DI)
-	ADCQ         DX, R8
-	VMOVDQU      Y2, 640(DI)
-	MOVQ         2064(DI), R9
-	VMOVDQU      768(DI), Y1
-	MOVQ         2256(DI), R10
-	VMOVDQU      896(DI), Y4
-	VMOVSHDUP    Y1, Y2
-	ADDQ         2248(DI), R9
-	VMOVSHDUP    Y4, Y5
-	ADCQ         $0x00, R10
-	VPMULUDQ     Y1, Y1, Y3
-	MOVQ         2056(DI), R11
-	VPMULUDQ     Y4, Y4, Y6
-	MOVQ         2240(DI), R12
-	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         2232(DI), R11
-	VPMULUDQ     Y5, Y4, Y7
-	ADCQ         $0x00, R12
-	VPSRLQ       $0x21, Y3, Y4
-	MOVQ         R11, 2280(DI)
-	VPSRLQ       $0x21, Y6, Y8
-	VPADDQ       Y4, Y1, Y1
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Y8, Y7, Y4
-	ADDQ         R9, R11
-	VPMULUDQ     Y2, Y2, Y2
-	ADCQ         R10, R12
-	VPMULUDQ     Y5, Y5, Y7
-	ADDQ         BX, AX
-	VPSRLQ       $0x1f, Y1, Y5
-	ADCQ         R8, DX
-	VPSRLQ       $0x1f, Y4, Y8
-	ADDQ         R11, AX
-	VPADDQ       Y5, Y2, Y2
-	VPADDQ       Y8, Y7, Y5
-	ADCQ         R12, DX
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	ADDQ         BX, R9
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADCQ         R8, R10
-	VPSLLQ       $0x21, Y1, Y1
-	ADDQ         R11, R9
-	VPSLLQ       $0x21, Y4, Y4
-	ADCQ         R12, R10
+	VPSUBQ       Y3, Y4, Y3
+	VPSUBQ       Y5, Y6, Y4
+	ADDQ         (BX)(DX*8), AX
+	VPMULUDQ     Y0, Y1, Y1
+	SBBL         DX, DX
+	VPMULUDQ     Y0, Y2, Y2
+	ADDQ         DX, AX
 	VPADDQ       Y1, Y3, Y1
-	ADDQ         AX, BX
+	MOVQ         AX, 2016(DI)
+	VPADDQ       Y2, Y4, Y2
+	ADDQ         2264(DI), R10
+	VPCMPGTD     Y1, Y3, Y3
+	ADCQ         2272(DI), R11
+	VPCMPGTD     Y2, Y4, Y4
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         2264(DI), R10
+	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         2272(DI), R11
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         24(SI), R10
+	VPADDQ       Y4, Y2, Y2
+	ADCQ         $0x00, R11
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         (BX)(R11*8), R10
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	VMOVDQU      Y1, 512(DI)
+	SBBL         R11, R11
+	VMOVDQU      Y2, 640(DI)
+	ADDQ         R11, R10
+	VMOVDQU      768(DI), Y1
+	MOVQ         R10, 2032(DI)
+	VMOVDQU      896(DI), Y4
+	MOVQ         2048(DI), AX
+	VMOVSHDUP    Y1, Y2
+	MOVQ         2224(DI), DX
+	VMOVSHDUP    Y4, Y5
+	ADDQ         2216(DI), AX
+	VPMULUDQ     Y1, Y1, Y3
+	VPMULUDQ     Y4, Y4, Y6
+	ADCQ         $0x00, DX
+	VPMULUDQ     Y2, Y1, Y1
+	MOVQ         2040(DI), R8
+	VPMULUDQ     Y5, Y4, Y7
+	MOVQ         2208(DI), R9
+	VPSRLQ       $0x21, Y3, Y4
+	ADDQ         2200(DI), R8
+	VPSRLQ       $0x21, Y6, Y8
+	ADCQ         $0x00, R9
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y8, Y7, Y4
+	MOVQ         R8, 2264(DI)
+	VPMULUDQ     Y2, Y2, Y2
+	MOVQ         R9, 2272(DI)
+	VPMULUDQ     Y5, Y5, Y7
+	ADDQ         AX, R8
+	VPSRLQ       $0x1f, Y1, Y5
+	ADCQ         DX, R9
+	VPSRLQ       $0x1f, Y4, Y8
+	MOVQ         2064(DI), R10
+	VPADDQ       Y5, Y2, Y2
+	MOVQ         2256(DI), R11
+	VPADDQ       Y8, Y7, Y5
+	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	ADDQ         2248(DI), R10
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	ADCQ         $0x00, R11
+	VPSLLQ       $0x21, Y1, Y1
+	MOVQ         2056(DI), R12
+	VPSLLQ       $0x21, Y4, Y4
+	MOVQ         2240(DI), R13
+	VPADDQ       Y1, Y3, Y1
+	ADDQ         2232(DI), R12
 	VPADDQ       Y4, Y6, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADCQ         DX, R8
+	ADCQ         $0x00, R13
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	ADDQ         32(SI), BX
+	MOVQ         R12, 2280(DI)
 	VPSRLQ       $0x20, Y2, Y3
-	ADCQ         $0x00, R8
+	MOVQ         R13, 2288(DI)
 	VPSRLQ       $0x20, Y5, Y6
-	SHLXQ        CX, R8, R13
+	ADDQ         R10, R12
 	VPSUBQ       Y3, Y1, Y3
-	SUBQ         R8, R13
+	ADCQ         R11, R13
 	VPSUBQ       Y6, Y4, Y6
-	ADDQ         R13, BX
+	ADDQ         R8, AX
 	VPCMPGTD     Y1, Y3, Y1
 	VPCMPGTD     Y4, Y6, Y4
-	SBBL         R13, R13
+	ADCQ         R9, DX
 	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         R13, BX
+	ADDQ         R12, AX
 	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         BX, 2040(DI)
+	ADCQ         R13, DX
 	VPSUBQ       Y1, Y3, Y1
-	ADDQ         R9, R11
+	ADDQ         R8, R10
 	VPSUBQ       Y4, Y6, Y3
-	ADCQ         R10, R12
+	ADCQ         R9, R11
 	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         48(SI), R11
 	VPMULUDQ     Y0, Y5, Y4
-	ADCQ         $0x00, R12
+	ADDQ         R12, R10
 	VPADDQ       Y2, Y1, Y2
+	ADCQ         R13, R11
 	VPADDQ       Y4, Y3, Y4
-	SHLXQ        CX, R12, BX
+	ADDQ         AX, R8
 	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         R12, BX
+	ADCQ         DX, R9
 	VPCMPGTD     Y4, Y3, Y3
-	ADDQ         BX, R11
+	ADDQ         32(SI), R8
 	VPSRLQ       $0x20, Y1, Y1
-	SBBL         BX, BX
+	ADCQ         $0x00, R9
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         BX, R11
 	VPADDQ       Y1, Y2, Y1
-	MOVQ         R11, 2056(DI)
+	ADDQ         (BX)(R9*8), R8
 	VPADDQ       Y3, Y4, Y2
+	SBBL         R9, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         2280(DI), AX
+	ADDQ         R9, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	ADCQ         2288(DI), DX
+	MOVQ         R8, 2040(DI)
 	VMOVSHDUP    Y1, Y2
-	ADDQ         2280(DI), AX
+	ADDQ         R10, R12
 	VMOVSHDUP    Y7, Y8
-	ADCQ         2288(DI), DX
+	ADCQ         R11, R13
 	VMOVSHDUP    768(DI), Y3
-	ADDQ         40(SI), AX
 	VMOVSHDUP    896(DI), Y9
-	ADCQ         $0x00, DX
+	ADDQ         48(SI), R12
 	VPMULUDQ     768(DI), Y1, Y4
+	ADCQ         $0x00, R13
 	VPMULUDQ     896(DI), Y7, Y10
-	SHLXQ        CX, DX, BX
+	ADDQ         (BX)(R13*8), R12
 	VPMULUDQ     Y3, Y1, Y5
-	SUBQ         DX, BX
+	SBBL         R13, R13
 	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         BX, AX
+	ADDQ         R13, R12
 	VPSRLQ       $0x20, Y4, Y6
-	SBBL         BX, BX
 	VPSRLQ       $0x20, Y10, Y12
-	ADDQ         BX, AX
+	MOVQ         R12, 2056(DI)
 	VPADDQ       Y6, Y5, Y5
-	MOVQ         AX, 2048(DI)
+	ADDQ         2280(DI), AX
 	VPADDQ       Y12, Y11, Y12
+	ADCQ         2288(DI), DX
 	VPMULUDQ     768(DI), Y2, Y6
-	ADDQ         2264(DI), R9
+	ADDQ         2280(DI), AX
 	VPMULUDQ     896(DI), Y8, Y13
-	ADCQ         2272(DI), R10
+	ADCQ         2288(DI), DX
 	VPAND        Y0, Y5, Y11
-	ADDQ         2264(DI), R9
+	ADDQ         40(SI), AX
 	VPAND        Y0, Y12, Y14
-	ADCQ         2272(DI), R10
 	VPADDQ       Y11, Y6, Y6
-	ADDQ         56(SI), R9
-	VPADDQ       Y14, Y13, Y11
-	ADCQ         $0x00, R10
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y9, Y8, Y9
-	SHLXQ        CX, R10, AX
-	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y12, Y12
-	ADDQ         AX, R9
-	VPADDQ       Y5, Y3, Y3
-	SBBL         AX, AX
-	VPADDQ       Y12, Y9, Y9
-	ADDQ         AX, R9
-	VPSRLQ       $0x20, Y6, Y5
-	MOVQ         R9, 2064(DI)
-	VPSRLQ       $0x20, Y11, Y12
-	MOVQ         2080(DI), AX
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y5
-	MOVQ         2224(DI), DX
-	VMOVSLDUP    Y6, Y6
-	ADDQ         2216(DI), AX
-	VMOVSLDUP    Y11, Y9
 	ADCQ         $0x00, DX
+	VPADDQ       Y14, Y13, Y11
+	ADDQ         (BX)(DX*8), AX
+	VPMULUDQ     Y3, Y2, Y3
+	SBBL         DX, DX
+	VPMULUDQ     Y9, Y8, Y9
+	ADDQ         DX, AX
+	VPSRLQ       $0x20, Y5, Y5
+	MOVQ         AX, 2048(DI)
+	VPSRLQ       $0x20, Y12, Y12
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         2264(DI), R10
+	VPADDQ       Y12, Y9, Y9
+	ADCQ         2272(DI), R11
+	VPSRLQ       $0x20, Y6, Y5
+	ADDQ         2264(DI), R10
+	VPSRLQ       $0x20, Y11, Y12
+	ADCQ         2272(DI), R11
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         56(SI), R10
+	VPADDQ       Y12, Y9, Y5
+	ADCQ         $0x00, R11
+	VMOVSLDUP    Y6, Y6
+	VMOVSLDUP    Y11, Y9
+	ADDQ         (BX)(R11*8), R10
 	VPBLENDD     $0xaa, Y6, Y4, Y4
-	MOVQ         2072(DI), BX
+	SBBL         R11, R11
 	VPBLENDD     $0xaa, Y9, Y10, Y6
-	MOVQ         2208(DI), R8
+	ADDQ         R11, R10
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         2200(DI), BX
+	MOVQ         R10, 2064(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ         2080(DI), AX
 	VPSRLQ       $0x20, Y3, Y6
-	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y5, Y10
-	MOVQ         BX, 2264(DI)
+	MOVQ         2224(DI), DX
 	VPSUBQ       Y6, Y4, Y6
-	MOVQ         R8, 2272(DI)
+	ADDQ         2216(DI), AX
 	VPSUBQ       Y10, Y9, Y10
-	ADDQ         AX, BX
+	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y6, Y4
-	ADCQ         DX, R8
+	MOVQ         2072(DI), R8
 	VPCMPGTD     Y9, Y10, Y9
-	MOVQ         2096(DI), R9
+	MOVQ         2208(DI), R9
 	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2200(DI), R8
 	VPSRLQ       $0x20, Y9, Y9
-	MOVQ         2256(DI), R10
 	VPSUBQ       Y4, Y6, Y4
-	ADDQ         2248(DI), R9
+	ADCQ         $0x00, R9
 	VPSUBQ       Y9, Y10, Y6
-	ADCQ         $0x00, R10
+	MOVQ         R8, 2264(DI)
 	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         2088(DI), R11
+	MOVQ         R9, 2272(DI)
 	VPMULUDQ     Y0, Y5, Y5
-	MOVQ         2240(DI), R12
+	ADDQ         AX, R8
 	VPADDQ       Y3, Y4, Y3
-	ADDQ         2232(DI), R11
+	ADCQ         DX, R9
 	VPADDQ       Y5, Y6, Y5
 	VPCMPGTD     Y3, Y4, Y4
-	ADCQ         $0x00, R12
+	MOVQ         2096(DI), R10
 	VPCMPGTD     Y5, Y6, Y6
-	MOVQ         R11, 2280(DI)
+	MOVQ         2256(DI), R11
 	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R12, 2288(DI)
+	ADDQ         2248(DI), R10
 	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R9, R11
+	ADCQ         $0x00, R11
 	VPADDQ       Y4, Y3, Y3
-	ADCQ         R10, R12
+	MOVQ         2088(DI), R12
 	VPADDQ       Y6, Y5, Y4
-	ADDQ         BX, AX
+	MOVQ         2240(DI), R13
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADCQ         R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	ADDQ         2232(DI), R12
 	VPMULUDQ     Y1, Y1, Y4
-	ADDQ         R11, AX
+	ADCQ         $0x00, R13
 	VPMULUDQ     Y7, Y7, Y6
-	ADCQ         R12, DX
+	MOVQ         R12, 2280(DI)
 	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         BX, R9
+	MOVQ         R13, 2288(DI)
 	VPMULUDQ     Y8, Y7, Y9
-	ADCQ         R8, R10
+	ADDQ         R10, R12
 	VPSRLQ       $0x21, Y4, Y7
-	ADDQ         R11, R9
 	VPSRLQ       $0x21, Y6, Y10
-	ADCQ         R12, R10
+	ADCQ         R11, R13
 	VPADDQ       Y7, Y1, Y1
+	ADDQ         R8, AX
 	VPADDQ       Y10, Y9, Y7
-	ADDQ         AX, BX
+	ADCQ         R9, DX
 	VPMULUDQ     Y2, Y2, Y2
-	ADCQ         DX, R8
+	ADDQ         R12, AX
 	VPMULUDQ     Y8, Y8, Y9
-	ADDQ         64(SI), BX
+	ADCQ         R13, DX
 	VPSRLQ       $0x1f, Y1, Y8
-	ADCQ         $0x00, R8
+	ADDQ         R8, R10
 	VPSRLQ       $0x1f, Y7, Y10
-	SHLXQ        CX, R8, R13
 	VPADDQ       Y8, Y2, Y2
-	SUBQ         R8, R13
+	ADCQ         R9, R11
 	VPADDQ       Y10, Y9, Y8
+	ADDQ         R12, R10
 	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ         R13, BX
+	ADCQ         R13, R11
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SBBL         R13, R13
+	ADDQ         AX, R8
 	VPSLLQ       $0x21, Y1, Y1
-	ADDQ         R13, BX
+	ADCQ         DX, R9
 	VPSLLQ       $0x21, Y7, Y7
-	MOVQ         BX, 2072(DI)
 	VPADDQ       Y1, Y4, Y1
-	ADDQ         R9, R11
+	ADDQ         64(SI), R8
 	VPADDQ       Y7, Y6, Y4
-	ADCQ         R10, R12
+	ADCQ         $0x00, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         (BX)(R9*8), R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	ADDQ         80(SI), R11
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y2, Y4
-	ADCQ         $0x00, R12
+	ADDQ         R9, R8
 	VPSRLQ       $0x20, Y8, Y7
-	SHLXQ        CX, R12, BX
+	MOVQ         R8, 2072(DI)
 	VPSUBQ       Y4, Y1, Y4
-	SUBQ         R12, BX
 	VPSUBQ       Y7, Y6, Y7
-	ADDQ         BX, R11
+	ADDQ         R10, R12
 	VPCMPGTD     Y1, Y4, Y1
-	SBBL         BX, BX
+	ADCQ         R11, R13
 	VPCMPGTD     Y6, Y7, Y6
-	ADDQ         BX, R11
+	ADDQ         80(SI), R12
 	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         $0x00, R13
 	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         R11, 2088(DI)
+	ADDQ         (BX)(R13*8), R12
 	VPSUBQ       Y1, Y4, Y1
-	ADDQ         2280(DI), AX
 	VPSUBQ       Y6, Y7, Y4
-	ADCQ         2288(DI), DX
+	SBBL         R13, R13
 	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         2280(DI), AX
+	ADDQ         R13, R12
 	VPMULUDQ     Y0, Y8, Y6
-	ADCQ         2288(DI), DX
+	MOVQ         R12, 2088(DI)
 	VPADDQ       Y2, Y1, Y2
-	ADDQ         72(SI), AX
+	ADDQ         2280(DI), AX
 	VPADDQ       Y6, Y4, Y6
+	ADCQ         2288(DI), DX
 	VPCMPGTD     Y2, Y1, Y1
-	ADCQ         $0x00, DX
+	ADDQ         2280(DI), AX
 	VPCMPGTD     Y6, Y4, Y4
-	SHLXQ        CX, DX, BX
 	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         DX, BX
+	ADCQ         2288(DI), DX
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         BX, AX
+	ADDQ         72(SI), AX
 	VPADDQ       Y1, Y2, Y1
-	SBBL         BX, BX
+	ADCQ         $0x00, DX
 	VPADDQ       Y4, Y6, Y2
-	ADDQ         BX, AX
+	ADDQ         (BX)(DX*8), AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBL         DX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MOVQ         AX, 2080(DI)
 	VMOVSHDUP    Y1, Y2
-	ADDQ         2264(DI), R9
+	ADDQ         DX, AX
 	VMOVSHDUP    Y7, Y8
-	ADCQ         2272(DI), R10
+	MOVQ         AX, 2080(DI)
 	VMOVSHDUP    Y3, Y4
-	ADDQ         2264(DI), R9
+	ADDQ         2264(DI), R10
 	VMOVSHDUP    Y5, Y9
-	ADCQ         2272(DI), R10
+	ADCQ         2272(DI), R11
 	VPMULUDQ     Y3, Y1, Y6
-	ADDQ         88(SI), R9
+	ADDQ         2264(DI), R10
 	VPMULUDQ     Y5, Y7, Y10
+	ADCQ         2272(DI), R11
 	VPMULUDQ     Y4, Y1, Y1
-	ADCQ         $0x00, R10
 	VPMULUDQ     Y9, Y7, Y11
-	SHLXQ        CX, R10, AX
+	ADDQ         88(SI), R10
 	VPBROADCASTQ 192(SI), Y7
-	SUBQ         R10, AX
+	ADCQ         $0x00, R11
 	VPBROADCASTQ 208(SI), Y12
-	ADDQ         AX, R9
+	ADDQ         (BX)(R11*8), R10
 	VPADDQ       Y7, Y6, Y6
-	SBBL         AX, AX
+	SBBL         R11, R11
 	VPADDQ       Y12, Y10, Y10
-	ADDQ         AX, R9
+	ADDQ         R11, R10
 	VPBROADCASTQ 200(SI), Y7
-	MOVQ         R9, 2096(DI)
+	MOVQ         R10, 2096(DI)
 	VPBROADCASTQ 216(SI), Y12
 	VPADDQ       Y7, Y1, Y1
 	MOVQ         2104(DI), DX
 	VPADDQ       Y12, Y11, Y11
-	MULXQ        DX, AX, BX
+	MULXQ        DX, DX, AX
 	VPSRLQ       $0x20, Y6, Y7
-	SHLXQ        CX, AX, R8
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y10, Y12
-	ADDQ         AX, R8
+	ADDQ         DX, R8
 	VPADDQ       Y7, Y1, Y1
-	SHRXQ        CX, R8, AX
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y12, Y11, Y7
-	SBBQ         AX, R8
 	VPMULUDQ     Y3, Y2, Y3
+	SBBQ         DX, R8
 	VPMULUDQ     Y5, Y8, Y11
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPAND        Y0, Y1, Y5
 	SBBL         R8, R8
 	VPAND        Y0, Y7, Y12
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPADDQ       Y5, Y3, Y3
-	MULXQ        BX, DX, AX
+	MOVQ         2104(DI), DX
 	VPADDQ       Y12, Y11, Y5
-	SHLXQ        CX, DX, R8
+	MULXQ        AX, DX, R8
 	VPMULUDQ     Y4, Y2, Y2
-	ADDQ         DX, R8
 	VPMULUDQ     Y9, Y8, Y4
+	SHLXQ        CX, DX, R9
 	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y7, Y7
-	SBBQ         DX, R8
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, AX
+	SBBQ         DX, R9
 	VPADDQ       Y7, Y4, Y4
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y3, Y2
-	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y5, Y7
-	MOVQ         BX, DX
+	SBBL         R9, R9
 	VPADDQ       Y2, Y1, Y1
+	SUBQ         R9, R8
 	VPADDQ       Y7, Y4, Y2
-	MULXQ        DX, DX, BX
-	VMOVSLDUP    Y3, Y3
-	SHLXQ        CX, DX, R8
-	VMOVSLDUP    Y5, Y4
-	ADDQ         DX, R8
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SHRXQ        CX, R8, DX
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	SBBQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R8, BX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y2, Y6
-	SUBQ         R8, BX
-	VPSUBQ       Y4, Y3, Y4
 	MOVQ         AX, DX
+	VMOVSLDUP    Y3, Y3
+	MULXQ        DX, DX, AX
+	VMOVSLDUP    Y5, Y4
+	SHLXQ        CX, DX, R9
+	VPBLENDD     $0xaa, Y3, Y6, Y3
+	ADDQ         DX, R9
+	VPBLENDD     $0xaa, Y4, Y10, Y4
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHRXQ        CX, R9, DX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
+	SBBQ         DX, R9
+	VPSRLQ       $0x20, Y1, Y4
+	SUBQ         R9, AX
+	VPSRLQ       $0x20, Y2, Y6
+	SBBL         R9, R9
+	VPSUBQ       Y4, Y3, Y4
+	SUBQ         R9, AX
 	VPSUBQ       Y6, Y5, Y6
-	MULXQ        BX, AX, DX
 	VPCMPGTD     Y3, Y4, Y3
-	SHLXQ        CX, AX, BX
+	MOVQ         R8, DX
 	VPCMPGTD     Y5, Y6, Y5
-	ADDQ         AX, BX
-	VPSRLQ       $0x20, Y3, Y3
-	SHRXQ        CX, BX, AX
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y3, Y4, Y3
-	SBBQ         AX, BX
-	VPSUBQ       Y5, Y6, Y4
-	SUBQ         BX, DX
-	VPMULUDQ     Y0, Y1, Y1
-	SBBL         BX, BX
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         BX, DX
-	VPADDQ       Y1, Y3, Y1
-	MOVQ         DX, 2104(DI)
-	VPADDQ       Y2, Y4, Y2
-	MOVQ         2112(DI), DX
-	VPCMPGTD     Y1, Y3, Y3
-	VPCMPGTD     Y2, Y4, Y4
-	MULXQ        DX, AX, BX
+	MULXQ        AX, AX, DX
 	VPSRLQ       $0x20, Y3, Y3
 	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y5, Y5
 	ADDQ         AX, R8
-	VPADDQ       Y3, Y1, Y1
+	VPSUBQ       Y3, Y4, Y3
 	SHRXQ        CX, R8, AX
-	VPADDQ       Y4, Y2, Y2
+	VPSUBQ       Y5, Y6, Y4
 	SBBQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R8, BX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 768(DI)
+	VPMULUDQ     Y0, Y1, Y1
+	VPMULUDQ     Y0, Y2, Y2
+	SUBQ         R8, DX
+	VPADDQ       Y1, Y3, Y1
 	SBBL         R8, R8
-	VMOVDQU      Y2, 896(DI)
-	SUBQ         R8, BX
-	VMOVDQU      1024(DI), Y1
-	MULXQ        BX, DX, AX
-	VMOVDQU      1152(DI), Y4
+	VPADDQ       Y2, Y4, Y2
+	SUBQ         R8, DX
+	VPCMPGTD     Y1, Y3, Y3
+	MOVQ         DX, 2104(DI)
+	VPCMPGTD     Y2, Y4, Y4
+	MOVQ         2112(DI), DX
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y4
+	MULXQ        DX, DX, AX
+	VPADDQ       Y3, Y1, Y1
 	SHLXQ        CX, DX, R8
-	VMOVSHDUP    Y1, Y2
+	VPADDQ       Y4, Y2, Y2
 	ADDQ         DX, R8
-	VMOVSHDUP    Y4, Y5
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y4, Y4, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	SBBQ         DX, R8
-	VPMULUDQ     Y2, Y1, Y1
+	VMOVDQU      Y1, 768(DI)
 	SUBQ         R8, AX
-	VPMULUDQ     Y5, Y4, Y7
+	VMOVDQU      Y2, 896(DI)
+	VMOVDQU      1024(DI), Y1
 	SBBL         R8, R8
-	VPSRLQ       $0x21, Y3, Y4
+	VMOVDQU      1152(DI), Y4
 	SUBQ         R8, AX
+	VMOVSHDUP    Y1, Y2
+	MOVQ         2112(DI), DX
+	VMOVSHDUP    Y4, Y5
+	MULXQ        AX, DX, R8
+	VPMULUDQ     Y1, Y1, Y3
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y4, Y4, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	ADDQ         DX, R9
+	VPMULUDQ     Y5, Y4, Y7
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x21, Y3, Y4
+	SBBQ         DX, R9
 	VPSRLQ       $0x21, Y6, Y8
-	MOVQ         BX, DX
+	SUBQ         R9, R8
 	VPADDQ       Y4, Y1, Y1
-	MULXQ        DX, DX, BX
+	SBBL         R9, R9
 	VPADDQ       Y8, Y7, Y4
-	SHLXQ        CX, DX, R8
+	SUBQ         R9, R8
 	VPMULUDQ     Y2, Y2, Y2
 	VPMULUDQ     Y5, Y5, Y7
-	ADDQ         DX, R8
+	MOVQ         AX, DX
 	VPSRLQ       $0x1f, Y1, Y5
-	SHRXQ        CX, R8, DX
+	MULXQ        DX, DX, AX
 	VPSRLQ       $0x1f, Y4, Y8
-	SBBQ         DX, R8
+	SHLXQ        CX, DX, R9
 	VPADDQ       Y5, Y2, Y2
-	SUBQ         R8, BX
+	ADDQ         DX, R9
 	VPADDQ       Y8, Y7, Y5
-	SBBL         R8, R8
+	SHRXQ        CX, R9, DX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SUBQ         R8, BX
 	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SBBQ         DX, R9
 	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         AX, DX
+	SUBQ         R9, AX
 	VPSLLQ       $0x21, Y4, Y4
-	MULXQ        BX, AX, DX
+	SBBL         R9, R9
 	VPADDQ       Y1, Y3, Y1
-	SHLXQ        CX, AX, BX
+	SUBQ         R9, AX
 	VPADDQ       Y4, Y6, Y3
-	ADDQ         AX, BX
+	MOVQ         R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, BX, AX
+	MULXQ        AX, AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SBBQ         AX, BX
 	VPSRLQ       $0x20, Y2, Y3
+	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y5, Y6
-	SUBQ         BX, DX
+	ADDQ         AX, R8
 	VPSUBQ       Y3, Y1, Y3
-	SBBL         BX, BX
-	VPSUBQ       Y6, Y4, Y6
-	SUBQ         BX, DX
-	VPCMPGTD     Y1, Y3, Y1
-	MOVQ         DX, 2112(DI)
-	VPCMPGTD     Y4, Y6, Y4
-	MOVQ         2120(DI), DX
-	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        DX, AX, BX
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y1, Y3, Y1
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Y4, Y6, Y3
-	ADDQ         AX, R8
-	VPMULUDQ     Y0, Y2, Y2
 	SHRXQ        CX, R8, AX
-	VPMULUDQ     Y0, Y5, Y4
+	VPSUBQ       Y6, Y4, Y6
 	SBBQ         AX, R8
-	VPADDQ       Y2, Y1, Y2
-	SUBQ         R8, BX
-	VPADDQ       Y4, Y3, Y4
-	SBBL         R8, R8
-	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         R8, BX
-	VPCMPGTD     Y4, Y3, Y3
+	VPCMPGTD     Y1, Y3, Y1
+	SUBQ         R8, DX
+	VPCMPGTD     Y4, Y6, Y4
 	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        BX, DX, AX
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, DX
+	VPSUBQ       Y1, Y3, Y1
+	MOVQ         DX, 2112(DI)
+	VPSUBQ       Y4, Y6, Y3
+	MOVQ         2120(DI), DX
+	VPMULUDQ     Y0, Y2, Y2
+	MULXQ        DX, DX, AX
+	VPMULUDQ     Y0, Y5, Y4
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y2, Y1, Y2
+	VPADDQ       Y4, Y3, Y4
+	ADDQ         DX, R8
+	VPCMPGTD     Y2, Y1, Y1
+	SHRXQ        CX, R8, DX
+	VPCMPGTD     Y4, Y3, Y3
+	SBBQ         DX, R8
+	VPSRLQ       $0x20, Y1, Y1
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R8
+	SBBL         R8, R8
 	VPADDQ       Y1, Y2, Y1
-	ADDQ         DX, R8
 	VPADDQ       Y3, Y4, Y2
-	SHRXQ        CX, R8, DX
+	SUBQ         R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ         DX, R8
+	MOVQ         2120(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ         R8, AX
+	MULXQ        AX, DX, R8
 	VMOVSHDUP    Y1, Y2
+	SHLXQ        CX, DX, R9
 	VMOVSHDUP    Y7, Y8
-	SBBL         R8, R8
+	ADDQ         DX, R9
 	VMOVSHDUP    1024(DI), Y3
-	SUBQ         R8, AX
+	SHRXQ        CX, R9, DX
 	VMOVSHDUP    1152(DI), Y9
-	MOVQ         BX, DX
 	VPMULUDQ     1024(DI), Y1, Y4
-	MULXQ        DX, DX, BX
+	SBBQ         DX, R9
 	VPMULUDQ     1152(DI), Y7, Y10
-	SHLXQ        CX, DX, R8
+	SUBQ         R9, R8
 	VPMULUDQ     Y3, Y1, Y5
-	ADDQ         DX, R8
+	SBBL         R9, R9
 	VPMULUDQ     Y9, Y7, Y11
+	SUBQ         R9, R8
 	VPSRLQ       $0x20, Y4, Y6
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y10, Y12
-	SBBQ         DX, R8
-	VPADDQ       Y6, Y5, Y5
-	SUBQ         R8, BX
-	VPADDQ       Y12, Y11, Y12
-	SBBL         R8, R8
-	VPMULUDQ     1024(DI), Y2, Y6
-	SUBQ         R8, BX
-	VPMULUDQ     1152(DI), Y8, Y13
 	MOVQ         AX, DX
+	VPSRLQ       $0x20, Y10, Y12
+	VPADDQ       Y6, Y5, Y5
+	MULXQ        DX, DX, AX
+	VPADDQ       Y12, Y11, Y12
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     1024(DI), Y2, Y6
+	ADDQ         DX, R9
+	VPMULUDQ     1152(DI), Y8, Y13
+	SHRXQ        CX, R9, DX
 	VPAND        Y0, Y5, Y11
+	SBBQ         DX, R9
 	VPAND        Y0, Y12, Y14
-	MULXQ        BX, AX, DX
+	SUBQ         R9, AX
 	VPADDQ       Y11, Y6, Y6
-	SHLXQ        CX, AX, BX
 	VPADDQ       Y14, Y13, Y11
-	ADDQ         AX, BX
+	SBBL         R9, R9
 	VPMULUDQ     Y3, Y2, Y3
-	SHRXQ        CX, BX, AX
+	SUBQ         R9, AX
 	VPMULUDQ     Y9, Y8, Y9
-	SBBQ         AX, BX
+	MOVQ         R8, DX
 	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         BX, DX
+	MULXQ        AX, AX, DX
 	VPSRLQ       $0x20, Y12, Y12
-	VPADDQ       Y5, Y3, Y3
-	SBBL         BX, BX
-	VPADDQ       Y12, Y9, Y9
-	SUBQ         BX, DX
-	VPSRLQ       $0x20, Y6, Y5
-	MOVQ         DX, 2120(DI)
-	VPSRLQ       $0x20, Y11, Y12
-	MOVQ         2128(DI), DX
-	VPADDQ       Y5, Y3, Y3
-	MULXQ        DX, AX, BX
-	VPADDQ       Y12, Y9, Y5
 	SHLXQ        CX, AX, R8
-	VMOVSLDUP    Y6, Y6
+	VPADDQ       Y5, Y3, Y3
 	ADDQ         AX, R8
+	VPADDQ       Y12, Y9, Y9
+	VPSRLQ       $0x20, Y6, Y5
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y11, Y12
+	SBBQ         AX, R8
+	VPADDQ       Y5, Y3, Y3
+	SUBQ         R8, DX
+	VPADDQ       Y12, Y9, Y5
+	SBBL         R8, R8
+	VMOVSLDUP    Y6, Y6
+	SUBQ         R8, DX
 	VMOVSLDUP    Y11, Y9
 	VPBLENDD     $0xaa, Y6, Y4, Y4
-	SHRXQ        CX, R8, AX
+	MOVQ         DX, 2120(DI)
 	VPBLENDD     $0xaa, Y9, Y10, Y6
-	SBBQ         AX, R8
+	MOVQ         2128(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         R8, BX
+	MULXQ        DX, DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SBBL         R8, R8
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y3, Y6
-	SUBQ         R8, BX
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y5, Y10
-	MULXQ        BX, DX, AX
+	SHRXQ        CX, R8, DX
 	VPSUBQ       Y6, Y4, Y6
 	VPSUBQ       Y10, Y9, Y10
-	SHLXQ        CX, DX, R8
+	SBBQ         DX, R8
 	VPCMPGTD     Y4, Y6, Y4
-	ADDQ         DX, R8
+	SUBQ         R8, AX
 	VPCMPGTD     Y9, Y10, Y9
-	SHRXQ        CX, R8, DX
+	SBBL         R8, R8
 	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R8
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y9, Y9
-	SUBQ         R8, AX
+	MOVQ         2128(DI), DX
 	VPSUBQ       Y4, Y6, Y4
-	SBBL         R8, R8
 	VPSUBQ       Y9, Y10, Y6
+	MULXQ        AX, DX, R8
 	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R8, AX
+	SHLXQ        CX, DX, R9
 	VPMULUDQ     Y0, Y5, Y5
-	MOVQ         BX, DX
+	ADDQ         DX, R9
 	VPADDQ       Y3, Y4, Y3
-	MULXQ        DX, DX, BX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y5, Y6, Y5
-	SHLXQ        CX, DX, R8
+	SBBQ         DX, R9
 	VPCMPGTD     Y3, Y4, Y4
-	ADDQ         DX, R8
+	SUBQ         R9, R8
 	VPCMPGTD     Y5, Y6, Y6
-	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y4, Y4
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y6, Y6
-	SBBQ         DX, R8
+	SUBQ         R9, R8
 	VPADDQ       Y4, Y3, Y3
-	SUBQ         R8, BX
-	VPADDQ       Y6, Y5, Y4
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R8, BX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
 	MOVQ         AX, DX
+	VPADDQ       Y6, Y5, Y4
+	MULXQ        DX, DX, AX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
 	VPMULUDQ     Y1, Y1, Y4
-	MULXQ        BX, AX, DX
+	ADDQ         DX, R9
 	VPMULUDQ     Y7, Y7, Y6
-	SHLXQ        CX, AX, BX
+	SHRXQ        CX, R9, DX
 	VPMULUDQ     Y2, Y1, Y1
+	SBBQ         DX, R9
 	VPMULUDQ     Y8, Y7, Y9
-	ADDQ         AX, BX
+	SUBQ         R9, AX
 	VPSRLQ       $0x21, Y4, Y7
-	SHRXQ        CX, BX, AX
+	SBBL         R9, R9
 	VPSRLQ       $0x21, Y6, Y10
-	SBBQ         AX, BX
+	SUBQ         R9, AX
 	VPADDQ       Y7, Y1, Y1
-	SUBQ         BX, DX
 	VPADDQ       Y10, Y9, Y7
-	SBBL         BX, BX
+	MOVQ         R8, DX
 	VPMULUDQ     Y2, Y2, Y2
-	SUBQ         BX, DX
+	MULXQ        AX, AX, DX
 	VPMULUDQ     Y8, Y8, Y9
-	VPSRLQ       $0x1f, Y1, Y8
-	MOVQ         DX, 2128(DI)
-	VPSRLQ       $0x1f, Y7, Y10
-	MOVQ         2136(DI), DX
-	VPADDQ       Y8, Y2, Y2
-	MULXQ        DX, AX, BX
-	VPADDQ       Y10, Y9, Y8
 	SHLXQ        CX, AX, R8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPSRLQ       $0x1f, Y1, Y8
 	ADDQ         AX, R8
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	VPSRLQ       $0x1f, Y7, Y10
 	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y7, Y7
+	VPADDQ       Y8, Y2, Y2
+	VPADDQ       Y10, Y9, Y8
 	SBBQ         AX, R8
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	SUBQ         R8, DX
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SBBL         R8, R8
+	VPSLLQ       $0x21, Y1, Y1
+	SUBQ         R8, DX
+	VPSLLQ       $0x21, Y7, Y7
+	MOVQ         DX, 2128(DI)
 	VPADDQ       Y1, Y4, Y1
-	SUBQ         R8, BX
+	MOVQ         2136(DI), DX
 	VPADDQ       Y7, Y6, Y4
-	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R8, BX
+	MULXQ        DX, DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	MULXQ        BX, DX, AX
+	SHLXQ        CX, DX, R8
 	VPSRLQ       $0x20, Y2, Y4
-	SHLXQ        CX, DX, R8
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y8, Y7
+	SHRXQ        CX, R8, DX
 	VPSUBQ       Y4, Y1, Y4
-	ADDQ         DX, R8
+	SBBQ         DX, R8
 	VPSUBQ       Y7, Y6, Y7
-	SHRXQ        CX, R8, DX
 	VPCMPGTD     Y1, Y4, Y1
-	SBBQ         DX, R8
+	SUBQ         R8, AX
 	VPCMPGTD     Y6, Y7, Y6
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y1, Y1
 	SBBL         R8, R8
-	VPSRLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y1, Y1
 	SUBQ         R8, AX
+	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         2136(DI), DX
 	VPSUBQ       Y1, Y4, Y1
-	MOVQ         BX, DX
+	MULXQ        AX, DX, R8
 	VPSUBQ       Y6, Y7, Y4
+	SHLXQ        CX, DX, R9
 	VPMULUDQ     Y0, Y2, Y2
-	MULXQ        DX, DX, BX
 	VPMULUDQ     Y0, Y8, Y6
-	SHLXQ        CX, DX, R8
+	ADDQ         DX, R9
 	VPADDQ       Y2, Y1, Y2
-	ADDQ         DX, R8
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y6, Y4, Y6
-	SHRXQ        CX, R8, DX
+	SBBQ         DX, R9
 	VPCMPGTD     Y2, Y1, Y1
-	SBBQ         DX, R8
+	SUBQ         R9, R8
 	VPCMPGTD     Y6, Y4, Y4
-	SUBQ         R8, BX
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y1, Y1
 	VPSRLQ       $0x20, Y4, Y4
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, BX
-	VPADDQ       Y4, Y6, Y2
 	MOVQ         AX, DX
+	VPADDQ       Y4, Y6, Y2
+	MULXQ        DX, DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ        BX, AX, DX
+	SHLXQ        CX, DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SHLXQ        CX, AX, BX
+	ADDQ         DX, R9
 	VMOVSHDUP    Y1, Y2
-	ADDQ         AX, BX
+	SHRXQ        CX, R9, DX
 	VMOVSHDUP    Y7, Y8
 	VMOVSHDUP    Y3, Y4
-	SHRXQ        CX, BX, AX
+	SBBQ         DX, R9
 	VMOVSHDUP    Y5, Y9
-	SBBQ         AX, BX
+	SUBQ         R9, AX
 	VPMULUDQ     Y3, Y1, Y6
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPMULUDQ     Y5, Y7, Y10
-	SBBL         BX, BX
+	SUBQ         R9, AX
 	VPMULUDQ     Y4, Y1, Y1
-	SUBQ         BX, DX
+	MOVQ         R8, DX
 	VPMULUDQ     Y9, Y7, Y11
-	MOVQ         DX, 2136(DI)
 	VPBROADCASTQ 224(SI), Y7
+	MULXQ        AX, AX, DX
 	VPBROADCASTQ 240(SI), Y12
-	MOVQ         2144(DI), DX
-	VPADDQ       Y7, Y6, Y6
-	MULXQ        DX, AX, BX
-	VPADDQ       Y12, Y10, Y10
 	SHLXQ        CX, AX, R8
-	VPBROADCASTQ 232(SI), Y7
+	VPADDQ       Y7, Y6, Y6
 	ADDQ         AX, R8
-	VPBROADCASTQ 248(SI), Y12
+	VPADDQ       Y12, Y10, Y10
 	SHRXQ        CX, R8, AX
-	VPADDQ       Y7, Y1, Y1
+	VPBROADCASTQ 232(SI), Y7
 	SBBQ         AX, R8
-	VPADDQ       Y12, Y11, Y11
-	SUBQ         R8, BX
-	VPSRLQ       $0x20, Y6, Y7
-	VPSRLQ       $0x20, Y10, Y12
-	SBBL         R8, R8
+	VPBROADCASTQ 248(SI), Y12
+	SUBQ         R8, DX
 	VPADDQ       Y7, Y1, Y1
-	SUBQ         R8, BX
+	VPADDQ       Y12, Y11, Y11
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y6, Y7
+	SUBQ         R8, DX
+	VPSRLQ       $0x20, Y10, Y12
+	MOVQ         DX, 2136(DI)
+	VPADDQ       Y7, Y1, Y1
+	MOVQ         2144(DI), DX
 	VPADDQ       Y12, Y11, Y7
-	MULXQ        BX, DX, AX
+	MULXQ        DX, DX, AX
 	VPMULUDQ     Y3, Y2, Y3
-	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y5, Y8, Y11
-	ADDQ         DX, R8
+	SHLXQ        CX, DX, R8
 	VPAND        Y0, Y1, Y5
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R8
 	VPAND        Y0, Y7, Y12
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y5, Y3, Y3
 	SBBQ         DX, R8
 	VPADDQ       Y12, Y11, Y5
@@ -3185,55 +3129,54 @@ external:
 	VPMULUDQ     Y4, Y2, Y2
 	SBBL         R8, R8
 	VPMULUDQ     Y9, Y8, Y4
-	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         BX, DX
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y7, Y7
-	MULXQ        DX, DX, BX
+	MOVQ         2144(DI), DX
 	VPADDQ       Y1, Y2, Y1
+	MULXQ        AX, DX, R8
 	VPADDQ       Y7, Y4, Y4
-	SHLXQ        CX, DX, R8
+	SHLXQ        CX, DX, R9
 	VPSRLQ       $0x20, Y3, Y2
-	ADDQ         DX, R8
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y5, Y7
-	SHRXQ        CX, R8, DX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y2, Y1, Y1
-	SBBQ         DX, R8
 	VPADDQ       Y7, Y4, Y2
-	SUBQ         R8, BX
+	SBBQ         DX, R9
 	VMOVSLDUP    Y3, Y3
-	SBBL         R8, R8
+	SUBQ         R9, R8
 	VMOVSLDUP    Y5, Y4
+	SBBL         R9, R9
 	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SUBQ         R8, BX
+	SUBQ         R9, R8
 	VPBLENDD     $0xaa, Y4, Y10, Y4
 	MOVQ         AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MULXQ        BX, AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SHLXQ        CX, AX, BX
+	MULXQ        DX, DX, AX
 	VPSRLQ       $0x20, Y1, Y4
-	ADDQ         AX, BX
+	SHLXQ        CX, DX, R9
 	VPSRLQ       $0x20, Y2, Y6
-	SHRXQ        CX, BX, AX
+	ADDQ         DX, R9
 	VPSUBQ       Y4, Y3, Y4
+	SHRXQ        CX, R9, DX
 	VPSUBQ       Y6, Y5, Y6
-	SBBQ         AX, BX
+	SBBQ         DX, R9
 	VPCMPGTD     Y3, Y4, Y3
-	SUBQ         BX, DX
+	SUBQ         R9, AX
 	VPCMPGTD     Y5, Y6, Y5
-	SBBL         BX, BX
 	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y5, Y5
-	MOVQ         DX, 2144(DI)
+	SUBQ         R9, AX
 	VPSUBQ       Y3, Y4, Y3
-	MOVQ         2152(DI), DX
+	MOVQ         R8, DX
 	VPSUBQ       Y5, Y6, Y4
-	MULXQ        DX, AX, BX
+	MULXQ        AX, AX, DX
 	VPMULUDQ     Y0, Y1, Y1
-	VPMULUDQ     Y0, Y2, Y2
 	SHLXQ        CX, AX, R8
+	VPMULUDQ     Y0, Y2, Y2
 	VPADDQ       Y1, Y3, Y1
 	ADDQ         AX, R8
 	VPADDQ       Y2, Y4, Y2
@@ -3241,468 +3184,507 @@ external:
 	VPCMPGTD     Y1, Y3, Y3
 	SBBQ         AX, R8
 	VPCMPGTD     Y2, Y4, Y4
-	SUBQ         R8, BX
+	SUBQ         R8, DX
 	VPSRLQ       $0x20, Y3, Y3
 	SBBL         R8, R8
 	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R8, DX
 	VPADDQ       Y3, Y1, Y1
-	SUBQ         R8, BX
 	VPADDQ       Y4, Y2, Y2
-	MULXQ        BX, DX, AX
+	MOVQ         DX, 2144(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, DX, R8
+	MOVQ         2152(DI), DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         DX, R8
+	MULXQ        DX, DX, AX
 	VMOVDQU      Y1, 1024(DI)
-	SHRXQ        CX, R8, DX
+	SHLXQ        CX, DX, R8
 	VMOVDQU      Y2, 1152(DI)
-	SBBQ         DX, R8
+	ADDQ         DX, R8
 	VMOVDQU      1280(DI), Y1
 	VMOVDQU      1408(DI), Y4
-	SUBQ         R8, AX
+	SHRXQ        CX, R8, DX
 	VMOVSHDUP    Y1, Y2
-	SBBL         R8, R8
+	SBBQ         DX, R8
 	VMOVSHDUP    Y4, Y5
 	SUBQ         R8, AX
 	VPMULUDQ     Y1, Y1, Y3
-	MOVQ         BX, DX
+	SBBL         R8, R8
 	VPMULUDQ     Y4, Y4, Y6
-	MULXQ        DX, DX, BX
+	SUBQ         R8, AX
 	VPMULUDQ     Y2, Y1, Y1
-	SHLXQ        CX, DX, R8
+	MOVQ         2152(DI), DX
 	VPMULUDQ     Y5, Y4, Y7
 	VPSRLQ       $0x21, Y3, Y4
-	ADDQ         DX, R8
+	MULXQ        AX, DX, R8
 	VPSRLQ       $0x21, Y6, Y8
-	SHRXQ        CX, R8, DX
+	SHLXQ        CX, DX, R9
 	VPADDQ       Y4, Y1, Y1
-	SBBQ         DX, R8
+	ADDQ         DX, R9
 	VPADDQ       Y8, Y7, Y4
-	SUBQ         R8, BX
+	SHRXQ        CX, R9, DX
 	VPMULUDQ     Y2, Y2, Y2
-	SBBL         R8, R8
+	SBBQ         DX, R9
 	VPMULUDQ     Y5, Y5, Y7
-	SUBQ         R8, BX
 	VPSRLQ       $0x1f, Y1, Y5
-	MOVQ         AX, DX
+	SUBQ         R9, R8
 	VPSRLQ       $0x1f, Y4, Y8
+	SBBL         R9, R9
 	VPADDQ       Y5, Y2, Y2
-	MULXQ        BX, AX, DX
+	SUBQ         R9, R8
 	VPADDQ       Y8, Y7, Y5
-	SHLXQ        CX, AX, BX
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	ADDQ         AX, BX
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SHRXQ        CX, BX, AX
-	VPSLLQ       $0x21, Y1, Y1
-	SBBQ         AX, BX
-	VPSLLQ       $0x21, Y4, Y4
-	SUBQ         BX, DX
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y4, Y6, Y3
-	SBBL         BX, BX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         BX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	MOVQ         DX, 2152(DI)
-	VPSRLQ       $0x20, Y2, Y3
-	MOVQ         2160(DI), DX
-	VPSRLQ       $0x20, Y5, Y6
-	MULXQ        DX, AX, BX
-	VPSUBQ       Y3, Y1, Y3
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Y6, Y4, Y6
-	VPCMPGTD     Y1, Y3, Y1
-	ADDQ         AX, R8
-	VPCMPGTD     Y4, Y6, Y4
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y1, Y1
-	SBBQ         AX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, BX
-	VPSUBQ       Y1, Y3, Y1
-	SBBL         R8, R8
-	VPSUBQ       Y4, Y6, Y3
-	SUBQ         R8, BX
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	MULXQ        BX, DX, AX
-	VPADDQ       Y2, Y1, Y2
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y4, Y3, Y4
-	ADDQ         DX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPCMPGTD     Y4, Y3, Y3
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R8, R8
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y3, Y4, Y2
-	SUBQ         R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         BX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MULXQ        DX, DX, BX
-	VMOVSHDUP    Y1, Y2
-	SHLXQ        CX, DX, R8
-	VMOVSHDUP    Y7, Y8
-	ADDQ         DX, R8
-	VMOVSHDUP    1280(DI), Y3
-	SHRXQ        CX, R8, DX
-	VMOVSHDUP    1408(DI), Y9
-	VPMULUDQ     1280(DI), Y1, Y4
-	SBBQ         DX, R8
-	VPMULUDQ     1408(DI), Y7, Y10
-	SUBQ         R8, BX
-	VPMULUDQ     Y3, Y1, Y5
-	SBBL         R8, R8
-	VPMULUDQ     Y9, Y7, Y11
-	SUBQ         R8, BX
-	VPSRLQ       $0x20, Y4, Y6
 	MOVQ         AX, DX
+	VPAND        avx2Numbers<>+64(SB), Y3, Y3
+	MULXQ        DX, DX, AX
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
+	SHLXQ        CX, DX, R9
+	VPSLLQ       $0x21, Y1, Y1
+	VPSLLQ       $0x21, Y4, Y4
+	ADDQ         DX, R9
+	VPADDQ       Y1, Y3, Y1
+	SHRXQ        CX, R9, DX
+	VPADDQ       Y4, Y6, Y3
+	SBBQ         DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R9, AX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
+	SBBL         R9, R9
+	VPSRLQ       $0x20, Y2, Y3
+	VPSRLQ       $0x20, Y5, Y6
+	SUBQ         R9, AX
+	VPSUBQ       Y3, Y1, Y3
+	MOVQ         R8, DX
+	VPSUBQ       Y6, Y4, Y6
+	MULXQ        AX, AX, DX
+	VPCMPGTD     Y1, Y3, Y1
+	SHLXQ        CX, AX, R8
+	VPCMPGTD     Y4, Y6, Y4
+	ADDQ         AX, R8
+	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y4, Y4
+	VPSUBQ       Y1, Y3, Y1
+	SBBQ         AX, R8
+	VPSUBQ       Y4, Y6, Y3
+	SUBQ         R8, DX
+	VPMULUDQ     Y0, Y2, Y2
+	SBBL         R8, R8
+	VPMULUDQ     Y0, Y5, Y4
+	SUBQ         R8, DX
+	VPADDQ       Y2, Y1, Y2
+	MOVQ         DX, 2152(DI)
+	VPADDQ       Y4, Y3, Y4
+	VPCMPGTD     Y2, Y1, Y1
+	MOVQ         2160(DI), DX
+	VPCMPGTD     Y4, Y3, Y3
+	MULXQ        DX, DX, AX
+	VPSRLQ       $0x20, Y1, Y1
+	SHLXQ        CX, DX, R8
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         DX, R8
+	VPADDQ       Y1, Y2, Y1
+	SHRXQ        CX, R8, DX
+	VPADDQ       Y3, Y4, Y2
+	SBBQ         DX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ         R8, AX
+	VMOVSHDUP    Y1, Y2
+	SBBL         R8, R8
+	VMOVSHDUP    Y7, Y8
+	SUBQ         R8, AX
+	VMOVSHDUP    1280(DI), Y3
+	MOVQ         2160(DI), DX
+	VMOVSHDUP    1408(DI), Y9
+	MULXQ        AX, DX, R8
+	VPMULUDQ     1280(DI), Y1, Y4
+	VPMULUDQ     1408(DI), Y7, Y10
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y3, Y1, Y5
+	ADDQ         DX, R9
+	VPMULUDQ     Y9, Y7, Y11
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x20, Y4, Y6
+	SBBQ         DX, R9
 	VPSRLQ       $0x20, Y10, Y12
-	MULXQ        BX, AX, DX
+	SUBQ         R9, R8
 	VPADDQ       Y6, Y5, Y5
+	SBBL         R9, R9
 	VPADDQ       Y12, Y11, Y12
-	SHLXQ        CX, AX, BX
 	VPMULUDQ     1280(DI), Y2, Y6
-	ADDQ         AX, BX
+	SUBQ         R9, R8
 	VPMULUDQ     1408(DI), Y8, Y13
-	SHRXQ        CX, BX, AX
+	MOVQ         AX, DX
 	VPAND        Y0, Y5, Y11
-	SBBQ         AX, BX
+	MULXQ        DX, DX, AX
 	VPAND        Y0, Y12, Y14
-	SUBQ         BX, DX
+	SHLXQ        CX, DX, R9
 	VPADDQ       Y11, Y6, Y6
-	SBBL         BX, BX
+	ADDQ         DX, R9
 	VPADDQ       Y14, Y13, Y11
 	VPMULUDQ     Y3, Y2, Y3
-	SUBQ         BX, DX
+	SHRXQ        CX, R9, DX
 	VPMULUDQ     Y9, Y8, Y9
-	MOVQ         DX, 2160(DI)
+	SBBQ         DX, R9
 	VPSRLQ       $0x20, Y5, Y5
-	MOVQ         2168(DI), DX
+	SUBQ         R9, AX
 	VPSRLQ       $0x20, Y12, Y12
-	MULXQ        DX, AX, BX
+	SBBL         R9, R9
 	VPADDQ       Y5, Y3, Y3
-	SHLXQ        CX, AX, R8
+	SUBQ         R9, AX
 	VPADDQ       Y12, Y9, Y9
-	ADDQ         AX, R8
+	MOVQ         R8, DX
 	VPSRLQ       $0x20, Y6, Y5
-	SHRXQ        CX, R8, AX
 	VPSRLQ       $0x20, Y11, Y12
+	MULXQ        AX, AX, DX
 	VPADDQ       Y5, Y3, Y3
-	SBBQ         AX, R8
+	SHLXQ        CX, AX, R8
 	VPADDQ       Y12, Y9, Y5
-	SUBQ         R8, BX
+	ADDQ         AX, R8
 	VMOVSLDUP    Y6, Y6
-	SBBL         R8, R8
+	SHRXQ        CX, R8, AX
 	VMOVSLDUP    Y11, Y9
-	SUBQ         R8, BX
+	SBBQ         AX, R8
 	VPBLENDD     $0xaa, Y6, Y4, Y4
-	MULXQ        BX, DX, AX
+	SUBQ         R8, DX
 	VPBLENDD     $0xaa, Y9, Y10, Y6
-	SHLXQ        CX, DX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	ADDQ         DX, R8
+	SUBQ         R8, DX
 	VPSRLQ       $0x20, Y3, Y6
-	SHRXQ        CX, R8, DX
+	MOVQ         DX, 2160(DI)
 	VPSRLQ       $0x20, Y5, Y10
-	SBBQ         DX, R8
+	MOVQ         2168(DI), DX
 	VPSUBQ       Y6, Y4, Y6
-	SUBQ         R8, AX
+	MULXQ        DX, DX, AX
 	VPSUBQ       Y10, Y9, Y10
-	SBBL         R8, R8
 	VPCMPGTD     Y4, Y6, Y4
-	SUBQ         R8, AX
+	SHLXQ        CX, DX, R8
 	VPCMPGTD     Y9, Y10, Y9
+	ADDQ         DX, R8
 	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         BX, DX
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y9, Y9
-	MULXQ        DX, DX, BX
+	SBBQ         DX, R8
 	VPSUBQ       Y4, Y6, Y4
-	SHLXQ        CX, DX, R8
+	SUBQ         R8, AX
 	VPSUBQ       Y9, Y10, Y6
-	ADDQ         DX, R8
+	SBBL         R8, R8
 	VPMULUDQ     Y0, Y3, Y3
-	SHRXQ        CX, R8, DX
 	VPMULUDQ     Y0, Y5, Y5
-	SBBQ         DX, R8
+	SUBQ         R8, AX
 	VPADDQ       Y3, Y4, Y3
+	MOVQ         2168(DI), DX
 	VPADDQ       Y5, Y6, Y5
-	SUBQ         R8, BX
+	MULXQ        AX, DX, R8
 	VPCMPGTD     Y3, Y4, Y4
-	SBBL         R8, R8
+	SHLXQ        CX, DX, R9
 	VPCMPGTD     Y5, Y6, Y6
-	SUBQ         R8, BX
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         AX, DX
 	VPSRLQ       $0x20, Y6, Y6
-	MULXQ        BX, AX, DX
+	SHRXQ        CX, R9, DX
 	VPADDQ       Y4, Y3, Y3
-	SHLXQ        CX, AX, BX
+	SBBQ         DX, R9
 	VPADDQ       Y6, Y5, Y4
+	SUBQ         R9, R8
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         AX, BX
+	SBBL         R9, R9
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SHRXQ        CX, BX, AX
+	SUBQ         R9, R8
 	VPMULUDQ     Y1, Y1, Y4
-	SBBQ         AX, BX
-	VPMULUDQ     Y7, Y7, Y6
-	SUBQ         BX, DX
-	VPMULUDQ     Y2, Y1, Y1
-	SBBL         BX, BX
-	VPMULUDQ     Y8, Y7, Y9
-	SUBQ         BX, DX
-	VPSRLQ       $0x21, Y4, Y7
-	MOVQ         DX, 2168(DI)
-	VPSRLQ       $0x21, Y6, Y10
-	VPADDQ       Y7, Y1, Y1
-	MOVQ         2176(DI), DX
-	VPADDQ       Y10, Y9, Y7
-	MULXQ        DX, AX, BX
-	VPMULUDQ     Y2, Y2, Y2
-	SHLXQ        CX, AX, R8
-	VPMULUDQ     Y8, Y8, Y9
-	ADDQ         AX, R8
-	VPSRLQ       $0x1f, Y1, Y8
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x1f, Y7, Y10
-	SBBQ         AX, R8
-	VPADDQ       Y8, Y2, Y2
-	VPADDQ       Y10, Y9, Y8
-	SUBQ         R8, BX
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	SBBL         R8, R8
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R8, BX
-	VPSLLQ       $0x21, Y1, Y1
-	MULXQ        BX, DX, AX
-	VPSLLQ       $0x21, Y7, Y7
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y1, Y4, Y1
-	ADDQ         DX, R8
-	VPADDQ       Y7, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y2, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y8, Y7
-	SBBL         R8, R8
-	VPSUBQ       Y4, Y1, Y4
-	SUBQ         R8, AX
-	VPSUBQ       Y7, Y6, Y7
-	MOVQ         BX, DX
-	VPCMPGTD     Y1, Y4, Y1
-	VPCMPGTD     Y6, Y7, Y6
-	MULXQ        DX, DX, BX
-	VPSRLQ       $0x20, Y1, Y1
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         DX, R8
-	VPSUBQ       Y1, Y4, Y1
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Y6, Y7, Y4
-	SBBQ         DX, R8
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R8, BX
-	VPMULUDQ     Y0, Y8, Y6
-	SBBL         R8, R8
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y6, Y4, Y6
-	SUBQ         R8, BX
-	VPCMPGTD     Y2, Y1, Y1
 	MOVQ         AX, DX
-	VPCMPGTD     Y6, Y4, Y4
-	MULXQ        BX, AX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	SHLXQ        CX, AX, BX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         AX, BX
-	VPADDQ       Y1, Y2, Y1
-	SHRXQ        CX, BX, AX
-	VPADDQ       Y4, Y6, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ         AX, BX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ         BX, DX
-	VMOVSHDUP    Y1, Y2
-	SBBL         BX, BX
-	VMOVSHDUP    Y7, Y8
-	SUBQ         BX, DX
-	VMOVSHDUP    Y3, Y4
-	MOVQ         DX, 2176(DI)
-	VMOVSHDUP    Y5, Y9
-	MOVQ         2184(DI), DX
-	VPMULUDQ     Y3, Y1, Y6
-	VPMULUDQ     Y5, Y7, Y10
-	MULXQ        DX, AX, BX
-	VPMULUDQ     Y4, Y1, Y1
+	VPMULUDQ     Y7, Y7, Y6
+	VPMULUDQ     Y2, Y1, Y1
+	MULXQ        DX, DX, AX
+	VPMULUDQ     Y8, Y7, Y9
+	SHLXQ        CX, DX, R9
+	VPSRLQ       $0x21, Y4, Y7
+	ADDQ         DX, R9
+	VPSRLQ       $0x21, Y6, Y10
+	SHRXQ        CX, R9, DX
+	VPADDQ       Y7, Y1, Y1
+	SBBQ         DX, R9
+	VPADDQ       Y10, Y9, Y7
+	VPMULUDQ     Y2, Y2, Y2
+	SUBQ         R9, AX
+	VPMULUDQ     Y8, Y8, Y9
+	SBBL         R9, R9
+	VPSRLQ       $0x1f, Y1, Y8
+	SUBQ         R9, AX
+	VPSRLQ       $0x1f, Y7, Y10
+	MOVQ         R8, DX
+	VPADDQ       Y8, Y2, Y2
+	MULXQ        AX, AX, DX
+	VPADDQ       Y10, Y9, Y8
 	SHLXQ        CX, AX, R8
-	VPMULUDQ     Y9, Y7, Y11
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	VPAND        avx2Numbers<>+64(SB), Y6, Y6
 	ADDQ         AX, R8
-	VPBROADCASTQ 256(SI), Y7
+	VPSLLQ       $0x21, Y1, Y1
 	SHRXQ        CX, R8, AX
-	VPBROADCASTQ 272(SI), Y12
+	VPSLLQ       $0x21, Y7, Y7
 	SBBQ         AX, R8
-	VPADDQ       Y7, Y6, Y6
-	SUBQ         R8, BX
-	VPADDQ       Y12, Y10, Y10
-	VPBROADCASTQ 264(SI), Y7
+	VPADDQ       Y1, Y4, Y1
+	SUBQ         R8, DX
+	VPADDQ       Y7, Y6, Y4
 	SBBL         R8, R8
-	VPBROADCASTQ 280(SI), Y12
-	SUBQ         R8, BX
-	VPADDQ       Y7, Y1, Y1
-	MULXQ        BX, DX, AX
-	VPADDQ       Y12, Y11, Y11
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
+	SUBQ         R8, DX
+	VPSRLQ       $0x20, Y2, Y4
+	MOVQ         DX, 2168(DI)
+	VPSRLQ       $0x20, Y8, Y7
+	MOVQ         2176(DI), DX
+	VPSUBQ       Y4, Y1, Y4
+	MULXQ        DX, DX, AX
+	VPSUBQ       Y7, Y6, Y7
 	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y6, Y7
+	VPCMPGTD     Y1, Y4, Y1
 	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y10, Y12
+	VPCMPGTD     Y6, Y7, Y6
+	VPSRLQ       $0x20, Y1, Y1
 	SHRXQ        CX, R8, DX
-	VPADDQ       Y7, Y1, Y1
+	VPSRLQ       $0x20, Y6, Y6
 	SBBQ         DX, R8
-	VPADDQ       Y12, Y11, Y7
-	VPMULUDQ     Y3, Y2, Y3
+	VPSUBQ       Y1, Y4, Y1
 	SUBQ         R8, AX
-	VPMULUDQ     Y5, Y8, Y11
+	VPSUBQ       Y6, Y7, Y4
 	SBBL         R8, R8
-	VPAND        Y0, Y1, Y5
+	VPMULUDQ     Y0, Y2, Y2
 	SUBQ         R8, AX
+	VPMULUDQ     Y0, Y8, Y6
+	VPADDQ       Y2, Y1, Y2
+	MOVQ         2176(DI), DX
+	VPADDQ       Y6, Y4, Y6
+	MULXQ        AX, DX, R8
+	VPCMPGTD     Y2, Y1, Y1
+	SHLXQ        CX, DX, R9
+	VPCMPGTD     Y6, Y4, Y4
+	ADDQ         DX, R9
+	VPSRLQ       $0x20, Y1, Y1
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x20, Y4, Y4
+	SBBQ         DX, R9
+	VPADDQ       Y1, Y2, Y1
+	VPADDQ       Y4, Y6, Y2
+	SUBQ         R9, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SBBL         R9, R9
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ         R9, R8
+	VMOVSHDUP    Y1, Y2
+	MOVQ         AX, DX
+	VMOVSHDUP    Y7, Y8
+	MULXQ        DX, DX, AX
+	VMOVSHDUP    Y3, Y4
+	VMOVSHDUP    Y5, Y9
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y3, Y1, Y6
+	ADDQ         DX, R9
+	VPMULUDQ     Y5, Y7, Y10
+	SHRXQ        CX, R9, DX
+	VPMULUDQ     Y4, Y1, Y1
+	SBBQ         DX, R9
+	VPMULUDQ     Y9, Y7, Y11
+	SUBQ         R9, AX
+	VPBROADCASTQ 256(SI), Y7
+	SBBL         R9, R9
+	VPBROADCASTQ 272(SI), Y12
+	VPADDQ       Y7, Y6, Y6
+	SUBQ         R9, AX
+	VPADDQ       Y12, Y10, Y10
+	MOVQ         R8, DX
+	VPBROADCASTQ 264(SI), Y7
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ 280(SI), Y12
+	SHLXQ        CX, AX, R8
+	VPADDQ       Y7, Y1, Y1
+	ADDQ         AX, R8
+	VPADDQ       Y12, Y11, Y11
+	VPSRLQ       $0x20, Y6, Y7
+	SHRXQ        CX, R8, AX
+	VPSRLQ       $0x20, Y10, Y12
+	SBBQ         AX, R8
+	VPADDQ       Y7, Y1, Y1
+	SUBQ         R8, DX
+	VPADDQ       Y12, Y11, Y7
+	SBBL         R8, R8
+	VPMULUDQ     Y3, Y2, Y3
+	SUBQ         R8, DX
+	VPMULUDQ     Y5, Y8, Y11
+	MOVQ         DX, 2176(DI)
+	VPAND        Y0, Y1, Y5
 	VPAND        Y0, Y7, Y12
-	MOVQ         BX, DX
+	MOVQ         2184(DI), DX
 	VPADDQ       Y5, Y3, Y3
-	MULXQ        DX, DX, BX
+	MULXQ        DX, DX, AX
 	VPADDQ       Y12, Y11, Y5
 	SHLXQ        CX, DX, R8
 	VPMULUDQ     Y4, Y2, Y2
-	VPMULUDQ     Y9, Y8, Y4
 	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y1, Y1
+	VPMULUDQ     Y9, Y8, Y4
 	SHRXQ        CX, R8, DX
+	VPSRLQ       $0x20, Y1, Y1
 	VPSRLQ       $0x20, Y7, Y7
 	SBBQ         DX, R8
 	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPADDQ       Y7, Y4, Y4
 	SBBL         R8, R8
 	VPSRLQ       $0x20, Y3, Y2
-	SUBQ         R8, BX
+	SUBQ         R8, AX
 	VPSRLQ       $0x20, Y5, Y7
+	MOVQ         2184(DI), DX
 	VPADDQ       Y2, Y1, Y1
-	MOVQ         AX, DX
+	MULXQ        AX, DX, R8
 	VPADDQ       Y7, Y4, Y2
-	MULXQ        BX, AX, DX
 	VMOVSLDUP    Y3, Y3
-	SHLXQ        CX, AX, BX
+	SHLXQ        CX, DX, R9
 	VMOVSLDUP    Y5, Y4
-	ADDQ         AX, BX
+	ADDQ         DX, R9
 	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SHRXQ        CX, BX, AX
+	SHRXQ        CX, R9, DX
 	VPBLENDD     $0xaa, Y4, Y10, Y4
-	SBBQ         AX, BX
+	SBBQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R9, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SUBQ         BX, DX
 	VPSRLQ       $0x20, Y1, Y4
-	SBBL         BX, BX
+	SBBL         R9, R9
 	VPSRLQ       $0x20, Y2, Y6
-	SUBQ         BX, DX
+	SUBQ         R9, R8
 	VPSUBQ       Y4, Y3, Y4
-	MOVQ         DX, 2184(DI)
+	MOVQ         AX, DX
 	VPSUBQ       Y6, Y5, Y6
-	MOVQ         2192(DI), DX
+	MULXQ        DX, DX, AX
 	VPCMPGTD     Y3, Y4, Y3
-	MULXQ        DX, AX, BX
+	SHLXQ        CX, DX, R9
 	VPCMPGTD     Y5, Y6, Y5
+	ADDQ         DX, R9
 	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         AX, R8
+	SHRXQ        CX, R9, DX
 	VPSUBQ       Y3, Y4, Y3
-	SHRXQ        CX, R8, AX
+	SBBQ         DX, R9
 	VPSUBQ       Y5, Y6, Y4
-	SBBQ         AX, R8
+	SUBQ         R9, AX
 	VPMULUDQ     Y0, Y1, Y1
-	SUBQ         R8, BX
+	SBBL         R9, R9
 	VPMULUDQ     Y0, Y2, Y2
-	SBBL         R8, R8
+	SUBQ         R9, AX
 	VPADDQ       Y1, Y3, Y1
-	SUBQ         R8, BX
+	MOVQ         R8, DX
 	VPADDQ       Y2, Y4, Y2
 	VPCMPGTD     Y1, Y3, Y3
-	MULXQ        BX, DX, AX
+	MULXQ        AX, AX, DX
 	VPCMPGTD     Y2, Y4, Y4
-	SHLXQ        CX, DX, R8
+	SHLXQ        CX, AX, R8
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         DX, R8
+	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y4, Y4
-	SHRXQ        CX, R8, DX
+	SHRXQ        CX, R8, AX
 	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R8
+	SBBQ         AX, R8
 	VPADDQ       Y4, Y2, Y2
-	SUBQ         R8, AX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ         R8, DX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
 	SBBL         R8, R8
 	VMOVDQU      Y1, 1280(DI)
-	SUBQ         R8, AX
+	SUBQ         R8, DX
 	VMOVDQU      Y2, 1408(DI)
-	MOVQ         BX, DX
+	MOVQ         DX, 2184(DI)
 	VPAND        (DI), Y0, Y1
-	MULXQ        DX, DX, BX
+	MOVQ         2192(DI), DX
 	VPAND        128(DI), Y0, Y2
-	SHLXQ        CX, DX, R8
+	MULXQ        DX, DX, AX
 	VPAND        256(DI), Y0, Y3
-	ADDQ         DX, R8
 	VPAND        384(DI), Y0, Y4
+	SHLXQ        CX, DX, R8
 	VPADDQ       Y2, Y1, Y5
-	SHRXQ        CX, R8, DX
+	ADDQ         DX, R8
 	VPADDQ       Y4, Y3, Y6
-	SBBQ         DX, R8
+	SHRXQ        CX, R8, DX
 	VPADDQ       Y6, Y5, Y7
-	SUBQ         R8, BX
+	SBBQ         DX, R8
 	VPADDQ       Y2, Y7, Y2
-	SBBL         R8, R8
+	SUBQ         R8, AX
 	VPADDQ       Y4, Y7, Y4
-	SUBQ         R8, BX
 	VPADDQ       Y5, Y2, Y5
-	MOVQ         AX, DX
+	SBBL         R8, R8
 	VPADDQ       Y3, Y3, Y3
+	SUBQ         R8, AX
 	VPADDQ       Y3, Y2, Y2
-	MULXQ        BX, AX, DX
+	MOVQ         2192(DI), DX
 	VPADDQ       Y6, Y4, Y3
-	SHLXQ        CX, AX, BX
+	MULXQ        AX, DX, R8
 	VPADDQ       Y1, Y1, Y1
-	ADDQ         AX, BX
+	SHLXQ        CX, DX, R9
 	VPADDQ       Y1, Y4, Y1
-	SHRXQ        CX, BX, AX
+	ADDQ         DX, R9
 	VMOVDQU      Y5, 64(DI)
-	SBBQ         AX, BX
 	VMOVDQU      Y2, 192(DI)
-	SUBQ         BX, DX
+	SHRXQ        CX, R9, DX
 	VMOVDQU      Y3, 320(DI)
-	SBBL         BX, BX
+	SBBQ         DX, R9
 	VMOVDQU      Y1, 448(DI)
+	SUBQ         R9, R8
 	VPAND        512(DI), Y0, Y4
-	SUBQ         BX, DX
+	SBBL         R9, R9
 	VPAND        640(DI), Y0, Y6
-	MOVQ         DX, 2192(DI)
+	SUBQ         R9, R8
 	VPAND        768(DI), Y0, Y7
-	MOVQ         2104(DI), AX
 	VPAND        896(DI), Y0, Y8
+	MOVQ         AX, DX
+	VPADDQ       Y6, Y4, Y9
+	MULXQ        DX, DX, AX
+	VPADDQ       Y8, Y7, Y10
+	SHLXQ        CX, DX, R9
+	VPADDQ       Y10, Y9, Y11
+	ADDQ         DX, R9
+	VPADDQ       Y6, Y11, Y6
+	SHRXQ        CX, R9, DX
+	VPADDQ       Y8, Y11, Y8
+	SBBQ         DX, R9
+	VPADDQ       Y9, Y6, Y9
+	VPADDQ       Y7, Y7, Y7
+	SUBQ         R9, AX
+	VPADDQ       Y7, Y6, Y6
+	SBBL         R9, R9
+	VPADDQ       Y10, Y8, Y7
+	SUBQ         R9, AX
+	VPADDQ       Y4, Y4, Y4
+	MOVQ         R8, DX
+	VPADDQ       Y4, Y8, Y4
+	MULXQ        AX, AX, DX
+	VMOVDQU      Y9, 576(DI)
+	VPADDQ       Y9, Y5, Y5
+	SHLXQ        CX, AX, R8
+	VMOVDQU      Y6, 704(DI)
+	ADDQ         AX, R8
+	VPADDQ       Y6, Y2, Y2
+	SHRXQ        CX, R8, AX
+	VMOVDQU      Y7, 832(DI)
+	SBBQ         AX, R8
+	VPADDQ       Y7, Y3, Y3
+	SUBQ         R8, DX
+	VMOVDQU      Y4, 960(DI)
+	SBBL         R8, R8
+	VPADDQ       Y4, Y1, Y1
+	VPAND        1024(DI), Y0, Y4
+	SUBQ         R8, DX
+	VPAND        1152(DI), Y0, Y6
+	MOVQ         DX, 2192(DI)
+	VPAND        1280(DI), Y0, Y7
+	MOVQ         2104(DI), AX
+	VPAND        1408(DI), Y0, Y8
 	MOVL         $0x00000000, DX
 	VPADDQ       Y6, Y4, Y9
 	ADDQ         2136(DI), AX
 	VPADDQ       Y8, Y7, Y10
-	ADCQ         $0x00, DX
 	VPADDQ       Y10, Y9, Y11
+	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y11, Y6
 	ADDQ         2168(DI), AX
 	VPADDQ       Y8, Y11, Y8
@@ -3714,547 +3696,503 @@ external:
 	VPADDQ       Y7, Y6, Y6
 	MOVQ         2112(DI), AX
 	VPADDQ       Y10, Y8, Y7
-	MOVL         $0x00000000, DX
 	VPADDQ       Y4, Y4, Y4
+	MOVL         $0x00000000, DX
 	VPADDQ       Y4, Y8, Y4
 	ADDQ         2144(DI), AX
-	VMOVDQU      Y9, 576(DI)
+	VMOVDQU      Y9, 1088(DI)
 	ADCQ         $0x00, DX
 	VPADDQ       Y9, Y5, Y5
 	ADDQ         2176(DI), AX
-	VMOVDQU      Y6, 704(DI)
+	VMOVDQU      Y6, 1216(DI)
 	ADCQ         $0x00, DX
 	VPADDQ       Y6, Y2, Y2
+	VMOVDQU      Y7, 1344(DI)
 	MOVQ         AX, 2216(DI)
-	VMOVDQU      Y7, 832(DI)
-	MOVQ         DX, 2224(DI)
 	VPADDQ       Y7, Y3, Y3
-	VMOVDQU      Y4, 960(DI)
+	MOVQ         DX, 2224(DI)
+	VMOVDQU      Y4, 1472(DI)
 	MOVQ         2120(DI), AX
 	VPADDQ       Y4, Y1, Y1
 	MOVL         $0x00000000, DX
-	VPAND        1024(DI), Y0, Y4
+	VPADDQ       64(DI), Y5, Y4
 	ADDQ         2152(DI), AX
-	VPAND        1152(DI), Y0, Y6
-	ADCQ         $0x00, DX
-	VPAND        1280(DI), Y0, Y7
-	ADDQ         2184(DI), AX
-	VPAND        1408(DI), Y0, Y8
-	ADCQ         $0x00, DX
-	VPADDQ       Y6, Y4, Y9
-	MOVQ         AX, 2232(DI)
-	VPADDQ       Y8, Y7, Y10
-	VPADDQ       Y10, Y9, Y11
-	MOVQ         DX, 2240(DI)
-	VPADDQ       Y6, Y11, Y6
-	MOVQ         2128(DI), AX
-	VPADDQ       Y8, Y11, Y8
-	MOVL         $0x00000000, DX
-	VPADDQ       Y9, Y6, Y9
-	ADDQ         2160(DI), AX
-	VPADDQ       Y7, Y7, Y7
-	ADCQ         $0x00, DX
-	VPADDQ       Y7, Y6, Y6
-	ADDQ         2192(DI), AX
-	VPADDQ       Y10, Y8, Y7
-	VPADDQ       Y4, Y4, Y4
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y8, Y4
-	MOVQ         AX, 2248(DI)
-	VMOVDQU      Y9, 1088(DI)
-	MOVQ         DX, 2256(DI)
-	VPADDQ       Y9, Y5, Y5
-	MOVQ         2112(DI), AX
-	VMOVDQU      Y6, 1216(DI)
-	MOVQ         2224(DI), DX
-	VPADDQ       Y6, Y2, Y2
-	ADDQ         2216(DI), AX
-	VMOVDQU      Y7, 1344(DI)
-	VPADDQ       Y7, Y3, Y3
-	ADCQ         $0x00, DX
-	VMOVDQU      Y4, 1472(DI)
-	MOVQ         2104(DI), BX
-	VPADDQ       Y4, Y1, Y1
-	MOVQ         2208(DI), R8
-	VPADDQ       64(DI), Y5, Y4
-	ADDQ         2200(DI), BX
 	VMOVDQU      Y4, 96(DI)
-	ADCQ         $0x00, R8
+	ADCQ         $0x00, DX
 	VPADDQ       192(DI), Y2, Y4
-	MOVQ         BX, 2264(DI)
 	VMOVDQU      Y4, 224(DI)
+	ADDQ         2184(DI), AX
 	VPADDQ       320(DI), Y3, Y4
-	MOVQ         R8, 2272(DI)
+	ADCQ         $0x00, DX
 	VMOVDQU      Y4, 352(DI)
-	ADDQ         AX, BX
+	MOVQ         AX, 2232(DI)
 	VPADDQ       448(DI), Y1, Y4
-	ADCQ         DX, R8
+	MOVQ         DX, 2240(DI)
 	VMOVDQU      Y4, 480(DI)
-	MOVQ         2128(DI), R9
+	MOVQ         2128(DI), AX
 	VPADDQ       576(DI), Y5, Y4
-	MOVQ         2256(DI), R10
 	VMOVDQU      Y4, 608(DI)
-	ADDQ         2248(DI), R9
+	MOVL         $0x00000000, DX
 	VPADDQ       704(DI), Y2, Y4
-	ADCQ         $0x00, R10
+	ADDQ         2160(DI), AX
 	VMOVDQU      Y4, 736(DI)
+	ADCQ         $0x00, DX
 	VPADDQ       832(DI), Y3, Y4
-	MOVQ         2120(DI), R11
+	ADDQ         2192(DI), AX
 	VMOVDQU      Y4, 864(DI)
-	MOVQ         2240(DI), R12
+	ADCQ         $0x00, DX
 	VPADDQ       960(DI), Y1, Y4
-	ADDQ         2232(DI), R11
+	MOVQ         AX, 2248(DI)
 	VMOVDQU      Y4, 992(DI)
-	ADCQ         $0x00, R12
 	VPADDQ       1088(DI), Y5, Y4
-	MOVQ         R11, 2280(DI)
+	MOVQ         DX, 2256(DI)
 	VMOVDQU      Y4, 1120(DI)
-	MOVQ         R12, 2288(DI)
+	MOVQ         2112(DI), AX
 	VPADDQ       1216(DI), Y2, Y2
-	VMOVDQU      Y2, 1248(DI)
-	ADDQ         R9, R11
-	VPADDQ       1344(DI), Y3, Y2
-	ADCQ         R10, R12
-	VMOVDQU      Y2, 1376(DI)
-	ADDQ         BX, AX
-	VPADDQ       1472(DI), Y1, Y1
-	ADCQ         R8, DX
-	VMOVDQU      Y1, 1504(DI)
-	ADDQ         R11, AX
-	VMOVDQU      (DI), Y1
-	ADCQ         R12, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VMOVDQU      128(DI), Y2
-	ADDQ         BX, R9
-	VPSRLQ       $0x20, Y2, Y2
-	ADCQ         R8, R10
-	VMOVDQU      256(DI), Y3
-	ADDQ         R11, R9
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         R12, R10
-	VMOVDQU      384(DI), Y4
-	ADDQ         AX, BX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         DX, R8
-	VPADDQ       Y2, Y1, Y5
-	VPADDQ       Y4, Y3, Y6
-	ADDQ         (SI), BX
-	VPADDQ       Y6, Y5, Y7
-	ADCQ         $0x00, R8
-	VPADDQ       Y2, Y7, Y2
-	SHLXQ        CX, R8, R13
-	VPADDQ       Y4, Y7, Y4
-	SUBQ         R8, R13
-	VPADDQ       Y5, Y2, Y5
-	ADDQ         R13, BX
-	VPADDQ       Y3, Y3, Y3
-	SBBL         R13, R13
-	VPADDQ       Y3, Y2, Y2
-	VPADDQ       Y6, Y4, Y3
-	ADDQ         R13, BX
-	VPADDQ       Y1, Y1, Y1
-	MOVQ         BX, 2104(DI)
-	VPADDQ       Y1, Y4, Y1
-	ADDQ         R9, R11
-	VMOVDQU      Y5, 64(DI)
-	ADCQ         R10, R12
-	VMOVDQU      Y2, 192(DI)
-	ADDQ         16(SI), R11
-	VMOVDQU      Y3, 320(DI)
-	ADCQ         $0x00, R12
-	VMOVDQU      Y1, 448(DI)
-	SHLXQ        CX, R12, BX
-	VMOVDQU      512(DI), Y4
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R12, BX
-	VMOVDQU      640(DI), Y6
-	ADDQ         BX, R11
-	VPSRLQ       $0x20, Y6, Y6
-	SBBL         BX, BX
-	VMOVDQU      768(DI), Y7
-	ADDQ         BX, R11
-	VPSRLQ       $0x20, Y7, Y7
-	MOVQ         R11, 2120(DI)
-	VMOVDQU      896(DI), Y8
-	ADDQ         2280(DI), AX
-	VPSRLQ       $0x20, Y8, Y8
-	VPADDQ       Y6, Y4, Y9
-	ADCQ         2288(DI), DX
-	VPADDQ       Y8, Y7, Y10
-	ADDQ         2280(DI), AX
-	VPADDQ       Y10, Y9, Y11
-	ADCQ         2288(DI), DX
-	VPADDQ       Y6, Y11, Y6
-	ADDQ         8(SI), AX
-	VPADDQ       Y8, Y11, Y8
-	ADCQ         $0x00, DX
-	VPADDQ       Y9, Y6, Y9
-	SHLXQ        CX, DX, BX
-	VPADDQ       Y7, Y7, Y7
-	VPADDQ       Y7, Y6, Y6
-	SUBQ         DX, BX
-	VPADDQ       Y10, Y8, Y7
-	ADDQ         BX, AX
-	VPADDQ       Y4, Y4, Y4
-	SBBL         BX, BX
-	VPADDQ       Y4, Y8, Y4
-	ADDQ         BX, AX
-	VMOVDQU      Y9, 576(DI)
-	MOVQ         AX, 2112(DI)
-	VPADDQ       Y9, Y5, Y5
-	ADDQ         2264(DI), R9
-	VMOVDQU      Y6, 704(DI)
-	VPADDQ       Y6, Y2, Y2
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y7, 832(DI)
-	ADDQ         2264(DI), R9
-	VPADDQ       Y7, Y3, Y3
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y4, 960(DI)
-	ADDQ         24(SI), R9
-	VPADDQ       Y4, Y1, Y1
-	ADCQ         $0x00, R10
-	VMOVDQU      1024(DI), Y4
-	SHLXQ        CX, R10, AX
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R10, AX
-	VMOVDQU      1152(DI), Y6
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         AX, R9
-	VMOVDQU      1280(DI), Y7
-	SBBL         AX, AX
-	VPSRLQ       $0x20, Y7, Y7
-	ADDQ         AX, R9
-	VMOVDQU      1408(DI), Y8
-	MOVQ         R9, 2128(DI)
-	VPSRLQ       $0x20, Y8, Y8
-	MOVQ         2144(DI), AX
-	VPADDQ       Y6, Y4, Y9
 	MOVQ         2224(DI), DX
-	VPADDQ       Y8, Y7, Y10
-	VPADDQ       Y10, Y9, Y11
+	VMOVDQU      Y2, 1248(DI)
 	ADDQ         2216(DI), AX
-	VPADDQ       Y6, Y11, Y6
+	VPADDQ       1344(DI), Y3, Y2
 	ADCQ         $0x00, DX
+	VMOVDQU      Y2, 1376(DI)
+	VPADDQ       1472(DI), Y1, Y1
+	MOVQ         2104(DI), R8
+	VMOVDQU      Y1, 1504(DI)
+	MOVQ         2208(DI), R9
+	VMOVDQU      (DI), Y1
+	ADDQ         2200(DI), R8
+	VPSRLQ       $0x20, Y1, Y1
+	ADCQ         $0x00, R9
+	VMOVDQU      128(DI), Y2
+	MOVQ         R8, 2264(DI)
+	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         R9, 2272(DI)
+	VMOVDQU      256(DI), Y3
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         AX, R8
+	VMOVDQU      384(DI), Y4
+	ADCQ         DX, R9
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         2128(DI), R10
+	VPADDQ       Y2, Y1, Y5
+	MOVQ         2256(DI), R11
+	VPADDQ       Y4, Y3, Y6
+	ADDQ         2248(DI), R10
+	VPADDQ       Y6, Y5, Y7
+	ADCQ         $0x00, R11
+	VPADDQ       Y2, Y7, Y2
+	VPADDQ       Y4, Y7, Y4
+	MOVQ         2120(DI), R12
+	VPADDQ       Y5, Y2, Y5
+	MOVQ         2240(DI), R13
+	VPADDQ       Y3, Y3, Y3
+	ADDQ         2232(DI), R12
+	VPADDQ       Y3, Y2, Y2
+	ADCQ         $0x00, R13
+	VPADDQ       Y6, Y4, Y3
+	MOVQ         R12, 2280(DI)
+	VPADDQ       Y1, Y1, Y1
+	VPADDQ       Y1, Y4, Y1
+	MOVQ         R13, 2288(DI)
+	VMOVDQU      Y5, 64(DI)
+	ADDQ         R10, R12
+	VMOVDQU      Y2, 192(DI)
+	ADCQ         R11, R13
+	VMOVDQU      Y3, 320(DI)
+	ADDQ         R8, AX
+	VMOVDQU      Y1, 448(DI)
+	ADCQ         R9, DX
+	VMOVDQU      512(DI), Y4
+	ADDQ         R12, AX
+	VPSRLQ       $0x20, Y4, Y4
+	VMOVDQU      640(DI), Y6
+	ADCQ         R13, DX
+	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         R8, R10
+	VMOVDQU      768(DI), Y7
+	ADCQ         R9, R11
+	VPSRLQ       $0x20, Y7, Y7
+	ADDQ         R12, R10
+	VMOVDQU      896(DI), Y8
+	ADCQ         R13, R11
+	VPSRLQ       $0x20, Y8, Y8
+	VPADDQ       Y6, Y4, Y9
+	ADDQ         AX, R8
+	VPADDQ       Y8, Y7, Y10
+	ADCQ         DX, R9
+	VPADDQ       Y10, Y9, Y11
+	ADDQ         (SI), R8
+	VPADDQ       Y6, Y11, Y6
+	ADCQ         $0x00, R9
 	VPADDQ       Y8, Y11, Y8
-	MOVQ         2136(DI), BX
+	ADDQ         (BX)(R9*8), R8
 	VPADDQ       Y9, Y6, Y9
-	MOVQ         2208(DI), R8
+	SBBL         R9, R9
 	VPADDQ       Y7, Y7, Y7
-	ADDQ         2200(DI), BX
 	VPADDQ       Y7, Y6, Y6
-	ADCQ         $0x00, R8
+	ADDQ         R9, R8
 	VPADDQ       Y10, Y8, Y7
+	MOVQ         R8, 2104(DI)
 	VPADDQ       Y4, Y4, Y4
-	MOVQ         BX, 2264(DI)
+	ADDQ         R10, R12
 	VPADDQ       Y4, Y8, Y4
-	MOVQ         R8, 2272(DI)
-	VMOVDQU      Y9, 1088(DI)
-	ADDQ         AX, BX
+	ADCQ         R11, R13
+	VMOVDQU      Y9, 576(DI)
+	ADDQ         16(SI), R12
 	VPADDQ       Y9, Y5, Y5
-	ADCQ         DX, R8
-	VMOVDQU      Y6, 1216(DI)
-	MOVQ         2160(DI), R9
+	VMOVDQU      Y6, 704(DI)
+	ADCQ         $0x00, R13
 	VPADDQ       Y6, Y2, Y2
-	MOVQ         2256(DI), R10
-	VMOVDQU      Y7, 1344(DI)
+	ADDQ         (BX)(R13*8), R12
+	VMOVDQU      Y7, 832(DI)
+	SBBL         R13, R13
 	VPADDQ       Y7, Y3, Y3
-	ADDQ         2248(DI), R9
-	VMOVDQU      Y4, 1472(DI)
-	ADCQ         $0x00, R10
+	ADDQ         R13, R12
+	VMOVDQU      Y4, 960(DI)
+	MOVQ         R12, 2120(DI)
 	VPADDQ       Y4, Y1, Y1
-	MOVQ         2152(DI), R11
+	ADDQ         2280(DI), AX
+	VMOVDQU      1024(DI), Y4
+	VPSRLQ       $0x20, Y4, Y4
+	ADCQ         2288(DI), DX
+	VMOVDQU      1152(DI), Y6
+	ADDQ         2280(DI), AX
+	VPSRLQ       $0x20, Y6, Y6
+	ADCQ         2288(DI), DX
+	VMOVDQU      1280(DI), Y7
+	ADDQ         8(SI), AX
+	VPSRLQ       $0x20, Y7, Y7
+	ADCQ         $0x00, DX
+	VMOVDQU      1408(DI), Y8
+	VPSRLQ       $0x20, Y8, Y8
+	ADDQ         (BX)(DX*8), AX
+	VPADDQ       Y6, Y4, Y9
+	SBBL         DX, DX
+	VPADDQ       Y8, Y7, Y10
+	ADDQ         DX, AX
+	VPADDQ       Y10, Y9, Y11
+	MOVQ         AX, 2112(DI)
+	VPADDQ       Y6, Y11, Y6
+	ADDQ         2264(DI), R10
+	VPADDQ       Y8, Y11, Y8
+	ADCQ         2272(DI), R11
+	VPADDQ       Y9, Y6, Y9
+	VPADDQ       Y7, Y7, Y7
+	ADDQ         2264(DI), R10
+	VPADDQ       Y7, Y6, Y6
+	ADCQ         2272(DI), R11
+	VPADDQ       Y10, Y8, Y7
+	ADDQ         24(SI), R10
+	VPADDQ       Y4, Y4, Y4
+	ADCQ         $0x00, R11
+	VPADDQ       Y4, Y8, Y4
+	ADDQ         (BX)(R11*8), R10
+	VMOVDQU      Y9, 1088(DI)
+	VPADDQ       Y9, Y5, Y5
+	SBBL         R11, R11
+	VMOVDQU      Y6, 1216(DI)
+	ADDQ         R11, R10
+	VPADDQ       Y6, Y2, Y2
+	MOVQ         R10, 2128(DI)
+	VMOVDQU      Y7, 1344(DI)
+	MOVQ         2144(DI), AX
+	VPADDQ       Y7, Y3, Y3
+	MOVQ         2224(DI), DX
+	VMOVDQU      Y4, 1472(DI)
+	ADDQ         2216(DI), AX
+	VPADDQ       Y4, Y1, Y1
 	VPADDQ       64(DI), Y5, Y4
-	MOVQ         2240(DI), R12
+	ADCQ         $0x00, DX
 	VMOVDQU      96(DI), Y6
-	ADDQ         2232(DI), R11
+	MOVQ         2136(DI), R8
 	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         $0x00, R12
+	MOVQ         2208(DI), R9
 	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R11, 2280(DI)
+	ADDQ         2200(DI), R8
 	VPMULUDQ     Y0, Y4, Y4
+	ADCQ         $0x00, R9
 	VPADDQ       Y4, Y6, Y4
-	MOVQ         R12, 2288(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         R9, R11
+	MOVQ         R8, 2264(DI)
 	VPADDQ       Y4, Y6, Y4
-	ADCQ         R10, R12
+	MOVQ         R9, 2272(DI)
 	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         BX, AX
+	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         R8, DX
+	ADCQ         DX, R9
 	VPADDQ       Y6, Y4, Y4
-	ADDQ         R11, AX
+	MOVQ         2160(DI), R10
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         2256(DI), R11
 	VMOVDQU      Y4, (DI)
-	ADCQ         R12, DX
 	VPADDQ       192(DI), Y2, Y4
-	ADDQ         BX, R9
+	ADDQ         2248(DI), R10
 	VMOVDQU      224(DI), Y6
-	ADCQ         R8, R10
+	ADCQ         $0x00, R11
 	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         R11, R9
+	MOVQ         2152(DI), R12
 	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R12, R10
+	MOVQ         2240(DI), R13
 	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         AX, BX
+	ADDQ         2232(DI), R12
 	VPADDQ       Y4, Y6, Y4
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         DX, R8
+	ADCQ         $0x00, R13
 	VPADDQ       Y4, Y6, Y4
-	ADDQ         32(SI), BX
+	MOVQ         R12, 2280(DI)
 	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         $0x00, R8
+	MOVQ         R13, 2288(DI)
 	VPSRLQ       $0x20, Y6, Y6
-	SHLXQ        CX, R8, R13
+	ADDQ         R10, R12
 	VPADDQ       Y6, Y4, Y4
-	SUBQ         R8, R13
+	ADCQ         R11, R13
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R13, BX
+	ADDQ         R8, AX
 	VMOVDQU      Y4, 128(DI)
 	VPADDQ       320(DI), Y3, Y4
-	SBBL         R13, R13
+	ADCQ         R9, DX
 	VMOVDQU      352(DI), Y6
-	ADDQ         R13, BX
+	ADDQ         R12, AX
 	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         BX, 2136(DI)
+	ADCQ         R13, DX
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R9, R11
+	ADDQ         R8, R10
 	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         R10, R12
+	ADCQ         R9, R11
 	VPADDQ       Y4, Y6, Y4
-	ADDQ         48(SI), R11
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         $0x00, R12
+	ADDQ         R12, R10
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         R13, R11
 	VPCMPGTD     Y4, Y6, Y6
-	SHLXQ        CX, R12, BX
+	ADDQ         AX, R8
 	VPSRLQ       $0x20, Y6, Y6
-	SUBQ         R12, BX
+	ADCQ         DX, R9
 	VPADDQ       Y6, Y4, Y4
-	ADDQ         BX, R11
+	ADDQ         32(SI), R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SBBL         BX, BX
+	ADCQ         $0x00, R9
 	VMOVDQU      Y4, 256(DI)
-	ADDQ         BX, R11
 	VPADDQ       448(DI), Y1, Y4
-	MOVQ         R11, 2152(DI)
+	ADDQ         (BX)(R9*8), R8
 	VMOVDQU      480(DI), Y6
+	SBBL         R9, R9
 	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         2280(DI), AX
+	ADDQ         R9, R8
 	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         2288(DI), DX
+	MOVQ         R8, 2136(DI)
 	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         2280(DI), AX
+	ADDQ         R10, R12
 	VPADDQ       Y4, Y6, Y4
-	ADCQ         2288(DI), DX
+	ADCQ         R11, R13
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         40(SI), AX
 	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, DX
+	ADDQ         48(SI), R12
 	VPCMPGTD     Y4, Y6, Y6
+	ADCQ         $0x00, R13
 	VPSRLQ       $0x20, Y6, Y6
-	SHLXQ        CX, DX, BX
+	ADDQ         (BX)(R13*8), R12
 	VPADDQ       Y6, Y4, Y4
-	SUBQ         DX, BX
+	SBBL         R13, R13
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         BX, AX
+	ADDQ         R13, R12
 	VMOVDQU      Y4, 384(DI)
-	SBBL         BX, BX
 	VPADDQ       576(DI), Y5, Y4
-	ADDQ         BX, AX
+	MOVQ         R12, 2152(DI)
 	VMOVDQU      608(DI), Y6
-	MOVQ         AX, 2144(DI)
+	ADDQ         2280(DI), AX
 	VPSLLQ       $0x20, Y4, Y7
+	ADCQ         2288(DI), DX
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2264(DI), R9
+	ADDQ         2280(DI), AX
 	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         2272(DI), R10
+	ADCQ         2288(DI), DX
 	VPADDQ       Y4, Y6, Y4
-	ADDQ         2264(DI), R9
+	ADDQ         40(SI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         2272(DI), R10
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         56(SI), R9
-	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         $0x00, R10
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y6, Y4, Y4
-	SHLXQ        CX, R10, AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         R10, AX
-	VMOVDQU      Y4, 512(DI)
-	ADDQ         AX, R9
-	VPADDQ       704(DI), Y2, Y4
-	SBBL         AX, AX
-	VMOVDQU      736(DI), Y6
-	ADDQ         AX, R9
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         R9, 2160(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2176(DI), AX
-	VPMULUDQ     Y0, Y4, Y4
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2224(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         2216(DI), AX
 	VPADDQ       Y4, Y6, Y4
 	ADCQ         $0x00, DX
 	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         2168(DI), BX
+	ADDQ         (BX)(DX*8), AX
 	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         2208(DI), R8
+	SBBL         DX, DX
 	VPADDQ       Y6, Y4, Y4
-	ADDQ         2200(DI), BX
+	ADDQ         DX, AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VMOVDQU      Y4, 640(DI)
-	ADCQ         $0x00, R8
-	VPADDQ       832(DI), Y3, Y4
-	MOVQ         BX, 2264(DI)
-	VMOVDQU      864(DI), Y6
-	MOVQ         R8, 2272(DI)
+	MOVQ         AX, 2144(DI)
+	VMOVDQU      Y4, 512(DI)
+	VPADDQ       704(DI), Y2, Y4
+	ADDQ         2264(DI), R10
+	VMOVDQU      736(DI), Y6
+	ADCQ         2272(DI), R11
 	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         AX, BX
+	ADDQ         2264(DI), R10
 	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         DX, R8
+	ADCQ         2272(DI), R11
 	VPMULUDQ     Y0, Y4, Y4
-	MOVQ         2192(DI), R9
+	ADDQ         56(SI), R10
 	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, R11
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	MOVQ         2256(DI), R10
 	VPADDQ       Y4, Y6, Y4
-	ADDQ         2248(DI), R9
+	ADDQ         (BX)(R11*8), R10
 	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         $0x00, R10
+	SBBL         R11, R11
 	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         2184(DI), R11
+	ADDQ         R11, R10
 	VPADDQ       Y6, Y4, Y4
-	MOVQ         2240(DI), R12
+	MOVQ         R10, 2160(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         2232(DI), R11
+	MOVQ         2176(DI), AX
+	VMOVDQU      Y4, 640(DI)
+	VPADDQ       832(DI), Y3, Y4
+	MOVQ         2224(DI), DX
+	VMOVDQU      864(DI), Y6
+	ADDQ         2216(DI), AX
+	VPSLLQ       $0x20, Y4, Y7
+	ADCQ         $0x00, DX
+	VPSRLQ       $0x20, Y4, Y4
+	MOVQ         2168(DI), R8
+	VPMULUDQ     Y0, Y4, Y4
+	MOVQ         2208(DI), R9
+	VPADDQ       Y4, Y6, Y4
+	ADDQ         2200(DI), R8
+	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
+	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, R9
+	VPCMPGTD     Y4, Y6, Y6
+	MOVQ         R8, 2264(DI)
+	VPSRLQ       $0x20, Y6, Y6
+	MOVQ         R9, 2272(DI)
+	VPADDQ       Y6, Y4, Y4
+	ADDQ         AX, R8
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ         DX, R9
 	VMOVDQU      Y4, 768(DI)
 	VPADDQ       960(DI), Y1, Y4
-	ADCQ         $0x00, R12
+	MOVQ         2192(DI), R10
 	VMOVDQU      992(DI), Y6
-	MOVQ         R11, 2280(DI)
+	MOVQ         2256(DI), R11
 	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         R12, 2288(DI)
+	ADDQ         2248(DI), R10
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R9, R11
+	ADCQ         $0x00, R11
 	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         R10, R12
+	MOVQ         2184(DI), R12
 	VPADDQ       Y4, Y6, Y4
-	ADDQ         BX, AX
+	MOVQ         2240(DI), R13
 	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         R8, DX
 	VPADDQ       Y4, Y6, Y4
+	ADDQ         2232(DI), R12
 	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         R11, AX
+	ADCQ         $0x00, R13
 	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         R12, DX
+	MOVQ         R12, 2280(DI)
 	VPADDQ       Y6, Y4, Y4
-	ADDQ         BX, R9
+	MOVQ         R13, 2288(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         R8, R10
+	ADDQ         R10, R12
 	VMOVDQU      Y4, 896(DI)
-	ADDQ         R11, R9
 	VPADDQ       1088(DI), Y5, Y4
-	ADCQ         R12, R10
+	ADCQ         R11, R13
 	VMOVDQU      1120(DI), Y5
+	ADDQ         R8, AX
 	VPSLLQ       $0x20, Y4, Y6
-	ADDQ         AX, BX
+	ADCQ         R9, DX
 	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         DX, R8
+	ADDQ         R12, AX
 	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         64(SI), BX
+	ADCQ         R13, DX
 	VPADDQ       Y4, Y5, Y4
-	ADCQ         $0x00, R8
+	ADDQ         R8, R10
 	VPXOR        avx2Numbers<>+0(SB), Y6, Y5
-	SHLXQ        CX, R8, R13
 	VPADDQ       Y4, Y5, Y4
-	SUBQ         R8, R13
+	ADCQ         R9, R11
 	VPCMPGTD     Y4, Y5, Y5
+	ADDQ         R12, R10
 	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         R13, BX
+	ADCQ         R13, R11
 	VPADDQ       Y5, Y4, Y4
-	SBBL         R13, R13
+	ADDQ         AX, R8
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R13, BX
+	ADCQ         DX, R9
 	VMOVDQU      Y4, 1024(DI)
-	MOVQ         BX, 2168(DI)
 	VPADDQ       1216(DI), Y2, Y2
-	ADDQ         R9, R11
+	ADDQ         64(SI), R8
 	VMOVDQU      1248(DI), Y4
-	ADCQ         R10, R12
+	ADCQ         $0x00, R9
 	VPSLLQ       $0x20, Y2, Y5
+	ADDQ         (BX)(R9*8), R8
 	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         80(SI), R11
+	SBBL         R9, R9
 	VPMULUDQ     Y0, Y2, Y2
-	ADCQ         $0x00, R12
+	ADDQ         R9, R8
 	VPADDQ       Y2, Y4, Y2
-	SHLXQ        CX, R12, BX
+	MOVQ         R8, 2168(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
-	SUBQ         R12, BX
 	VPADDQ       Y2, Y4, Y2
-	ADDQ         BX, R11
+	ADDQ         R10, R12
 	VPCMPGTD     Y2, Y4, Y4
-	SBBL         BX, BX
+	ADCQ         R11, R13
 	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         BX, R11
+	ADDQ         80(SI), R12
 	VPADDQ       Y4, Y2, Y2
+	ADCQ         $0x00, R13
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         R11, 2184(DI)
+	ADDQ         (BX)(R13*8), R12
 	VMOVDQU      Y2, 1152(DI)
-	ADDQ         2280(DI), AX
 	VPADDQ       1344(DI), Y3, Y2
-	ADCQ         2288(DI), DX
+	SBBL         R13, R13
 	VMOVDQU      1376(DI), Y3
-	ADDQ         2280(DI), AX
+	ADDQ         R13, R12
 	VPSLLQ       $0x20, Y2, Y4
-	ADCQ         2288(DI), DX
+	MOVQ         R12, 2184(DI)
 	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         72(SI), AX
+	ADDQ         2280(DI), AX
 	VPMULUDQ     Y0, Y2, Y2
+	ADCQ         2288(DI), DX
 	VPADDQ       Y2, Y3, Y2
-	ADCQ         $0x00, DX
+	ADDQ         2280(DI), AX
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y3
-	SHLXQ        CX, DX, BX
 	VPADDQ       Y2, Y3, Y2
-	SUBQ         DX, BX
+	ADCQ         2288(DI), DX
 	VPCMPGTD     Y2, Y3, Y3
-	ADDQ         BX, AX
+	ADDQ         72(SI), AX
 	VPSRLQ       $0x20, Y3, Y3
-	SBBL         BX, BX
+	ADCQ         $0x00, DX
 	VPADDQ       Y3, Y2, Y2
-	ADDQ         BX, AX
+	ADDQ         (BX)(DX*8), AX
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	SBBL         DX, DX
 	VMOVDQU      Y2, 1280(DI)
-	MOVQ         AX, 2176(DI)
 	VPADDQ       1472(DI), Y1, Y1
-	ADDQ         2264(DI), R9
+	ADDQ         DX, AX
 	VMOVDQU      1504(DI), Y2
-	ADCQ         2272(DI), R10
+	MOVQ         AX, 2176(DI)
 	VPSLLQ       $0x20, Y1, Y3
-	ADDQ         2264(DI), R9
+	ADDQ         2264(DI), R10
 	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         2272(DI), R10
+	ADCQ         2272(DI), R11
 	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         88(SI), R9
+	ADDQ         2264(DI), R10
 	VPADDQ       Y1, Y2, Y1
+	ADCQ         2272(DI), R11
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y2
-	ADCQ         $0x00, R10
 	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, R10, AX
+	ADDQ         88(SI), R10
 	VPCMPGTD     Y1, Y2, Y2
-	SUBQ         R10, AX
+	ADCQ         $0x00, R11
 	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         AX, R9
+	ADDQ         (BX)(R11*8), R10
 	VPADDQ       Y2, Y1, Y1
-	SBBL         AX, AX
+	SBBL         R11, R11
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         AX, R9
+	ADDQ         R11, R10
 	VMOVDQU      Y1, 1408(DI)
-	MOVQ         R9, 2192(DI)
+	MOVQ         R10, 2192(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          external
 	ADDQ         $0x00000120, SI
 	INCQ         1896(DI)
 	MOVL         1896(DI), AX
@@ -4264,3003 +4202,2778 @@ external:
 	JNE          inside
 	CMPL         AX, $0x10
 	JEQ          end
-	VPAND        (DI), Y0, Y1
-	MOVQ         2008(DI), AX
-	VPAND        128(DI), Y0, Y2
-	MOVL         $0x00000000, DX
-	ADDQ         2040(DI), AX
-	VPAND        256(DI), Y0, Y3
-	ADCQ         $0x00, DX
-	VPAND        384(DI), Y0, Y4
-	ADDQ         2072(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y2, Y1, Y5
-	MOVQ         AX, 2200(DI)
-	MOVQ         DX, 2208(DI)
-	VPADDQ       Y4, Y3, Y6
-	MOVQ         2016(DI), AX
-	VPADDQ       Y6, Y5, Y7
-	MOVL         $0x00000000, DX
-	ADDQ         2048(DI), AX
-	VPADDQ       Y2, Y7, Y2
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y7, Y4
-	ADDQ         2080(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y5, Y2, Y5
-	MOVQ         AX, 2216(DI)
-	MOVQ         DX, 2224(DI)
-	VPADDQ       Y3, Y3, Y3
-	MOVQ         2024(DI), AX
-	VPADDQ       Y3, Y2, Y2
-	MOVL         $0x00000000, DX
-	ADDQ         2056(DI), AX
-	VPADDQ       Y6, Y4, Y3
-	ADCQ         $0x00, DX
-	VPADDQ       Y1, Y1, Y1
-	ADDQ         2088(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y1, Y4, Y1
-	MOVQ         AX, 2232(DI)
-	MOVQ         DX, 2240(DI)
-	VMOVDQU      Y5, 64(DI)
-	MOVQ         2032(DI), AX
-	VMOVDQU      Y2, 192(DI)
-	MOVL         $0x00000000, DX
-	ADDQ         2064(DI), AX
-	VMOVDQU      Y3, 320(DI)
-	ADCQ         $0x00, DX
-	ADDQ         2096(DI), AX
-	VMOVDQU      Y1, 448(DI)
-	ADCQ         $0x00, DX
-	VPAND        512(DI), Y0, Y4
-	MOVQ         AX, 2248(DI)
-	MOVQ         DX, 2256(DI)
-	VPAND        640(DI), Y0, Y6
-	MOVQ         2016(DI), AX
-	VPAND        768(DI), Y0, Y7
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VPAND        896(DI), Y0, Y8
-	ADCQ         $0x00, DX
-	MOVQ         2008(DI), BX
-	VPADDQ       Y6, Y4, Y9
-	MOVQ         2208(DI), R8
-	VPADDQ       Y8, Y7, Y10
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPADDQ       Y10, Y9, Y11
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Y6, Y11, Y6
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VPADDQ       Y8, Y11, Y8
-	ADCQ         DX, R8
-	MOVQ         2032(DI), R9
-	VPADDQ       Y9, Y6, Y9
-	MOVQ         2256(DI), R10
-	VPADDQ       Y7, Y7, Y7
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Y7, Y6, Y6
-	MOVQ         2024(DI), R11
-	MOVQ         2240(DI), R12
-	VPADDQ       Y10, Y8, Y7
-	ADDQ         2232(DI), R11
-	VPADDQ       Y4, Y4, Y4
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Y4, Y8, Y4
-	MOVQ         R12, 2288(DI)
-	VMOVDQU      Y9, 576(DI)
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Y9, Y5, Y5
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VMOVDQU      Y6, 704(DI)
-	ADDQ         R11, AX
-	VPADDQ       Y6, Y2, Y2
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VMOVDQU      Y7, 832(DI)
-	ADCQ         R8, R10
-	VPADDQ       Y7, Y3, Y3
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VMOVDQU      Y4, 960(DI)
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarSecond<>+0(SB), BX
-	VPAND        1024(DI), Y0, Y4
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPAND        1152(DI), Y0, Y6
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	VPAND        1280(DI), Y0, Y7
-	SBBL         R13, R13
-	VPAND        1408(DI), Y0, Y8
-	ADDQ         R13, BX
-	MOVQ         BX, 2008(DI)
-	VPADDQ       Y6, Y4, Y9
-	ADDQ         R9, R11
-	VPADDQ       Y8, Y7, Y10
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+16(SB), R11
-	VPADDQ       Y10, Y9, Y11
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPADDQ       Y6, Y11, Y6
-	SUBQ         R12, BX
-	VPADDQ       Y8, Y11, Y8
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Y9, Y6, Y9
-	ADDQ         BX, R11
-	VPADDQ       Y7, Y7, Y7
-	MOVQ         R11, 2024(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Y7, Y6, Y6
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Y10, Y8, Y7
-	ADCQ         2288(DI), DX
-	VPADDQ       Y4, Y4, Y4
-	ADDQ         scalarSecond<>+8(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y8, Y4
-	SHLXQ        CX, DX, BX
-	SUBQ         DX, BX
-	VMOVDQU      Y9, 1088(DI)
-	ADDQ         BX, AX
-	VPADDQ       Y9, Y5, Y5
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VMOVDQU      Y6, 1216(DI)
-	MOVQ         AX, 2016(DI)
-	VPADDQ       Y6, Y2, Y2
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y7, 1344(DI)
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Y7, Y3, Y3
-	ADDQ         scalarSecond<>+24(SB), R9
-	VMOVDQU      Y4, 1472(DI)
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPADDQ       Y4, Y1, Y1
-	SUBQ         R10, AX
-	VPADDQ       64(DI), Y5, Y4
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VMOVDQU      Y4, 96(DI)
-	ADDQ         AX, R9
-	MOVQ         R9, 2032(DI)
-	VPADDQ       192(DI), Y2, Y4
-	MOVQ         2048(DI), AX
-	VMOVDQU      Y4, 224(DI)
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VPADDQ       320(DI), Y3, Y4
-	ADCQ         $0x00, DX
-	MOVQ         2040(DI), BX
-	VMOVDQU      Y4, 352(DI)
-	MOVQ         2208(DI), R8
-	VPADDQ       448(DI), Y1, Y4
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VMOVDQU      Y4, 480(DI)
-	MOVQ         BX, 2264(DI)
-	VPADDQ       576(DI), Y5, Y4
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VMOVDQU      Y4, 608(DI)
-	ADCQ         DX, R8
-	MOVQ         2064(DI), R9
-	VPADDQ       704(DI), Y2, Y4
-	MOVQ         2256(DI), R10
-	VMOVDQU      Y4, 736(DI)
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPADDQ       832(DI), Y3, Y4
-	MOVQ         2056(DI), R11
-	VMOVDQU      Y4, 864(DI)
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPADDQ       960(DI), Y1, Y4
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VMOVDQU      Y4, 992(DI)
-	MOVQ         R12, 2288(DI)
-	VPADDQ       1088(DI), Y5, Y4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VMOVDQU      Y4, 1120(DI)
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VPADDQ       1216(DI), Y2, Y2
-	ADDQ         R11, AX
-	VMOVDQU      Y2, 1248(DI)
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       1344(DI), Y3, Y2
-	ADCQ         R8, R10
-	VMOVDQU      Y2, 1376(DI)
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPADDQ       1472(DI), Y1, Y1
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VMOVDQU      Y1, 1504(DI)
-	ADDQ         scalarSecond<>+32(SB), BX
-	VMOVDQU      (DI), Y1
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, R13
-	VMOVDQU      128(DI), Y2
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         R13, BX
-	MOVQ         BX, 2040(DI)
-	VMOVDQU      256(DI), Y3
-	ADDQ         R9, R11
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+48(SB), R11
-	VMOVDQU      384(DI), Y4
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R12, BX
-	VPADDQ       Y2, Y1, Y5
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Y4, Y3, Y6
-	ADDQ         BX, R11
-	VPADDQ       Y6, Y5, Y7
-	MOVQ         R11, 2056(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Y2, Y7, Y2
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Y4, Y7, Y4
-	ADCQ         2288(DI), DX
-	VPADDQ       Y5, Y2, Y5
-	ADDQ         scalarSecond<>+40(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y3, Y3, Y3
-	SHLXQ        CX, DX, BX
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y6, Y4, Y3
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y1, Y1, Y1
-	MOVQ         AX, 2048(DI)
-	VPADDQ       Y1, Y4, Y1
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y5, 64(DI)
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y2, 192(DI)
-	ADDQ         scalarSecond<>+56(SB), R9
-	VMOVDQU      Y3, 320(DI)
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VMOVDQU      Y1, 448(DI)
-	SUBQ         R10, AX
-	VMOVDQU      512(DI), Y4
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         AX, R9
-	MOVQ         R9, 2064(DI)
-	VMOVDQU      640(DI), Y6
-	MOVQ         2080(DI), AX
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VMOVDQU      768(DI), Y7
-	ADCQ         $0x00, DX
-	VPSRLQ       $0x20, Y7, Y7
-	MOVQ         2072(DI), BX
-	MOVQ         2208(DI), R8
-	VMOVDQU      896(DI), Y8
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y8, Y8
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Y6, Y4, Y9
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VPADDQ       Y8, Y7, Y10
-	ADCQ         DX, R8
-	MOVQ         2096(DI), R9
-	VPADDQ       Y10, Y9, Y11
-	MOVQ         2256(DI), R10
-	VPADDQ       Y6, Y11, Y6
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Y8, Y11, Y8
-	MOVQ         2088(DI), R11
-	VPADDQ       Y9, Y6, Y9
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPADDQ       Y7, Y7, Y7
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Y7, Y6, Y6
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Y10, Y8, Y7
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Y4, Y4, Y4
-	ADDQ         BX, AX
-	VPADDQ       Y4, Y8, Y4
-	ADCQ         R8, DX
-	ADDQ         R11, AX
-	VMOVDQU      Y9, 576(DI)
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Y9, Y5, Y5
-	ADCQ         R8, R10
-	VMOVDQU      Y6, 704(DI)
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPADDQ       Y6, Y2, Y2
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VMOVDQU      Y7, 832(DI)
-	ADDQ         scalarSecond<>+64(SB), BX
-	VPADDQ       Y7, Y3, Y3
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VMOVDQU      Y4, 960(DI)
-	SUBQ         R8, R13
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VMOVDQU      1024(DI), Y4
-	ADDQ         R13, BX
-	MOVQ         BX, 2072(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R9, R11
-	VMOVDQU      1152(DI), Y6
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+80(SB), R11
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         $0x00, R12
-	VMOVDQU      1280(DI), Y7
-	SHLXQ        CX, R12, BX
-	SUBQ         R12, BX
-	VPSRLQ       $0x20, Y7, Y7
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VMOVDQU      1408(DI), Y8
-	ADDQ         BX, R11
-	VPSRLQ       $0x20, Y8, Y8
-	MOVQ         R11, 2088(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Y6, Y4, Y9
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Y8, Y7, Y10
-	ADCQ         2288(DI), DX
-	VPADDQ       Y10, Y9, Y11
-	ADDQ         scalarSecond<>+72(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y6, Y11, Y6
-	SHLXQ        CX, DX, BX
-	VPADDQ       Y8, Y11, Y8
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y9, Y6, Y9
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y7, Y7, Y7
-	MOVQ         AX, 2080(DI)
-	VPADDQ       Y7, Y6, Y6
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Y10, Y8, Y7
-	ADDQ         2264(DI), R9
-	VPADDQ       Y4, Y4, Y4
-	ADCQ         2272(DI), R10
-	ADDQ         scalarSecond<>+88(SB), R9
-	VPADDQ       Y4, Y8, Y4
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VMOVDQU      Y9, 1088(DI)
-	SUBQ         R10, AX
-	VPADDQ       Y9, Y5, Y5
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VMOVDQU      Y6, 1216(DI)
-	ADDQ         AX, R9
-	MOVQ         R9, 2096(DI)
-	VPADDQ       Y6, Y2, Y2
-	MOVQ         2104(DI), AX
-	VMOVDQU      Y7, 1344(DI)
-	MOVL         $0x00000000, DX
-	ADDQ         2136(DI), AX
-	VPADDQ       Y7, Y3, Y3
-	ADCQ         $0x00, DX
-	VMOVDQU      Y4, 1472(DI)
-	ADDQ         2168(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y1, Y1
-	MOVQ         AX, 2200(DI)
-	MOVQ         DX, 2208(DI)
-	VPADDQ       64(DI), Y5, Y4
-	MOVQ         2112(DI), AX
-	VMOVDQU      96(DI), Y6
-	MOVL         $0x00000000, DX
-	ADDQ         2144(DI), AX
-	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         $0x00, DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2176(DI), AX
-	ADCQ         $0x00, DX
-	VPMULUDQ     Y0, Y4, Y4
-	MOVQ         AX, 2216(DI)
-	MOVQ         DX, 2224(DI)
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2120(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	MOVL         $0x00000000, DX
-	ADDQ         2152(DI), AX
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         2184(DI), AX
-	ADCQ         $0x00, DX
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         AX, 2232(DI)
-	MOVQ         DX, 2240(DI)
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         2128(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVL         $0x00000000, DX
-	ADDQ         2160(DI), AX
-	VMOVDQU      Y4, (DI)
-	ADCQ         $0x00, DX
-	ADDQ         2192(DI), AX
-	VPADDQ       192(DI), Y2, Y4
-	ADCQ         $0x00, DX
-	VMOVDQU      224(DI), Y6
-	MOVQ         AX, 2248(DI)
-	MOVQ         DX, 2256(DI)
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         2112(DI), AX
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         $0x00, DX
-	MOVQ         2104(DI), BX
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2208(DI), R8
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         BX, 2264(DI)
-	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         DX, R8
-	MOVQ         2128(DI), R9
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         2256(DI), R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VMOVDQU      Y4, 128(DI)
-	MOVQ         2120(DI), R11
-	MOVQ         2240(DI), R12
-	VPADDQ       320(DI), Y3, Y4
-	ADDQ         2232(DI), R11
-	VMOVDQU      352(DI), Y6
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         R12, 2288(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         R11, AX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         R8, R10
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPADDQ       Y6, Y4, Y4
-	ADDQ         scalarSecond<>+0(SB), BX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VMOVDQU      Y4, 256(DI)
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	VPADDQ       448(DI), Y1, Y4
-	SBBL         R13, R13
-	VMOVDQU      480(DI), Y6
-	ADDQ         R13, BX
-	MOVQ         BX, 2104(DI)
-	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         R9, R11
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+16(SB), R11
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPADDQ       Y4, Y6, Y4
-	SUBQ         R12, BX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         BX, R11
-	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         R11, 2120(DI)
-	ADDQ         2280(DI), AX
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Y6, Y4, Y4
-	ADCQ         2288(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         scalarSecond<>+8(SB), AX
-	ADCQ         $0x00, DX
-	VMOVDQU      Y4, 384(DI)
-	SHLXQ        CX, DX, BX
-	SUBQ         DX, BX
-	VPADDQ       576(DI), Y5, Y4
-	ADDQ         BX, AX
-	VMOVDQU      608(DI), Y6
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         AX, 2112(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         scalarSecond<>+24(SB), R9
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPADDQ       Y4, Y6, Y4
-	SUBQ         R10, AX
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         AX, R9
-	MOVQ         R9, 2128(DI)
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         2144(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VMOVDQU      Y4, 512(DI)
-	ADCQ         $0x00, DX
-	MOVQ         2136(DI), BX
-	VPADDQ       704(DI), Y2, Y4
-	MOVQ         2208(DI), R8
-	VMOVDQU      736(DI), Y6
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         BX, 2264(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         DX, R8
-	MOVQ         2160(DI), R9
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2256(DI), R10
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2152(DI), R11
-	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         R12, 2288(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VMOVDQU      Y4, 640(DI)
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VPADDQ       832(DI), Y3, Y4
-	ADDQ         R11, AX
-	VMOVDQU      864(DI), Y6
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         R8, R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         scalarSecond<>+32(SB), BX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPADDQ       Y4, Y6, Y4
-	SUBQ         R8, R13
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R13, BX
-	MOVQ         BX, 2136(DI)
-	VPADDQ       Y6, Y4, Y4
-	ADDQ         R9, R11
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+48(SB), R11
-	VMOVDQU      Y4, 768(DI)
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPADDQ       960(DI), Y1, Y4
-	SUBQ         R12, BX
-	VMOVDQU      992(DI), Y6
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         BX, R11
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R11, 2152(DI)
-	ADDQ         2280(DI), AX
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         2288(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         scalarSecond<>+40(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y6, Y4
-	SHLXQ        CX, DX, BX
-	VPCMPGTD     Y4, Y6, Y6
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPSRLQ       $0x20, Y6, Y6
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         AX, 2144(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU      Y4, 896(DI)
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       1088(DI), Y5, Y4
-	ADDQ         scalarSecond<>+56(SB), R9
-	VMOVDQU      1120(DI), Y5
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPSLLQ       $0x20, Y4, Y6
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         AX, R9
-	MOVQ         R9, 2160(DI)
-	VPADDQ       Y4, Y5, Y4
-	MOVQ         2176(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y5
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VPADDQ       Y4, Y5, Y4
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y4, Y5, Y5
-	MOVQ         2168(DI), BX
-	MOVQ         2208(DI), R8
-	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPADDQ       Y5, Y4, Y4
-	MOVQ         BX, 2264(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VMOVDQU      Y4, 1024(DI)
-	ADCQ         DX, R8
-	MOVQ         2192(DI), R9
-	VPADDQ       1216(DI), Y2, Y2
-	MOVQ         2256(DI), R10
-	VMOVDQU      1248(DI), Y4
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPSLLQ       $0x20, Y2, Y5
-	MOVQ         2184(DI), R11
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPMULUDQ     Y0, Y2, Y2
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Y2, Y4, Y2
-	MOVQ         R12, 2288(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Y2, Y4, Y2
-	ADDQ         BX, AX
-	VPCMPGTD     Y2, Y4, Y4
-	ADCQ         R8, DX
-	ADDQ         R11, AX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Y4, Y2, Y2
-	ADCQ         R8, R10
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VMOVDQU      Y2, 1152(DI)
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPADDQ       1344(DI), Y3, Y2
-	ADDQ         scalarSecond<>+64(SB), BX
-	VMOVDQU      1376(DI), Y3
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPSLLQ       $0x20, Y2, Y4
-	SUBQ         R8, R13
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         R13, BX
-	MOVQ         BX, 2168(DI)
-	VPADDQ       Y2, Y3, Y2
-	ADDQ         R9, R11
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y3
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+80(SB), R11
-	VPADDQ       Y2, Y3, Y2
-	ADCQ         $0x00, R12
-	VPCMPGTD     Y2, Y3, Y3
-	SHLXQ        CX, R12, BX
-	SUBQ         R12, BX
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         BX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         R11, 2184(DI)
-	ADDQ         2280(DI), AX
-	VMOVDQU      Y2, 1280(DI)
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       1472(DI), Y1, Y1
-	ADCQ         2288(DI), DX
-	VMOVDQU      1504(DI), Y2
-	ADDQ         scalarSecond<>+72(SB), AX
-	ADCQ         $0x00, DX
-	VPSLLQ       $0x20, Y1, Y3
-	SHLXQ        CX, DX, BX
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPMULUDQ     Y0, Y1, Y1
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPADDQ       Y1, Y2, Y1
-	MOVQ         AX, 2176(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y2
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         2264(DI), R9
-	VPCMPGTD     Y1, Y2, Y2
-	ADCQ         2272(DI), R10
-	ADDQ         scalarSecond<>+88(SB), R9
-	VPSRLQ       $0x20, Y2, Y2
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPADDQ       Y2, Y1, Y1
-	SUBQ         R10, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VMOVDQU      Y1, 1408(DI)
-	ADDQ         AX, R9
-	MOVQ         R9, 2192(DI)
-	JMP          external
+
+between:
+	VPAND    (DI), Y0, Y1
+	MOVQ     2008(DI), AX
+	VPAND    128(DI), Y0, Y2
+	MOVL     $0x00000000, DX
+	VPAND    256(DI), Y0, Y3
+	ADDQ     2040(DI), AX
+	ADCQ     $0x00, DX
+	VPAND    384(DI), Y0, Y4
+	ADDQ     2072(DI), AX
+	VPADDQ   Y2, Y1, Y5
+	ADCQ     $0x00, DX
+	MOVQ     AX, 2200(DI)
+	VPADDQ   Y4, Y3, Y6
+	MOVQ     DX, 2208(DI)
+	VPADDQ   Y6, Y5, Y7
+	MOVQ     2016(DI), AX
+	MOVL     $0x00000000, DX
+	VPADDQ   Y2, Y7, Y2
+	ADDQ     2048(DI), AX
+	VPADDQ   Y4, Y7, Y4
+	ADCQ     $0x00, DX
+	ADDQ     2080(DI), AX
+	VPADDQ   Y5, Y2, Y5
+	ADCQ     $0x00, DX
+	VPADDQ   Y3, Y3, Y3
+	MOVQ     AX, 2216(DI)
+	MOVQ     DX, 2224(DI)
+	VPADDQ   Y3, Y2, Y2
+	MOVQ     2024(DI), AX
+	VPADDQ   Y6, Y4, Y3
+	MOVL     $0x00000000, DX
+	ADDQ     2056(DI), AX
+	VPADDQ   Y1, Y1, Y1
+	ADCQ     $0x00, DX
+	VPADDQ   Y1, Y4, Y1
+	ADDQ     2088(DI), AX
+	VMOVDQU  Y5, 64(DI)
+	ADCQ     $0x00, DX
+	MOVQ     AX, 2232(DI)
+	VMOVDQU  Y2, 192(DI)
+	MOVQ     DX, 2240(DI)
+	VMOVDQU  Y3, 320(DI)
+	MOVQ     2032(DI), AX
+	MOVL     $0x00000000, DX
+	VMOVDQU  Y1, 448(DI)
+	ADDQ     2064(DI), AX
+	VPAND    512(DI), Y0, Y4
+	ADCQ     $0x00, DX
+	ADDQ     2096(DI), AX
+	VPAND    640(DI), Y0, Y6
+	ADCQ     $0x00, DX
+	VPAND    768(DI), Y0, Y7
+	MOVQ     AX, 2248(DI)
+	MOVQ     DX, 2256(DI)
+	VPAND    896(DI), Y0, Y8
+	MOVQ     2016(DI), AX
+	VPADDQ   Y6, Y4, Y9
+	MOVQ     2224(DI), DX
+	ADDQ     2216(DI), AX
+	VPADDQ   Y8, Y7, Y10
+	ADCQ     $0x00, DX
+	VPADDQ   Y10, Y9, Y11
+	MOVQ     2008(DI), R8
+	MOVQ     2208(DI), R9
+	VPADDQ   Y6, Y11, Y6
+	ADDQ     2200(DI), R8
+	VPADDQ   Y8, Y11, Y8
+	ADCQ     $0x00, R9
+	MOVQ     R8, 2264(DI)
+	VPADDQ   Y9, Y6, Y9
+	MOVQ     R9, 2272(DI)
+	VPADDQ   Y7, Y7, Y7
+	ADDQ     AX, R8
+	VPADDQ   Y7, Y6, Y6
+	ADCQ     DX, R9
+	MOVQ     2032(DI), R10
+	VPADDQ   Y10, Y8, Y7
+	MOVQ     2256(DI), R11
+	VPADDQ   Y4, Y4, Y4
+	ADDQ     2248(DI), R10
+	ADCQ     $0x00, R11
+	VPADDQ   Y4, Y8, Y4
+	MOVQ     2024(DI), R12
+	VMOVDQU  Y9, 576(DI)
+	MOVQ     2240(DI), R13
+	ADDQ     2232(DI), R12
+	VPADDQ   Y9, Y5, Y5
+	ADCQ     $0x00, R13
+	VMOVDQU  Y6, 704(DI)
+	MOVQ     R12, 2280(DI)
+	MOVQ     R13, 2288(DI)
+	VPADDQ   Y6, Y2, Y2
+	ADDQ     R10, R12
+	VMOVDQU  Y7, 832(DI)
+	ADCQ     R11, R13
+	ADDQ     R8, AX
+	VPADDQ   Y7, Y3, Y3
+	ADCQ     R9, DX
+	VMOVDQU  Y4, 960(DI)
+	ADDQ     R12, AX
+	ADCQ     R13, DX
+	VPADDQ   Y4, Y1, Y1
+	ADDQ     R8, R10
+	VPAND    1024(DI), Y0, Y4
+	ADCQ     R9, R11
+	ADDQ     R12, R10
+	VPAND    1152(DI), Y0, Y6
+	ADCQ     R13, R11
+	VPAND    1280(DI), Y0, Y7
+	ADDQ     AX, R8
+	VPAND    1408(DI), Y0, Y8
+	ADCQ     DX, R9
+	ADDQ     scalarSecond<>+0(SB), R8
+	VPADDQ   Y6, Y4, Y9
+	ADCQ     $0x00, R9
+	VPADDQ   Y8, Y7, Y10
+	ADDQ     (BX)(R9*8), R8
+	SBBL     R9, R9
+	VPADDQ   Y10, Y9, Y11
+	ADDQ     R9, R8
+	VPADDQ   Y6, Y11, Y6
+	MOVQ     R8, 2008(DI)
+	ADDQ     R10, R12
+	VPADDQ   Y8, Y11, Y8
+	ADCQ     R11, R13
+	VPADDQ   Y9, Y6, Y9
+	ADDQ     scalarSecond<>+16(SB), R12
+	ADCQ     $0x00, R13
+	VPADDQ   Y7, Y7, Y7
+	ADDQ     (BX)(R13*8), R12
+	VPADDQ   Y7, Y6, Y6
+	SBBL     R13, R13
+	ADDQ     R13, R12
+	VPADDQ   Y10, Y8, Y7
+	MOVQ     R12, 2024(DI)
+	VPADDQ   Y4, Y4, Y4
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VPADDQ   Y4, Y8, Y4
+	ADDQ     2280(DI), AX
+	VMOVDQU  Y9, 1088(DI)
+	ADCQ     2288(DI), DX
+	ADDQ     scalarSecond<>+8(SB), AX
+	VPADDQ   Y9, Y5, Y5
+	ADCQ     $0x00, DX
+	VMOVDQU  Y6, 1216(DI)
+	ADDQ     (BX)(DX*8), AX
+	VPADDQ   Y6, Y2, Y2
+	SBBL     DX, DX
+	ADDQ     DX, AX
+	VMOVDQU  Y7, 1344(DI)
+	MOVQ     AX, 2016(DI)
+	VPADDQ   Y7, Y3, Y3
+	ADDQ     2264(DI), R10
+	ADCQ     2272(DI), R11
+	VMOVDQU  Y4, 1472(DI)
+	ADDQ     2264(DI), R10
+	VPADDQ   Y4, Y1, Y1
+	ADCQ     2272(DI), R11
+	ADDQ     scalarSecond<>+24(SB), R10
+	VPADDQ   64(DI), Y5, Y4
+	ADCQ     $0x00, R11
+	VMOVDQU  Y4, 96(DI)
+	ADDQ     (BX)(R11*8), R10
+	SBBL     R11, R11
+	VPADDQ   192(DI), Y2, Y4
+	ADDQ     R11, R10
+	VMOVDQU  Y4, 224(DI)
+	MOVQ     R10, 2032(DI)
+	MOVQ     2048(DI), AX
+	VPADDQ   320(DI), Y3, Y4
+	MOVQ     2224(DI), DX
+	VMOVDQU  Y4, 352(DI)
+	ADDQ     2216(DI), AX
+	ADCQ     $0x00, DX
+	VPADDQ   448(DI), Y1, Y4
+	MOVQ     2040(DI), R8
+	VMOVDQU  Y4, 480(DI)
+	MOVQ     2208(DI), R9
+	ADDQ     2200(DI), R8
+	VPADDQ   576(DI), Y5, Y4
+	ADCQ     $0x00, R9
+	VMOVDQU  Y4, 608(DI)
+	MOVQ     R8, 2264(DI)
+	VPADDQ   704(DI), Y2, Y4
+	MOVQ     R9, 2272(DI)
+	ADDQ     AX, R8
+	VMOVDQU  Y4, 736(DI)
+	ADCQ     DX, R9
+	VPADDQ   832(DI), Y3, Y4
+	MOVQ     2064(DI), R10
+	MOVQ     2256(DI), R11
+	VMOVDQU  Y4, 864(DI)
+	ADDQ     2248(DI), R10
+	VPADDQ   960(DI), Y1, Y4
+	ADCQ     $0x00, R11
+	MOVQ     2056(DI), R12
+	VMOVDQU  Y4, 992(DI)
+	MOVQ     2240(DI), R13
+	VPADDQ   1088(DI), Y5, Y4
+	ADDQ     2232(DI), R12
+	ADCQ     $0x00, R13
+	VMOVDQU  Y4, 1120(DI)
+	MOVQ     R12, 2280(DI)
+	VPADDQ   1216(DI), Y2, Y2
+	MOVQ     R13, 2288(DI)
+	ADDQ     R10, R12
+	VMOVDQU  Y2, 1248(DI)
+	ADCQ     R11, R13
+	VPADDQ   1344(DI), Y3, Y2
+	ADDQ     R8, AX
+	ADCQ     R9, DX
+	VMOVDQU  Y2, 1376(DI)
+	ADDQ     R12, AX
+	VPADDQ   1472(DI), Y1, Y1
+	ADCQ     R13, DX
+	VMOVDQU  Y1, 1504(DI)
+	ADDQ     R8, R10
+	ADCQ     R9, R11
+	VMOVDQU  (DI), Y1
+	ADDQ     R12, R10
+	VPSRLQ   $0x20, Y1, Y1
+	ADCQ     R13, R11
+	ADDQ     AX, R8
+	VMOVDQU  128(DI), Y2
+	ADCQ     DX, R9
+	VPSRLQ   $0x20, Y2, Y2
+	ADDQ     scalarSecond<>+32(SB), R8
+	ADCQ     $0x00, R9
+	VMOVDQU  256(DI), Y3
+	ADDQ     (BX)(R9*8), R8
+	VPSRLQ   $0x20, Y3, Y3
+	SBBL     R9, R9
+	ADDQ     R9, R8
+	VMOVDQU  384(DI), Y4
+	MOVQ     R8, 2040(DI)
+	VPSRLQ   $0x20, Y4, Y4
+	ADDQ     R10, R12
+	ADCQ     R11, R13
+	VPADDQ   Y2, Y1, Y5
+	ADDQ     scalarSecond<>+48(SB), R12
+	VPADDQ   Y4, Y3, Y6
+	ADCQ     $0x00, R13
+	ADDQ     (BX)(R13*8), R12
+	VPADDQ   Y6, Y5, Y7
+	SBBL     R13, R13
+	VPADDQ   Y2, Y7, Y2
+	ADDQ     R13, R12
+	MOVQ     R12, 2056(DI)
+	VPADDQ   Y4, Y7, Y4
+	ADDQ     2280(DI), AX
+	VPADDQ   Y5, Y2, Y5
+	ADCQ     2288(DI), DX
+	VPADDQ   Y3, Y3, Y3
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VPADDQ   Y3, Y2, Y2
+	ADDQ     scalarSecond<>+40(SB), AX
+	VPADDQ   Y6, Y4, Y3
+	ADCQ     $0x00, DX
+	ADDQ     (BX)(DX*8), AX
+	VPADDQ   Y1, Y1, Y1
+	SBBL     DX, DX
+	VPADDQ   Y1, Y4, Y1
+	ADDQ     DX, AX
+	MOVQ     AX, 2048(DI)
+	VMOVDQU  Y5, 64(DI)
+	ADDQ     2264(DI), R10
+	VMOVDQU  Y2, 192(DI)
+	ADCQ     2272(DI), R11
+	ADDQ     2264(DI), R10
+	VMOVDQU  Y3, 320(DI)
+	ADCQ     2272(DI), R11
+	VMOVDQU  Y1, 448(DI)
+	ADDQ     scalarSecond<>+56(SB), R10
+	ADCQ     $0x00, R11
+	VMOVDQU  512(DI), Y4
+	ADDQ     (BX)(R11*8), R10
+	VPSRLQ   $0x20, Y4, Y4
+	SBBL     R11, R11
+	ADDQ     R11, R10
+	VMOVDQU  640(DI), Y6
+	MOVQ     R10, 2064(DI)
+	VPSRLQ   $0x20, Y6, Y6
+	MOVQ     2080(DI), AX
+	MOVQ     2224(DI), DX
+	VMOVDQU  768(DI), Y7
+	ADDQ     2216(DI), AX
+	VPSRLQ   $0x20, Y7, Y7
+	ADCQ     $0x00, DX
+	VMOVDQU  896(DI), Y8
+	MOVQ     2072(DI), R8
+	MOVQ     2208(DI), R9
+	VPSRLQ   $0x20, Y8, Y8
+	ADDQ     2200(DI), R8
+	VPADDQ   Y6, Y4, Y9
+	ADCQ     $0x00, R9
+	MOVQ     R8, 2264(DI)
+	VPADDQ   Y8, Y7, Y10
+	MOVQ     R9, 2272(DI)
+	VPADDQ   Y10, Y9, Y11
+	ADDQ     AX, R8
+	ADCQ     DX, R9
+	VPADDQ   Y6, Y11, Y6
+	MOVQ     2096(DI), R10
+	VPADDQ   Y8, Y11, Y8
+	MOVQ     2256(DI), R11
+	ADDQ     2248(DI), R10
+	VPADDQ   Y9, Y6, Y9
+	ADCQ     $0x00, R11
+	VPADDQ   Y7, Y7, Y7
+	MOVQ     2088(DI), R12
+	MOVQ     2240(DI), R13
+	VPADDQ   Y7, Y6, Y6
+	ADDQ     2232(DI), R12
+	VPADDQ   Y10, Y8, Y7
+	ADCQ     $0x00, R13
+	MOVQ     R12, 2280(DI)
+	VPADDQ   Y4, Y4, Y4
+	MOVQ     R13, 2288(DI)
+	VPADDQ   Y4, Y8, Y4
+	ADDQ     R10, R12
+	ADCQ     R11, R13
+	VMOVDQU  Y9, 576(DI)
+	ADDQ     R8, AX
+	VPADDQ   Y9, Y5, Y5
+	ADCQ     R9, DX
+	VMOVDQU  Y6, 704(DI)
+	ADDQ     R12, AX
+	ADCQ     R13, DX
+	VPADDQ   Y6, Y2, Y2
+	ADDQ     R8, R10
+	VMOVDQU  Y7, 832(DI)
+	ADCQ     R9, R11
+	ADDQ     R12, R10
+	VPADDQ   Y7, Y3, Y3
+	ADCQ     R13, R11
+	VMOVDQU  Y4, 960(DI)
+	ADDQ     AX, R8
+	ADCQ     DX, R9
+	VPADDQ   Y4, Y1, Y1
+	ADDQ     scalarSecond<>+64(SB), R8
+	VMOVDQU  1024(DI), Y4
+	ADCQ     $0x00, R9
+	ADDQ     (BX)(R9*8), R8
+	VPSRLQ   $0x20, Y4, Y4
+	SBBL     R9, R9
+	VMOVDQU  1152(DI), Y6
+	ADDQ     R9, R8
+	MOVQ     R8, 2072(DI)
+	VPSRLQ   $0x20, Y6, Y6
+	ADDQ     R10, R12
+	VMOVDQU  1280(DI), Y7
+	ADCQ     R11, R13
+	ADDQ     scalarSecond<>+80(SB), R12
+	VPSRLQ   $0x20, Y7, Y7
+	ADCQ     $0x00, R13
+	VMOVDQU  1408(DI), Y8
+	ADDQ     (BX)(R13*8), R12
+	SBBL     R13, R13
+	VPSRLQ   $0x20, Y8, Y8
+	ADDQ     R13, R12
+	VPADDQ   Y6, Y4, Y9
+	MOVQ     R12, 2088(DI)
+	VPADDQ   Y8, Y7, Y10
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VPADDQ   Y10, Y9, Y11
+	ADDQ     2280(DI), AX
+	VPADDQ   Y6, Y11, Y6
+	ADCQ     2288(DI), DX
+	ADDQ     scalarSecond<>+72(SB), AX
+	VPADDQ   Y8, Y11, Y8
+	ADCQ     $0x00, DX
+	VPADDQ   Y9, Y6, Y9
+	ADDQ     (BX)(DX*8), AX
+	SBBL     DX, DX
+	VPADDQ   Y7, Y7, Y7
+	ADDQ     DX, AX
+	VPADDQ   Y7, Y6, Y6
+	MOVQ     AX, 2080(DI)
+	ADDQ     2264(DI), R10
+	VPADDQ   Y10, Y8, Y7
+	ADCQ     2272(DI), R11
+	VPADDQ   Y4, Y4, Y4
+	ADDQ     2264(DI), R10
+	ADCQ     2272(DI), R11
+	VPADDQ   Y4, Y8, Y4
+	ADDQ     scalarSecond<>+88(SB), R10
+	VMOVDQU  Y9, 1088(DI)
+	ADCQ     $0x00, R11
+	ADDQ     (BX)(R11*8), R10
+	VPADDQ   Y9, Y5, Y5
+	SBBL     R11, R11
+	VMOVDQU  Y6, 1216(DI)
+	ADDQ     R11, R10
+	MOVQ     R10, 2096(DI)
+	VPADDQ   Y6, Y2, Y2
+	MOVQ     2104(DI), AX
+	VMOVDQU  Y7, 1344(DI)
+	MOVL     $0x00000000, DX
+	VPADDQ   Y7, Y3, Y3
+	ADDQ     2136(DI), AX
+	ADCQ     $0x00, DX
+	VMOVDQU  Y4, 1472(DI)
+	ADDQ     2168(DI), AX
+	VPADDQ   Y4, Y1, Y1
+	ADCQ     $0x00, DX
+	MOVQ     AX, 2200(DI)
+	VPADDQ   64(DI), Y5, Y4
+	MOVQ     DX, 2208(DI)
+	VMOVDQU  96(DI), Y6
+	MOVQ     2112(DI), AX
+	MOVL     $0x00000000, DX
+	VPSLLQ   $0x20, Y4, Y7
+	ADDQ     2144(DI), AX
+	VPSRLQ   $0x20, Y4, Y4
+	ADCQ     $0x00, DX
+	ADDQ     2176(DI), AX
+	VPMULUDQ Y0, Y4, Y4
+	ADCQ     $0x00, DX
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     AX, 2216(DI)
+	MOVQ     DX, 2224(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	MOVQ     2120(DI), AX
+	VPADDQ   Y4, Y6, Y4
+	MOVL     $0x00000000, DX
+	ADDQ     2152(DI), AX
+	VPCMPGTD Y4, Y6, Y6
+	ADCQ     $0x00, DX
+	VPSRLQ   $0x20, Y6, Y6
+	ADDQ     2184(DI), AX
+	VPADDQ   Y6, Y4, Y4
+	ADCQ     $0x00, DX
+	MOVQ     AX, 2232(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ     DX, 2240(DI)
+	VMOVDQU  Y4, (DI)
+	MOVQ     2128(DI), AX
+	MOVL     $0x00000000, DX
+	VPADDQ   192(DI), Y2, Y4
+	ADDQ     2160(DI), AX
+	VMOVDQU  224(DI), Y6
+	ADCQ     $0x00, DX
+	ADDQ     2192(DI), AX
+	VPSLLQ   $0x20, Y4, Y7
+	ADCQ     $0x00, DX
+	VPSRLQ   $0x20, Y4, Y4
+	MOVQ     AX, 2248(DI)
+	MOVQ     DX, 2256(DI)
+	VPMULUDQ Y0, Y4, Y4
+	MOVQ     2112(DI), AX
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     2224(DI), DX
+	ADDQ     2216(DI), AX
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ     $0x00, DX
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     2104(DI), R8
+	MOVQ     2208(DI), R9
+	VPCMPGTD Y4, Y6, Y6
+	ADDQ     2200(DI), R8
+	VPSRLQ   $0x20, Y6, Y6
+	ADCQ     $0x00, R9
+	MOVQ     R8, 2264(DI)
+	VPADDQ   Y6, Y4, Y4
+	MOVQ     R9, 2272(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ     AX, R8
+	VMOVDQU  Y4, 128(DI)
+	ADCQ     DX, R9
+	MOVQ     2128(DI), R10
+	VPADDQ   320(DI), Y3, Y4
+	MOVQ     2256(DI), R11
+	VMOVDQU  352(DI), Y6
+	ADDQ     2248(DI), R10
+	ADCQ     $0x00, R11
+	VPSLLQ   $0x20, Y4, Y7
+	MOVQ     2120(DI), R12
+	VPSRLQ   $0x20, Y4, Y4
+	MOVQ     2240(DI), R13
+	ADDQ     2232(DI), R12
+	VPMULUDQ Y0, Y4, Y4
+	ADCQ     $0x00, R13
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     R12, 2280(DI)
+	MOVQ     R13, 2288(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ     R10, R12
+	VPADDQ   Y4, Y6, Y4
+	ADCQ     R11, R13
+	ADDQ     R8, AX
+	VPCMPGTD Y4, Y6, Y6
+	ADCQ     R9, DX
+	VPSRLQ   $0x20, Y6, Y6
+	ADDQ     R12, AX
+	ADCQ     R13, DX
+	VPADDQ   Y6, Y4, Y4
+	ADDQ     R8, R10
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ     R9, R11
+	ADDQ     R12, R10
+	VMOVDQU  Y4, 256(DI)
+	ADCQ     R13, R11
+	VPADDQ   448(DI), Y1, Y4
+	ADDQ     AX, R8
+	VMOVDQU  480(DI), Y6
+	ADCQ     DX, R9
+	ADDQ     scalarSecond<>+0(SB), R8
+	VPSLLQ   $0x20, Y4, Y7
+	ADCQ     $0x00, R9
+	VPSRLQ   $0x20, Y4, Y4
+	ADDQ     (BX)(R9*8), R8
+	SBBL     R9, R9
+	VPMULUDQ Y0, Y4, Y4
+	ADDQ     R9, R8
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     R8, 2104(DI)
+	ADDQ     R10, R12
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ     R11, R13
+	VPADDQ   Y4, Y6, Y4
+	ADDQ     scalarSecond<>+16(SB), R12
+	ADCQ     $0x00, R13
+	VPCMPGTD Y4, Y6, Y6
+	ADDQ     (BX)(R13*8), R12
+	VPSRLQ   $0x20, Y6, Y6
+	SBBL     R13, R13
+	ADDQ     R13, R12
+	VPADDQ   Y6, Y4, Y4
+	MOVQ     R12, 2120(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VMOVDQU  Y4, 384(DI)
+	ADDQ     2280(DI), AX
+	VPADDQ   576(DI), Y5, Y4
+	ADCQ     2288(DI), DX
+	ADDQ     scalarSecond<>+8(SB), AX
+	VMOVDQU  608(DI), Y6
+	ADCQ     $0x00, DX
+	VPSLLQ   $0x20, Y4, Y7
+	ADDQ     (BX)(DX*8), AX
+	VPSRLQ   $0x20, Y4, Y4
+	SBBL     DX, DX
+	ADDQ     DX, AX
+	VPMULUDQ Y0, Y4, Y4
+	MOVQ     AX, 2112(DI)
+	VPADDQ   Y4, Y6, Y4
+	ADDQ     2264(DI), R10
+	ADCQ     2272(DI), R11
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ     2264(DI), R10
+	VPADDQ   Y4, Y6, Y4
+	ADCQ     2272(DI), R11
+	ADDQ     scalarSecond<>+24(SB), R10
+	VPCMPGTD Y4, Y6, Y6
+	ADCQ     $0x00, R11
+	VPSRLQ   $0x20, Y6, Y6
+	ADDQ     (BX)(R11*8), R10
+	SBBL     R11, R11
+	VPADDQ   Y6, Y4, Y4
+	ADDQ     R11, R10
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ     R10, 2128(DI)
+	MOVQ     2144(DI), AX
+	VMOVDQU  Y4, 512(DI)
+	MOVQ     2224(DI), DX
+	VPADDQ   704(DI), Y2, Y4
+	ADDQ     2216(DI), AX
+	ADCQ     $0x00, DX
+	VMOVDQU  736(DI), Y6
+	MOVQ     2136(DI), R8
+	VPSLLQ   $0x20, Y4, Y7
+	MOVQ     2208(DI), R9
+	ADDQ     2200(DI), R8
+	VPSRLQ   $0x20, Y4, Y4
+	ADCQ     $0x00, R9
+	VPMULUDQ Y0, Y4, Y4
+	MOVQ     R8, 2264(DI)
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     R9, 2272(DI)
+	ADDQ     AX, R8
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ     DX, R9
+	VPADDQ   Y4, Y6, Y4
+	MOVQ     2160(DI), R10
+	MOVQ     2256(DI), R11
+	VPCMPGTD Y4, Y6, Y6
+	ADDQ     2248(DI), R10
+	VPSRLQ   $0x20, Y6, Y6
+	ADCQ     $0x00, R11
+	MOVQ     2152(DI), R12
+	VPADDQ   Y6, Y4, Y4
+	MOVQ     2240(DI), R13
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ     2232(DI), R12
+	ADCQ     $0x00, R13
+	VMOVDQU  Y4, 640(DI)
+	MOVQ     R12, 2280(DI)
+	VPADDQ   832(DI), Y3, Y4
+	MOVQ     R13, 2288(DI)
+	ADDQ     R10, R12
+	VMOVDQU  864(DI), Y6
+	ADCQ     R11, R13
+	VPSLLQ   $0x20, Y4, Y7
+	ADDQ     R8, AX
+	ADCQ     R9, DX
+	VPSRLQ   $0x20, Y4, Y4
+	ADDQ     R12, AX
+	VPMULUDQ Y0, Y4, Y4
+	ADCQ     R13, DX
+	VPADDQ   Y4, Y6, Y4
+	ADDQ     R8, R10
+	ADCQ     R9, R11
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADDQ     R12, R10
+	VPADDQ   Y4, Y6, Y4
+	ADCQ     R13, R11
+	ADDQ     AX, R8
+	VPCMPGTD Y4, Y6, Y6
+	ADCQ     DX, R9
+	VPSRLQ   $0x20, Y6, Y6
+	ADDQ     scalarSecond<>+32(SB), R8
+	ADCQ     $0x00, R9
+	VPADDQ   Y6, Y4, Y4
+	ADDQ     (BX)(R9*8), R8
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	SBBL     R9, R9
+	ADDQ     R9, R8
+	VMOVDQU  Y4, 768(DI)
+	MOVQ     R8, 2136(DI)
+	VPADDQ   960(DI), Y1, Y4
+	ADDQ     R10, R12
+	ADCQ     R11, R13
+	VMOVDQU  992(DI), Y6
+	ADDQ     scalarSecond<>+48(SB), R12
+	VPSLLQ   $0x20, Y4, Y7
+	ADCQ     $0x00, R13
+	ADDQ     (BX)(R13*8), R12
+	VPSRLQ   $0x20, Y4, Y4
+	SBBL     R13, R13
+	VPMULUDQ Y0, Y4, Y4
+	ADDQ     R13, R12
+	MOVQ     R12, 2152(DI)
+	VPADDQ   Y4, Y6, Y4
+	ADDQ     2280(DI), AX
+	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
+	ADCQ     2288(DI), DX
+	VPADDQ   Y4, Y6, Y4
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VPCMPGTD Y4, Y6, Y6
+	ADDQ     scalarSecond<>+40(SB), AX
+	VPSRLQ   $0x20, Y6, Y6
+	ADCQ     $0x00, DX
+	ADDQ     (BX)(DX*8), AX
+	VPADDQ   Y6, Y4, Y4
+	SBBL     DX, DX
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ     DX, AX
+	MOVQ     AX, 2144(DI)
+	VMOVDQU  Y4, 896(DI)
+	ADDQ     2264(DI), R10
+	VPADDQ   1088(DI), Y5, Y4
+	ADCQ     2272(DI), R11
+	ADDQ     2264(DI), R10
+	VMOVDQU  1120(DI), Y5
+	ADCQ     2272(DI), R11
+	VPSLLQ   $0x20, Y4, Y6
+	ADDQ     scalarSecond<>+56(SB), R10
+	ADCQ     $0x00, R11
+	VPSRLQ   $0x20, Y4, Y4
+	ADDQ     (BX)(R11*8), R10
+	VPMULUDQ Y0, Y4, Y4
+	SBBL     R11, R11
+	ADDQ     R11, R10
+	VPADDQ   Y4, Y5, Y4
+	MOVQ     R10, 2160(DI)
+	VPXOR    avx2Numbers<>+0(SB), Y6, Y5
+	MOVQ     2176(DI), AX
+	MOVQ     2224(DI), DX
+	VPADDQ   Y4, Y5, Y4
+	ADDQ     2216(DI), AX
+	VPCMPGTD Y4, Y5, Y5
+	ADCQ     $0x00, DX
+	VPSRLQ   $0x20, Y5, Y5
+	MOVQ     2168(DI), R8
+	MOVQ     2208(DI), R9
+	VPADDQ   Y5, Y4, Y4
+	ADDQ     2200(DI), R8
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
+	ADCQ     $0x00, R9
+	MOVQ     R8, 2264(DI)
+	VMOVDQU  Y4, 1024(DI)
+	MOVQ     R9, 2272(DI)
+	VPADDQ   1216(DI), Y2, Y2
+	ADDQ     AX, R8
+	ADCQ     DX, R9
+	VMOVDQU  1248(DI), Y4
+	MOVQ     2192(DI), R10
+	VPSLLQ   $0x20, Y2, Y5
+	MOVQ     2256(DI), R11
+	ADDQ     2248(DI), R10
+	VPSRLQ   $0x20, Y2, Y2
+	ADCQ     $0x00, R11
+	VPMULUDQ Y0, Y2, Y2
+	MOVQ     2184(DI), R12
+	MOVQ     2240(DI), R13
+	VPADDQ   Y2, Y4, Y2
+	ADDQ     2232(DI), R12
+	VPXOR    avx2Numbers<>+0(SB), Y5, Y4
+	ADCQ     $0x00, R13
+	MOVQ     R12, 2280(DI)
+	VPADDQ   Y2, Y4, Y2
+	MOVQ     R13, 2288(DI)
+	VPCMPGTD Y2, Y4, Y4
+	ADDQ     R10, R12
+	ADCQ     R11, R13
+	VPSRLQ   $0x20, Y4, Y4
+	ADDQ     R8, AX
+	VPADDQ   Y4, Y2, Y2
+	ADCQ     R9, DX
+	VPXOR    avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ     R12, AX
+	ADCQ     R13, DX
+	VMOVDQU  Y2, 1152(DI)
+	ADDQ     R8, R10
+	VPADDQ   1344(DI), Y3, Y2
+	ADCQ     R9, R11
+	ADDQ     R12, R10
+	VMOVDQU  1376(DI), Y3
+	ADCQ     R13, R11
+	VPSLLQ   $0x20, Y2, Y4
+	ADDQ     AX, R8
+	ADCQ     DX, R9
+	VPSRLQ   $0x20, Y2, Y2
+	ADDQ     scalarSecond<>+64(SB), R8
+	VPMULUDQ Y0, Y2, Y2
+	ADCQ     $0x00, R9
+	ADDQ     (BX)(R9*8), R8
+	VPADDQ   Y2, Y3, Y2
+	SBBL     R9, R9
+	VPXOR    avx2Numbers<>+0(SB), Y4, Y3
+	ADDQ     R9, R8
+	MOVQ     R8, 2168(DI)
+	VPADDQ   Y2, Y3, Y2
+	ADDQ     R10, R12
+	VPCMPGTD Y2, Y3, Y3
+	ADCQ     R11, R13
+	ADDQ     scalarSecond<>+80(SB), R12
+	VPSRLQ   $0x20, Y3, Y3
+	ADCQ     $0x00, R13
+	VPADDQ   Y3, Y2, Y2
+	ADDQ     (BX)(R13*8), R12
+	SBBL     R13, R13
+	VPXOR    avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ     R13, R12
+	VMOVDQU  Y2, 1280(DI)
+	MOVQ     R12, 2184(DI)
+	VPADDQ   1472(DI), Y1, Y1
+	ADDQ     2280(DI), AX
+	ADCQ     2288(DI), DX
+	VMOVDQU  1504(DI), Y2
+	ADDQ     2280(DI), AX
+	VPSLLQ   $0x20, Y1, Y3
+	ADCQ     2288(DI), DX
+	ADDQ     scalarSecond<>+72(SB), AX
+	VPSRLQ   $0x20, Y1, Y1
+	ADCQ     $0x00, DX
+	VPMULUDQ Y0, Y1, Y1
+	ADDQ     (BX)(DX*8), AX
+	SBBL     DX, DX
+	VPADDQ   Y1, Y2, Y1
+	ADDQ     DX, AX
+	VPXOR    avx2Numbers<>+0(SB), Y3, Y2
+	MOVQ     AX, 2176(DI)
+	ADDQ     2264(DI), R10
+	VPADDQ   Y1, Y2, Y1
+	ADCQ     2272(DI), R11
+	VPCMPGTD Y1, Y2, Y2
+	ADDQ     2264(DI), R10
+	ADCQ     2272(DI), R11
+	VPSRLQ   $0x20, Y2, Y2
+	ADDQ     scalarSecond<>+88(SB), R10
+	VPADDQ   Y2, Y1, Y1
+	ADCQ     $0x00, R11
+	ADDQ     (BX)(R11*8), R10
+	VPXOR    avx2Numbers<>+0(SB), Y1, Y1
+	SBBL     R11, R11
+	VMOVDQU  Y1, 1408(DI)
+	ADDQ     R11, R10
+	MOVQ     R10, 2192(DI)
+	ADDQ     2296(DI), DI
+	CMPQ     2296(DI), $0x00
+	JLT      between
+	JMP      external
 
 inside:
-	LEAQ         avx2Internal<>+0(SB), BX
-	MOVQ         $0x00000015, 1904(DI)
+	MOVQ SI, 2464(DI)
+	LEAQ avx2Internal<>+0(SB), SI
+	MOVQ $0x00000015, 1904(DI)
+
+first:
 	VMOVDQU      (DI), Y1
-	MOVQ         2016(DI), AX
-	MOVL         $0x00000000, R8
 	VMOVSHDUP    Y1, Y2
-	ADDQ         2024(DI), AX
-	ADCQ         $0x00, R8
+	MOVL         $0x00000000, AX
 	VPMULUDQ     Y1, Y1, Y3
-	ADDQ         2032(DI), AX
-	ADCQ         $0x00, R8
+	MOVL         $0x00000000, R8
 	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         2040(DI), AX
-	ADCQ         $0x00, R8
+	ADDQ         2016(DI), AX
 	VPSRLQ       $0x21, Y3, Y4
-	ADDQ         2048(DI), AX
 	ADCQ         $0x00, R8
 	VPADDQ       Y4, Y1, Y1
-	ADDQ         2056(DI), AX
-	ADCQ         $0x00, R8
+	ADDQ         2024(DI), AX
 	VPMULUDQ     Y2, Y2, Y2
-	ADDQ         2064(DI), AX
 	ADCQ         $0x00, R8
-	ADDQ         2072(DI), AX
 	VPSRLQ       $0x1f, Y1, Y4
-	ADCQ         $0x00, R8
-	ADDQ         2080(DI), AX
+	ADDQ         2032(DI), AX
 	VPADDQ       Y4, Y2, Y2
 	ADCQ         $0x00, R8
-	ADDQ         2088(DI), AX
 	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	ADCQ         $0x00, R8
-	ADDQ         2096(DI), AX
 	VPSLLQ       $0x21, Y1, Y1
-	ADCQ         $0x00, R8
-	MOVQ         2008(DI), DX
+	ADDQ         2040(DI), AX
 	VPADDQ       Y1, Y3, Y1
-	MULXQ        DX, R9, R10
-	SHLXQ        CX, R9, R11
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         R9, R11
-	SHRXQ        CX, R11, R9
-	VPSRLQ       $0x20, Y2, Y3
-	SBBQ         R9, R11
-	SUBQ         R11, R10
-	SBBL         R11, R11
-	VPSUBQ       Y3, Y1, Y3
-	SUBQ         R11, R10
-	MULXQ        R10, DX, R9
-	VPCMPGTD     Y1, Y3, Y1
-	SHLXQ        CX, DX, R11
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R11, DX
-	SBBQ         DX, R11
-	VPSUBQ       Y1, Y3, Y1
-	SUBQ         R11, R9
-	SBBL         R11, R11
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R11, R9
-	MOVQ         R10, DX
-	VPADDQ       Y2, Y1, Y2
-	MULXQ        DX, DX, R10
-	SHLXQ        CX, DX, R11
-	VPCMPGTD     Y2, Y1, Y1
-	ADDQ         DX, R11
-	SHRXQ        CX, R11, DX
-	SBBQ         DX, R11
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R11, R10
-	SBBL         R11, R11
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R11, R10
-	MOVQ         R9, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ        R10, R9, DX
-	SHLXQ        CX, R9, R10
-	VMOVSHDUP    Y1, Y2
-	ADDQ         R9, R10
-	SHRXQ        CX, R10, R9
-	VMOVSHDUP    (DI), Y3
-	SBBQ         R9, R10
-	SUBQ         R10, DX
-	VPMULUDQ     (DI), Y1, Y4
-	SBBL         R10, R10
-	SUBQ         R10, DX
-	VPMULUDQ     Y3, Y1, Y5
-	MOVQ         AX, R9
-	MOVQ         R8, R10
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y4, Y6
-	ADCQ         $0x00, R10
-	ADDQ         (BX), AX
-	VPADDQ       Y6, Y5, Y5
 	ADCQ         $0x00, R8
-	VPMULUDQ     (DI), Y2, Y6
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	SHLXQ        CX, DX, R12
-	VPAND        Y0, Y5, Y7
-	ADDQ         DX, R12
-	SHRXQ        CX, R12, DX
-	VPADDQ       Y7, Y6, Y6
-	SBBQ         DX, R12
-	SUBQ         R12, R11
-	VPMULUDQ     Y3, Y2, Y3
-	SBBL         R12, R12
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y5, Y5
-	SHLXQ        CX, R8, DX
-	SUBQ         R8, DX
-	ADDQ         DX, AX
-	VPADDQ       Y5, Y3, Y3
-	SBBL         DX, DX
-	ADDQ         DX, AX
-	VPSRLQ       $0x20, Y6, Y5
-	ADDQ         AX, R11
-	SBBL         AX, AX
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         AX, R11
-	MOVQ         R11, 2008(DI)
-	VMOVSLDUP    Y6, Y5
-	SHLXQ        CX, R10, AX
-	SUBQ         R10, AX
-	VPBLENDD     $0xaa, Y5, Y4, Y4
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         AX, R9
-	MOVQ         R9, DX
-	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	VPSRLQ       $0x20, Y3, Y5
-	MOVQ         2016(DI), DX
-	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VPSUBQ       Y5, Y4, Y5
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPCMPGTD     Y4, Y5, Y4
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y4, Y4
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPSUBQ       Y4, Y5, Y4
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R10, R9
-	MOVQ         R9, 2016(DI)
-	VPADDQ       Y3, Y4, Y3
-	MOVQ         2024(DI), DX
-	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	ADDQ         AX, DX
-	VPCMPGTD     Y3, Y4, Y4
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y4, Y3, Y3
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPMULUDQ     Y1, Y1, Y4
-	MOVQ         R9, 2024(DI)
-	MOVQ         2032(DI), DX
-	VPMULUDQ     Y2, Y1, Y1
-	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	ADDQ         AX, DX
-	VPSRLQ       $0x21, Y4, Y5
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPADDQ       Y5, Y1, Y1
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPMULUDQ     Y2, Y2, Y2
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VPSRLQ       $0x1f, Y1, Y5
-	SUBQ         R10, R9
-	MOVQ         R9, 2032(DI)
-	VPADDQ       Y5, Y2, Y2
-	MOVQ         2040(DI), DX
-	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPSLLQ       $0x21, Y1, Y1
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPADDQ       Y1, Y4, Y1
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	SUBQ         R10, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y2, Y4
-	MOVQ         R9, 2040(DI)
-	MOVQ         2048(DI), DX
-	VPSUBQ       Y4, Y1, Y4
-	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	ADDQ         AX, DX
-	VPCMPGTD     Y1, Y4, Y1
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
+	ADDQ         2048(DI), AX
+	VPSRLQ       $0x20, Y2, Y3
+	ADCQ         $0x00, R8
+	VPSUBQ       Y3, Y1, Y3
+	ADDQ         2056(DI), AX
+	VPCMPGTD     Y1, Y3, Y1
+	ADCQ         $0x00, R8
 	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         2064(DI), AX
+	VPSUBQ       Y1, Y3, Y1
+	ADCQ         $0x00, R8
+	VPMULUDQ     Y0, Y2, Y2
+	VPADDQ       Y2, Y1, Y2
+	ADDQ         2072(DI), AX
+	VPCMPGTD     Y2, Y1, Y1
+	ADCQ         $0x00, R8
+	VPSRLQ       $0x20, Y1, Y1
+	ADDQ         2080(DI), AX
+	VPADDQ       Y1, Y2, Y1
+	ADCQ         $0x00, R8
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ         2088(DI), AX
+	VMOVSHDUP    Y1, Y2
+	ADCQ         $0x00, R8
+	VMOVSHDUP    (DI), Y3
+	ADDQ         2096(DI), AX
+	VPMULUDQ     (DI), Y1, Y4
+	ADCQ         $0x00, R8
+	VPMULUDQ     Y3, Y1, Y5
+	MOVQ         2008(DI), DX
+	VPSRLQ       $0x20, Y4, Y6
+	VPADDQ       Y6, Y5, Y5
+	MULXQ        DX, DX, R9
+	VPMULUDQ     (DI), Y2, Y6
+	SHLXQ        CX, DX, R10
+	VPAND        Y0, Y5, Y7
 	ADDQ         DX, R10
+	VPADDQ       Y7, Y6, Y6
 	SHRXQ        CX, R10, DX
-	VPSUBQ       Y1, Y4, Y1
+	VPMULUDQ     Y3, Y2, Y3
 	SBBQ         DX, R10
+	VPSRLQ       $0x20, Y5, Y5
 	SUBQ         R10, R9
+	VPADDQ       Y5, Y3, Y3
+	SBBL         R10, R10
+	VPSRLQ       $0x20, Y6, Y5
+	SUBQ         R10, R9
+	VPADDQ       Y5, Y3, Y3
+	VMOVSLDUP    Y6, Y5
+	MOVQ         2008(DI), DX
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	MULXQ        R9, DX, R10
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y3, Y5
+	ADDQ         DX, R11
+	VPSUBQ       Y5, Y4, Y5
+	SHRXQ        CX, R11, DX
+	VPCMPGTD     Y4, Y5, Y4
+	SBBQ         DX, R11
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R11, R10
+	VPSUBQ       Y4, Y5, Y4
+	SBBL         R11, R11
+	VPMULUDQ     Y0, Y3, Y3
+	SUBQ         R11, R10
+	VPADDQ       Y3, Y4, Y3
+	VPCMPGTD     Y3, Y4, Y4
+	MOVQ         R9, DX
+	VPSRLQ       $0x20, Y4, Y4
+	MULXQ        DX, DX, R9
+	VPADDQ       Y4, Y3, Y3
+	SHLXQ        CX, DX, R11
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         DX, R11
+	VPMULUDQ     Y1, Y1, Y4
+	SHRXQ        CX, R11, DX
+	VPMULUDQ     Y2, Y1, Y1
+	SBBQ         DX, R11
+	VPSRLQ       $0x21, Y4, Y5
+	SUBQ         R11, R9
+	VPADDQ       Y5, Y1, Y1
+	SBBL         R11, R11
+	VPMULUDQ     Y2, Y2, Y2
+	VPSRLQ       $0x1f, Y1, Y5
+	SUBQ         R11, R9
+	VPADDQ       Y5, Y2, Y2
+	MOVQ         R10, DX
+	VPAND        avx2Numbers<>+64(SB), Y4, Y4
+	MULXQ        R9, R9, DX
+	VPSLLQ       $0x21, Y1, Y1
+	ADDQ         (SI), R9
+	VPADDQ       Y1, Y4, Y1
+	ADCQ         $0x00, DX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ        CX, R9, R10
+	VPSRLQ       $0x20, Y2, Y4
+	ADDQ         R9, R10
+	VPSUBQ       Y4, Y1, Y4
+	SHRXQ        CX, R10, R9
+	VPCMPGTD     Y1, Y4, Y1
+	SBBQ         R9, R10
+	VPSRLQ       $0x20, Y1, Y1
+	VPSUBQ       Y1, Y4, Y1
+	SUBQ         R10, DX
 	VPMULUDQ     Y0, Y2, Y2
 	SBBL         R10, R10
-	SUBQ         R10, R9
-	MOVQ         R9, 2048(DI)
 	VPADDQ       Y2, Y1, Y2
-	MOVQ         2056(DI), DX
-	MULXQ        scalarDiagonal<>+48(SB), DX, R9
+	SUBQ         R10, DX
 	VPCMPGTD     Y2, Y1, Y1
-	ADDQ         AX, DX
-	ADCQ         R8, R9
+	MOVQ         AX, R9
 	VPSRLQ       $0x20, Y1, Y1
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
+	MOVQ         R8, R10
 	VPADDQ       Y1, Y2, Y1
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
+	ADDQ         DX, R9
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R10, R9
-	SBBL         R10, R10
+	ADCQ         $0x00, R10
 	VMOVSHDUP    Y1, Y2
-	SUBQ         R10, R9
-	MOVQ         R9, 2056(DI)
 	VMOVSHDUP    Y3, Y4
-	MOVQ         2064(DI), DX
-	MULXQ        scalarDiagonal<>+56(SB), DX, R9
-	ADDQ         AX, DX
 	VPMULUDQ     Y3, Y1, Y5
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
 	VPMULUDQ     Y4, Y1, Y1
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y5, Y6
-	SBBQ         DX, R10
-	SUBQ         R10, R9
+	SHLXQ        CX, DX, R12
+	VPBROADCASTQ 8(SI), Y6
+	ADDQ         DX, R12
+	VPADDQ       Y6, Y5, Y5
+	SHRXQ        CX, R12, DX
+	VPBROADCASTQ 16(SI), Y6
+	SBBQ         DX, R12
 	VPADDQ       Y6, Y1, Y1
-	SBBL         R10, R10
-	SUBQ         R10, R9
+	SUBQ         R12, R11
+	VPSRLQ       $0x20, Y5, Y6
+	SBBL         R12, R12
+	VPADDQ       Y6, Y1, Y1
+	SUBQ         R12, R11
 	VPMULUDQ     Y3, Y2, Y3
-	MOVQ         R9, 2064(DI)
-	MOVQ         2072(DI), DX
+	ADDQ         (BX)(R8*8), AX
 	VPAND        Y0, Y1, Y6
-	MULXQ        scalarDiagonal<>+64(SB), DX, R9
-	ADDQ         AX, DX
-	ADCQ         R8, R9
 	VPADDQ       Y6, Y3, Y3
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
+	SBBL         R8, R8
 	VPMULUDQ     Y4, Y2, Y2
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
+	ADDQ         R8, AX
 	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R10, R9
-	SBBL         R10, R10
+	ADDQ         AX, R11
 	VPADDQ       Y1, Y2, Y1
-	SUBQ         R10, R9
-	MOVQ         R9, 2072(DI)
-	VPSRLQ       $0x20, Y3, Y2
-	MOVQ         2080(DI), DX
-	MULXQ        scalarDiagonal<>+72(SB), DX, R9
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VMOVSLDUP    Y3, Y2
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y1, Y3
-	MOVQ         R9, 2080(DI)
-	MOVQ         2088(DI), DX
-	VPSUBQ       Y3, Y2, Y3
-	MULXQ        scalarDiagonal<>+80(SB), DX, R9
-	ADDQ         AX, DX
-	VPCMPGTD     Y2, Y3, Y2
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPSUBQ       Y2, Y3, Y2
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VPMULUDQ     Y0, Y1, Y1
-	SUBQ         R10, R9
-	MOVQ         R9, 2088(DI)
-	VPADDQ       Y1, Y2, Y1
-	MOVQ         2096(DI), DX
-	MULXQ        scalarDiagonal<>+88(SB), DX, R9
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y2, Y2
-	SHLXQ        CX, DX, AX
-	ADDQ         DX, AX
-	VPADDQ       Y2, Y1, Y1
-	SHRXQ        CX, AX, DX
-	SBBQ         DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         AX, R9
 	SBBL         AX, AX
-	VMOVDQU      Y1, (DI)
-	SUBQ         AX, R9
-	MOVQ         R9, 2096(DI)
-	MOVQ         2112(DI), AX
-	VMOVDQU      128(DI), Y1
+	VPSRLQ       $0x20, Y3, Y2
+	ADDQ         AX, R11
+	VPADDQ       Y2, Y1, Y1
+	MOVQ         R11, 2008(DI)
+	VMOVSLDUP    Y3, Y2
+	ADDQ         (BX)(R10*8), R9
+	VPBLENDD     $0xaa, Y2, Y5, Y2
+	SBBL         R10, R10
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	VPSRLQ       $0x20, Y1, Y3
+	ADDQ         R10, R9
+	VPSUBQ       Y3, Y2, Y3
+	MOVQ         R9, DX
+	VPCMPGTD     Y2, Y3, Y2
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
+	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         AX, 2432(DI)
+	VPSUBQ       Y2, Y3, Y2
+	MOVQ         DX, 2440(DI)
+	VPMULUDQ     Y0, Y1, Y1
+	MOVL         $0x00000000, AX
+	VPADDQ       Y1, Y2, Y1
 	MOVL         $0x00000000, R8
+	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         2112(DI), AX
+	VPSRLQ       $0x20, Y2, Y2
+	ADCQ         $0x00, R8
+	VPADDQ       Y2, Y1, Y1
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	ADDQ         2120(DI), AX
+	VMOVDQU      Y1, (DI)
+	ADCQ         $0x00, R8
+	VMOVDQU      128(DI), Y1
+	ADDQ         2128(DI), AX
 	VPSRLQ       $0x20, Y1, Y2
 	ADCQ         $0x00, R8
-	ADDQ         2128(DI), AX
 	VMOVDQU      256(DI), Y3
-	ADCQ         $0x00, R8
 	ADDQ         2136(DI), AX
 	VPADDQ       Y3, Y1, Y1
 	ADCQ         $0x00, R8
+	VPSRLQ       $0x20, Y3, Y3
 	ADDQ         2144(DI), AX
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, R8
-	ADDQ         2152(DI), AX
 	VPADDQ       Y3, Y2, Y2
 	ADCQ         $0x00, R8
-	ADDQ         2160(DI), AX
 	VMOVDQU      384(DI), Y3
-	ADCQ         $0x00, R8
-	ADDQ         2168(DI), AX
-	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
-	ADDQ         2176(DI), AX
-	ADCQ         $0x00, R8
+	ADDQ         2152(DI), AX
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2184(DI), AX
 	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
-	ADDQ         2192(DI), AX
-	ADCQ         $0x00, R8
+	ADDQ         2160(DI), AX
 	VMOVDQU      512(DI), Y3
-	MOVQ         2104(DI), DX
-	MULXQ        DX, R9, R10
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, R9, R11
-	ADDQ         R9, R11
+	ADDQ         2168(DI), AX
 	VPSRLQ       $0x20, Y3, Y3
-	SHRXQ        CX, R11, R9
-	SBBQ         R9, R11
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R11, R10
-	SBBL         R11, R11
-	SUBQ         R11, R10
-	VMOVDQU      640(DI), Y3
-	MULXQ        R10, DX, R9
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R11
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         DX, R11
-	SUBQ         R11, R9
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R11, R11
-	SUBQ         R11, R9
-	VMOVDQU      768(DI), Y3
-	MOVQ         R10, DX
-	MULXQ        DX, DX, R10
-	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, DX, R11
-	ADDQ         DX, R11
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         DX, R11
-	SUBQ         R11, R10
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R11, R11
-	SUBQ         R11, R10
-	VMOVDQU      896(DI), Y3
-	MOVQ         R9, DX
-	MULXQ        R10, R9, DX
-	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, R9, R10
-	ADDQ         R9, R10
-	VPSRLQ       $0x20, Y3, Y3
-	SHRXQ        CX, R10, R9
-	SBBQ         R9, R10
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R10, DX
-	SBBL         R10, R10
-	VMOVDQU      1024(DI), Y3
-	SUBQ         R10, DX
-	MOVQ         AX, R9
-	MOVQ         R8, R10
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R9
-	ADCQ         $0x00, R10
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         (BX), AX
 	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y2, Y2
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	VMOVDQU      1152(DI), Y3
-	SHLXQ        CX, DX, R12
-	ADDQ         DX, R12
+	ADDQ         2176(DI), AX
+	VMOVDQU      640(DI), Y3
+	ADCQ         $0x00, R8
 	VPADDQ       Y3, Y1, Y1
+	ADDQ         2184(DI), AX
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y2, Y2
+	ADCQ         $0x00, R8
+	VMOVDQU      768(DI), Y3
+	ADDQ         2192(DI), AX
+	VPADDQ       Y3, Y1, Y1
+	ADCQ         $0x00, R8
+	VPSRLQ       $0x20, Y3, Y3
+	MOVQ         2104(DI), DX
+	VPADDQ       Y3, Y2, Y2
+	MULXQ        DX, DX, R9
+	VMOVDQU      896(DI), Y3
+	SHLXQ        CX, DX, R10
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R10
+	VPSRLQ       $0x20, Y3, Y3
+	SHRXQ        CX, R10, DX
+	VPADDQ       Y3, Y2, Y2
+	VMOVDQU      1024(DI), Y3
+	SBBQ         DX, R10
+	VPADDQ       Y3, Y1, Y1
+	SUBQ         R10, R9
+	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R10, R10
+	VPADDQ       Y3, Y2, Y2
+	SUBQ         R10, R9
+	VMOVDQU      1152(DI), Y3
+	MOVQ         2104(DI), DX
+	VPADDQ       Y3, Y1, Y1
+	MULXQ        R9, DX, R10
+	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R11
+	VPADDQ       Y3, Y2, Y2
+	ADDQ         DX, R11
+	VMOVDQU      1280(DI), Y3
+	SHRXQ        CX, R11, DX
+	VPADDQ       Y3, Y1, Y1
+	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R11
+	VPADDQ       Y3, Y2, Y2
+	SUBQ         R11, R10
+	VMOVDQU      1408(DI), Y3
+	SBBL         R11, R11
+	VPADDQ       Y3, Y1, Y1
+	SUBQ         R11, R10
+	VPSRLQ       $0x20, Y3, Y3
+	MOVQ         R9, DX
+	VPADDQ       Y3, Y2, Y2
+	MULXQ        DX, DX, R9
+	VMOVDQU      (DI), Y3
+	SHLXQ        CX, DX, R11
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R11
+	VPSRLQ       $0x20, Y3, Y4
+	VPADDQ       Y4, Y2, Y2
+	SHRXQ        CX, R11, DX
+	VPSLLQ       $0x20, Y2, Y4
+	SBBQ         DX, R11
+	VPSUBQ       Y4, Y1, Y1
+	SUBQ         R11, R9
+	VPSLLQ       $0x20, Y2, Y4
+	SBBL         R11, R11
+	VPSRLQ       $0x20, Y2, Y2
+	SUBQ         R11, R9
+	VPMULUDQ     Y0, Y2, Y2
+	MOVQ         R10, DX
+	VPADDQ       Y2, Y1, Y1
+	MULXQ        R9, R9, DX
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
+	ADDQ         (SI), R9
+	VPADDQ       Y1, Y2, Y1
+	ADCQ         $0x00, DX
+	VPCMPGTD     Y1, Y2, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	SHLXQ        CX, R9, R10
+	VPADDQ       Y2, Y1, Y1
+	ADDQ         R9, R10
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ        CX, R10, R9
+	VPAND        Y0, Y1, Y2
+	SBBQ         R9, R10
+	VMOVDQU      Y2, 64(DI)
+	SUBQ         R10, DX
+	VPSRLQ       $0x20, Y1, Y1
+	SBBL         R10, R10
+	VMOVDQU      Y1, 192(DI)
+	SUBQ         R10, DX
+	VMOVSHDUP    Y3, Y1
+	MOVQ         AX, R9
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
+	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
+	MOVQ         R8, R10
+	VPADDQ       64(DI), Y2, Y2
+	ADDQ         DX, R9
+	VPADDQ       192(DI), Y3, Y3
+	ADCQ         $0x00, R10
+	VPSRLQ       $0x20, Y2, Y4
+	VPADDQ       Y4, Y3, Y3
+	MULXQ        scalarDiagonal<>+0(SB), DX, R11
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
+	SHLXQ        CX, DX, R12
+	VPAND        Y0, Y3, Y5
+	ADDQ         DX, R12
+	VPADDQ       Y5, Y4, Y4
 	SHRXQ        CX, R12, DX
+	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
 	SBBQ         DX, R12
 	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y1, Y1
 	SUBQ         R12, R11
-	SBBL         R12, R12
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R12, R11
-	SHLXQ        CX, R8, DX
-	SUBQ         R8, DX
-	VMOVDQU      1280(DI), Y3
-	ADDQ         DX, AX
-	SBBL         DX, DX
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, AX
-	ADDQ         AX, R11
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         AX, AX
-	ADDQ         AX, R11
-	VPADDQ       Y3, Y2, Y2
-	MOVQ         R11, 2104(DI)
-	SHLXQ        CX, R10, AX
-	VMOVDQU      1408(DI), Y3
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VPADDQ       Y3, Y1, Y1
-	SBBL         AX, AX
-	ADDQ         AX, R9
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         R9, DX
-	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	MOVQ         2112(DI), DX
-	VPADDQ       Y3, Y2, Y2
-	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	ADDQ         AX, DX
-	VMOVDQU      (DI), Y3
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y3, Y4
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPADDQ       Y4, Y2, Y2
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPSLLQ       $0x20, Y2, Y4
-	MOVQ         R9, 2112(DI)
-	MOVQ         2120(DI), DX
-	VPSUBQ       Y4, Y1, Y1
-	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPSLLQ       $0x20, Y2, Y4
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y2, Y2
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VPADDQ       Y2, Y1, Y1
-	SUBQ         R10, R9
-	MOVQ         R9, 2120(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
-	MOVQ         2128(DI), DX
-	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPCMPGTD     Y1, Y2, Y2
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y2, Y2
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPADDQ       Y2, Y1, Y1
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         R9, 2128(DI)
-	MOVQ         2136(DI), DX
-	VPAND        Y0, Y1, Y2
-	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	ADDQ         AX, DX
-	VMOVDQU      Y2, 64(DI)
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VMOVDQU      Y1, 192(DI)
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VMOVSHDUP    Y3, Y1
-	SUBQ         R10, R9
-	MOVQ         R9, 2136(DI)
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
-	MOVQ         2144(DI), DX
-	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPADDQ       64(DI), Y2, Y2
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPADDQ       192(DI), Y3, Y3
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y2, Y4
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPADDQ       Y4, Y3, Y3
-	MOVQ         R9, 2144(DI)
-	MOVQ         2152(DI), DX
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
-	MULXQ        scalarDiagonal<>+48(SB), DX, R9
-	ADDQ         AX, DX
-	VPAND        Y0, Y3, Y5
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPADDQ       Y5, Y4, Y4
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         R9, 2152(DI)
-	MOVQ         2160(DI), DX
-	MULXQ        scalarDiagonal<>+56(SB), DX, R9
 	VPSRLQ       $0x20, Y4, Y3
-	ADDQ         AX, DX
-	ADCQ         R8, R9
+	SBBL         R12, R12
 	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
+	SUBQ         R12, R11
 	VMOVSLDUP    Y4, Y3
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
+	ADDQ         (BX)(R8*8), AX
 	VPBLENDD     $0xaa, Y3, Y2, Y2
-	SUBQ         R10, R9
-	SBBL         R10, R10
+	SBBL         R8, R8
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SUBQ         R10, R9
-	MOVQ         R9, 2160(DI)
+	ADDQ         R8, AX
 	VPSRLQ       $0x20, Y1, Y3
-	MOVQ         2168(DI), DX
-	MULXQ        scalarDiagonal<>+64(SB), DX, R9
+	ADDQ         AX, R11
 	VPSUBQ       Y3, Y2, Y3
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPCMPGTD     Y2, Y3, Y2
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y2, Y2
-	SBBQ         DX, R10
-	SUBQ         R10, R9
-	VPSUBQ       Y2, Y3, Y2
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPMULUDQ     Y0, Y1, Y1
-	MOVQ         R9, 2168(DI)
-	MOVQ         2176(DI), DX
-	VPADDQ       Y1, Y2, Y1
-	MULXQ        scalarDiagonal<>+72(SB), DX, R9
-	ADDQ         AX, DX
-	VPCMPGTD     Y1, Y2, Y2
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         DX, R10
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPADDQ       Y2, Y1, Y1
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R10, R9
-	MOVQ         R9, 2176(DI)
-	VPBROADCASTQ 8(BX), Y2
-	MOVQ         2184(DI), DX
-	MULXQ        scalarDiagonal<>+80(SB), DX, R9
-	VPBROADCASTQ 16(BX), Y3
-	ADDQ         AX, DX
-	ADCQ         R8, R9
-	VPSLLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R10
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y2, Y2
-	SHRXQ        CX, R10, DX
-	SBBQ         DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R10, R9
-	SBBL         R10, R10
-	SUBQ         R10, R9
-	VPADDQ       Y2, Y1, Y2
-	MOVQ         R9, 2184(DI)
-	MOVQ         2192(DI), DX
-	VPCMPGTD     Y2, Y1, Y1
-	MULXQ        scalarDiagonal<>+88(SB), DX, R9
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         R8, R9
-	SHLXQ        CX, DX, AX
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         DX, AX
-	SHRXQ        CX, AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ         DX, AX
-	SUBQ         AX, R9
-	VMOVDQU      Y1, (DI)
 	SBBL         AX, AX
-	SUBQ         AX, R9
-	MOVQ         R9, 2192(DI)
+	VPCMPGTD     Y2, Y3, Y2
+	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         AX, R11
+	VPSUBQ       Y2, Y3, Y2
+	MOVQ         R11, 2104(DI)
+	VPMULUDQ     Y0, Y1, Y1
+	ADDQ         (BX)(R10*8), R9
+	VPADDQ       Y1, Y2, Y1
+	SBBL         R10, R10
+	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         R10, R9
+	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         R9, DX
+	VPADDQ       Y2, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ         AX, 2448(DI)
+	VMOVDQU      Y1, (DI)
+	MOVQ         DX, 2456(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          first
+
+next:
+	ADDQ $0x18, SI
 
 internal:
-	ADDQ         $0x18, BX
 	VMOVDQU      128(DI), Y1
 	VMOVSHDUP    Y1, Y2
-	MOVQ         2016(DI), AX
+	MOVQ         2008(DI), DX
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
-	MOVL         $0x00000000, R8
+	MULXQ        DX, DX, AX
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
-	ADDQ         2024(DI), AX
+	SHLXQ        CX, DX, R8
 	VMOVDQU      (DI), Y4
-	ADCQ         $0x00, R8
+	ADDQ         DX, R8
 	VPADDQ       64(DI), Y3, Y3
 	VPADDQ       192(DI), Y1, Y1
-	ADDQ         2032(DI), AX
+	SHRXQ        CX, R8, DX
 	VPSRLQ       $0x20, Y3, Y5
-	ADCQ         $0x00, R8
+	SBBQ         DX, R8
+	VMOVSHDUP    Y4, Y6
+	SUBQ         R8, AX
 	VPADDQ       Y5, Y1, Y1
-	ADDQ         2040(DI), AX
-	VMOVSHDUP    Y4, Y7
-	ADCQ         $0x00, R8
+	SBBL         R8, R8
 	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y5
-	ADDQ         2048(DI), AX
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y5, Y5
-	ADCQ         $0x00, R8
-	VPMULUDQ     Y4, Y4, Y6
-	ADDQ         2056(DI), AX
+	SUBQ         R8, AX
+	VPAND        Y0, Y1, Y7
+	VPADDQ       Y7, Y5, Y5
+	MOVQ         2016(DI), DX
+	VPMULUDQ     Y4, Y4, Y7
+	MULXQ        scalarDiagonal<>+8(SB), DX, R8
 	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
-	ADCQ         $0x00, R8
+	ADDQ         2432(DI), DX
 	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         2064(DI), AX
+	ADCQ         2440(DI), R8
 	VPADDQ       Y1, Y2, Y1
+	SHLXQ        CX, DX, R9
+	VPMULUDQ     Y6, Y4, Y4
 	VPSRLQ       $0x20, Y5, Y2
-	ADCQ         $0x00, R8
-	VPMULUDQ     Y7, Y4, Y4
-	ADDQ         2072(DI), AX
+	ADDQ         DX, R9
 	VPADDQ       Y2, Y1, Y1
-	ADCQ         $0x00, R8
+	SHRXQ        CX, R9, DX
 	VMOVSLDUP    Y5, Y2
-	ADDQ         2080(DI), AX
+	SBBQ         DX, R9
 	VPBLENDD     $0xaa, Y2, Y3, Y2
-	ADCQ         $0x00, R8
+	SUBQ         R9, R8
+	VPSRLQ       $0x21, Y7, Y3
 	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x21, Y6, Y5
-	ADDQ         2088(DI), AX
-	VPSRLQ       $0x20, Y1, Y3
-	ADCQ         $0x00, R8
-	VPSUBQ       Y3, Y2, Y3
-	ADDQ         2096(DI), AX
-	VPCMPGTD     Y2, Y3, Y2
-	ADCQ         $0x00, R8
-	VPADDQ       Y5, Y4, Y4
-	MOVQ         2008(DI), DX
+	SBBL         R9, R9
+	VPSRLQ       $0x20, Y1, Y5
+	SUBQ         R9, R8
+	VPSUBQ       Y5, Y2, Y5
+	MOVQ         R8, 2016(DI)
+	VPADDQ       Y3, Y4, Y3
+	MOVL         $0x00000000, R9
+	VPCMPGTD     Y2, Y5, Y2
+	MOVQ         2024(DI), DX
 	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y3, Y2
-	MULXQ        DX, R9, R10
+	VPSUBQ       Y2, Y5, Y2
+	MULXQ        scalarDiagonal<>+16(SB), DX, R10
 	VPMULUDQ     Y0, Y1, Y1
-	SHLXQ        CX, R9, R11
+	ADDQ         2432(DI), DX
+	VPMULUDQ     Y6, Y6, Y4
+	ADCQ         2440(DI), R10
 	VPADDQ       Y1, Y2, Y1
-	ADDQ         R9, R11
-	VPMULUDQ     Y7, Y7, Y3
-	SHRXQ        CX, R11, R9
+	SHLXQ        CX, DX, R11
 	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         DX, R11
 	VPSRLQ       $0x20, Y2, Y2
-	SBBQ         R9, R11
+	VPSRLQ       $0x1f, Y3, Y5
+	SHRXQ        CX, R11, DX
 	VPADDQ       Y2, Y1, Y1
-	SUBQ         R11, R10
-	VPSRLQ       $0x1f, Y4, Y2
-	SBBL         R11, R11
+	SBBQ         DX, R11
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SUBQ         R11, R10
 	VMOVDQU      Y1, 128(DI)
-	MULXQ        R10, DX, R9
-	VPSRLQ       $0x20, Y1, Y5
-	VMOVDQU      256(DI), Y7
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y2, Y3, Y8
-	ADDQ         DX, R11
-	VMOVSHDUP    Y7, Y2
-	SHRXQ        CX, R11, DX
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y7, Y3
-	SBBQ         DX, R11
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y7, Y7
-	SUBQ         R11, R9
-	VPADDQ       64(DI), Y3, Y3
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
 	SBBL         R11, R11
-	VPADDQ       192(DI), Y7, Y7
-	SUBQ         R11, R9
-	VPSRLQ       $0x20, Y3, Y9
-	MOVQ         R10, DX
-	VPADDQ       Y9, Y7, Y7
-	MULXQ        DX, DX, R10
-	VPSLLQ       $0x21, Y4, Y10
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
+	VPSRLQ       $0x20, Y1, Y2
+	VPADDQ       Y5, Y4, Y8
+	SUBQ         R11, R10
+	VMOVDQU      256(DI), Y4
+	MOVQ         R10, 2024(DI)
+	VMOVSHDUP    Y4, Y5
+	ADDQ         R10, R8
+	VPMULUDQ     avx2Diagonal<>+128(SB), Y4, Y6
+	ADCQ         $0x00, R9
+	VPAND        avx2Numbers<>+64(SB), Y7, Y7
+	MOVQ         2032(DI), DX
+	VPMULUDQ     avx2Diagonal<>+160(SB), Y4, Y4
+	VPADDQ       64(DI), Y6, Y6
+	MULXQ        scalarDiagonal<>+24(SB), DX, R10
+	VPADDQ       192(DI), Y4, Y4
+	ADDQ         2432(DI), DX
+	VPSRLQ       $0x20, Y6, Y9
+	ADCQ         2440(DI), R10
+	VPSLLQ       $0x21, Y3, Y3
 	SHLXQ        CX, DX, R11
-	VPAND        Y0, Y7, Y9
-	ADDQ         DX, R11
 	VPADDQ       Y9, Y4, Y4
+	ADDQ         DX, R11
+	VPMULUDQ     avx2Diagonal<>+128(SB), Y5, Y9
+	VPAND        Y0, Y4, Y10
 	SHRXQ        CX, R11, DX
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
+	VPADDQ       Y3, Y7, Y3
 	SBBQ         DX, R11
-	VPADDQ       Y10, Y6, Y6
+	VPADDQ       Y10, Y9, Y7
 	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y7, Y7
-	VPADDQ       Y7, Y2, Y2
+	VPMULUDQ     avx2Diagonal<>+160(SB), Y5, Y5
 	SBBL         R11, R11
-	VPSRLQ       $0x20, Y4, Y7
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y4, Y5, Y4
 	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MOVQ         R9, DX
-	VPADDQ       Y7, Y2, Y2
-	MULXQ        R10, R9, DX
-	VMOVSLDUP    Y4, Y4
-	VPBLENDD     $0xaa, Y4, Y3, Y3
-	SHLXQ        CX, R9, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         R9, R10
-	VPSRLQ       $0x20, Y8, Y7
-	SHRXQ        CX, R10, R9
-	VPSRLQ       $0x20, Y2, Y4
-	SBBQ         R9, R10
-	VPSUBQ       Y4, Y3, Y4
-	SUBQ         R10, DX
-	VPCMPGTD     Y3, Y4, Y3
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R10, R10
-	VPSUBQ       Y7, Y6, Y7
-	SUBQ         R10, DX
-	VPSUBQ       Y3, Y4, Y3
-	MOVQ         AX, R9
-	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         R8, R10
-	VPADDQ       Y2, Y3, Y2
-	ADDQ         DX, R9
-	VPCMPGTD     Y6, Y7, Y4
-	VPCMPGTD     Y2, Y3, Y3
-	ADCQ         $0x00, R10
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         (BX), AX
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         $0x00, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y4, Y3
-	VMOVDQU      Y2, 256(DI)
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	VPADDQ       Y2, Y1, Y1
-	SHLXQ        CX, DX, R12
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         DX, R12
-	VPADDQ       Y2, Y5, Y2
-	SHRXQ        CX, R12, DX
-	VPSUBQ       Y3, Y7, Y6
-	SBBQ         DX, R12
-	VMOVDQU      384(DI), Y3
-	VMOVSHDUP    Y3, Y4
-	SUBQ         R12, R11
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y5
-	SBBL         R12, R12
-	VPMULUDQ     Y0, Y8, Y7
-	SUBQ         R12, R11
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
-	SHLXQ        CX, R8, DX
-	VPADDQ       64(DI), Y5, Y5
-	SUBQ         R8, DX
-	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y8
-	ADDQ         DX, AX
-	VPADDQ       Y7, Y6, Y7
-	SBBL         DX, DX
-	VPADDQ       Y8, Y3, Y3
-	ADDQ         DX, AX
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y4, Y8
-	ADDQ         AX, R11
-	VPAND        Y0, Y3, Y9
-	VPCMPGTD     Y7, Y6, Y6
-	SBBL         AX, AX
-	VPADDQ       Y9, Y8, Y8
-	ADDQ         AX, R11
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y4, Y4
-	MOVQ         R11, 2008(DI)
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, R10, AX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y5
+	MOVQ         R10, 2032(DI)
+	VPSRLQ       $0x20, Y7, Y3
+	ADDQ         R10, R8
 	VPADDQ       Y3, Y4, Y3
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y6, Y6
-	VPSRLQ       $0x20, Y8, Y4
-	ADDQ         AX, R9
+	ADCQ         $0x00, R9
+	VMOVSLDUP    Y7, Y4
+	MOVQ         2008(DI), DX
+	VPSRLQ       $0x20, Y8, Y7
+	VPBLENDD     $0xaa, Y4, Y6, Y4
+	MULXQ        AX, DX, R10
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y3, Y6
+	ADDQ         DX, R11
+	VPSUBQ       Y6, Y4, Y6
+	SHRXQ        CX, R11, DX
+	VPSUBQ       Y7, Y5, Y7
+	SBBQ         DX, R11
+	VPCMPGTD     Y4, Y6, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	SUBQ         R11, R10
+	VPSUBQ       Y4, Y6, Y4
+	SBBL         R11, R11
+	VPCMPGTD     Y5, Y7, Y5
+	SUBQ         R11, R10
+	VPMULUDQ     Y0, Y3, Y3
+	MOVQ         2040(DI), DX
+	VPADDQ       Y3, Y4, Y3
+	VPCMPGTD     Y3, Y4, Y4
+	MULXQ        scalarDiagonal<>+32(SB), DX, R11
+	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2432(DI), DX
+	VPSRLQ       $0x20, Y5, Y5
+	ADCQ         2440(DI), R11
 	VPADDQ       Y4, Y3, Y3
-	SBBL         AX, AX
-	VMOVSLDUP    Y8, Y4
-	ADDQ         AX, R9
-	VPBLENDD     $0xaa, Y4, Y5, Y4
-	MOVQ         R9, DX
-	VPADDQ       Y6, Y7, Y5
-	MULXQ        scalarEpsilon<>+0(SB), AX, R8
+	SHLXQ        CX, DX, R12
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ         DX, R12
+	VMOVDQU      Y3, 256(DI)
+	VPSUBQ       Y5, Y7, Y4
+	SHRXQ        CX, R12, DX
+	VPADDQ       Y3, Y1, Y1
+	SBBQ         DX, R12
+	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R12, R11
+	VPADDQ       Y3, Y2, Y2
+	SBBL         R12, R12
+	VMOVDQU      384(DI), Y3
+	SUBQ         R12, R11
+	VPMULUDQ     Y0, Y8, Y7
+	VMOVSHDUP    Y3, Y5
+	MOVQ         R11, 2040(DI)
+	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y6
+	ADDQ         R11, R8
+	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
+	ADCQ         $0x00, R9
+	VPADDQ       Y7, Y4, Y7
+	MOVQ         2048(DI), DX
+	VPADDQ       64(DI), Y6, Y6
+	MULXQ        scalarDiagonal<>+40(SB), DX, R11
+	VPADDQ       192(DI), Y3, Y3
+	VPSRLQ       $0x20, Y6, Y8
+	ADDQ         2432(DI), DX
+	VPADDQ       Y8, Y3, Y3
+	ADCQ         2440(DI), R11
+	VPCMPGTD     Y7, Y4, Y9
+	SHLXQ        CX, DX, R12
+	VPMULUDQ     avx2Diagonal<>+192(SB), Y5, Y4
+	ADDQ         DX, R12
+	VPAND        Y0, Y3, Y8
+	VPADDQ       Y8, Y4, Y4
+	SHRXQ        CX, R12, DX
+	VPSRLQ       $0x20, Y9, Y8
+	SBBQ         DX, R12
+	VPMULUDQ     avx2Diagonal<>+224(SB), Y5, Y5
+	SUBQ         R12, R11
+	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R12, R12
+	VPADDQ       Y3, Y5, Y3
+	SUBQ         R12, R11
+	VPADDQ       Y8, Y7, Y7
+	VPSRLQ       $0x20, Y4, Y5
+	MOVQ         R11, 2048(DI)
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         R11, R8
+	VMOVSLDUP    Y4, Y4
+	ADCQ         $0x00, R9
+	VPBLENDD     $0xaa, Y4, Y6, Y4
+	MOVQ         2056(DI), DX
+	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
+	MULXQ        scalarDiagonal<>+48(SB), DX, R11
 	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y6
-	MOVQ         2016(DI), DX
+	ADDQ         2432(DI), DX
 	VPSUBQ       Y6, Y4, Y6
-	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	ADDQ         AX, DX
+	ADCQ         2440(DI), R11
+	VMOVSHDUP    Y5, Y7
+	SHLXQ        CX, DX, R12
 	VPCMPGTD     Y4, Y6, Y4
-	ADCQ         R8, R9
+	ADDQ         DX, R12
 	VPSRLQ       $0x20, Y4, Y4
 	VPSUBQ       Y4, Y6, Y4
-	SHLXQ        CX, DX, R10
+	SHRXQ        CX, R12, DX
 	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R10
-	VMOVSHDUP    Y5, Y6
-	SHRXQ        CX, R10, DX
+	SBBQ         DX, R12
+	VMOVSHDUP    (DI), Y6
+	SUBQ         R12, R11
 	VPADDQ       Y3, Y4, Y3
-	SBBQ         DX, R10
+	SBBL         R12, R12
 	VPCMPGTD     Y3, Y4, Y4
-	SUBQ         R10, R9
+	SUBQ         R12, R11
 	VPSRLQ       $0x20, Y4, Y4
-	VMOVSHDUP    (DI), Y7
-	SBBL         R10, R10
+	VPMULUDQ     (DI), Y5, Y8
+	MOVQ         R11, 2056(DI)
 	VPADDQ       Y4, Y3, Y3
-	SUBQ         R10, R9
+	ADDQ         R11, R8
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MOVQ         R9, 2016(DI)
+	ADCQ         $0x00, R9
 	VMOVDQU      Y3, 384(DI)
-	MOVQ         2024(DI), DX
-	VPADDQ       Y3, Y1, Y1
-	VPMULUDQ     (DI), Y5, Y4
-	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         AX, DX
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         R8, R9
-	VMOVDQU      512(DI), Y3
-	SHLXQ        CX, DX, R10
-	VMOVSHDUP    Y3, Y8
-	ADDQ         DX, R10
-	VPMULUDQ     Y7, Y5, Y10
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y9
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
-	SBBQ         DX, R10
-	VPADDQ       64(DI), Y9, Y9
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y4, Y11
-	SBBL         R10, R10
-	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y9, Y12
-	VPADDQ       Y12, Y3, Y3
-	MOVQ         R9, 2024(DI)
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y8, Y12
-	MOVQ         2032(DI), DX
-	VPADDQ       Y11, Y10, Y11
-	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VPAND        Y0, Y3, Y10
-	ADDQ         AX, DX
-	VPADDQ       Y10, Y12, Y10
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y8, Y8
-	ADCQ         R8, R9
-	VPMULUDQ     (DI), Y6, Y12
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y8, Y3
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y10, Y8
-	SBBQ         DX, R10
-	VPADDQ       Y8, Y3, Y3
-	VPAND        Y0, Y11, Y8
-	SUBQ         R10, R9
-	VMOVSLDUP    Y10, Y10
-	SBBL         R10, R10
-	VPBLENDD     $0xaa, Y10, Y9, Y9
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
-	MOVQ         R9, 2032(DI)
-	VPSRLQ       $0x20, Y3, Y10
-	MOVQ         2040(DI), DX
-	VPADDQ       Y8, Y12, Y8
-	VPSUBQ       Y10, Y9, Y10
-	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VPCMPGTD     Y9, Y10, Y9
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y9, Y9
-	ADCQ         R8, R9
-	VPMULUDQ     Y7, Y6, Y7
-	SHLXQ        CX, DX, R10
-	VPSUBQ       Y9, Y10, Y9
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y9, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y3, Y9, Y9
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y11, Y10
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y9, Y9
-	SBBL         R10, R10
-	VPADDQ       Y9, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R10, R9
-	VMOVDQU      Y3, 512(DI)
-	MOVQ         R9, 2040(DI)
-	VPADDQ       Y10, Y7, Y7
-	MOVQ         2048(DI), DX
-	VPADDQ       Y3, Y1, Y1
-	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y8, Y11
-	ADCQ         R8, R9
-	VMOVDQU      640(DI), Y3
-	SHLXQ        CX, DX, R10
-	VMOVSHDUP    Y3, Y9
-	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y10
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
-	VPADDQ       Y11, Y7, Y7
-	SBBQ         DX, R10
-	VPADDQ       64(DI), Y10, Y10
-	SUBQ         R10, R9
-	VPADDQ       192(DI), Y3, Y3
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y10, Y11
-	SUBQ         R10, R9
-	VMOVSLDUP    Y8, Y8
-	MOVQ         R9, 2048(DI)
-	VPADDQ       Y11, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y9, Y11
-	MOVQ         2056(DI), DX
-	VPAND        Y0, Y3, Y12
-	MULXQ        scalarDiagonal<>+48(SB), DX, R9
-	VPADDQ       Y12, Y11, Y11
-	ADDQ         AX, DX
-	VPBLENDD     $0xaa, Y8, Y4, Y4
-	ADCQ         R8, R9
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y9, Y8
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R10
-	VPADDQ       Y3, Y8, Y3
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y11, Y8
-	SHRXQ        CX, R10, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SBBQ         DX, R10
-	VPADDQ       Y8, Y3, Y3
-	SUBQ         R10, R9
-	VMOVSLDUP    Y11, Y8
-	VPBLENDD     $0xaa, Y8, Y10, Y8
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y7, Y9
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
-	MOVQ         R9, 2056(DI)
-	VPSRLQ       $0x20, Y3, Y10
 	MOVQ         2064(DI), DX
-	VPSUBQ       Y10, Y8, Y10
-	MULXQ        scalarDiagonal<>+56(SB), DX, R9
-	VPCMPGTD     Y8, Y10, Y8
-	VPSUBQ       Y9, Y4, Y9
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y8, Y8
-	ADCQ         R8, R9
-	VPSUBQ       Y8, Y10, Y8
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R10
-	VPCMPGTD     Y4, Y9, Y4
-	VPADDQ       Y3, Y8, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y3, Y8, Y8
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y8, Y8
-	SUBQ         R10, R9
-	VPADDQ       Y8, Y3, Y3
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R10, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 640(DI)
-	MOVQ         R9, 2064(DI)
 	VPADDQ       Y3, Y1, Y1
-	MOVQ         2072(DI), DX
+	MULXQ        scalarDiagonal<>+56(SB), DX, R11
+	VPMULUDQ     Y6, Y5, Y4
 	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        scalarDiagonal<>+64(SB), DX, R9
-	VPSUBQ       Y4, Y9, Y4
-	ADDQ         AX, DX
+	ADDQ         2432(DI), DX
 	VPADDQ       Y3, Y2, Y2
-	ADCQ         R8, R9
+	ADCQ         2440(DI), R11
+	VMOVDQU      512(DI), Y3
+	SHLXQ        CX, DX, R12
+	VPSRLQ       $0x20, Y8, Y11
+	ADDQ         DX, R12
+	VMOVSHDUP    Y3, Y9
+	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y10
+	SHRXQ        CX, R12, DX
+	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
+	SBBQ         DX, R12
+	VPADDQ       64(DI), Y10, Y10
+	SUBQ         R12, R11
+	VPADDQ       Y11, Y4, Y4
+	SBBL         R12, R12
+	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R12, R11
+	VPSRLQ       $0x20, Y10, Y11
+	VPADDQ       Y11, Y3, Y3
+	MOVQ         R11, 2064(DI)
+	VPMULUDQ     (DI), Y7, Y13
+	ADDQ         R11, R8
+	VPMULUDQ     avx2Diagonal<>+256(SB), Y9, Y11
+	ADCQ         $0x00, R9
+	VPAND        Y0, Y3, Y12
+	MOVQ         AX, DX
+	VPADDQ       Y12, Y11, Y11
+	MULXQ        DX, DX, AX
+	VPMULUDQ     avx2Diagonal<>+288(SB), Y9, Y9
+	VPAND        Y0, Y4, Y12
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         DX, R11
+	VPADDQ       Y3, Y9, Y3
+	SHRXQ        CX, R11, DX
+	VPSRLQ       $0x20, Y11, Y9
+	SBBQ         DX, R11
+	VPADDQ       Y12, Y13, Y12
+	VPADDQ       Y9, Y3, Y3
+	SUBQ         R11, AX
+	VMOVSLDUP    Y11, Y9
+	SBBL         R11, R11
+	VPBLENDD     $0xaa, Y9, Y10, Y9
+	SUBQ         R11, AX
+	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
+	MOVQ         R10, DX
+	VPMULUDQ     Y6, Y7, Y10
+	MULXQ        AX, DX, AX
+	VPSRLQ       $0x20, Y3, Y6
+	VPSUBQ       Y6, Y9, Y6
+	ADDQ         (SI), DX
+	VPCMPGTD     Y9, Y6, Y9
+	ADCQ         $0x00, AX
+	VPSRLQ       $0x20, Y4, Y4
+	SHLXQ        CX, DX, R10
+	VPSRLQ       $0x20, Y9, Y9
+	ADDQ         DX, R10
+	VPSUBQ       Y9, Y6, Y6
+	SHRXQ        CX, R10, DX
+	VPMULUDQ     Y0, Y3, Y3
+	VPADDQ       Y3, Y6, Y3
+	SBBQ         DX, R10
+	VPADDQ       Y4, Y10, Y4
+	SUBQ         R10, AX
+	VPCMPGTD     Y3, Y6, Y6
+	SBBL         R10, R10
+	VPSRLQ       $0x20, Y6, Y6
+	SUBQ         R10, AX
+	VPADDQ       Y6, Y3, Y3
+	VPSRLQ       $0x20, Y12, Y6
+	MOVQ         2072(DI), DX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	MULXQ        scalarDiagonal<>+64(SB), DX, R10
+	VMOVDQU      Y3, 512(DI)
+	ADDQ         2432(DI), DX
+	VPADDQ       Y3, Y1, Y1
+	ADCQ         2440(DI), R10
+	VPSRLQ       $0x20, Y3, Y3
+	SHLXQ        CX, DX, R11
+	VPADDQ       Y6, Y4, Y4
+	VPADDQ       Y3, Y2, Y2
+	ADDQ         DX, R11
+	VMOVDQU      640(DI), Y3
+	SHRXQ        CX, R11, DX
+	VMOVSHDUP    Y3, Y6
+	SBBQ         DX, R11
+	VMOVSLDUP    Y12, Y10
+	SUBQ         R11, R10
+	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y9
+	SBBL         R11, R11
+	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
+	VPADDQ       64(DI), Y9, Y9
+	SUBQ         R11, R10
+	VPADDQ       192(DI), Y3, Y3
+	MOVQ         R10, 2072(DI)
+	VPBLENDD     $0xaa, Y10, Y8, Y10
+	ADDQ         R10, R8
+	VPSRLQ       $0x20, Y9, Y8
+	ADCQ         $0x00, R9
+	VPADDQ       Y8, Y3, Y3
+	MOVQ         2080(DI), DX
+	VPMULUDQ     avx2Diagonal<>+320(SB), Y6, Y8
+	VPXOR        avx2Numbers<>+0(SB), Y10, Y11
+	MULXQ        scalarDiagonal<>+72(SB), DX, R10
+	VPAND        Y0, Y3, Y10
+	ADDQ         2432(DI), DX
+	VPADDQ       Y10, Y8, Y8
+	ADCQ         2440(DI), R10
+	VPMULUDQ     avx2Diagonal<>+352(SB), Y6, Y6
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y3, Y3
+	VPSRLQ       $0x20, Y4, Y10
+	ADDQ         DX, R11
+	VPADDQ       Y3, Y6, Y3
+	SHRXQ        CX, R11, DX
+	VPSRLQ       $0x20, Y8, Y6
+	SBBQ         DX, R11
+	VPADDQ       Y6, Y3, Y3
+	SUBQ         R11, R10
+	VPSUBQ       Y10, Y11, Y6
+	SBBL         R11, R11
+	VMOVSLDUP    Y8, Y8
+	VPBLENDD     $0xaa, Y8, Y9, Y8
+	SUBQ         R11, R10
+	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
+	MOVQ         R10, 2080(DI)
+	VPCMPGTD     Y11, Y6, Y10
+	ADDQ         R10, R8
+	VPSRLQ       $0x20, Y3, Y9
+	ADCQ         $0x00, R9
+	VPSUBQ       Y9, Y8, Y9
+	MOVQ         2088(DI), DX
+	VPCMPGTD     Y8, Y9, Y8
+	VPSRLQ       $0x20, Y8, Y8
+	MULXQ        scalarDiagonal<>+80(SB), DX, R10
+	VPSRLQ       $0x20, Y10, Y10
+	ADDQ         2432(DI), DX
+	VPSUBQ       Y8, Y9, Y8
+	ADCQ         2440(DI), R10
+	VPMULUDQ     Y0, Y3, Y3
+	SHLXQ        CX, DX, R11
+	VPADDQ       Y3, Y8, Y3
+	VPSUBQ       Y10, Y6, Y6
+	ADDQ         DX, R11
+	VPCMPGTD     Y3, Y8, Y8
+	SHRXQ        CX, R11, DX
+	VPSRLQ       $0x20, Y8, Y8
+	SBBQ         DX, R11
+	VPADDQ       Y8, Y3, Y3
+	SUBQ         R11, R10
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SBBL         R11, R11
+	VPMULUDQ     Y0, Y4, Y4
+	VMOVDQU      Y3, 640(DI)
+	SUBQ         R11, R10
+	VPADDQ       Y3, Y1, Y1
+	MOVQ         R10, 2088(DI)
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         R10, R8
+	VPADDQ       Y4, Y6, Y4
+	ADCQ         $0x00, R9
+	VPADDQ       Y3, Y2, Y2
+	MOVQ         2096(DI), DX
 	VMOVDQU      768(DI), Y3
 	VMOVSHDUP    Y3, Y8
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y7, Y9
-	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y7
-	SHRXQ        CX, R10, DX
+	MULXQ        scalarDiagonal<>+88(SB), DX, R10
+	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y9
+	ADDQ         2432(DI), DX
+	VPCMPGTD     Y4, Y6, Y6
+	ADCQ         2440(DI), R10
 	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
-	SBBQ         DX, R10
-	VPADDQ       64(DI), Y7, Y7
-	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R10, R9
-	VPADDQ       Y9, Y4, Y10
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y7, Y9
-	SUBQ         R10, R9
-	VPADDQ       Y9, Y3, Y3
-	MOVQ         R9, 2072(DI)
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y9
-	MOVQ         2080(DI), DX
-	VPCMPGTD     Y10, Y4, Y11
-	VPAND        Y0, Y3, Y4
-	MULXQ        scalarDiagonal<>+72(SB), DX, R9
-	VPADDQ       Y4, Y9, Y4
-	ADDQ         AX, DX
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
-	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y11, Y9
-	VPADDQ       Y3, Y8, Y3
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y4, Y8
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y8, Y3, Y3
-	SBBQ         DX, R10
-	VMOVSLDUP    Y4, Y4
-	SUBQ         R10, R9
-	VPADDQ       Y9, Y10, Y8
-	SBBL         R10, R10
-	VPBLENDD     $0xaa, Y4, Y7, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y3, Y7
-	MOVQ         R9, 2080(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
-	MOVQ         2088(DI), DX
-	VPSUBQ       Y7, Y4, Y7
-	MULXQ        scalarDiagonal<>+80(SB), DX, R9
-	VPCMPGTD     Y4, Y7, Y4
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y4, Y7, Y4
-	ADCQ         R8, R9
-	VPMULUDQ     Y5, Y5, Y7
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y4, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y3, Y4, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R10
-	VPMULUDQ     Y6, Y5, Y5
-	SUBQ         R10, R9
-	VPADDQ       Y4, Y3, Y3
-	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R10, R9
-	VMOVDQU      Y3, 768(DI)
-	MOVQ         R9, 2088(DI)
-	VPSRLQ       $0x21, Y7, Y4
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         2096(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        scalarDiagonal<>+88(SB), DX, R9
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         AX, DX
-	VMOVDQU      896(DI), Y3
-	ADCQ         R8, R9
-	VPADDQ       Y4, Y5, Y9
-	SHLXQ        CX, DX, AX
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y5
-	ADDQ         DX, AX
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
-	SHRXQ        CX, AX, DX
-	VPMULUDQ     Y6, Y6, Y6
-	SBBQ         DX, AX
-	VPADDQ       64(DI), Y5, Y5
-	SUBQ         AX, R9
-	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y5, Y10
-	SBBL         AX, AX
-	VPADDQ       Y10, Y3, Y3
-	SUBQ         AX, R9
-	VPSRLQ       $0x1f, Y9, Y12
-	MOVQ         R9, 2096(DI)
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y4, Y10
-	MOVQ         2112(DI), AX
-	VPAND        Y0, Y3, Y11
-	MOVL         $0x00000000, R8
-	VPADDQ       Y11, Y10, Y10
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y4, Y4
-	ADDQ         2120(DI), AX
-	VPADDQ       Y12, Y6, Y6
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2128(DI), AX
-	VPADDQ       Y3, Y4, Y3
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y10, Y4
-	VPAND        avx2Numbers<>+64(SB), Y7, Y7
-	ADDQ         2136(DI), AX
-	VPADDQ       Y4, Y3, Y3
-	ADCQ         $0x00, R8
-	VMOVSLDUP    Y10, Y4
-	ADDQ         2144(DI), AX
-	VPBLENDD     $0xaa, Y4, Y5, Y4
-	ADCQ         $0x00, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         2152(DI), AX
-	VPSLLQ       $0x21, Y9, Y9
-	VPSRLQ       $0x20, Y3, Y5
-	ADCQ         $0x00, R8
-	VPSUBQ       Y5, Y4, Y5
-	ADDQ         2160(DI), AX
-	VPCMPGTD     Y4, Y5, Y4
-	ADCQ         $0x00, R8
-	VPADDQ       Y9, Y7, Y7
-	ADDQ         2168(DI), AX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         $0x00, R8
-	VPSUBQ       Y4, Y5, Y4
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         2176(DI), AX
-	VPADDQ       Y3, Y4, Y3
-	ADCQ         $0x00, R8
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
-	ADDQ         2184(DI), AX
-	VPCMPGTD     Y3, Y4, Y4
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y4, Y3, Y3
-	ADDQ         2192(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y6, Y4
-	MOVQ         2104(DI), DX
-	VMOVDQU      Y3, 896(DI)
-	MULXQ        DX, R9, R10
-	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, R9, R11
-	VPSRLQ       $0x20, Y3, Y3
-	VPSUBQ       Y4, Y5, Y4
-	ADDQ         R9, R11
-	VPADDQ       Y3, Y2, Y2
-	SHRXQ        CX, R11, R9
-	VMOVDQU      1024(DI), Y3
-	SBBQ         R9, R11
-	VMOVSHDUP    Y3, Y7
-	SUBQ         R11, R10
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y9
-	SBBL         R11, R11
-	VPCMPGTD     Y5, Y4, Y5
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
-	SUBQ         R11, R10
+	SHLXQ        CX, DX, R11
 	VPADDQ       64(DI), Y9, Y9
-	MULXQ        R10, DX, R9
 	VPADDQ       192(DI), Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y5, Y10
 	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y9, Y5
-	VPADDQ       Y5, Y3, Y3
+	VPSRLQ       $0x20, Y6, Y10
 	SHRXQ        CX, R11, DX
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y7, Y5
+	VPSRLQ       $0x20, Y9, Y6
 	SBBQ         DX, R11
-	VPAND        Y0, Y3, Y11
-	SUBQ         R11, R9
-	VPSUBQ       Y10, Y4, Y4
-	SBBL         R11, R11
-	VPADDQ       Y11, Y5, Y5
-	SUBQ         R11, R9
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y7, Y7
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         R10, DX
-	VPADDQ       Y3, Y7, Y3
-	MULXQ        DX, DX, R10
-	VPMULUDQ     Y0, Y6, Y7
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y5, Y6
-	ADDQ         DX, R11
 	VPADDQ       Y6, Y3, Y3
-	SHRXQ        CX, R11, DX
-	VMOVSLDUP    Y5, Y5
-	VPADDQ       Y7, Y4, Y6
-	SBBQ         DX, R11
-	VPBLENDD     $0xaa, Y5, Y9, Y5
 	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y6
 	SBBL         R11, R11
-	VPSRLQ       $0x20, Y3, Y7
+	VPAND        Y0, Y3, Y11
+	VPADDQ       Y10, Y4, Y4
 	SUBQ         R11, R10
-	VPSUBQ       Y7, Y5, Y7
-	VPCMPGTD     Y6, Y4, Y4
-	MOVQ         R9, DX
-	VPCMPGTD     Y5, Y7, Y5
-	MULXQ        R10, R9, DX
-	VPSRLQ       $0x20, Y5, Y5
-	SHLXQ        CX, R9, R10
-	VPSUBQ       Y5, Y7, Y5
-	ADDQ         R9, R10
-	VPMULUDQ     Y0, Y3, Y3
-	SHRXQ        CX, R10, R9
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y3, Y5, Y3
-	SBBQ         R9, R10
-	VPCMPGTD     Y3, Y5, Y5
-	SUBQ         R10, DX
-	VPSRLQ       $0x20, Y5, Y5
-	SBBL         R10, R10
-	VPADDQ       Y4, Y6, Y4
-	SUBQ         R10, DX
-	VPADDQ       Y5, Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MOVQ         AX, R9
-	VMOVDQU      Y3, 1024(DI)
-	MOVQ         R8, R10
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         $0x00, R10
+	VPADDQ       Y11, Y6, Y6
+	MOVQ         R10, 2096(DI)
+	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
+	ADDQ         R10, R8
 	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         (BX), AX
+	ADCQ         $0x00, R9
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ         R8, R10
+	VPADDQ       Y3, Y8, Y3
+	VPSRLQ       $0x20, Y6, Y8
+	MOVQ         R9, R11
+	VPADDQ       Y8, Y3, Y3
+	ADDQ         AX, R10
+	VMOVSLDUP    Y6, Y6
+	ADCQ         $0x00, R11
+	VPMULUDQ     Y5, Y5, Y8
+	MOVQ         AX, DX
+	VPBLENDD     $0xaa, Y6, Y9, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ        scalarDiagonal<>+0(SB), AX, DX
+	VPSRLQ       $0x20, Y3, Y9
+	SHLXQ        CX, AX, R12
+	VPMULUDQ     Y7, Y5, Y5
+	ADDQ         AX, R12
+	VPSUBQ       Y9, Y6, Y9
+	SHRXQ        CX, R12, AX
+	VPCMPGTD     Y6, Y9, Y6
+	SBBQ         AX, R12
+	VPSRLQ       $0x20, Y6, Y6
+	VPSUBQ       Y6, Y9, Y6
+	SUBQ         R12, DX
+	VPSRLQ       $0x21, Y8, Y9
+	SBBL         R12, R12
+	VPMULUDQ     Y0, Y3, Y3
+	SUBQ         R12, DX
+	VPADDQ       Y3, Y6, Y3
+	ADDQ         (BX)(R9*8), R8
+	VPCMPGTD     Y3, Y6, Y6
+	SBBL         R9, R9
+	VPADDQ       Y9, Y5, Y5
+	VPSRLQ       $0x20, Y6, Y6
+	ADDQ         R9, R8
+	VPADDQ       Y6, Y3, Y3
+	ADDQ         R8, DX
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SBBL         AX, AX
+	VMOVDQU      Y3, 768(DI)
+	ADDQ         AX, DX
+	VPMULUDQ     Y7, Y7, Y6
+	VPADDQ       Y3, Y1, Y1
+	MOVQ         DX, 2008(DI)
+	VPSRLQ       $0x20, Y3, Y3
+	ADDQ         (BX)(R11*8), R10
+	VPADDQ       Y3, Y2, Y2
+	SBBL         R11, R11
+	VPSRLQ       $0x1f, Y5, Y10
+	ADDQ         R11, R10
+	VMOVDQU      896(DI), Y3
+	MOVQ         R10, DX
+	VMOVSHDUP    Y3, Y7
+	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y9
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
+	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
+	MOVQ         AX, 2432(DI)
+	VPADDQ       Y10, Y6, Y6
+	MOVQ         DX, 2440(DI)
+	VPADDQ       64(DI), Y9, Y9
+	MOVQ         2104(DI), DX
+	VPADDQ       192(DI), Y3, Y3
+	MULXQ        DX, DX, AX
+	VPSRLQ       $0x20, Y9, Y10
+	VPAND        avx2Numbers<>+64(SB), Y8, Y8
+	SHLXQ        CX, DX, R8
+	VPADDQ       Y10, Y3, Y3
+	ADDQ         DX, R8
+	VPMULUDQ     avx2Diagonal<>+448(SB), Y7, Y10
+	SHRXQ        CX, R8, DX
+	VPAND        Y0, Y3, Y11
+	SBBQ         DX, R8
+	VPADDQ       Y11, Y10, Y10
+	SUBQ         R8, AX
+	VPSLLQ       $0x21, Y5, Y5
+	VPMULUDQ     avx2Diagonal<>+480(SB), Y7, Y7
+	SBBL         R8, R8
+	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R8, AX
+	VPADDQ       Y3, Y7, Y3
+	MOVQ         2112(DI), DX
+	VPADDQ       Y5, Y8, Y7
+	MULXQ        scalarDiagonal<>+8(SB), DX, R8
+	VPSRLQ       $0x20, Y10, Y5
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         2448(DI), DX
+	VMOVSLDUP    Y10, Y5
+	ADCQ         2456(DI), R8
+	VPBLENDD     $0xaa, Y5, Y9, Y5
+	SHLXQ        CX, DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y7, Y7
+	ADDQ         DX, R9
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	SHRXQ        CX, R9, DX
+	VPSRLQ       $0x20, Y3, Y8
+	VPSUBQ       Y8, Y5, Y8
+	SBBQ         DX, R9
+	VPSRLQ       $0x20, Y6, Y9
+	SUBQ         R9, R8
+	VPCMPGTD     Y5, Y8, Y5
+	SBBL         R9, R9
+	VPSRLQ       $0x20, Y5, Y5
+	SUBQ         R9, R8
+	VPSUBQ       Y5, Y8, Y5
+	MOVQ         R8, 2112(DI)
+	VPSUBQ       Y9, Y7, Y8
+	VPMULUDQ     Y0, Y3, Y3
+	MOVL         $0x00000000, R9
+	VPADDQ       Y3, Y5, Y3
+	MOVQ         2120(DI), DX
+	VPCMPGTD     Y3, Y5, Y5
+	MULXQ        scalarDiagonal<>+16(SB), DX, R10
+	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         2448(DI), DX
+	VPCMPGTD     Y7, Y8, Y7
+	VPADDQ       Y5, Y3, Y3
+	ADCQ         2456(DI), R10
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ        CX, DX, R11
+	VMOVDQU      Y3, 896(DI)
+	ADDQ         DX, R11
+	VPSRLQ       $0x20, Y7, Y5
+	SHRXQ        CX, R11, DX
+	VPADDQ       Y3, Y1, Y1
+	SBBQ         DX, R11
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y2, Y2
+	SUBQ         R11, R10
+	VMOVDQU      1024(DI), Y3
+	SBBL         R11, R11
+	VPSUBQ       Y5, Y8, Y8
+	SUBQ         R11, R10
+	VMOVSHDUP    Y3, Y5
+	MOVQ         R10, 2120(DI)
+	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y7
+	ADDQ         R10, R8
+	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
+	VPMULUDQ     Y0, Y6, Y6
+	ADCQ         $0x00, R9
+	VPADDQ       64(DI), Y7, Y7
+	MOVQ         2128(DI), DX
+	VPADDQ       192(DI), Y3, Y3
+	MULXQ        scalarDiagonal<>+24(SB), DX, R10
+	VPSRLQ       $0x20, Y7, Y9
+	ADDQ         2448(DI), DX
+	VPADDQ       Y9, Y3, Y3
+	VPADDQ       Y6, Y8, Y10
+	ADCQ         2456(DI), R10
+	VPMULUDQ     avx2Diagonal<>+512(SB), Y5, Y6
+	SHLXQ        CX, DX, R11
+	VPAND        Y0, Y3, Y9
+	ADDQ         DX, R11
+	VPADDQ       Y9, Y6, Y6
+	SHRXQ        CX, R11, DX
+	VPCMPGTD     Y10, Y8, Y8
+	SBBQ         DX, R11
+	VPMULUDQ     avx2Diagonal<>+544(SB), Y5, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R11, R10
+	VPADDQ       Y3, Y5, Y3
+	SBBL         R11, R11
+	VPSRLQ       $0x20, Y6, Y5
+	SUBQ         R11, R10
+	VPSRLQ       $0x20, Y8, Y8
+	MOVQ         R10, 2128(DI)
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         R10, R8
+	VMOVSLDUP    Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y5
+	ADCQ         $0x00, R9
+	VPADDQ       Y8, Y10, Y6
+	MOVQ         2104(DI), DX
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	MULXQ        AX, DX, R10
+	VPSRLQ       $0x20, Y3, Y7
+	SHLXQ        CX, DX, R11
+	VPSUBQ       Y7, Y5, Y7
+	VPCMPGTD     Y5, Y7, Y5
+	ADDQ         DX, R11
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	SHRXQ        CX, R11, DX
+	VPSRLQ       $0x20, Y5, Y5
+	SBBQ         DX, R11
+	VPSUBQ       Y5, Y7, Y5
+	SUBQ         R11, R10
+	VPMULUDQ     Y0, Y3, Y3
+	SBBL         R11, R11
+	VMOVSHDUP    Y6, Y7
+	VPADDQ       Y3, Y5, Y3
+	SUBQ         R11, R10
+	VPCMPGTD     Y3, Y5, Y5
+	MOVQ         2136(DI), DX
+	VPSRLQ       $0x20, Y5, Y5
+	MULXQ        scalarDiagonal<>+32(SB), DX, R11
+	VPADDQ       Y5, Y3, Y3
+	ADDQ         2448(DI), DX
+	VMOVSHDUP    Y4, Y5
+	ADCQ         2456(DI), R11
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1024(DI)
+	SHLXQ        CX, DX, R12
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         DX, R12
+	VPMULUDQ     Y4, Y6, Y8
+	SHRXQ        CX, R12, DX
+	VPSRLQ       $0x20, Y3, Y3
+	SBBQ         DX, R12
 	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      1152(DI), Y3
-	ADCQ         $0x00, R8
-	VMOVSHDUP    Y4, Y7
-	VMOVSHDUP    Y3, Y5
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
-	SHLXQ        CX, DX, R12
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
-	ADDQ         DX, R12
-	VPADDQ       64(DI), Y6, Y6
-	VMOVSHDUP    Y8, Y9
-	SHRXQ        CX, R12, DX
-	VPADDQ       192(DI), Y3, Y3
-	SBBQ         DX, R12
-	VPSRLQ       $0x20, Y6, Y10
 	SUBQ         R12, R11
-	VPADDQ       Y10, Y3, Y3
+	VMOVSHDUP    Y3, Y9
 	SBBL         R12, R12
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y5, Y10
-	VPMULUDQ     Y8, Y4, Y12
+	VPMULUDQ     Y5, Y6, Y10
 	SUBQ         R12, R11
-	VPAND        Y0, Y3, Y11
-	SHLXQ        CX, R8, DX
-	VPADDQ       Y11, Y10, Y10
-	SUBQ         R8, DX
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y5, Y5
-	ADDQ         DX, AX
-	VPMULUDQ     Y9, Y4, Y4
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	ADDQ         DX, AX
-	VPSRLQ       $0x20, Y10, Y5
-	ADDQ         AX, R11
-	VPADDQ       Y5, Y3, Y3
-	SBBL         AX, AX
-	VPSRLQ       $0x20, Y12, Y5
-	ADDQ         AX, R11
-	VMOVSLDUP    Y10, Y10
-	MOVQ         R11, 2104(DI)
-	VPBLENDD     $0xaa, Y10, Y6, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	SHLXQ        CX, R10, AX
-	VPADDQ       Y5, Y4, Y5
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y3, Y4
-	ADDQ         AX, R9
-	VPSUBQ       Y4, Y6, Y4
-	SBBL         AX, AX
-	VPCMPGTD     Y6, Y4, Y6
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         AX, R9
-	VPMULUDQ     Y8, Y7, Y8
-	MOVQ         R9, DX
-	VPSUBQ       Y6, Y4, Y4
-	MULXQ        scalarEpsilon<>+0(SB), AX, R8
-	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         2112(DI), DX
-	VPADDQ       Y3, Y4, Y3
-	MULXQ        scalarDiagonal<>+8(SB), DX, R9
-	VPCMPGTD     Y3, Y4, Y4
-	VPAND        Y0, Y5, Y6
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R8, R9
-	VPADDQ       Y4, Y3, Y3
-	SHLXQ        CX, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R10
-	VPADDQ       Y6, Y8, Y4
-	VMOVDQU      Y3, 1152(DI)
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R10, R9
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R10, R10
-	VPMULUDQ     Y9, Y7, Y8
-	SUBQ         R10, R9
-	VMOVDQU      1280(DI), Y3
-	VMOVSHDUP    Y3, Y6
-	MOVQ         R9, 2112(DI)
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y7
-	MOVQ         2120(DI), DX
-	VPSRLQ       $0x20, Y5, Y5
-	MULXQ        scalarDiagonal<>+16(SB), DX, R9
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
-	ADDQ         AX, DX
-	VPADDQ       64(DI), Y7, Y7
-	ADCQ         R8, R9
+	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
+	MOVQ         R11, 2136(DI)
+	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
+	ADDQ         R11, R8
+	VPADDQ       64(DI), Y6, Y6
+	VPBROADCASTQ 8(SI), Y11
+	ADCQ         $0x00, R9
 	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y7, Y9
-	SHLXQ        CX, DX, R10
-	VPADDQ       Y5, Y8, Y5
-	ADDQ         DX, R10
-	VPADDQ       Y9, Y3, Y3
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
-	SBBQ         DX, R10
-	VPAND        Y0, Y3, Y9
-	VPADDQ       Y9, Y8, Y8
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y4, Y9
-	SBBL         R10, R10
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         R9, 2120(DI)
-	VPADDQ       Y3, Y6, Y3
-	MOVQ         2128(DI), DX
-	VPADDQ       Y9, Y5, Y6
-	VPSRLQ       $0x20, Y8, Y5
-	MULXQ        scalarDiagonal<>+24(SB), DX, R9
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         AX, DX
-	VMOVSLDUP    Y8, Y5
-	ADCQ         R8, R9
-	VPBLENDD     $0xaa, Y5, Y7, Y5
-	SHLXQ        CX, DX, R10
-	VMOVSLDUP    Y4, Y4
-	ADDQ         DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y7
-	SHRXQ        CX, R10, DX
-	VPSUBQ       Y7, Y5, Y7
-	SBBQ         DX, R10
-	VPCMPGTD     Y5, Y7, Y5
-	SUBQ         R10, R9
-	VPBLENDD     $0xaa, Y4, Y12, Y4
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y5, Y7, Y5
-	SUBQ         R10, R9
-	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         R9, 2128(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         2136(DI), DX
-	VPADDQ       Y3, Y5, Y3
-	MULXQ        scalarDiagonal<>+32(SB), DX, R9
-	VPCMPGTD     Y3, Y5, Y5
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y5, Y5
-	VPADDQ       Y5, Y3, Y3
-	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y6, Y5
-	SHLXQ        CX, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R10
-	VMOVDQU      Y3, 1280(DI)
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R10
-	VPSUBQ       Y5, Y4, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R10, R9
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R10, R10
-	VMOVDQU      1408(DI), Y3
-	SUBQ         R10, R9
-	VMOVSHDUP    Y3, Y7
-	MOVQ         R9, 2136(DI)
-	VPCMPGTD     Y4, Y5, Y8
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y4
 	MOVQ         2144(DI), DX
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
-	MULXQ        scalarDiagonal<>+40(SB), DX, R9
-	VPADDQ       64(DI), Y4, Y4
-	ADDQ         AX, DX
-	VPADDQ       192(DI), Y3, Y3
-	ADCQ         R8, R9
+	VPSRLQ       $0x20, Y6, Y12
+	MULXQ        scalarDiagonal<>+40(SB), DX, R11
+	VPADDQ       Y12, Y3, Y3
+	ADDQ         2448(DI), DX
+	VPMULUDQ     avx2Diagonal<>+576(SB), Y9, Y12
+	ADCQ         2456(DI), R11
+	VPADDQ       Y11, Y8, Y11
+	VPAND        Y0, Y3, Y8
+	SHLXQ        CX, DX, R12
+	VPADDQ       Y8, Y12, Y8
+	ADDQ         DX, R12
+	VPMULUDQ     avx2Diagonal<>+608(SB), Y9, Y9
+	SHRXQ        CX, R12, DX
+	VPBROADCASTQ 16(SI), Y12
+	SBBQ         DX, R12
+	VPSRLQ       $0x20, Y3, Y3
+	SUBQ         R12, R11
+	VPADDQ       Y3, Y9, Y3
 	VPSRLQ       $0x20, Y8, Y9
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y4, Y8
-	VPADDQ       Y8, Y3, Y3
-	ADDQ         DX, R10
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y7, Y8
-	SHRXQ        CX, R10, DX
-	VPSUBQ       Y9, Y5, Y9
-	SBBQ         DX, R10
-	VPAND        Y0, Y3, Y5
-	SUBQ         R10, R9
-	VPADDQ       Y5, Y8, Y5
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y7, Y7
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R10, R9
-	VPMULUDQ     Y0, Y6, Y6
-	MOVQ         R9, 2144(DI)
-	VPADDQ       Y3, Y7, Y3
+	SBBL         R12, R12
+	VPADDQ       Y9, Y3, Y3
+	SUBQ         R12, R11
+	VPADDQ       Y12, Y10, Y9
+	MOVQ         R11, 2144(DI)
+	VMOVSLDUP    Y8, Y8
+	ADDQ         R11, R8
+	VPBLENDD     $0xaa, Y8, Y6, Y6
+	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	ADCQ         $0x00, R9
+	VPSRLQ       $0x20, Y11, Y10
 	MOVQ         2152(DI), DX
-	VPSRLQ       $0x20, Y5, Y7
-	MULXQ        scalarDiagonal<>+48(SB), DX, R9
-	VPADDQ       Y7, Y3, Y3
-	VPADDQ       Y6, Y9, Y6
-	ADDQ         AX, DX
-	VMOVSLDUP    Y5, Y5
-	ADCQ         R8, R9
-	VPBLENDD     $0xaa, Y5, Y4, Y4
-	SHLXQ        CX, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y3, Y5
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y6, Y9, Y7
-	VPSUBQ       Y5, Y4, Y5
-	SBBQ         DX, R10
-	VPCMPGTD     Y4, Y5, Y4
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y4, Y4
-	SBBL         R10, R10
-	VPSUBQ       Y4, Y5, Y4
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y7, Y5
+	VPSRLQ       $0x20, Y3, Y8
+	MULXQ        scalarDiagonal<>+48(SB), DX, R11
+	VPSUBQ       Y8, Y6, Y8
+	ADDQ         2448(DI), DX
+	VPCMPGTD     Y6, Y8, Y6
+	ADCQ         2456(DI), R11
+	VPSRLQ       $0x20, Y6, Y6
+	VPADDQ       Y10, Y9, Y9
+	SHLXQ        CX, DX, R12
+	VPSUBQ       Y6, Y8, Y6
+	ADDQ         DX, R12
 	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         R9, 2152(DI)
-	VPADDQ       Y3, Y4, Y3
-	MOVQ         2160(DI), DX
-	VPCMPGTD     Y3, Y4, Y4
-	MULXQ        scalarDiagonal<>+56(SB), DX, R9
-	VPADDQ       Y5, Y6, Y5
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R8, R9
-	VPADDQ       Y4, Y3, Y3
+	SHRXQ        CX, R12, DX
+	VPADDQ       Y3, Y6, Y3
+	SBBQ         DX, R12
+	VPMULUDQ     Y4, Y7, Y4
+	SUBQ         R12, R11
+	VPCMPGTD     Y3, Y6, Y6
+	VPSRLQ       $0x20, Y6, Y6
+	SBBL         R12, R12
+	VPADDQ       Y6, Y3, Y3
+	SUBQ         R12, R11
+	VPAND        Y0, Y9, Y6
+	MOVQ         R11, 2152(DI)
 	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHLXQ        CX, DX, R10
-	VMOVDQU      Y3, 1408(DI)
-	ADDQ         DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
-	SHRXQ        CX, R10, DX
+	ADDQ         R11, R8
+	VMOVDQU      Y3, 1152(DI)
 	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R10
+	ADCQ         $0x00, R9
 	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R10, R9
+	MOVQ         2160(DI), DX
+	VPADDQ       Y6, Y4, Y4
+	MULXQ        scalarDiagonal<>+56(SB), DX, R11
+	VPADDQ       Y3, Y2, Y2
+	ADDQ         2448(DI), DX
+	VMOVDQU      1280(DI), Y3
+	ADCQ         2456(DI), R11
+	VMOVSHDUP    Y3, Y6
+	VPMULUDQ     Y5, Y7, Y7
+	SHLXQ        CX, DX, R12
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y5
+	ADDQ         DX, R12
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
+	SHRXQ        CX, R12, DX
+	VPADDQ       64(DI), Y5, Y5
+	SBBQ         DX, R12
+	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R12, R11
+	VPSRLQ       $0x20, Y9, Y9
+	VPSRLQ       $0x20, Y5, Y8
+	SBBL         R12, R12
+	VPADDQ       Y8, Y3, Y3
+	SUBQ         R12, R11
+	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
+	MOVQ         R11, 2160(DI)
+	VPADDQ       Y9, Y7, Y9
+	ADDQ         R11, R8
+	VPAND        Y0, Y3, Y7
+	VPADDQ       Y7, Y8, Y7
+	ADCQ         $0x00, R9
+	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
+	MOVQ         AX, DX
+	VPSRLQ       $0x20, Y3, Y3
+	MULXQ        DX, DX, AX
+	VPSRLQ       $0x20, Y4, Y8
+	SHLXQ        CX, DX, R11
+	VPADDQ       Y3, Y6, Y3
+	ADDQ         DX, R11
+	VPSRLQ       $0x20, Y7, Y6
+	VPADDQ       Y6, Y3, Y3
+	SHRXQ        CX, R11, DX
+	VPADDQ       Y8, Y9, Y6
+	SBBQ         DX, R11
+	VMOVSLDUP    Y7, Y7
+	SUBQ         R11, AX
+	VPBLENDD     $0xaa, Y7, Y5, Y5
+	SBBL         R11, R11
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	SUBQ         R11, AX
+	VPSRLQ       $0x20, Y3, Y7
+	VMOVSLDUP    Y4, Y4
+	MOVQ         R10, DX
+	VPSUBQ       Y7, Y5, Y7
+	MULXQ        AX, DX, AX
+	VPCMPGTD     Y5, Y7, Y5
+	ADDQ         (SI), DX
+	VPSRLQ       $0x20, Y5, Y5
+	ADCQ         $0x00, AX
+	VPBLENDD     $0xaa, Y4, Y11, Y4
+	VPSUBQ       Y5, Y7, Y5
+	SHLXQ        CX, DX, R10
+	VPMULUDQ     Y0, Y3, Y3
+	ADDQ         DX, R10
+	VPADDQ       Y3, Y5, Y3
+	SHRXQ        CX, R10, DX
+	VPCMPGTD     Y3, Y5, Y5
+	SBBQ         DX, R10
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SUBQ         R10, AX
+	VPSRLQ       $0x20, Y5, Y5
+	VPADDQ       Y5, Y3, Y3
+	SBBL         R10, R10
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ         R10, AX
+	VPSRLQ       $0x20, Y6, Y5
+	MOVQ         2168(DI), DX
+	VMOVDQU      Y3, 1280(DI)
+	MULXQ        scalarDiagonal<>+64(SB), DX, R10
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         2448(DI), DX
+	VPSRLQ       $0x20, Y3, Y3
+	VPADDQ       Y3, Y2, Y2
+	ADCQ         2456(DI), R10
+	VPSUBQ       Y5, Y4, Y8
+	SHLXQ        CX, DX, R11
+	VMOVDQU      1408(DI), Y3
+	ADDQ         DX, R11
+	VMOVSHDUP    Y3, Y5
+	SHRXQ        CX, R11, DX
+	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y7
+	VPCMPGTD     Y4, Y8, Y4
+	SBBQ         DX, R11
+	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
+	SUBQ         R11, R10
+	VPADDQ       64(DI), Y7, Y7
+	SBBL         R11, R11
+	VPADDQ       192(DI), Y3, Y3
+	SUBQ         R11, R10
+	VPSRLQ       $0x20, Y7, Y9
+	MOVQ         R10, 2168(DI)
+	VPSRLQ       $0x20, Y4, Y4
+	VPADDQ       Y9, Y3, Y3
+	ADDQ         R10, R8
+	VPMULUDQ     avx2Diagonal<>+704(SB), Y5, Y9
+	ADCQ         $0x00, R9
+	VPAND        Y0, Y3, Y10
+	MOVQ         2176(DI), DX
+	VPSUBQ       Y4, Y8, Y4
+	MULXQ        scalarDiagonal<>+72(SB), DX, R10
+	VPADDQ       Y10, Y9, Y8
+	ADDQ         2448(DI), DX
+	VPMULUDQ     avx2Diagonal<>+736(SB), Y5, Y5
+	VPSRLQ       $0x20, Y3, Y3
+	ADCQ         2456(DI), R10
+	VPADDQ       Y3, Y5, Y3
+	SHLXQ        CX, DX, R11
+	VPMULUDQ     Y0, Y6, Y6
+	ADDQ         DX, R11
+	VPSRLQ       $0x20, Y8, Y5
+	SHRXQ        CX, R11, DX
+	VPADDQ       Y5, Y3, Y3
+	SBBQ         DX, R11
+	VMOVSLDUP    Y8, Y5
+	VPADDQ       Y6, Y4, Y6
+	SUBQ         R11, R10
+	VPBLENDD     $0xaa, Y5, Y7, Y5
+	SBBL         R11, R11
+	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	SUBQ         R11, R10
+	VPSRLQ       $0x20, Y3, Y7
+	MOVQ         R10, 2176(DI)
+	VPSUBQ       Y7, Y5, Y7
+	VPCMPGTD     Y6, Y4, Y4
+	ADDQ         R10, R8
+	VPCMPGTD     Y5, Y7, Y5
+	ADCQ         $0x00, R9
+	VPSRLQ       $0x20, Y5, Y5
+	MOVQ         2184(DI), DX
+	VPSUBQ       Y5, Y7, Y5
+	MULXQ        scalarDiagonal<>+80(SB), DX, R10
+	VPSRLQ       $0x20, Y4, Y4
+	ADDQ         2448(DI), DX
+	VPMULUDQ     Y0, Y3, Y3
+	VPADDQ       Y3, Y5, Y3
+	ADCQ         2456(DI), R10
+	VPCMPGTD     Y3, Y5, Y5
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y5, Y5
+	ADDQ         DX, R11
+	VPADDQ       Y4, Y6, Y4
+	SHRXQ        CX, R11, DX
+	VPADDQ       Y5, Y3, Y3
+	SBBQ         DX, R11
+	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
+	VMOVDQU      Y3, 1408(DI)
+	SUBQ         R11, R10
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	SBBL         R11, R11
+	VPADDQ       Y3, Y1, Y1
+	SUBQ         R11, R10
+	VPSRLQ       $0x20, Y3, Y3
+	MOVQ         R10, 2184(DI)
 	VPADDQ       Y3, Y2, Y2
 	VMOVDQU      Y4, (DI)
-	SBBL         R10, R10
+	ADDQ         R10, R8
 	VMOVDQU      (DI), Y3
-	SUBQ         R10, R9
+	ADCQ         $0x00, R9
 	VPADDQ       Y3, Y1, Y1
-	MOVQ         R9, 2160(DI)
-	VPSRLQ       $0x20, Y3, Y4
-	MOVQ         2168(DI), DX
-	VPADDQ       Y4, Y2, Y2
-	VPSLLQ       $0x20, Y2, Y4
-	MULXQ        scalarDiagonal<>+64(SB), DX, R9
-	VPSUBQ       Y4, Y1, Y1
-	ADDQ         AX, DX
-	VPSLLQ       $0x20, Y2, Y4
-	ADCQ         R8, R9
-	VPSRLQ       $0x20, Y2, Y2
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         DX, R10
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y1, Y2, Y1
-	SBBQ         DX, R10
-	VPCMPGTD     Y1, Y2, Y2
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y2, Y2
-	SBBL         R10, R10
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R10, R9
-	VPAND        Y0, Y1, Y2
-	MOVQ         R9, 2168(DI)
-	VMOVDQU      Y2, 64(DI)
-	MOVQ         2176(DI), DX
-	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        scalarDiagonal<>+72(SB), DX, R9
-	VMOVDQU      Y1, 192(DI)
-	ADDQ         AX, DX
-	VMOVSHDUP    Y3, Y1
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
-	ADCQ         R8, R9
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
-	SHLXQ        CX, DX, R10
-	VPADDQ       64(DI), Y2, Y2
-	ADDQ         DX, R10
-	VPADDQ       192(DI), Y3, Y3
-	SHRXQ        CX, R10, DX
-	VPSRLQ       $0x20, Y2, Y4
-	SBBQ         DX, R10
-	VPADDQ       Y4, Y3, Y3
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
-	SUBQ         R10, R9
-	VPAND        Y0, Y3, Y5
-	SBBL         R10, R10
-	VPADDQ       Y5, Y4, Y4
-	SUBQ         R10, R9
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
-	MOVQ         R9, 2176(DI)
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         2184(DI), DX
-	VPSRLQ       $0x20, Y4, Y3
-	MULXQ        scalarDiagonal<>+80(SB), DX, R9
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         AX, DX
-	VMOVSLDUP    Y4, Y3
-	ADCQ         R8, R9
-	VPBLENDD     $0xaa, Y3, Y2, Y2
-	SHLXQ        CX, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	ADDQ         DX, R10
-	VPSUBQ       Y3, Y2, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y2, Y3, Y2
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y2, Y2
-	SUBQ         R10, R9
-	VPSUBQ       Y2, Y3, Y2
-	SBBL         R10, R10
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R10, R9
-	VPCMPGTD     Y1, Y2, Y2
-	MOVQ         R9, 2184(DI)
-	VPSRLQ       $0x20, Y2, Y2
 	MOVQ         2192(DI), DX
+	VPSRLQ       $0x20, Y3, Y4
+	MULXQ        scalarDiagonal<>+88(SB), DX, R10
+	VPADDQ       Y4, Y2, Y2
+	ADDQ         2448(DI), DX
+	VPSLLQ       $0x20, Y2, Y4
+	VPSUBQ       Y4, Y1, Y1
+	ADCQ         2456(DI), R10
+	VPSLLQ       $0x20, Y2, Y4
+	SHLXQ        CX, DX, R11
+	VPSRLQ       $0x20, Y2, Y2
+	ADDQ         DX, R11
+	VPMULUDQ     Y0, Y2, Y2
+	SHRXQ        CX, R11, DX
 	VPADDQ       Y2, Y1, Y1
-	MULXQ        scalarDiagonal<>+88(SB), DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ 8(BX), Y2
-	ADDQ         AX, DX
-	VPBROADCASTQ 16(BX), Y3
-	ADCQ         R8, R9
-	VPSLLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, AX
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, AX, DX
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	SBBQ         DX, AX
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         AX, R9
+	SBBQ         DX, R11
+	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
 	VPADDQ       Y1, Y2, Y1
+	SUBQ         R11, R10
+	VPCMPGTD     Y1, Y2, Y2
+	SBBL         R11, R11
+	VPSRLQ       $0x20, Y2, Y2
+	SUBQ         R11, R10
+	VPADDQ       Y2, Y1, Y1
+	MOVQ         R10, 2192(DI)
+	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPAND        Y0, Y1, Y2
+	ADDQ         R10, R8
+	VMOVDQU      Y2, 64(DI)
+	ADCQ         $0x00, R9
+	VPSRLQ       $0x20, Y1, Y1
+	MOVQ         R8, R10
+	VMOVDQU      Y1, 192(DI)
+	MOVQ         R9, R11
+	VMOVSHDUP    Y3, Y1
+	ADDQ         AX, R10
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
+	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
+	ADCQ         $0x00, R11
+	VPADDQ       64(DI), Y2, Y2
+	MOVQ         AX, DX
+	VPADDQ       192(DI), Y3, Y3
+	MULXQ        scalarDiagonal<>+0(SB), AX, DX
+	VPSRLQ       $0x20, Y2, Y4
+	SHLXQ        CX, AX, R12
+	VPADDQ       Y4, Y3, Y3
+	ADDQ         AX, R12
+	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
+	VPAND        Y0, Y3, Y5
+	SHRXQ        CX, R12, AX
+	VPADDQ       Y5, Y4, Y4
+	SBBQ         AX, R12
+	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
+	SUBQ         R12, DX
+	VPSRLQ       $0x20, Y3, Y3
+	SBBL         R12, R12
+	VPADDQ       Y3, Y1, Y1
+	VPSRLQ       $0x20, Y4, Y3
+	SUBQ         R12, DX
+	VPADDQ       Y3, Y1, Y1
+	ADDQ         (BX)(R9*8), R8
+	VMOVSLDUP    Y4, Y3
+	SBBL         R9, R9
+	VPBLENDD     $0xaa, Y3, Y2, Y2
+	ADDQ         R9, R8
+	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ         R8, DX
+	VPSRLQ       $0x20, Y1, Y3
+	VPSUBQ       Y3, Y2, Y3
 	SBBL         AX, AX
+	VPCMPGTD     Y2, Y3, Y2
+	ADDQ         AX, DX
+	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         DX, 2104(DI)
+	VPSUBQ       Y2, Y3, Y2
+	ADDQ         (BX)(R11*8), R10
+	VPMULUDQ     Y0, Y1, Y1
+	SBBL         R11, R11
+	VPADDQ       Y1, Y2, Y1
+	VPCMPGTD     Y1, Y2, Y2
+	ADDQ         R11, R10
+	VPSRLQ       $0x20, Y2, Y2
+	MOVQ         R10, DX
+	VPADDQ       Y2, Y1, Y1
+	MULXQ        scalarEpsilon<>+0(SB), AX, DX
 	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         AX, R9
+	MOVQ         AX, 2448(DI)
 	VMOVDQU      Y1, (DI)
-	MOVQ         R9, 2192(DI)
+	MOVQ         DX, 2456(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          internal
 	DECQ         1904(DI)
-	JNE          internal
-	VMOVDQU      128(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
-	MOVQ         2016(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+8(SB), AX
-	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2016(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2024(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+16(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+8(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 128(DI)
-	MOVQ         AX, 2024(DI)
-	VMOVDQU      256(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y1, Y1
-	MOVQ         2032(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+24(SB), AX
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2032(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2040(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+32(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+16(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 256(DI)
-	MOVQ         AX, 2040(DI)
-	VMOVDQU      384(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y1, Y1
-	MOVQ         2048(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+40(SB), AX
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2048(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2056(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+48(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+24(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 384(DI)
-	MOVQ         AX, 2056(DI)
-	VMOVDQU      512(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y1, Y1
-	MOVQ         2064(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+56(SB), AX
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2064(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2072(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+64(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+32(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 512(DI)
-	MOVQ         AX, 2072(DI)
-	VMOVDQU      640(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y1, Y1
-	MOVQ         2080(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+72(SB), AX
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2080(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2088(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+80(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+40(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 640(DI)
-	MOVQ         AX, 2088(DI)
-	VMOVDQU      768(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y1, Y1
-	MOVQ         2096(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+88(SB), AX
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2096(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2112(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+8(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+48(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 768(DI)
-	MOVQ         AX, 2112(DI)
-	VMOVDQU      896(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y1, Y1
-	MOVQ         2120(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+16(SB), AX
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2120(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2128(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+24(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+56(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 896(DI)
-	MOVQ         AX, 2128(DI)
-	VMOVDQU      1024(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y1, Y1
-	MOVQ         2136(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+32(SB), AX
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2136(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2144(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+40(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+64(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1024(DI)
-	MOVQ         AX, 2144(DI)
-	VMOVDQU      1152(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y1, Y1
-	MOVQ         2152(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+48(SB), AX
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2152(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2160(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+56(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+72(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1152(DI)
-	MOVQ         AX, 2160(DI)
-	VMOVDQU      1280(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y1, Y1
-	MOVQ         2168(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+64(SB), AX
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2168(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2176(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+72(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+80(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1280(DI)
-	MOVQ         AX, 2176(DI)
-	VMOVDQU      1408(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y1, Y3
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y1, Y1
-	MOVQ         2184(DI), AX
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         scalarLast<>+80(SB), AX
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y2, Y4
-	VPAND        Y0, Y1, Y5
-	VPADDQ       Y5, Y4, Y4
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y2, Y2
-	SBBL         DX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPSRLQ       $0x20, Y4, Y2
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         DX, AX
-	VMOVSLDUP    Y4, Y2
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MOVQ         AX, 2184(DI)
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         2192(DI), AX
-	VPSUBQ       Y2, Y3, Y2
-	VPMULUDQ     Y0, Y1, Y1
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         scalarLast<>+88(SB), AX
-	VPSRLQ       $0x20, Y2, Y2
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPBROADCASTQ avx2Last<>+88(SB), Y2
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPADDQ       Y2, Y1, Y2
-	VPCMPGTD     Y2, Y1, Y1
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y2, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VMOVDQU      Y1, 1408(DI)
-	MOVQ         AX, 2192(DI)
-	JMP          external
+	JNE          next
+
+last:
+	VMOVDQU   128(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2016(DI), DX
+	VPMULUDQ  avx2Diagonal<>+64(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+8(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+96(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+64(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+96(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2016(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2024(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+16(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2432(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2440(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 128(DI)
+	MOVQ      DX, 2024(DI)
+	VMOVDQU   256(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2032(DI), DX
+	VPMULUDQ  avx2Diagonal<>+128(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+24(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+160(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+128(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+160(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2032(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2040(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+32(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2432(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2440(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 256(DI)
+	MOVQ      DX, 2040(DI)
+	VMOVDQU   384(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2048(DI), DX
+	VPMULUDQ  avx2Diagonal<>+192(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+40(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+224(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+192(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+224(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2048(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2056(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+48(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2432(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2440(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 384(DI)
+	MOVQ      DX, 2056(DI)
+	VMOVDQU   512(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2064(DI), DX
+	VPMULUDQ  avx2Diagonal<>+256(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+56(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+288(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+256(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+288(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2064(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2072(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+64(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2432(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2440(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 512(DI)
+	MOVQ      DX, 2072(DI)
+	VMOVDQU   640(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2080(DI), DX
+	VPMULUDQ  avx2Diagonal<>+320(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+72(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+352(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+320(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+352(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2080(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2088(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+80(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2432(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2440(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 640(DI)
+	MOVQ      DX, 2088(DI)
+	VMOVDQU   768(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2096(DI), DX
+	VPMULUDQ  avx2Diagonal<>+384(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+88(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+416(SB), Y1, Y1
+	ADDQ      2432(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2440(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+384(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+416(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2096(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2112(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+8(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 768(DI)
+	MOVQ      DX, 2112(DI)
+	VMOVDQU   896(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2120(DI), DX
+	VPMULUDQ  avx2Diagonal<>+448(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+16(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+480(SB), Y1, Y1
+	ADDQ      2448(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2456(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+448(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+480(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2120(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2128(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+24(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 896(DI)
+	MOVQ      DX, 2128(DI)
+	VMOVDQU   1024(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2136(DI), DX
+	VPMULUDQ  avx2Diagonal<>+512(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+32(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+544(SB), Y1, Y1
+	ADDQ      2448(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2456(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+512(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+544(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2136(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2144(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+40(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 1024(DI)
+	MOVQ      DX, 2144(DI)
+	VMOVDQU   1152(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2152(DI), DX
+	VPMULUDQ  avx2Diagonal<>+576(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+48(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+608(SB), Y1, Y1
+	ADDQ      2448(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2456(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+576(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+608(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2152(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2160(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+56(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 1152(DI)
+	MOVQ      DX, 2160(DI)
+	VMOVDQU   1280(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2168(DI), DX
+	VPMULUDQ  avx2Diagonal<>+640(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+64(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+672(SB), Y1, Y1
+	ADDQ      2448(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2456(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+640(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+672(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2168(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2176(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+72(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 1280(DI)
+	MOVQ      DX, 2176(DI)
+	VMOVDQU   1408(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2184(DI), DX
+	VPMULUDQ  avx2Diagonal<>+704(SB), Y1, Y3
+	MULXQ     scalarDiagonal<>+80(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+736(SB), Y1, Y1
+	ADDQ      2448(DI), AX
+	VPADDQ    64(DI), Y3, Y3
+	VPADDQ    192(DI), Y1, Y1
+	ADCQ      2456(DI), DX
+	VPSRLQ    $0x20, Y3, Y4
+	SHLXQ     CX, AX, SI
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+704(SB), Y2, Y4
+	VPAND     Y0, Y1, Y5
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, SI
+	VPMULUDQ  avx2Diagonal<>+736(SB), Y2, Y2
+	SUBQ      SI, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      SI, SI
+	VPADDQ    Y1, Y2, Y1
+	VPSRLQ    $0x20, Y4, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	MOVQ      DX, 2184(DI)
+	VMOVSLDUP Y4, Y2
+	MOVQ      2192(DI), DX
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	MULXQ     scalarDiagonal<>+88(SB), AX, DX
+	VPSRLQ    $0x20, Y1, Y3
+	ADDQ      2448(DI), AX
+	VPSUBQ    Y3, Y2, Y3
+	ADCQ      2456(DI), DX
+	VPCMPGTD  Y2, Y3, Y2
+	SHLXQ     CX, AX, SI
+	VPSRLQ    $0x20, Y2, Y2
+	VPSUBQ    Y2, Y3, Y2
+	ADDQ      AX, SI
+	VPMULUDQ  Y0, Y1, Y1
+	SHRXQ     CX, SI, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, SI
+	VPCMPGTD  Y1, Y2, Y2
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      SI, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBL      SI, SI
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      SI, DX
+	VMOVDQU   Y1, 1408(DI)
+	MOVQ      DX, 2192(DI)
+	ADDQ      2296(DI), DI
+	CMPQ      2296(DI), $0x00
+	JLT       last
+	MOVQ      2464(DI), SI
+	JMP       external
 
 end:
 	VMOVDQU      (DI), Y1
@@ -7281,44 +6994,47 @@ end:
 	VPADDQ       Y2, Y1, Y1
 	VMOVDQU      Y1, 1728(DI)
 	MOVL         $0x00000000, DX
-	MOVQ         2008(DI), BX
-	SHLXQ        CX, BX, SI
-	ADDQ         BX, SI
-	SHRXQ        CX, SI, BX
-	SBBQ         BX, SI
-	SUBQ         SI, DX
-	SBBL         SI, SI
-	SUBQ         SI, DX
+	MOVQ         2008(DI), SI
+	SHLXQ        CX, SI, R8
+	ADDQ         SI, R8
+	SHRXQ        CX, R8, SI
+	SBBQ         SI, R8
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	SUBQ         R8, DX
 	BSWAPQ       DX
 	MOVQ         DX, 1824(DI)
-	MOVL         $0x00000000, BX
+	MOVL         $0x00000000, SI
 	CMPQ         DX, 1872(DI)
-	SETLS        BL
-	SHLL         $0x04, BX
-	ORL          BX, AX
+	SETLS        SI
+	SHLL         $0x04, SI
+	ORL          SI, AX
 	MOVL         $0x00000000, DX
-	MOVQ         2104(DI), BX
-	SHLXQ        CX, BX, SI
-	ADDQ         BX, SI
-	SHRXQ        CX, SI, BX
-	SBBQ         BX, SI
-	SUBQ         SI, DX
-	SBBL         SI, SI
-	SUBQ         SI, DX
+	MOVQ         2104(DI), SI
+	SHLXQ        CX, SI, R8
+	ADDQ         SI, R8
+	SHRXQ        CX, R8, SI
+	SBBQ         SI, R8
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	SUBQ         R8, DX
 	BSWAPQ       DX
 	MOVQ         DX, 1832(DI)
-	MOVL         $0x00000000, BX
+	MOVL         $0x00000000, SI
 	CMPQ         DX, 1872(DI)
-	SETLS        BL
-	SHLL         $0x05, BX
-	ORL          BX, AX
+	SETLS        SI
+	SHLL         $0x05, SI
+	ORL          SI, AX
+	MOVQ         AX, 1888(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          end
 	DECQ         steps+8(FP)
 	JEQ          done
-	TESTL        AX, AX
+	ORQ          1888(DI), AX
 	JEQ          step
 
 done:
-	MOVQ AX, 1888(DI)
 	MOVQ steps+8(FP), AX
 	MOVQ AX, left+16(FP)
 	VZEROUPPER

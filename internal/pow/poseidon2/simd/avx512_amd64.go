@@ -4,7 +4,7 @@
 
 package simd
 
-// walkAVX512 is the kernel for AVX-512, with eight lanes and two scalar ones.
+// walkAVX512 is the kernel for AVX-512, with two times eight lanes and two scalar ones.
 //
 //go:noescape
 func walkAVX512(b *block, steps int) (left int)

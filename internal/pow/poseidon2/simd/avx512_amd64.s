@@ -113,41 +113,41 @@ DATA avx512External<>+840(SB)/8, $0x0000000000000f33
 DATA avx512External<>+848(SB)/8, $0x004b4566002eb6a8
 DATA avx512External<>+856(SB)/8, $0x0000000000000b7d
 DATA avx512External<>+864(SB)/8, $0x784ad861efbdae13
-DATA avx512External<>+872(SB)/8, $0x0000000000000000
-DATA avx512External<>+880(SB)/8, $0x0000000000000000
-DATA avx512External<>+888(SB)/8, $0x0000000000000000
-DATA avx512External<>+896(SB)/8, $0x0000000000000000
-DATA avx512External<>+904(SB)/8, $0x0000000000000000
-DATA avx512External<>+912(SB)/8, $0x0000000000000000
-DATA avx512External<>+920(SB)/8, $0x0000000000000000
-DATA avx512External<>+928(SB)/8, $0x0000000000000000
-DATA avx512External<>+936(SB)/8, $0x0000000000000000
-DATA avx512External<>+944(SB)/8, $0x0000000000000000
-DATA avx512External<>+952(SB)/8, $0x0000000000000000
-DATA avx512External<>+960(SB)/8, $0x004ac9b237848e5e
-DATA avx512External<>+968(SB)/8, $0x000000000000008a
-DATA avx512External<>+976(SB)/8, $0x004a26ca140ca2f1
-DATA avx512External<>+984(SB)/8, $0x000000000000059d
-DATA avx512External<>+992(SB)/8, $0x0045aaa998ac8783
-DATA avx512External<>+1000(SB)/8, $0x0000000000000984
-DATA avx512External<>+1008(SB)/8, $0x004fe8b9d65c953a
-DATA avx512External<>+1016(SB)/8, $0x0000000000000790
-DATA avx512External<>+1024(SB)/8, $0x00471218ed7e7b37
-DATA avx512External<>+1032(SB)/8, $0x0000000000000fcc
-DATA avx512External<>+1040(SB)/8, $0x0041f3114ea6745b
-DATA avx512External<>+1048(SB)/8, $0x00000000000008c6
-DATA avx512External<>+1056(SB)/8, $0x004371c6cd1bd2d5
-DATA avx512External<>+1064(SB)/8, $0x0000000000000779
-DATA avx512External<>+1072(SB)/8, $0x004ab26c0de12398
-DATA avx512External<>+1080(SB)/8, $0x000000000000081f
-DATA avx512External<>+1088(SB)/8, $0x00471218ed7e7b37
-DATA avx512External<>+1096(SB)/8, $0x0000000000000fcc
-DATA avx512External<>+1104(SB)/8, $0x0041f3114ea6745b
-DATA avx512External<>+1112(SB)/8, $0x00000000000008c6
-DATA avx512External<>+1120(SB)/8, $0x004371c6cd1bd2d5
-DATA avx512External<>+1128(SB)/8, $0x0000000000000779
-DATA avx512External<>+1136(SB)/8, $0x004ab26c0de12398
-DATA avx512External<>+1144(SB)/8, $0x000000000000081f
+DATA avx512External<>+872(SB)/8, $0x017a8e987cbc267f
+DATA avx512External<>+880(SB)/8, $0xbd5f24f4d0190341
+DATA avx512External<>+888(SB)/8, $0x68ad3c51168a0473
+DATA avx512External<>+896(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx512External<>+904(SB)/8, $0x15751af4a96428fd
+DATA avx512External<>+912(SB)/8, $0xd78630a80d6e4ac0
+DATA avx512External<>+920(SB)/8, $0x4d168c2063397dbb
+DATA avx512External<>+928(SB)/8, $0x38206d1074a8ce69
+DATA avx512External<>+936(SB)/8, $0x35b8100f0086d29c
+DATA avx512External<>+944(SB)/8, $0xb3c22a997a5521a6
+DATA avx512External<>+952(SB)/8, $0x2274d5925a84b3b9
+DATA avx512External<>+960(SB)/8, $0x0048c867286c2ab1
+DATA avx512External<>+968(SB)/8, $0x00000000000007ca
+DATA avx512External<>+976(SB)/8, $0x004e8f6a125c40ea
+DATA avx512External<>+984(SB)/8, $0x0000000000000800
+DATA avx512External<>+992(SB)/8, $0x0042d51f2bdeb71b
+DATA avx512External<>+1000(SB)/8, $0x00000000000001c0
+DATA avx512External<>+1008(SB)/8, $0x004e9b3a1d8fce5e
+DATA avx512External<>+1016(SB)/8, $0x0000000000000cc0
+DATA avx512External<>+1024(SB)/8, $0x00478c4c3a91cd50
+DATA avx512External<>+1032(SB)/8, $0x0000000000000fca
+DATA avx512External<>+1040(SB)/8, $0x004b3339b9426dea
+DATA avx512External<>+1048(SB)/8, $0x0000000000000a75
+DATA avx512External<>+1056(SB)/8, $0x00488916d8de7e6a
+DATA avx512External<>+1064(SB)/8, $0x0000000000000a79
+DATA avx512External<>+1072(SB)/8, $0x0042e4f2ca990830
+DATA avx512External<>+1080(SB)/8, $0x00000000000001a1
+DATA avx512External<>+1088(SB)/8, $0x004911bd8a2d2451
+DATA avx512External<>+1096(SB)/8, $0x00000000000003a9
+DATA avx512External<>+1104(SB)/8, $0x00423a7611190183
+DATA avx512External<>+1112(SB)/8, $0x0000000000000f78
+DATA avx512External<>+1120(SB)/8, $0x0041130896518a9c
+DATA avx512External<>+1128(SB)/8, $0x00000000000007d1
+DATA avx512External<>+1136(SB)/8, $0x0044147ab33a5a81
+DATA avx512External<>+1144(SB)/8, $0x0000000000000440
 DATA avx512External<>+1152(SB)/8, $0x30872e006f1941d7
 DATA avx512External<>+1160(SB)/8, $0x7e95fe4e4194161f
 DATA avx512External<>+1168(SB)/8, $0xa24c69cb75a3707e
@@ -401,41 +401,41 @@ DATA avx512External<>+3144(SB)/8, $0x0000000000000f33
 DATA avx512External<>+3152(SB)/8, $0x004b4566002eb6a8
 DATA avx512External<>+3160(SB)/8, $0x0000000000000b7d
 DATA avx512External<>+3168(SB)/8, $0x784ad861efbdae13
-DATA avx512External<>+3176(SB)/8, $0x0000000000000000
-DATA avx512External<>+3184(SB)/8, $0x0000000000000000
-DATA avx512External<>+3192(SB)/8, $0x0000000000000000
-DATA avx512External<>+3200(SB)/8, $0x0000000000000000
-DATA avx512External<>+3208(SB)/8, $0x0000000000000000
-DATA avx512External<>+3216(SB)/8, $0x0000000000000000
-DATA avx512External<>+3224(SB)/8, $0x0000000000000000
-DATA avx512External<>+3232(SB)/8, $0x0000000000000000
-DATA avx512External<>+3240(SB)/8, $0x0000000000000000
-DATA avx512External<>+3248(SB)/8, $0x0000000000000000
-DATA avx512External<>+3256(SB)/8, $0x0000000000000000
-DATA avx512External<>+3264(SB)/8, $0x004ac9b237848e5e
-DATA avx512External<>+3272(SB)/8, $0x000000000000008a
-DATA avx512External<>+3280(SB)/8, $0x004a26ca140ca2f1
-DATA avx512External<>+3288(SB)/8, $0x000000000000059d
-DATA avx512External<>+3296(SB)/8, $0x0045aaa998ac8783
-DATA avx512External<>+3304(SB)/8, $0x0000000000000984
-DATA avx512External<>+3312(SB)/8, $0x004fe8b9d65c953a
-DATA avx512External<>+3320(SB)/8, $0x0000000000000790
-DATA avx512External<>+3328(SB)/8, $0x00471218ed7e7b37
-DATA avx512External<>+3336(SB)/8, $0x0000000000000fcc
-DATA avx512External<>+3344(SB)/8, $0x0041f3114ea6745b
-DATA avx512External<>+3352(SB)/8, $0x00000000000008c6
-DATA avx512External<>+3360(SB)/8, $0x004371c6cd1bd2d5
-DATA avx512External<>+3368(SB)/8, $0x0000000000000779
-DATA avx512External<>+3376(SB)/8, $0x004ab26c0de12398
-DATA avx512External<>+3384(SB)/8, $0x000000000000081f
-DATA avx512External<>+3392(SB)/8, $0x00471218ed7e7b37
-DATA avx512External<>+3400(SB)/8, $0x0000000000000fcc
-DATA avx512External<>+3408(SB)/8, $0x0041f3114ea6745b
-DATA avx512External<>+3416(SB)/8, $0x00000000000008c6
-DATA avx512External<>+3424(SB)/8, $0x004371c6cd1bd2d5
-DATA avx512External<>+3432(SB)/8, $0x0000000000000779
-DATA avx512External<>+3440(SB)/8, $0x004ab26c0de12398
-DATA avx512External<>+3448(SB)/8, $0x000000000000081f
+DATA avx512External<>+3176(SB)/8, $0x017a8e987cbc267f
+DATA avx512External<>+3184(SB)/8, $0xbd5f24f4d0190341
+DATA avx512External<>+3192(SB)/8, $0x68ad3c51168a0473
+DATA avx512External<>+3200(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx512External<>+3208(SB)/8, $0x15751af4a96428fd
+DATA avx512External<>+3216(SB)/8, $0xd78630a80d6e4ac0
+DATA avx512External<>+3224(SB)/8, $0x4d168c2063397dbb
+DATA avx512External<>+3232(SB)/8, $0x38206d1074a8ce69
+DATA avx512External<>+3240(SB)/8, $0x35b8100f0086d29c
+DATA avx512External<>+3248(SB)/8, $0xb3c22a997a5521a6
+DATA avx512External<>+3256(SB)/8, $0x2274d5925a84b3b9
+DATA avx512External<>+3264(SB)/8, $0x0048c867286c2ab1
+DATA avx512External<>+3272(SB)/8, $0x00000000000007ca
+DATA avx512External<>+3280(SB)/8, $0x004e8f6a125c40ea
+DATA avx512External<>+3288(SB)/8, $0x0000000000000800
+DATA avx512External<>+3296(SB)/8, $0x0042d51f2bdeb71b
+DATA avx512External<>+3304(SB)/8, $0x00000000000001c0
+DATA avx512External<>+3312(SB)/8, $0x004e9b3a1d8fce5e
+DATA avx512External<>+3320(SB)/8, $0x0000000000000cc0
+DATA avx512External<>+3328(SB)/8, $0x00478c4c3a91cd50
+DATA avx512External<>+3336(SB)/8, $0x0000000000000fca
+DATA avx512External<>+3344(SB)/8, $0x004b3339b9426dea
+DATA avx512External<>+3352(SB)/8, $0x0000000000000a75
+DATA avx512External<>+3360(SB)/8, $0x00488916d8de7e6a
+DATA avx512External<>+3368(SB)/8, $0x0000000000000a79
+DATA avx512External<>+3376(SB)/8, $0x0042e4f2ca990830
+DATA avx512External<>+3384(SB)/8, $0x00000000000001a1
+DATA avx512External<>+3392(SB)/8, $0x004911bd8a2d2451
+DATA avx512External<>+3400(SB)/8, $0x00000000000003a9
+DATA avx512External<>+3408(SB)/8, $0x00423a7611190183
+DATA avx512External<>+3416(SB)/8, $0x0000000000000f78
+DATA avx512External<>+3424(SB)/8, $0x0041130896518a9c
+DATA avx512External<>+3432(SB)/8, $0x00000000000007d1
+DATA avx512External<>+3440(SB)/8, $0x0044147ab33a5a81
+DATA avx512External<>+3448(SB)/8, $0x0000000000000440
 DATA avx512External<>+3456(SB)/8, $0x30872e006f1941d7
 DATA avx512External<>+3464(SB)/8, $0x7e95fe4e4194161f
 DATA avx512External<>+3472(SB)/8, $0xa24c69cb75a3707e
@@ -582,99 +582,73 @@ DATA avx512External<>+4592(SB)/8, $0x0040000000000000
 DATA avx512External<>+4600(SB)/8, $0xfffffffffffffffc
 GLOBL avx512External<>(SB), RODATA|NOPTR, $4608
 
-DATA avx512Internal<>+0(SB)/8, $0x2f60d4eefecc6c08
-DATA avx512Internal<>+8(SB)/8, $0x0002bf082f60d4f0
-DATA avx512Internal<>+16(SB)/8, $0x0000000000000d1d
-DATA avx512Internal<>+24(SB)/8, $0x9f9ad204f6c1b653
-DATA avx512Internal<>+32(SB)/8, $0x000377a79f9ad206
-DATA avx512Internal<>+40(SB)/8, $0x000000000000069a
-DATA avx512Internal<>+48(SB)/8, $0xa3858e22b2aa08d6
-DATA avx512Internal<>+56(SB)/8, $0x00006906a3858e24
-DATA avx512Internal<>+64(SB)/8, $0x0000000000000a9d
-DATA avx512Internal<>+72(SB)/8, $0x1eede5b4b7bfa54b
-DATA avx512Internal<>+80(SB)/8, $0x000275001eede5b5
-DATA avx512Internal<>+88(SB)/8, $0x0000000000000295
-DATA avx512Internal<>+96(SB)/8, $0x117bd745960f4479
-DATA avx512Internal<>+104(SB)/8, $0x0004e441117bd746
-DATA avx512Internal<>+112(SB)/8, $0x0000000000000587
-DATA avx512Internal<>+120(SB)/8, $0xa8ed86cacd0a2d79
-DATA avx512Internal<>+128(SB)/8, $0x00084bbba8ed86cc
-DATA avx512Internal<>+136(SB)/8, $0x00000000000008a0
-DATA avx512Internal<>+144(SB)/8, $0x5cde64246531c477
-DATA avx512Internal<>+152(SB)/8, $0x000fd7645cde6425
-DATA avx512Internal<>+160(SB)/8, $0x00000000000003de
-DATA avx512Internal<>+168(SB)/8, $0x871cc1363f4a6ee3
-DATA avx512Internal<>+176(SB)/8, $0x0008cfe6871cc137
-DATA avx512Internal<>+184(SB)/8, $0x0000000000000399
-DATA avx512Internal<>+192(SB)/8, $0xca483148f764df2b
-DATA avx512Internal<>+200(SB)/8, $0x0002ef8bca48314a
-DATA avx512Internal<>+208(SB)/8, $0x00000000000003e5
-DATA avx512Internal<>+216(SB)/8, $0x85dc9ecae3d94095
-DATA avx512Internal<>+224(SB)/8, $0x000a209f85dc9ecc
-DATA avx512Internal<>+232(SB)/8, $0x0000000000000964
-DATA avx512Internal<>+240(SB)/8, $0x2cc4577d936f099a
-DATA avx512Internal<>+248(SB)/8, $0x000c9ee82cc4577e
-DATA avx512Internal<>+256(SB)/8, $0x00000000000003fc
-DATA avx512Internal<>+264(SB)/8, $0xd0096d6ba17cddee
-DATA avx512Internal<>+272(SB)/8, $0x0009b4a5d0096d6d
-DATA avx512Internal<>+280(SB)/8, $0x00000000000008e7
-DATA avx512Internal<>+288(SB)/8, $0xd2392554a934a480
-DATA avx512Internal<>+296(SB)/8, $0x0002362ad2392556
-DATA avx512Internal<>+304(SB)/8, $0x0000000000000849
-DATA avx512Internal<>+312(SB)/8, $0x262574d4eb6796ba
-DATA avx512Internal<>+320(SB)/8, $0x0002f470262574d6
+DATA avx512Internal<>+0(SB)/8, $0x80054d4b48df49b7
+DATA avx512Internal<>+8(SB)/8, $0x004f49b6371b68fe
+DATA avx512Internal<>+16(SB)/8, $0x0000000000000489
+DATA avx512Internal<>+24(SB)/8, $0x49bdd3f9dc599933
+DATA avx512Internal<>+32(SB)/8, $0x00499931d9e892d4
+DATA avx512Internal<>+40(SB)/8, $0x0000000000000dc1
+DATA avx512Internal<>+48(SB)/8, $0xd3a2c4ec892501bf
+DATA avx512Internal<>+56(SB)/8, $0x004501bda3383955
+DATA avx512Internal<>+64(SB)/8, $0x000000000000088e
+DATA avx512Internal<>+72(SB)/8, $0x7f5f6cb59252ff55
+DATA avx512Internal<>+80(SB)/8, $0x0042ff53ee4d93f6
+DATA avx512Internal<>+88(SB)/8, $0x0000000000000921
+DATA avx512Internal<>+96(SB)/8, $0x4d3b74036e200eac
+DATA avx512Internal<>+104(SB)/8, $0x00400eab44a47d51
+DATA avx512Internal<>+112(SB)/8, $0x00000000000006de
+DATA avx512Internal<>+120(SB)/8, $0x86d49540c3616f58
+DATA avx512Internal<>+128(SB)/8, $0x00416f56b5c9fb68
+DATA avx512Internal<>+136(SB)/8, $0x0000000000000c32
+DATA avx512Internal<>+144(SB)/8, $0xaf415689e8118717
+DATA avx512Internal<>+152(SB)/8, $0x0041871568ad2260
+DATA avx512Internal<>+160(SB)/8, $0x0000000000000e7d
+DATA avx512Internal<>+168(SB)/8, $0x7cbc7c82924cccd2
+DATA avx512Internal<>+176(SB)/8, $0x004cccd0f0f6b6ac
+DATA avx512Internal<>+184(SB)/8, $0x0000000000000920
+DATA avx512Internal<>+192(SB)/8, $0x62aac6357f43aae2
+DATA avx512Internal<>+200(SB)/8, $0x0043aae11e118ee9
+DATA avx512Internal<>+208(SB)/8, $0x00000000000007f0
+DATA avx512Internal<>+216(SB)/8, $0xd4b98914fac7501a
+DATA avx512Internal<>+224(SB)/8, $0x00475018307f26d2
+DATA avx512Internal<>+232(SB)/8, $0x0000000000000fa8
+DATA avx512Internal<>+240(SB)/8, $0x3b86625e0ce067f2
+DATA avx512Internal<>+248(SB)/8, $0x004067f1b79935b0
+DATA avx512Internal<>+256(SB)/8, $0x00000000000000ca
+DATA avx512Internal<>+264(SB)/8, $0x59549ca16afe69d9
+DATA avx512Internal<>+272(SB)/8, $0x004e69d83bacf986
+DATA avx512Internal<>+280(SB)/8, $0x00000000000006ab
+DATA avx512Internal<>+288(SB)/8, $0x6ded36383917f35a
+DATA avx512Internal<>+296(SB)/8, $0x0047f35958fad66e
+DATA avx512Internal<>+304(SB)/8, $0x000000000000038d
+DATA avx512Internal<>+312(SB)/8, $0x3edfc514eebc5043
+DATA avx512Internal<>+320(SB)/8, $0x004c5041d263eaa9
 DATA avx512Internal<>+328(SB)/8, $0x0000000000000ee7
-DATA avx512Internal<>+336(SB)/8, $0x6da24449744fa36d
-DATA avx512Internal<>+344(SB)/8, $0x000e18496da2444a
-DATA avx512Internal<>+352(SB)/8, $0x00000000000001e0
-DATA avx512Internal<>+360(SB)/8, $0x215eaac5cf66e07b
-DATA avx512Internal<>+368(SB)/8, $0x000a74bf215eaac6
-DATA avx512Internal<>+376(SB)/8, $0x00000000000000f3
-DATA avx512Internal<>+384(SB)/8, $0xa1c0ded2433905b7
-DATA avx512Internal<>+392(SB)/8, $0x00061b76a1c0ded3
-DATA avx512Internal<>+400(SB)/8, $0x00000000000001b0
-DATA avx512Internal<>+408(SB)/8, $0x6803d7a57ecfe582
-DATA avx512Internal<>+416(SB)/8, $0x000c42d86803d7a6
-DATA avx512Internal<>+424(SB)/8, $0x0000000000000192
-DATA avx512Internal<>+432(SB)/8, $0x97ae025e717d5da7
-DATA avx512Internal<>+440(SB)/8, $0x00049ff997ae0260
-DATA avx512Internal<>+448(SB)/8, $0x0000000000000f6d
-DATA avx512Internal<>+456(SB)/8, $0xa0fa378520425593
-DATA avx512Internal<>+464(SB)/8, $0x000372e7a0fa3786
-DATA avx512Internal<>+472(SB)/8, $0x00000000000003ec
-DATA avx512Internal<>+480(SB)/8, $0xf23445d1b892ec39
-DATA avx512Internal<>+488(SB)/8, $0x0008cdf4f23445d3
-DATA avx512Internal<>+496(SB)/8, $0x0000000000000553
-DATA avx512Internal<>+504(SB)/8, $0xe0ea4c6ca3a2ee59
-DATA avx512Internal<>+512(SB)/8, $0x0002c539e0ea4c6e
-DATA avx512Internal<>+520(SB)/8, $0x00000000000007b7
+DATA avx512Internal<>+336(SB)/8, $0x1c5c75734e38fe61
+DATA avx512Internal<>+344(SB)/8, $0x0048fe60956a8c2c
+DATA avx512Internal<>+352(SB)/8, $0x00000000000004df
+DATA avx512Internal<>+360(SB)/8, $0x081b306b6f4ad6ce
+DATA avx512Internal<>+368(SB)/8, $0x004ad6cd8899f8c7
+DATA avx512Internal<>+376(SB)/8, $0x00000000000006f0
+DATA avx512Internal<>+384(SB)/8, $0xed9609fedbc365c6
+DATA avx512Internal<>+392(SB)/8, $0x004365c436a6903c
+DATA avx512Internal<>+400(SB)/8, $0x0000000000000db8
+DATA avx512Internal<>+408(SB)/8, $0xb0cd3a5e08e2af55
+DATA avx512Internal<>+416(SB)/8, $0x0042af544650164d
+DATA avx512Internal<>+424(SB)/8, $0x000000000000008a
+DATA avx512Internal<>+432(SB)/8, $0x388e78fdf2e5ce0d
+DATA avx512Internal<>+440(SB)/8, $0x0045ce0bd48bb8f6
+DATA avx512Internal<>+448(SB)/8, $0x0000000000000f2a
+DATA avx512Internal<>+456(SB)/8, $0xaed940e8e9d44f1c
+DATA avx512Internal<>+464(SB)/8, $0x00444f1a67526ffc
+DATA avx512Internal<>+472(SB)/8, $0x0000000000000e99
+DATA avx512Internal<>+480(SB)/8, $0xb04412147a9ef081
+DATA avx512Internal<>+488(SB)/8, $0x004ef07fd51cfd6b
+DATA avx512Internal<>+496(SB)/8, $0x00000000000007a5
+DATA avx512Internal<>+504(SB)/8, $0x1256683e262b2eb3
+DATA avx512Internal<>+512(SB)/8, $0x004b2eb2c77e690f
+DATA avx512Internal<>+520(SB)/8, $0x000000000000025e
 GLOBL avx512Internal<>(SB), RODATA|NOPTR, $528
-
-DATA avx512Last<>+0(SB)/8, $0x0002c539e0ea4c6e
-DATA avx512Last<>+8(SB)/8, $0x00000000000007b7
-DATA avx512Last<>+16(SB)/8, $0x000573dae2ce9976
-DATA avx512Last<>+24(SB)/8, $0x0000000000000144
-DATA avx512Last<>+32(SB)/8, $0x000028b68f35fc88
-DATA avx512Last<>+40(SB)/8, $0x0000000000000802
-DATA avx512Last<>+48(SB)/8, $0x0006c5022c4fe7c2
-DATA avx512Last<>+56(SB)/8, $0x00000000000006d3
-DATA avx512Last<>+64(SB)/8, $0x0005d0ffa9b9def3
-DATA avx512Last<>+72(SB)/8, $0x0000000000000a20
-DATA avx512Last<>+80(SB)/8, $0x0007e38b1ea6ba2f
-DATA avx512Last<>+88(SB)/8, $0x0000000000000f6e
-DATA avx512Last<>+96(SB)/8, $0x0007909ae5258d64
-DATA avx512Last<>+104(SB)/8, $0x000000000000034f
-DATA avx512Last<>+112(SB)/8, $0x00064d9d77b97fca
-DATA avx512Last<>+120(SB)/8, $0x0000000000000b04
-DATA avx512Last<>+128(SB)/8, $0x000db9d5de7e00a6
-DATA avx512Last<>+136(SB)/8, $0x000000000000064d
-DATA avx512Last<>+144(SB)/8, $0x0000d75c27975d97
-DATA avx512Last<>+152(SB)/8, $0x00000000000000ed
-DATA avx512Last<>+160(SB)/8, $0x000b36f11127338b
-DATA avx512Last<>+168(SB)/8, $0x00000000000001cb
-DATA avx512Last<>+176(SB)/8, $0x0003e505cfd0b6ba
-DATA avx512Last<>+184(SB)/8, $0x0000000000000667
-GLOBL avx512Last<>(SB), RODATA|NOPTR, $192
 
 DATA avx512Diagonal<>+0(SB)/8, $0x0006c08e23ba9300
 DATA avx512Diagonal<>+8(SB)/8, $0x0000000000000c3b
@@ -773,20 +747,6 @@ DATA scalarDiagonal<>+80(SB)/8, $0x1545e882de568ec8
 DATA scalarDiagonal<>+88(SB)/8, $0x44917b5ee8f0c937
 GLOBL scalarDiagonal<>(SB), RODATA|NOPTR, $96
 
-DATA scalarLast<>+0(SB)/8, $0x0000000000000000
-DATA scalarLast<>+8(SB)/8, $0xe2ce997508ebf2b0
-DATA scalarLast<>+16(SB)/8, $0x8f35fc86f0a9dac2
-DATA scalarLast<>+24(SB)/8, $0x2c4fe7c16679533c
-DATA scalarLast<>+32(SB)/8, $0xa9b9def1b440500e
-DATA scalarLast<>+40(SB)/8, $0x1ea6ba2dea716246
-DATA scalarLast<>+48(SB)/8, $0xe5258d62e5e2e202
-DATA scalarLast<>+56(SB)/8, $0x77b97fc8d8003299
-DATA scalarLast<>+64(SB)/8, $0xde7e00a4bca44585
-DATA scalarLast<>+72(SB)/8, $0x27975d96c997cb0d
-DATA scalarLast<>+80(SB)/8, $0x1127338ad21d9584
-DATA scalarLast<>+88(SB)/8, $0xcfd0b6b8c9bb6441
-GLOBL scalarLast<>(SB), RODATA|NOPTR, $96
-
 DATA scalarSecond<>+0(SB)/8, $0x975b1605a8a20289
 DATA scalarSecond<>+8(SB)/8, $0xfe14593845468c39
 DATA scalarSecond<>+16(SB)/8, $0xe774f7f7a5f77a0c
@@ -801,2958 +761,2934 @@ DATA scalarSecond<>+80(SB)/8, $0xaabba1ac6fa91efb
 DATA scalarSecond<>+88(SB)/8, $0x5b478fdb7a7a9bd4
 GLOBL scalarSecond<>(SB), RODATA|NOPTR, $96
 
+DATA scalarMultiples<>+0(SB)/8, $0x0000000000000000
+DATA scalarMultiples<>+8(SB)/8, $0x00000000ffffffff
+DATA scalarMultiples<>+16(SB)/8, $0x00000001fffffffe
+DATA scalarMultiples<>+24(SB)/8, $0x00000002fffffffd
+DATA scalarMultiples<>+32(SB)/8, $0x00000003fffffffc
+DATA scalarMultiples<>+40(SB)/8, $0x00000004fffffffb
+DATA scalarMultiples<>+48(SB)/8, $0x00000005fffffffa
+DATA scalarMultiples<>+56(SB)/8, $0x00000006fffffff9
+DATA scalarMultiples<>+64(SB)/8, $0x00000007fffffff8
+DATA scalarMultiples<>+72(SB)/8, $0x00000008fffffff7
+DATA scalarMultiples<>+80(SB)/8, $0x00000009fffffff6
+DATA scalarMultiples<>+88(SB)/8, $0x0000000afffffff5
+DATA scalarMultiples<>+96(SB)/8, $0x0000000bfffffff4
+DATA scalarMultiples<>+104(SB)/8, $0x0000000cfffffff3
+DATA scalarMultiples<>+112(SB)/8, $0x0000000dfffffff2
+DATA scalarMultiples<>+120(SB)/8, $0x0000000efffffff1
+DATA scalarMultiples<>+128(SB)/8, $0x0000000ffffffff0
+DATA scalarMultiples<>+136(SB)/8, $0x00000010ffffffef
+DATA scalarMultiples<>+144(SB)/8, $0x00000011ffffffee
+DATA scalarMultiples<>+152(SB)/8, $0x00000012ffffffed
+DATA scalarMultiples<>+160(SB)/8, $0x00000013ffffffec
+DATA scalarMultiples<>+168(SB)/8, $0x00000014ffffffeb
+DATA scalarMultiples<>+176(SB)/8, $0x00000015ffffffea
+DATA scalarMultiples<>+184(SB)/8, $0x00000016ffffffe9
+DATA scalarMultiples<>+192(SB)/8, $0x00000017ffffffe8
+DATA scalarMultiples<>+200(SB)/8, $0x00000018ffffffe7
+DATA scalarMultiples<>+208(SB)/8, $0x00000019ffffffe6
+DATA scalarMultiples<>+216(SB)/8, $0x0000001affffffe5
+DATA scalarMultiples<>+224(SB)/8, $0x0000001bffffffe4
+GLOBL scalarMultiples<>(SB), RODATA|NOPTR, $232
+
 // func walkAVX512(b *block, steps int) (left int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512IFMA, BMI2
 TEXT ·walkAVX512(SB), $0-24
 	MOVQ         b+0(FP), DI
 	VPBROADCASTQ avx512Numbers<>+0(SB), Z0
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
 	MOVL         $0x00000020, CX
+	LEAQ         scalarMultiples<>+0(SB), BX
 
 step:
-	VMOVDQU64   1728(DI), Z3
+	VMOVDQU64   1728(DI), Z1
 	MOVL        1728(DI), AX
 	ADDL        $0x08, AX
 	BSWAPL      AX
+	VPSHUFB     avx512Swap4<>+0(SB), Z1, Z1
 	MOVQ        AX, DX
-	VPSHUFB     avx512Swap4<>+0(SB), Z3, Z3
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1912(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	VPADDQ      Z3, Z3, Z4
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VPADDQ      Z1, Z1, Z2
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPADDQ      Z3, Z4, Z5
+	VPADDQ      Z1, Z2, Z3
 	MOVQ        DX, 2008(DI)
 	MOVQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ      Z2, Z2, Z4
 	ADDQ        1920(DI), DX
-	VPADDQ      Z4, Z4, Z6
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VPADDQ      Z5, Z5, Z7
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
+	VPADDQ      Z3, Z3, Z5
 	ADDQ        SI, DX
 	MOVQ        DX, 2016(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1536(DI), Z3, Z8
+	VPADDQ.BCST 1536(DI), Z1, Z6
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPSRAQ      $0x34, Z6, Z7
 	ADDQ        1928(DI), DX
-	ADCQ        $0x00, BX
-	VPSRAQ      $0x34, Z8, Z9
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
-	VPADDQ.BCST 1544(DI), Z9, Z9
+	VPADDQ.BCST 1544(DI), Z7, Z7
 	ADDQ        SI, DX
 	MOVQ        DX, 2024(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z8, (DI)
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VMOVDQU64   Z6, (DI)
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1936(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z9, 64(DI)
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	VMOVDQU64   Z7, 64(DI)
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2032(DI)
-	VPADDQ.BCST 1552(DI), Z3, Z8
+	VPADDQ.BCST 1552(DI), Z1, Z6
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPSRAQ      $0x34, Z8, Z9
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPSRAQ      $0x34, Z6, Z7
 	ADDQ        1944(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VPADDQ.BCST 1560(DI), Z9, Z9
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
+	VPADDQ.BCST 1560(DI), Z7, Z7
 	ADDQ        SI, DX
 	MOVQ        DX, 2040(DI)
 	MOVQ        AX, DX
+	VMOVDQU64   Z6, 128(DI)
 	ADDQ        AX, DX
-	VMOVDQU64   Z8, 128(DI)
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1952(DI), DX
-	ADCQ        $0x00, BX
-	VMOVDQU64   Z9, 192(DI)
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VMOVDQU64   Z7, 192(DI)
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPADDQ.BCST 1568(DI), Z5, Z8
+	VPADDQ.BCST 1568(DI), Z3, Z6
 	MOVQ        DX, 2048(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z8, Z9
+	VPSRAQ      $0x34, Z6, Z7
 	ADDQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ.BCST 1576(DI), Z9, Z9
+	VPADDQ.BCST 1576(DI), Z7, Z7
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1960(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	VMOVDQU64   Z8, 256(DI)
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
+	VMOVDQU64   Z6, 256(DI)
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2056(DI)
+	VMOVDQU64   Z7, 320(DI)
 	MOVQ        AX, DX
-	VMOVDQU64   Z9, 320(DI)
 	ADDQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ.BCST 1584(DI), Z4, Z8
+	VPADDQ.BCST 1584(DI), Z2, Z6
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1968(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	VPSRAQ      $0x34, Z8, Z9
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	VPSRAQ      $0x34, Z6, Z7
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2064(DI)
+	VPADDQ.BCST 1592(DI), Z7, Z7
 	MOVQ        AX, DX
-	VPADDQ.BCST 1592(DI), Z9, Z9
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1976(DI), DX
-	ADCQ        $0x00, BX
-	VMOVDQU64   Z8, 384(DI)
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VMOVDQU64   Z6, 384(DI)
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z9, 448(DI)
+	VMOVDQU64   Z7, 448(DI)
 	MOVQ        DX, 2072(DI)
 	MOVQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ.BCST 1600(DI), Z4, Z8
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ.BCST 1600(DI), Z2, Z6
 	ADDQ        1984(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VPSRAQ      $0x34, Z8, Z9
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
+	VPSRAQ      $0x34, Z6, Z7
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2080(DI)
 	MOVQ        AX, DX
+	VPADDQ.BCST 1608(DI), Z7, Z7
 	ADDQ        AX, DX
-	VPADDQ.BCST 1608(DI), Z9, Z9
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU64   Z6, 512(DI)
 	ADDQ        1992(DI), DX
-	VMOVDQU64   Z8, 512(DI)
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
-	VMOVDQU64   Z9, 576(DI)
+	VMOVDQU64   Z7, 576(DI)
 	ADDQ        SI, DX
 	MOVQ        DX, 2088(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPADDQ.BCST 1616(DI), Z4, Z8
+	VPADDQ.BCST 1616(DI), Z2, Z6
 	MULXQ       scalarEpsilon<>+0(SB), AX, DX
 	ADDQ        2000(DI), AX
 	ADCQ        $0x00, DX
-	SHLXQ       CX, DX, BX
-	VPSRAQ      $0x34, Z8, Z9
-	SUBQ        DX, BX
-	ADDQ        BX, AX
-	SBBL        BX, BX
-	ADDQ        BX, AX
+	VPSRAQ      $0x34, Z6, Z7
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	ADDQ        DX, AX
 	MOVQ        AX, 2096(DI)
-	VPADDQ.BCST 1624(DI), Z9, Z9
+	VPADDQ.BCST 1624(DI), Z7, Z7
 	MOVL        1728(DI), AX
 	ADDL        $0x09, AX
 	BSWAPL      AX
+	VMOVDQU64   Z6, 640(DI)
 	MOVQ        AX, DX
-	VMOVDQU64   Z8, 640(DI)
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1912(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	VMOVDQU64   Z9, 704(DI)
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VMOVDQU64   Z7, 704(DI)
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPADDQ.BCST 1632(DI), Z7, Z7
+	VPADDQ.BCST 1632(DI), Z5, Z5
 	MOVQ        DX, 2104(DI)
 	MOVQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPSRAQ      $0x34, Z5, Z6
 	ADDQ        1920(DI), DX
-	VPSRAQ      $0x34, Z7, Z8
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VPADDQ.BCST 1640(DI), Z8, Z8
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
+	VPADDQ.BCST 1640(DI), Z6, Z6
 	ADDQ        SI, DX
 	MOVQ        DX, 2112(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z7, 768(DI)
+	VMOVDQU64   Z5, 768(DI)
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU64   Z6, 832(DI)
 	ADDQ        1928(DI), DX
-	ADCQ        $0x00, BX
-	VMOVDQU64   Z8, 832(DI)
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
-	VPADDQ.BCST 1648(DI), Z6, Z6
+	VPADDQ.BCST 1648(DI), Z4, Z4
 	ADDQ        SI, DX
 	MOVQ        DX, 2120(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z6, Z7
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	VPSRAQ      $0x34, Z4, Z5
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1936(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	VPADDQ.BCST 1656(DI), Z7, Z7
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	VPADDQ.BCST 1656(DI), Z5, Z5
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2128(DI)
-	VMOVDQU64   Z6, 896(DI)
+	VMOVDQU64   Z4, 896(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VMOVDQU64   Z7, 960(DI)
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU64   Z5, 960(DI)
 	ADDQ        1944(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VPADDQ.BCST 1664(DI), Z3, Z6
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
+	VPADDQ.BCST 1664(DI), Z1, Z4
 	ADDQ        SI, DX
 	MOVQ        DX, 2136(DI)
 	MOVQ        AX, DX
+	VPSRAQ      $0x34, Z4, Z5
 	ADDQ        AX, DX
-	VPSRAQ      $0x34, Z6, Z7
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1952(DI), DX
-	ADCQ        $0x00, BX
-	VPADDQ.BCST 1672(DI), Z7, Z7
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VPADDQ.BCST 1672(DI), Z5, Z5
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VMOVDQU64   Z6, 1024(DI)
+	VMOVDQU64   Z4, 1024(DI)
 	MOVQ        DX, 2144(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z7, 1088(DI)
+	VMOVDQU64   Z5, 1088(DI)
 	ADDQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VPADDQ.BCST 1680(DI), Z3, Z3
+	VPADDQ.BCST 1680(DI), Z1, Z1
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1960(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	VPSRAQ      $0x34, Z3, Z6
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
+	VPSRAQ      $0x34, Z1, Z4
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2152(DI)
+	VPADDQ.BCST 1688(DI), Z4, Z4
 	MOVQ        AX, DX
-	VPADDQ.BCST 1688(DI), Z6, Z6
 	ADDQ        AX, DX
 	ADDQ        AX, DX
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VMOVDQU64   Z3, 1152(DI)
+	VMOVDQU64   Z1, 1152(DI)
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1968(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	VMOVDQU64   Z6, 1216(DI)
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	VMOVDQU64   Z4, 1216(DI)
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2160(DI)
+	VPADDQ.BCST 1696(DI), Z3, Z1
 	MOVQ        AX, DX
-	VPADDQ.BCST 1696(DI), Z5, Z3
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
 	ADDQ        1976(DI), DX
-	ADCQ        $0x00, BX
-	VPSRAQ      $0x34, Z3, Z5
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	VPSRAQ      $0x34, Z1, Z3
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
 	ADDQ        SI, DX
-	VPADDQ.BCST 1704(DI), Z5, Z5
+	VPADDQ.BCST 1704(DI), Z3, Z3
 	MOVQ        DX, 2168(DI)
 	MOVQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
-	VMOVDQU64   Z3, 1280(DI)
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU64   Z1, 1280(DI)
 	ADDQ        1984(DI), DX
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
-	VMOVDQU64   Z5, 1344(DI)
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
+	VMOVDQU64   Z3, 1344(DI)
 	SBBL        SI, SI
 	ADDQ        SI, DX
 	MOVQ        DX, 2176(DI)
 	MOVQ        AX, DX
+	VPADDQ.BCST 1712(DI), Z2, Z1
 	ADDQ        AX, DX
-	VPADDQ.BCST 1712(DI), Z4, Z3
 	ADDQ        AX, DX
-	MULXQ       scalarEpsilon<>+0(SB), DX, BX
+	MULXQ       scalarEpsilon<>+0(SB), DX, SI
+	VPSRAQ      $0x34, Z1, Z2
 	ADDQ        1992(DI), DX
-	VPSRAQ      $0x34, Z3, Z4
-	ADCQ        $0x00, BX
-	SHLXQ       CX, BX, SI
-	SUBQ        BX, SI
-	ADDQ        SI, DX
+	ADCQ        $0x00, SI
+	ADDQ        (BX)(SI*8), DX
 	SBBL        SI, SI
-	VPADDQ.BCST 1720(DI), Z4, Z4
+	VPADDQ.BCST 1720(DI), Z2, Z2
 	ADDQ        SI, DX
 	MOVQ        DX, 2184(DI)
 	MOVQ        AX, DX
 	ADDQ        AX, DX
-	VMOVDQU64   Z3, 1408(DI)
+	VMOVDQU64   Z1, 1408(DI)
 	MULXQ       scalarEpsilon<>+0(SB), AX, DX
 	ADDQ        2000(DI), AX
 	ADCQ        $0x00, DX
-	SHLXQ       CX, DX, BX
-	VMOVDQU64   Z4, 1472(DI)
-	SUBQ        DX, BX
-	ADDQ        BX, AX
-	SBBL        BX, BX
-	ADDQ        BX, AX
+	VMOVDQU64   Z2, 1472(DI)
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	ADDQ        DX, AX
 	MOVQ        AX, 2192(DI)
+	ADDQ        2296(DI), DI
+	CMPQ        2296(DI), $0x00
+	JLT         step
 	LEAQ        avx512External<>+0(SB), SI
 	MOVQ        $0x00000000, 1896(DI)
 
 external:
-	VMOVDQU64    (DI), Z3
+	VMOVDQU64    64(DI), Z1
 	MOVQ         2008(DI), DX
-	VMOVDQU64    128(DI), Z10
-	MULXQ        DX, AX, BX
-	VMOVDQU64    64(DI), Z4
-	SHLXQ        CX, AX, R8
-	VMOVDQU64    192(DI), Z11
-	ADDQ         AX, R8
-	VPSLLQ       $0x04, Z4, Z5
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, Z11, Z12
-	SBBQ         AX, R8
-	VPADDQ       Z4, Z4, Z6
-	SUBQ         R8, BX
+	VPSLLQ       $0x04, Z1, Z2
+	MULXQ        DX, DX, AX
+	VPADDQ       Z1, Z1, Z1
+	SHLXQ        CX, DX, R8
+	VMOVDQU64    (DI), Z3
+	ADDQ         DX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z4
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z3, Z3, Z4
+	SBBQ         DX, R8
+	VPSLLQ       $0x04, 64(DI), Z5
+	SUBQ         R8, AX
+	VPXORQ       Z6, Z6, Z6
 	SBBL         R8, R8
-	VPADDQ       Z11, Z11, Z13
-	SUBQ         R8, BX
+	VPMADD52HUQ  Z1, Z3, Z6
+	SUBQ         R8, AX
+	MOVQ         2008(DI), DX
 	VPXORQ       Z7, Z7, Z7
-	MULXQ        BX, DX, AX
-	VPXORQ       Z14, Z14, Z14
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z6, Z3, Z7
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z13, Z10, Z14
-	SHRXQ        CX, R8, DX
-	VMOVDQA64    Z1, Z8
-	SBBQ         DX, R8
-	VMOVDQA64    Z1, Z15
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VMOVDQA64    Z2, Z9
-	SUBQ         R8, AX
-	VMOVDQA64    Z2, Z16
-	MOVQ         BX, DX
-	VPMADD52HUQ  Z3, Z3, Z9
-	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z3, Z3, Z8
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z10, Z10, Z15
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z6, Z3, Z9
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z13, Z10, Z16
-	SBBL         R8, R8
-	VPSLLQ       $0x08, Z7, Z6
-	SUBQ         R8, BX
-	VPSLLQ       $0x08, Z14, Z13
+	MULXQ        AX, DX, R8
+	VPMADD52HUQ  Z2, Z2, Z7
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z1, Z3, Z4
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z6, Z1
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z2, Z2, Z1
+	SBBQ         DX, R9
+	VPSUBQ       Z7, Z4, Z6
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z6, Z2
+	SBBL         R9, R9
+	VPANDQ       Z0, Z6, Z7
+	SUBQ         R9, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z4
 	MOVQ         AX, DX
-	VPMADD52LUQ  Z5, Z5, Z6
-	MULXQ        BX, AX, DX
-	VPMADD52LUQ  Z12, Z12, Z13
-	SHLXQ        CX, AX, BX
-	VPXORQ       Z7, Z7, Z7
-	ADDQ         AX, BX
-	VPXORQ       Z14, Z14, Z14
-	SHRXQ        CX, BX, AX
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z5, Z5, Z7
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z12, Z12, Z14
-	SBBL         BX, BX
-	VPSUBQ       Z6, Z8, Z6
-	SUBQ         BX, DX
-	VPSUBQ       Z13, Z15, Z8
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z1, Z4, Z6
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z3, Z3, Z6
+	ADDQ         DX, R9
+	VPSUBQ       Z2, Z6, Z1
+	SHRXQ        CX, R9, DX
+	VPSRAQ       $0x34, Z1, Z4
+	SBBQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z3
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z1, Z1, Z3
+	SBBL         R9, R9
+	VPXORQ       Z2, Z2, Z2
+	SUBQ         R9, AX
+	VPMADD52HUQ  64(DI), Z1, Z2
+	MOVQ         R8, DX
+	VMOVDQU64    192(DI), Z6
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x04, Z6, Z8
+	ADDQ         AX, R8
+	VPADDQ       Z4, Z7, Z4
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
+	SBBQ         AX, R8
+	VPMADD52HUQ  (DI), Z1, Z7
+	SUBQ         R8, DX
+	VPADDQ       Z6, Z6, Z6
+	SBBL         R8, R8
+	VMOVDQU64    128(DI), Z9
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z10
 	MOVQ         DX, 2008(DI)
-	VPSUBQ       Z7, Z9, Z7
+	VPMADD52HUQ  Z9, Z9, Z10
 	MOVQ         2016(DI), DX
-	VPSUBQ       Z14, Z16, Z13
-	MULXQ        DX, AX, BX
-	VPSRAQ       $0x2c, Z7, Z9
-	SHLXQ        CX, AX, R8
-	ADDQ         AX, R8
-	VPSRAQ       $0x2c, Z13, Z14
-	SHRXQ        CX, R8, AX
-	VPANDQ       Z0, Z7, Z7
-	SBBQ         AX, R8
-	VPANDQ       Z0, Z13, Z13
-	SUBQ         R8, BX
-	VPSUBQ       Z9, Z6, Z6
-	SBBL         R8, R8
-	VPSUBQ       Z14, Z8, Z9
-	SUBQ         R8, BX
-	VPSRAQ       $0x34, Z6, Z8
-	MULXQ        BX, DX, AX
-	VPSRAQ       $0x34, Z9, Z14
+	VPSLLQ       $0x04, Z4, Z11
+	MULXQ        DX, DX, AX
 	SHLXQ        CX, DX, R8
+	VPADDQ       Z4, Z4, Z12
 	ADDQ         DX, R8
-	VPADDQ       Z8, Z7, Z7
+	VPXORQ       Z13, Z13, Z13
 	SHRXQ        CX, R8, DX
-	VPADDQ       Z14, Z13, Z17
+	VPMADD52HUQ  Z6, Z9, Z13
 	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z7, Z8
+	VPSLLQ       $0x04, 192(DI), Z14
 	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z17, Z18
+	VPXORQ       Z15, Z15, Z15
 	SBBL         R8, R8
-	VPADDQ       Z7, Z7, Z13
+	VPMADD52HUQ  Z12, Z1, Z15
 	SUBQ         R8, AX
-	VPADDQ       Z17, Z17, Z19
-	MOVQ         BX, DX
-	VPXORQ       Z14, Z14, Z14
-	MULXQ        DX, DX, BX
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z20, Z20, Z20
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z13, Z6, Z14
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z19, Z9, Z20
-	SBBQ         DX, R8
-	VMOVDQA64    Z1, Z15
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z21
-	SBBL         R8, R8
-	VMOVDQA64    Z2, Z16
-	SUBQ         R8, BX
-	VMOVDQA64    Z2, Z22
+	VPXORQ       Z16, Z16, Z16
+	MOVQ         2016(DI), DX
+	VPMADD52HUQ  Z11, Z11, Z16
+	MULXQ        AX, DX, R8
+	VPXORQ       Z17, Z17, Z17
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z5, Z11, Z17
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z12, Z1, Z3
+	SBBQ         DX, R9
+	VPMADD52HUQ  (DI), Z4, Z2
+	SUBQ         R9, R8
+	VPMADD52LUQ  64(DI), Z1, Z7
+	SBBL         R9, R9
+	VPMADD52LUQ  Z6, Z9, Z10
+	SUBQ         R9, R8
+	VPXORQ       Z12, Z12, Z12
 	MOVQ         AX, DX
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z6, Z6, Z16
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z9, Z9, Z22
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z6, Z6, Z15
-	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z9, Z9, Z21
-	SBBQ         AX, BX
-	VPMADD52LUQ  Z13, Z6, Z16
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z19, Z9, Z22
-	SBBL         BX, BX
-	VPSLLQ       $0x08, Z14, Z13
-	SUBQ         BX, DX
+	VPMADD52HUQ  Z8, Z8, Z12
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x08, Z13, Z6
+	SHLXQ        CX, DX, R9
+	VPSLLQ       $0x08, Z15, Z13
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z8, Z8, Z6
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z11, Z11, Z13
+	SUBQ         R9, AX
+	VPSUBQ       Z16, Z3, Z15
+	SBBL         R9, R9
+	VPSLLQ       $0x08, Z2, Z8
+	SUBQ         R9, AX
+	VPSRAQ       $0x2c, Z15, Z16
+	MOVQ         R8, DX
+	VPANDQ       Z0, Z15, Z3
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  (DI), Z4, Z7
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z5, Z11, Z8
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z12, Z10, Z2
+	SBBQ         AX, R8
+	VPSRAQ       $0x2c, Z2, Z15
+	SUBQ         R8, DX
+	VPANDQ       Z0, Z2, Z4
+	SBBL         R8, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z5
+	SUBQ         R8, DX
+	VPSUBQ       Z6, Z5, Z11
 	MOVQ         DX, 2016(DI)
-	VPSLLQ       $0x08, Z20, Z19
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z12
 	MOVQ         2024(DI), DX
-	VPMADD52LUQ  Z8, Z8, Z13
-	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z18, Z18, Z19
-	SHLXQ        CX, AX, R8
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         AX, R8
-	VPXORQ       Z20, Z20, Z20
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z8, Z8, Z14
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z18, Z18, Z20
-	SUBQ         R8, BX
-	SBBL         R8, R8
-	VPSUBQ       Z13, Z15, Z13
-	SUBQ         R8, BX
-	VPSUBQ       Z19, Z21, Z15
-	MULXQ        BX, DX, AX
-	VPSUBQ       Z14, Z16, Z14
+	VPSUBQ       Z13, Z12, Z10
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z9, Z9, Z11
 	SHLXQ        CX, DX, R8
-	VPSUBQ       Z20, Z22, Z19
+	VPMADD52LUQ  Z1, Z1, Z10
 	ADDQ         DX, R8
-	VPSRAQ       $0x2c, Z14, Z16
 	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x2c, Z19, Z20
+	VPSUBQ       Z17, Z7, Z2
 	SBBQ         DX, R8
-	VPANDQ       Z0, Z14, Z14
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
 	SUBQ         R8, AX
+	VPSUBQ       Z8, Z6, Z5
 	SBBL         R8, R8
-	VPANDQ       Z0, Z19, Z19
+	VPSRAQ       $0x2c, Z2, Z13
 	SUBQ         R8, AX
-	VPSUBQ       Z16, Z13, Z13
-	MOVQ         BX, DX
-	VPSUBQ       Z20, Z15, Z16
-	MULXQ        DX, DX, BX
-	VPSRAQ       $0x34, Z13, Z15
-	SHLXQ        CX, DX, R8
-	VPSRAQ       $0x34, Z16, Z20
-	ADDQ         DX, R8
-	VPADDQ       Z15, Z14, Z14
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z20, Z19, Z21
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPXORQ       Z15, Z15, Z15
-	SBBL         R8, R8
-	VPXORQ       Z22, Z22, Z22
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z4, Z6, Z15
+	VPANDQ       Z0, Z2, Z12
+	MOVQ         2024(DI), DX
+	VPMADD52LUQ  (DI), Z1, Z5
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z15, Z11, Z9
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z16, Z10, Z17
+	ADDQ         DX, R9
+	VMOVDQU64    320(DI), Z7
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPSLLQ       $0x04, Z7, Z8
+	SUBQ         R9, R8
+	VPSRAQ       $0x34, Z9, Z6
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z9, Z9, Z2
 	MOVQ         AX, DX
-	VPMADD52HUQ  Z11, Z9, Z22
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z3, Z7, Z15
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z10, Z17, Z22
-	ADDQ         AX, BX
-	VMOVDQA64    Z1, Z19
-	SHRXQ        CX, BX, AX
-	SBBQ         AX, BX
-	VMOVDQA64    Z1, Z23
-	SUBQ         BX, DX
-	VMOVDQA64    Z2, Z20
-	SBBL         BX, BX
-	VMOVDQA64    Z2, Z24
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z3, Z6, Z20
+	VPSRAQ       $0x34, Z17, Z1
+	MULXQ        DX, DX, AX
+	VPXORQ       Z15, Z15, Z15
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  192(DI), Z9, Z15
+	ADDQ         DX, R9
+	VPADDQ       Z6, Z4, Z11
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  128(DI), Z9, Z16
+	SBBL         R9, R9
+	VPADDQ       Z1, Z3, Z10
+	SUBQ         R9, AX
+	VPADDQ       Z7, Z7, Z6
+	MOVQ         R8, DX
+	VPSUBQ       Z13, Z5, Z4
+	MULXQ        AX, AX, DX
+	VPSLLQ       $0x04, Z11, Z1
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x04, Z10, Z3
+	ADDQ         AX, R8
+	VPADDQ       Z11, Z11, Z7
+	SHRXQ        CX, R8, AX
+	VPSRAQ       $0x34, Z4, Z13
+	SBBQ         AX, R8
+	VPXORQ       Z5, Z5, Z5
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	VPMADD52HUQ  Z10, Z4, Z5
+	SUBQ         R8, DX
+	VPBROADCASTQ 104(SI), Z18
 	MOVQ         DX, 2024(DI)
-	VPMADD52HUQ  Z10, Z9, Z24
+	VPMADD52HUQ  Z17, Z4, Z18
 	MOVQ         2032(DI), DX
-	VPMADD52LUQ  Z3, Z6, Z19
-	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z10, Z9, Z23
-	SHLXQ        CX, AX, R8
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z4, Z6, Z20
-	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z11, Z9, Z24
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z3, Z7, Z20
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z10, Z17, Z24
-	SBBL         R8, R8
-	VPSLLQ       $0x08, Z15, Z3
-	SUBQ         R8, BX
-	VPSLLQ       $0x08, Z22, Z6
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z5, Z8, Z3
+	VPSLLQ       $0x04, 320(DI), Z19
+	MULXQ        DX, DX, AX
+	VPADDQ       Z13, Z12, Z13
 	SHLXQ        CX, DX, R8
+	VPXORQ       Z12, Z12, Z12
 	ADDQ         DX, R8
-	VPMADD52LUQ  Z12, Z18, Z6
+	VPMADD52HUQ  Z7, Z9, Z12
 	SHRXQ        CX, R8, DX
-	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  Z7, Z9, Z2
 	SBBQ         DX, R8
-	VPXORQ       Z7, Z7, Z7
+	VPSLLQ       $0x04, Z13, Z7
 	SUBQ         R8, AX
-	VPMADD52HUQ  Z5, Z8, Z4
-	SBBL         R8, R8
-	VPMADD52HUQ  Z12, Z18, Z7
-	SUBQ         R8, AX
-	VPSUBQ       Z3, Z19, Z3
-	MOVQ         BX, DX
-	VPSUBQ       Z6, Z23, Z5
-	MULXQ        DX, DX, BX
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z4, Z20, Z4
-	ADDQ         DX, R8
-	VPSUBQ       Z7, Z24, Z7
-	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x2c, Z4, Z6
-	SBBQ         DX, R8
-	VPSRAQ       $0x2c, Z7, Z8
-	SUBQ         R8, BX
-	VPANDQ       Z0, Z4, Z4
-	SBBL         R8, R8
-	VPANDQ       Z0, Z7, Z7
-	SUBQ         R8, BX
-	VPSUBQ       Z6, Z3, Z3
-	MOVQ         AX, DX
-	MULXQ        BX, AX, DX
-	VPSUBQ       Z8, Z5, Z6
-	SHLXQ        CX, AX, BX
-	VPSRAQ       $0x34, Z3, Z5
-	ADDQ         AX, BX
-	VPSRAQ       $0x34, Z6, Z8
-	SHRXQ        CX, BX, AX
-	VPADDQ       Z5, Z4, Z4
-	SBBQ         AX, BX
-	VPADDQ       Z8, Z7, Z11
-	SUBQ         BX, DX
-	VPSLLQ       $0x04, Z4, Z5
-	SBBL         BX, BX
-	VPSLLQ       $0x04, Z11, Z12
-	SUBQ         BX, DX
-	MOVQ         DX, 2032(DI)
-	VPSLLQ       $0x04, Z14, Z7
-	MOVQ         2040(DI), DX
-	VPSLLQ       $0x04, Z21, Z15
-	MULXQ        DX, AX, BX
-	VPXORQ       Z8, Z8, Z8
-	SHLXQ        CX, AX, R8
-	VPXORQ       Z17, Z17, Z17
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z14, Z3, Z8
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z21, Z6, Z17
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z13, Z4, Z8
-	SUBQ         R8, BX
-	SBBL         R8, R8
-	VPMADD52HUQ  Z16, Z11, Z17
-	SUBQ         R8, BX
-	VPBROADCASTQ 96(SI), Z9
-	MULXQ        BX, DX, AX
-	VPBROADCASTQ 112(SI), Z18
-	SHLXQ        CX, DX, R8
-	VPBROADCASTQ 104(SI), Z10
-	ADDQ         DX, R8
-	VPBROADCASTQ 120(SI), Z19
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z13, Z3, Z10
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z16, Z6, Z19
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VPMADD52LUQ  Z13, Z3, Z9
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z16, Z6, Z18
-	MOVQ         BX, DX
-	VPMADD52LUQ  Z14, Z3, Z10
-	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z21, Z6, Z19
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z13, Z4, Z10
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z16, Z11, Z19
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z8, Z3
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPSLLQ       $0x08, Z17, Z6
-	SBBL         R8, R8
-	VPMADD52LUQ  Z7, Z5, Z3
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z15, Z12, Z6
-	MOVQ         AX, DX
-	VPXORQ       Z4, Z4, Z4
-	MULXQ        BX, AX, DX
-	VPXORQ       Z8, Z8, Z8
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z7, Z5, Z4
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z15, Z12, Z8
-	SBBQ         AX, BX
-	VPSUBQ       Z3, Z9, Z3
-	SUBQ         BX, DX
-	VPSUBQ       Z6, Z18, Z5
-	SBBL         BX, BX
-	VPSUBQ       Z4, Z10, Z4
-	SUBQ         BX, DX
-	VPSUBQ       Z8, Z19, Z6
-	MOVQ         DX, 2040(DI)
-	VMOVDQU64    Z3, (DI)
-	MOVQ         2048(DI), DX
-	VMOVDQU64    Z5, 128(DI)
-	MULXQ        DX, AX, BX
-	SHLXQ        CX, AX, R8
-	VMOVDQU64    Z4, 64(DI)
-	ADDQ         AX, R8
-	VMOVDQU64    Z6, 192(DI)
-	SHRXQ        CX, R8, AX
-	VMOVDQU64    256(DI), Z3
-	SBBQ         AX, R8
-	VMOVDQU64    384(DI), Z10
-	SUBQ         R8, BX
-	VMOVDQU64    320(DI), Z4
-	SBBL         R8, R8
-	VMOVDQU64    448(DI), Z11
-	SUBQ         R8, BX
-	VPSLLQ       $0x04, Z4, Z5
-	MULXQ        BX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x04, Z11, Z12
-	ADDQ         DX, R8
-	VPADDQ       Z4, Z4, Z6
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z11, Z11, Z13
-	SBBQ         DX, R8
-	VPXORQ       Z7, Z7, Z7
-	SUBQ         R8, AX
-	VPXORQ       Z14, Z14, Z14
-	SBBL         R8, R8
-	VPMADD52HUQ  Z6, Z3, Z7
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z13, Z10, Z14
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VMOVDQA64    Z1, Z8
-	SHLXQ        CX, DX, R8
-	VMOVDQA64    Z1, Z15
-	ADDQ         DX, R8
-	VMOVDQA64    Z2, Z9
-	SHRXQ        CX, R8, DX
-	VMOVDQA64    Z2, Z16
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z3, Z3, Z9
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	SBBL         R8, R8
-	VPMADD52LUQ  Z3, Z3, Z8
-	SUBQ         R8, BX
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z10, Z10, Z15
-	MULXQ        BX, AX, DX
-	VPMADD52LUQ  Z6, Z3, Z9
-	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z13, Z10, Z16
-	ADDQ         AX, BX
-	VPSLLQ       $0x08, Z7, Z6
-	SHRXQ        CX, BX, AX
-	VPSLLQ       $0x08, Z14, Z13
-	SBBQ         AX, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z12, Z12, Z13
-	SBBL         BX, BX
-	SUBQ         BX, DX
-	VPXORQ       Z7, Z7, Z7
-	MOVQ         DX, 2048(DI)
-	VPXORQ       Z14, Z14, Z14
-	MOVQ         2056(DI), DX
-	VPMADD52HUQ  Z5, Z5, Z7
-	MULXQ        DX, AX, BX
-	VPMADD52HUQ  Z12, Z12, Z14
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Z6, Z8, Z6
-	ADDQ         AX, R8
-	VPSUBQ       Z13, Z15, Z8
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Z7, Z9, Z7
-	SBBQ         AX, R8
-	SUBQ         R8, BX
-	VPSUBQ       Z14, Z16, Z13
-	SBBL         R8, R8
-	VPSRAQ       $0x2c, Z7, Z9
-	SUBQ         R8, BX
-	VPSRAQ       $0x2c, Z13, Z14
-	MULXQ        BX, DX, AX
-	VPANDQ       Z0, Z7, Z7
-	SHLXQ        CX, DX, R8
-	VPANDQ       Z0, Z13, Z13
-	ADDQ         DX, R8
-	VPSUBQ       Z9, Z6, Z6
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z14, Z8, Z9
-	SBBQ         DX, R8
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z6, Z8
-	SBBL         R8, R8
-	VPSRAQ       $0x34, Z9, Z14
-	SUBQ         R8, AX
-	VPADDQ       Z8, Z7, Z7
-	MOVQ         BX, DX
-	VPADDQ       Z14, Z13, Z17
-	MULXQ        DX, DX, BX
-	VPSLLQ       $0x04, Z7, Z8
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x04, Z17, Z18
-	ADDQ         DX, R8
-	VPADDQ       Z7, Z7, Z13
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VPADDQ       Z17, Z17, Z19
-	SUBQ         R8, BX
-	VPXORQ       Z14, Z14, Z14
 	SBBL         R8, R8
 	VPXORQ       Z20, Z20, Z20
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z13, Z6, Z14
-	MOVQ         AX, DX
-	VPMADD52HUQ  Z19, Z9, Z20
-	MULXQ        BX, AX, DX
-	VMOVDQA64    Z1, Z15
-	SHLXQ        CX, AX, BX
-	VMOVDQA64    Z1, Z21
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VMOVDQA64    Z2, Z16
-	SBBQ         AX, BX
-	VMOVDQA64    Z2, Z22
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z6, Z6, Z16
-	SBBL         BX, BX
-	VPMADD52HUQ  Z9, Z9, Z22
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z6, Z6, Z15
-	MOVQ         DX, 2056(DI)
-	VPMADD52LUQ  Z9, Z9, Z21
-	MOVQ         2064(DI), DX
-	VPMADD52LUQ  Z13, Z6, Z16
-	MULXQ        DX, AX, BX
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z19, Z9, Z22
-	ADDQ         AX, R8
-	VPSLLQ       $0x08, Z14, Z13
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x08, Z20, Z19
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z8, Z8, Z13
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z18, Z18, Z19
-	SBBL         R8, R8
-	VPXORQ       Z14, Z14, Z14
-	SUBQ         R8, BX
-	VPXORQ       Z20, Z20, Z20
-	MULXQ        BX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z8, Z8, Z14
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z18, Z18, Z20
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z13, Z15, Z13
-	SBBQ         DX, R8
-	VPSUBQ       Z19, Z21, Z15
 	SUBQ         R8, AX
-	VPSUBQ       Z14, Z16, Z14
-	SBBL         R8, R8
-	VPSUBQ       Z20, Z22, Z19
-	SUBQ         R8, AX
-	VPSRAQ       $0x2c, Z14, Z16
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VPSRAQ       $0x2c, Z19, Z20
-	SHLXQ        CX, DX, R8
-	VPANDQ       Z0, Z14, Z14
-	ADDQ         DX, R8
-	VPANDQ       Z0, Z19, Z19
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z16, Z13, Z13
-	SBBQ         DX, R8
-	VPSUBQ       Z20, Z15, Z16
-	SUBQ         R8, BX
-	VPSRAQ       $0x34, Z13, Z15
-	SBBL         R8, R8
-	VPSRAQ       $0x34, Z16, Z20
-	SUBQ         R8, BX
-	MOVQ         AX, DX
-	VPADDQ       Z15, Z14, Z14
-	MULXQ        BX, AX, DX
-	VPADDQ       Z20, Z19, Z21
-	SHLXQ        CX, AX, BX
-	VPXORQ       Z15, Z15, Z15
-	ADDQ         AX, BX
+	VPMADD52HUQ  Z1, Z1, Z20
+	MOVQ         2032(DI), DX
+	VPMADD52HUQ  128(DI), Z11, Z15
+	MULXQ        AX, DX, R8
+	VPXORQ       Z21, Z21, Z21
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  Z3, Z7, Z21
+	ADDQ         DX, R9
+	VPMADD52LUQ  192(DI), Z9, Z16
+	SHRXQ        CX, R9, DX
 	VPXORQ       Z22, Z22, Z22
-	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z4, Z6, Z15
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z11, Z9, Z22
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z3, Z7, Z15
-	SBBL         BX, BX
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z10, Z17, Z22
-	MOVQ         DX, 2064(DI)
-	VMOVDQA64    Z1, Z19
-	MOVQ         2072(DI), DX
-	VMOVDQA64    Z1, Z23
-	MULXQ        DX, AX, BX
-	VMOVDQA64    Z2, Z20
-	SHLXQ        CX, AX, R8
-	VMOVDQA64    Z2, Z24
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z3, Z6, Z20
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z10, Z9, Z24
-	SBBQ         AX, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z3, Z6, Z19
-	SBBL         R8, R8
-	VPMADD52LUQ  Z10, Z9, Z23
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z4, Z6, Z20
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z11, Z9, Z24
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z3, Z7, Z20
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z10, Z17, Z24
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z15, Z3
-	SBBQ         DX, R8
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z22, Z6
-	SBBL         R8, R8
-	VPMADD52LUQ  Z5, Z8, Z3
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z12, Z18, Z6
-	MOVQ         BX, DX
-	VPXORQ       Z4, Z4, Z4
-	MULXQ        DX, DX, BX
-	VPXORQ       Z7, Z7, Z7
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z5, Z8, Z4
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z12, Z18, Z7
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VPSUBQ       Z3, Z19, Z3
-	SUBQ         R8, BX
-	VPSUBQ       Z6, Z23, Z5
-	SBBL         R8, R8
-	VPSUBQ       Z4, Z20, Z4
-	SUBQ         R8, BX
-	VPSUBQ       Z7, Z24, Z7
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z14, Z1, Z22
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z17, Z13, Z5
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z10, Z4, Z18
 	MOVQ         AX, DX
-	VPSRAQ       $0x2c, Z4, Z6
-	MULXQ        BX, AX, DX
-	VPSRAQ       $0x2c, Z7, Z8
-	SHLXQ        CX, AX, BX
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VPANDQ       Z0, Z7, Z7
-	SBBQ         AX, BX
-	VPSUBQ       Z6, Z3, Z3
-	SUBQ         BX, DX
-	VPSUBQ       Z8, Z5, Z6
-	SBBL         BX, BX
-	VPSRAQ       $0x34, Z3, Z5
-	SUBQ         BX, DX
-	VPSRAQ       $0x34, Z6, Z8
-	MOVQ         DX, 2072(DI)
-	VPADDQ       Z5, Z4, Z4
-	MOVQ         2080(DI), DX
-	VPADDQ       Z8, Z7, Z11
-	MULXQ        DX, AX, BX
+	VPSLLQ       $0x08, Z12, Z10
+	MULXQ        DX, DX, AX
+	VMOVDQU64    256(DI), Z12
+	SHLXQ        CX, DX, R9
+	VPXORQ       Z23, Z23, Z23
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z6, Z12, Z23
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z24
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z12, Z12, Z24
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z1, Z1, Z10
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPSUBQ       Z20, Z2, Z20
+	MOVQ         R8, DX
+	VPSLLQ       $0x08, Z15, Z2
+	MULXQ        AX, AX, DX
+	VPXORQ       Z15, Z15, Z15
 	SHLXQ        CX, AX, R8
-	VPSLLQ       $0x04, Z4, Z5
+	VPMADD52HUQ  Z8, Z8, Z15
 	ADDQ         AX, R8
-	VPSLLQ       $0x04, Z11, Z12
+	VPSRAQ       $0x2c, Z20, Z25
 	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, Z14, Z7
+	VPANDQ       Z0, Z20, Z20
 	SBBQ         AX, R8
-	VPSLLQ       $0x04, Z21, Z15
-	SUBQ         R8, BX
-	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  128(DI), Z11, Z16
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z14, Z1, Z2
 	SBBL         R8, R8
+	VPSLLQ       $0x08, Z5, Z11
+	SUBQ         R8, DX
+	MOVQ         DX, 2032(DI)
+	VPMADD52LUQ  Z17, Z13, Z18
+	MOVQ         2040(DI), DX
+	VPMADD52LUQ  Z3, Z7, Z11
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x08, Z23, Z14
+	SHLXQ        CX, DX, R8
+	VPMADD52LUQ  Z6, Z12, Z24
+	ADDQ         DX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
+	SHRXQ        CX, R8, DX
+	VPSUBQ       Z10, Z1, Z5
+	SBBQ         DX, R8
+	VPMADD52LUQ  Z8, Z8, Z14
+	SUBQ         R8, AX
+	VPMADD52LUQ  Z9, Z9, Z5
+	SBBL         R8, R8
+	VPSUBQ       Z22, Z16, Z13
+	SUBQ         R8, AX
+	MOVQ         2040(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z3
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z2, Z3, Z7
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x2c, Z13, Z23
+	ADDQ         DX, R9
+	VPANDQ       Z0, Z13, Z6
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z21, Z18, Z10
+	SBBQ         DX, R9
+	VPMADD52LUQ  128(DI), Z9, Z7
+	SUBQ         R9, R8
+	VPBROADCASTQ 96(SI), Z1
+	SBBL         R9, R9
+	VPSUBQ       Z11, Z1, Z8
+	SUBQ         R9, R8
+	VMOVDQU64    448(DI), Z22
+	MOVQ         AX, DX
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x04, Z22, Z16
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z10, 64(DI)
+	ADDQ         DX, R9
+	VPSUBQ       Z15, Z24, Z2
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z22, Z22, Z3
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z17, Z4, Z8
+	SUBQ         R9, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z13
+	SBBL         R9, R9
+	VPSUBQ       Z14, Z13, Z21
+	SUBQ         R9, AX
+	VPSRAQ       $0x2c, Z2, Z18
+	MOVQ         R8, DX
+	VPANDQ       Z0, Z2, Z9
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Z25, Z5, Z11
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z12, Z12, Z21
+	SHRXQ        CX, R8, AX
+	VMOVDQU64    384(DI), Z1
+	SBBQ         AX, R8
+	VPXORQ       Z10, Z10, Z10
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z3, Z1, Z10
+	SBBL         R8, R8
+	VPSLLQ       $0x04, 448(DI), Z15
+	SUBQ         R8, DX
+	VPSRAQ       $0x34, Z11, Z24
+	MOVQ         DX, 2040(DI)
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z22
+	MOVQ         2048(DI), DX
+	VPMADD52HUQ  Z1, Z1, Z22
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R8
 	VPXORQ       Z17, Z17, Z17
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z14, Z3, Z8
-	MULXQ        BX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z21, Z6, Z17
 	ADDQ         DX, R8
-	VPMADD52HUQ  Z13, Z4, Z8
+	VPMADD52HUQ  Z16, Z16, Z17
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z16, Z11, Z17
+	VPADDQ       Z24, Z20, Z4
 	SBBQ         DX, R8
-	VPBROADCASTQ 128(SI), Z9
+	VPSUBQ       Z23, Z7, Z14
 	SUBQ         R8, AX
-	VPBROADCASTQ 144(SI), Z18
+	VPSRAQ       $0x34, Z14, Z13
 	SBBL         R8, R8
-	VPBROADCASTQ 136(SI), Z10
+	VPXORQ       Z2, Z2, Z2
 	SUBQ         R8, AX
-	VPBROADCASTQ 152(SI), Z19
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z13, Z3, Z10
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z16, Z6, Z19
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z13, Z3, Z9
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z16, Z6, Z18
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z14, Z3, Z10
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z21, Z6, Z19
-	SBBL         R8, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z13, Z4, Z10
+	VPMADD52HUQ  Z4, Z14, Z2
+	MOVQ         2048(DI), DX
+	VMOVDQU64    Z8, (DI)
+	MULXQ        AX, DX, R8
+	VPSLLQ       $0x04, Z4, Z25
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPBROADCASTQ 120(SI), Z5
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z11, Z14, Z5
+	SBBQ         DX, R9
+	VPADDQ       Z13, Z6, Z12
+	SUBQ         R9, R8
+	VPSUBQ       Z18, Z21, Z24
+	SBBL         R9, R9
+	VPSLLQ       $0x04, Z12, Z20
+	SUBQ         R9, R8
+	VPSRAQ       $0x34, Z24, Z23
 	MOVQ         AX, DX
-	VPMADD52LUQ  Z16, Z11, Z19
-	MULXQ        BX, AX, DX
-	VPSLLQ       $0x08, Z8, Z3
-	SHLXQ        CX, AX, BX
-	VPSLLQ       $0x08, Z17, Z6
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z7, Z5, Z3
-	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z15, Z12, Z6
-	SBBQ         AX, BX
-	VPXORQ       Z4, Z4, Z4
-	SUBQ         BX, DX
-	SBBL         BX, BX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z24, Z24, Z7
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
 	VPXORQ       Z8, Z8, Z8
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z7, Z5, Z4
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z25, Z20, Z8
+	SBBQ         DX, R9
+	VPSLLQ       $0x08, Z10, Z13
+	SUBQ         R9, AX
+	VPADDQ       Z23, Z9, Z6
+	SBBL         R9, R9
+	VPXORQ       Z18, Z18, Z18
+	SUBQ         R9, AX
+	VPMADD52HUQ  320(DI), Z24, Z18
+	MOVQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z21
+	MULXQ        AX, AX, DX
+	VPMADD52HUQ  256(DI), Z24, Z21
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z11, Z12, Z2
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x04, Z6, Z10
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z4, Z14, Z5
+	SUBQ         R8, DX
+	VPADDQ       Z6, Z6, Z23
+	SBBL         R8, R8
+	VPXORQ       Z9, Z9, Z9
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z10, Z10, Z9
+	MOVQ         DX, 2048(DI)
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         2056(DI), DX
+	VPMADD52HUQ  Z23, Z24, Z4
+	MULXQ        DX, DX, AX
+	VPXORQ       Z26, Z26, Z26
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  Z19, Z10, Z26
+	ADDQ         DX, R8
+	SHRXQ        CX, R8, DX
+	VPMADD52LUQ  Z23, Z24, Z7
+	SBBQ         DX, R8
+	VPMADD52LUQ  Z3, Z1, Z22
+	SUBQ         R8, AX
+	VPMADD52HUQ  256(DI), Z6, Z18
+	SBBL         R8, R8
+	VPMADD52LUQ  320(DI), Z24, Z21
+	SUBQ         R8, AX
+	VPSLLQ       $0x08, Z2, Z23
+	MOVQ         2056(DI), DX
+	VPMADD52LUQ  Z16, Z16, Z13
+	MULXQ        AX, DX, R8
+	VPMADD52LUQ  Z11, Z12, Z5
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z25, Z20, Z23
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z4, Z3
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z10, Z10, Z3
+	SUBQ         R9, R8
+	VPSUBQ       Z9, Z7, Z2
+	SBBL         R9, R9
+	VPSUBQ       Z17, Z22, Z16
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z2, Z12
+	MOVQ         AX, DX
+	VPANDQ       Z0, Z2, Z25
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  256(DI), Z6, Z21
+	SHLXQ        CX, DX, R9
+	VPSLLQ       $0x08, Z18, Z20
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z4
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z13, Z4, Z9
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPSRAQ       $0x2c, Z16, Z7
+	SBBL         R9, R9
+	VPSUBQ       Z8, Z5, Z17
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z19, Z10, Z20
+	MOVQ         R8, DX
+	VPBROADCASTQ 112(SI), Z22
+	MULXQ        AX, AX, DX
+	VPSUBQ       Z23, Z22, Z2
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z1, Z1, Z9
+	ADDQ         AX, R8
+	VMOVDQU64    Z17, 192(DI)
+	SHRXQ        CX, R8, AX
+	VPANDQ       Z0, Z16, Z6
+	SBBQ         AX, R8
+	VMOVDQU64    576(DI), Z18
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z18, Z13
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z11, Z14, Z2
+	MOVQ         DX, 2056(DI)
+	VPADDQ       Z18, Z18, Z4
+	MOVQ         2064(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z8
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z3, Z8, Z5
+	SHLXQ        CX, DX, R8
+	VMOVDQU64    512(DI), Z19
+	ADDQ         DX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z10
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z19, Z19, Z10
+	SBBQ         DX, R8
+	VPXORQ       Z23, Z23, Z23
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPMADD52HUQ  Z4, Z19, Z23
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, 576(DI), Z22
+	MOVQ         2064(DI), DX
+	VPMADD52LUQ  Z24, Z24, Z5
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z26, Z21, Z1
+	SHLXQ        CX, DX, R9
+	VPXORQ       Z17, Z17, Z17
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z13, Z13, Z17
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
+	SBBQ         DX, R9
+	VPSUBQ       Z20, Z16, Z11
+	SUBQ         R9, R8
+	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z1, Z14
+	SUBQ         R9, R8
+	VPANDQ       Z0, Z1, Z18
+	MOVQ         AX, DX
+	VPSUBQ       Z7, Z9, Z3
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  256(DI), Z24, Z11
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z2, 128(DI)
+	ADDQ         DX, R9
+	VPSRAQ       $0x34, Z3, Z8
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z3, Z3, Z26
+	SUBQ         R9, AX
+	VPXORQ       Z21, Z21, Z21
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  448(DI), Z3, Z21
+	MOVQ         R8, DX
+	VPADDQ       Z8, Z6, Z20
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  384(DI), Z3, Z16
+	ADDQ         AX, R8
+	VPSUBQ       Z12, Z5, Z1
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z4, Z19, Z10
+	SBBQ         AX, R8
+	VPSLLQ       $0x04, Z20, Z7
+	SUBQ         R8, DX
+	VPADDQ       Z20, Z20, Z9
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z1, Z24
+	SUBQ         R8, DX
+	MOVQ         DX, 2064(DI)
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         2072(DI), DX
+	VPMADD52HUQ  Z9, Z3, Z2
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x08, Z23, Z8
+	SHLXQ        CX, DX, R8
+	VPADDQ       Z24, Z25, Z6
+	ADDQ         DX, R8
+	VPXORQ       Z12, Z12, Z12
+	SHRXQ        CX, R8, DX
+	VPMADD52HUQ  Z7, Z7, Z12
+	SBBQ         DX, R8
+	VPSUBQ       Z14, Z11, Z5
+	SUBQ         R8, AX
+	VPXORQ       Z4, Z4, Z4
+	SBBL         R8, R8
+	VPMADD52HUQ  Z15, Z7, Z4
+	SUBQ         R8, AX
+	MOVQ         2072(DI), DX
+	VPSLLQ       $0x04, Z6, Z23
+	MULXQ        AX, DX, R8
+	VPMADD52LUQ  Z9, Z3, Z26
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x34, Z5, Z24
+	ADDQ         DX, R9
+	VPXORQ       Z25, Z25, Z25
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z6, Z5, Z25
+	SBBQ         DX, R9
+	VPBROADCASTQ 136(SI), Z14
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z1, Z5, Z14
+	SBBL         R9, R9
+	VPADDQ       Z24, Z18, Z11
+	SUBQ         R9, R8
+	VPMADD52HUQ  384(DI), Z20, Z21
+	MOVQ         AX, DX
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  448(DI), Z3, Z16
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z17, Z10, Z9
+	ADDQ         DX, R9
+	VPSLLQ       $0x04, Z11, Z24
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z13, Z13, Z8
+	SBBQ         DX, R9
+	VPSLLQ       $0x08, Z2, Z18
+	SUBQ         R9, AX
+	VPANDQ       Z0, Z9, Z17
+	SBBL         R9, R9
+	VPXORQ       Z10, Z10, Z10
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z23, Z24, Z10
+	MOVQ         R8, DX
+	VPSRAQ       $0x2c, Z9, Z13
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z7, Z7, Z18
+	ADDQ         AX, R8
+	VPSUBQ       Z12, Z26, Z2
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z1, Z11, Z25
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z6, Z5, Z14
+	SUBQ         R8, DX
+	VPSRAQ       $0x2c, Z2, Z9
+	SBBL         R8, R8
+	VPANDQ       Z0, Z2, Z12
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z21, Z26
+	MOVQ         DX, 2072(DI)
+	VPMADD52LUQ  384(DI), Z20, Z16
+	MOVQ         2080(DI), DX
+	VMOVDQU64    704(DI), Z6
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPSLLQ       $0x04, Z6, Z2
+	ADDQ         DX, R8
+	VPMADD52LUQ  Z15, Z7, Z26
+	SHRXQ        CX, R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
+	SBBQ         DX, R8
+	VPSUBQ       Z8, Z21, Z20
+	SUBQ         R8, AX
+	VPADDQ       Z6, Z6, Z15
+	SBBL         R8, R8
+	VMOVDQU64    640(DI), Z7
+	SUBQ         R8, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z8
+	MOVQ         2080(DI), DX
+	VPMADD52HUQ  Z7, Z7, Z8
+	MULXQ        AX, DX, R8
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z19, Z19, Z20
+	ADDQ         DX, R9
+	VPSLLQ       $0x04, 704(DI), Z21
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
+	SBBQ         DX, R9
+	VPSUBQ       Z18, Z6, Z19
+	SUBQ         R9, R8
+	VPXORQ       Z18, Z18, Z18
+	SBBL         R9, R9
+	VPMADD52HUQ  Z15, Z7, Z18
+	SUBQ         R9, R8
+	VPXORQ       Z6, Z6, Z6
+	MOVQ         AX, DX
+	VPMADD52HUQ  Z2, Z2, Z6
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x08, Z25, Z25
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z3, Z3, Z19
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z1, Z11, Z14
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z23, Z24, Z25
+	SUBQ         R9, AX
+	VPSUBQ       Z4, Z16, Z11
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
+	SUBQ         R9, AX
+	VPSUBQ       Z26, Z23, Z24
+	MOVQ         R8, DX
+	VPSRAQ       $0x2c, Z11, Z4
+	MULXQ        AX, AX, DX
+	VPANDQ       Z0, Z11, Z16
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  384(DI), Z3, Z24
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z13, Z20, Z26
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z15, Z7, Z8
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z18, Z23
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z26, Z11
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z3
 	MOVQ         DX, 2080(DI)
-	VPMADD52HUQ  Z15, Z12, Z8
+	VPMADD52HUQ  Z26, Z26, Z3
 	MOVQ         2088(DI), DX
-	VPSUBQ       Z3, Z9, Z3
-	MULXQ        DX, AX, BX
-	VPSUBQ       Z6, Z18, Z5
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Z4, Z10, Z4
-	ADDQ         AX, R8
-	VPSUBQ       Z8, Z19, Z6
-	SHRXQ        CX, R8, AX
-	SBBQ         AX, R8
-	VMOVDQU64    Z3, 256(DI)
-	SUBQ         R8, BX
-	VMOVDQU64    Z5, 384(DI)
-	SBBL         R8, R8
-	VMOVDQU64    Z4, 320(DI)
-	SUBQ         R8, BX
-	VMOVDQU64    Z6, 448(DI)
-	MULXQ        BX, DX, AX
-	VMOVDQU64    512(DI), Z3
+	VPSUBQ       Z9, Z19, Z13
+	MULXQ        DX, DX, AX
+	VPXORQ       Z20, Z20, Z20
 	SHLXQ        CX, DX, R8
-	VMOVDQU64    640(DI), Z10
-	ADDQ         DX, R8
-	VMOVDQU64    576(DI), Z4
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VMOVDQU64    704(DI), Z11
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z4, Z5
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z11, Z12
-	SUBQ         R8, AX
-	VPADDQ       Z4, Z4, Z6
-	MOVQ         BX, DX
-	VPADDQ       Z11, Z11, Z13
-	MULXQ        DX, DX, BX
-	VPXORQ       Z7, Z7, Z7
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z14, Z14, Z14
+	VPMADD52HUQ  576(DI), Z26, Z20
 	ADDQ         DX, R8
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z6, Z3, Z7
+	VPSUBQ       Z10, Z14, Z15
 	SBBQ         DX, R8
-	VPMADD52HUQ  Z13, Z10, Z14
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z8
+	VPADDQ       Z11, Z17, Z18
+	SUBQ         R8, AX
+	VPBROADCASTQ 128(SI), Z9
 	SBBL         R8, R8
-	VMOVDQA64    Z1, Z15
-	SUBQ         R8, BX
-	VMOVDQA64    Z2, Z9
+	VPSUBQ       Z25, Z9, Z19
+	SUBQ         R8, AX
+	VPSRAQ       $0x34, Z13, Z10
+	MOVQ         2088(DI), DX
+	VMOVDQU64    Z15, 320(DI)
+	MULXQ        AX, DX, R8
+	VPSLLQ       $0x04, Z18, Z14
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z18, Z18, Z11
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z1, Z5, Z19
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPADDQ       Z10, Z12, Z17
+	SUBQ         R9, R8
+	VPXORQ       Z25, Z25, Z25
+	SBBL         R9, R9
+	VPMADD52HUQ  Z11, Z26, Z25
+	SUBQ         R9, R8
+	VPSUBQ       Z4, Z24, Z9
 	MOVQ         AX, DX
-	VMOVDQA64    Z2, Z16
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z3, Z3, Z9
-	SHLXQ        CX, AX, BX
-	ADDQ         AX, BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z3, Z3, Z8
-	SBBQ         AX, BX
-	VPMADD52LUQ  Z10, Z10, Z15
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z6, Z3, Z9
-	SBBL         BX, BX
-	VPMADD52LUQ  Z13, Z10, Z16
-	SUBQ         BX, DX
-	VPSLLQ       $0x08, Z7, Z6
+	VPSLLQ       $0x04, Z17, Z15
+	MULXQ        DX, DX, AX
+	VPXORQ       Z1, Z1, Z1
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  Z14, Z14, Z1
+	ADDQ         DX, R9
+	VPSUBQ       Z6, Z8, Z5
+	SHRXQ        CX, R9, DX
+	VPSRAQ       $0x34, Z9, Z10
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPXORQ       Z12, Z12, Z12
+	SBBL         R9, R9
+	VPMADD52HUQ  Z17, Z9, Z12
+	SUBQ         R9, AX
+	VPBROADCASTQ 152(SI), Z4
+	MOVQ         R8, DX
+	VPMADD52HUQ  Z13, Z9, Z4
+	MULXQ        AX, AX, DX
+	VPSRAQ       $0x2c, Z5, Z24
+	SHLXQ        CX, AX, R8
+	VPADDQ       Z10, Z16, Z6
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z11, Z26, Z3
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  512(DI), Z18, Z20
+	SBBQ         AX, R8
+	VPANDQ       Z0, Z5, Z8
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z6, Z10
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
 	MOVQ         DX, 2088(DI)
-	VPSLLQ       $0x08, Z14, Z13
+	VPMADD52HUQ  512(DI), Z26, Z16
 	MOVQ         2096(DI), DX
-	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z12, Z12, Z13
-	ADDQ         AX, R8
-	VPXORQ       Z7, Z7, Z7
-	SHRXQ        CX, R8, AX
-	VPXORQ       Z14, Z14, Z14
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z5, Z5, Z7
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z12, Z12, Z14
-	SBBL         R8, R8
-	VPSUBQ       Z6, Z8, Z6
-	SUBQ         R8, BX
-	MULXQ        BX, DX, AX
-	VPSUBQ       Z13, Z15, Z8
+	VMOVDQU64    Z19, 256(DI)
+	MULXQ        DX, DX, AX
+	VPXORQ       Z11, Z11, Z11
 	SHLXQ        CX, DX, R8
-	VPSUBQ       Z7, Z9, Z7
+	VPMADD52HUQ  Z22, Z14, Z11
 	ADDQ         DX, R8
-	VPSUBQ       Z14, Z16, Z13
+	VPXORQ       Z5, Z5, Z5
 	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x2c, Z7, Z9
+	VPMADD52HUQ  Z15, Z10, Z5
 	SBBQ         DX, R8
-	VPSRAQ       $0x2c, Z13, Z14
 	SUBQ         R8, AX
-	VPANDQ       Z0, Z7, Z7
+	VPSLLQ       $0x08, Z25, Z19
 	SBBL         R8, R8
-	VPANDQ       Z0, Z13, Z13
+	VPMADD52LUQ  Z2, Z2, Z23
 	SUBQ         R8, AX
-	MOVQ         BX, DX
-	VPSUBQ       Z9, Z6, Z6
-	MULXQ        DX, DX, BX
-	VPSUBQ       Z14, Z8, Z9
-	SHLXQ        CX, DX, R8
-	VPSRAQ       $0x34, Z6, Z8
-	ADDQ         DX, R8
-	VPSRAQ       $0x34, Z9, Z14
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z8, Z7, Z7
-	SBBQ         DX, R8
-	VPADDQ       Z14, Z13, Z17
-	SUBQ         R8, BX
-	VPSLLQ       $0x04, Z7, Z8
-	SBBL         R8, R8
-	SUBQ         R8, BX
-	VPSLLQ       $0x04, Z17, Z18
+	VPMADD52LUQ  Z14, Z14, Z19
+	MOVQ         2096(DI), DX
+	VPMADD52HUQ  Z13, Z6, Z12
+	MULXQ        AX, DX, R8
+	VPMADD52LUQ  Z17, Z9, Z4
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z1, Z3, Z25
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z20, Z2
+	SHRXQ        CX, R9, DX
+	VPSRAQ       $0x2c, Z25, Z17
+	SBBQ         DX, R9
+	VPANDQ       Z0, Z25, Z1
+	SUBQ         R9, R8
+	SBBL         R9, R9
+	VPMADD52LUQ  576(DI), Z26, Z16
+	SUBQ         R9, R8
+	VMOVDQU64    832(DI), Z3
 	MOVQ         AX, DX
-	VPADDQ       Z7, Z7, Z13
-	MULXQ        BX, AX, DX
-	VPADDQ       Z17, Z17, Z19
-	SHLXQ        CX, AX, BX
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         AX, BX
-	VPXORQ       Z20, Z20, Z20
-	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z13, Z6, Z14
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z19, Z9, Z20
-	SUBQ         BX, DX
-	SBBL         BX, BX
-	VMOVDQA64    Z1, Z15
-	SUBQ         BX, DX
-	VMOVDQA64    Z1, Z21
+	VPSLLQ       $0x04, Z3, Z20
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z22, Z14, Z2
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z3, Z3, Z25
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z23, Z22, Z14
+	SBBQ         DX, R9
+	VMOVDQU64    768(DI), Z3
+	SUBQ         R9, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z23
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z3, Z3, Z23
+	MOVQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	MULXQ        AX, AX, DX
+	VPSUBQ       Z19, Z22, Z19
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z22, Z22, Z22
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z25, Z3, Z22
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x08, Z12, Z12
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z7, Z7, Z14
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z13, Z6, Z4
+	SBBL         R8, R8
+	VPSLLQ       $0x04, 832(DI), Z7
+	SUBQ         R8, DX
 	MOVQ         DX, 2096(DI)
-	VMOVDQA64    Z2, Z16
+	VPMADD52LUQ  Z15, Z10, Z12
 	MOVQ         2008(DI), AX
-	VMOVDQA64    Z2, Z22
+	VPMADD52LUQ  Z26, Z26, Z19
 	MOVL         $0x00000000, DX
-	VPMADD52HUQ  Z6, Z6, Z16
+	VPXORQ       Z6, Z6, Z6
 	ADDQ         2040(DI), AX
-	VPMADD52HUQ  Z9, Z9, Z22
+	VPMADD52HUQ  Z20, Z20, Z6
 	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z6, Z6, Z15
+	VPMADD52LUQ  512(DI), Z18, Z16
 	ADDQ         2072(DI), AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z15
 	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z9, Z9, Z21
+	VPSUBQ       Z2, Z15, Z10
 	MOVQ         AX, 2200(DI)
-	VPMADD52LUQ  Z13, Z6, Z16
+	VPMADD52LUQ  Z25, Z3, Z23
 	MOVQ         DX, 2208(DI)
-	VPMADD52LUQ  Z19, Z9, Z22
+	VPMADD52LUQ  512(DI), Z26, Z10
 	MOVQ         2016(DI), AX
-	VPSLLQ       $0x08, Z14, Z13
 	MOVL         $0x00000000, DX
-	VPSLLQ       $0x08, Z20, Z19
+	VPSLLQ       $0x08, Z22, Z18
 	ADDQ         2048(DI), AX
-	VPMADD52LUQ  Z8, Z8, Z13
+	VPSUBQ       Z24, Z14, Z2
 	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z18, Z18, Z19
+	VPSUBQ       Z5, Z4, Z15
 	ADDQ         2080(DI), AX
+	VPMADD52LUQ  Z20, Z20, Z18
 	ADCQ         $0x00, DX
-	VPXORQ       Z14, Z14, Z14
+	VPBROADCASTQ 144(SI), Z25
 	MOVQ         AX, 2216(DI)
-	VPXORQ       Z20, Z20, Z20
+	VPSUBQ       Z12, Z25, Z26
 	MOVQ         DX, 2224(DI)
-	VPMADD52HUQ  Z8, Z8, Z14
+	VPSRAQ       $0x34, Z2, Z22
 	MOVQ         2024(DI), AX
-	VPMADD52HUQ  Z18, Z18, Z20
+	VMOVDQU64    Z15, 448(DI)
 	MOVL         $0x00000000, DX
-	VPSUBQ       Z13, Z15, Z13
+	VPSUBQ       Z17, Z19, Z24
 	ADDQ         2056(DI), AX
-	VPSUBQ       Z19, Z21, Z15
 	ADCQ         $0x00, DX
-	VPSUBQ       Z14, Z16, Z14
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z14
 	ADDQ         2088(DI), AX
+	VPMADD52HUQ  Z2, Z2, Z14
 	ADCQ         $0x00, DX
-	VPSUBQ       Z20, Z22, Z19
+	VPMADD52LUQ  Z13, Z9, Z26
 	MOVQ         AX, 2232(DI)
-	VPSRAQ       $0x2c, Z14, Z16
+	VPADDQ       Z22, Z8, Z5
 	MOVQ         DX, 2240(DI)
-	VPSRAQ       $0x2c, Z19, Z20
+	VPSRAQ       $0x34, Z24, Z4
 	MOVQ         2032(DI), AX
-	VPANDQ       Z0, Z14, Z14
+	VPSUBQ       Z11, Z16, Z20
 	MOVL         $0x00000000, DX
-	VPANDQ       Z0, Z19, Z19
+	VPSLLQ       $0x04, Z5, Z12
 	ADDQ         2064(DI), AX
-	VPSUBQ       Z16, Z13, Z13
+	VPADDQ       Z5, Z5, Z25
 	ADCQ         $0x00, DX
-	VPSUBQ       Z20, Z15, Z16
+	VPADDQ       Z4, Z1, Z15
 	ADDQ         2096(DI), AX
 	ADCQ         $0x00, DX
-	VPSRAQ       $0x34, Z13, Z15
+	VPSRAQ       $0x2c, Z20, Z17
 	MOVQ         AX, 2248(DI)
-	VPSRAQ       $0x34, Z16, Z20
+	VPANDQ       Z0, Z20, Z19
 	MOVQ         DX, 2256(DI)
-	VPADDQ       Z15, Z14, Z14
+	VPXORQ       Z13, Z13, Z13
 	MOVQ         2016(DI), AX
-	VPADDQ       Z20, Z19, Z21
+	VPMADD52HUQ  Z25, Z2, Z13
 	MOVQ         2224(DI), DX
-	VPXORQ       Z15, Z15, Z15
+	VPSUBQ       Z17, Z10, Z9
 	ADDQ         2216(DI), AX
-	VPXORQ       Z22, Z22, Z22
+	VPSLLQ       $0x04, Z15, Z22
 	ADCQ         $0x00, DX
-	VPMADD52HUQ  Z4, Z6, Z15
-	MOVQ         2008(DI), BX
-	MOVQ         2208(DI), R8
-	VPMADD52HUQ  Z11, Z9, Z22
-	ADDQ         2200(DI), BX
-	VPMADD52HUQ  Z3, Z7, Z15
-	ADCQ         $0x00, R8
-	VPMADD52HUQ  Z10, Z17, Z22
-	MOVQ         BX, 2264(DI)
-	VMOVDQA64    Z1, Z19
-	MOVQ         R8, 2272(DI)
-	VMOVDQA64    Z1, Z23
-	ADDQ         AX, BX
-	VMOVDQA64    Z2, Z20
-	ADCQ         DX, R8
-	VMOVDQA64    Z2, Z24
-	MOVQ         2032(DI), R9
-	MOVQ         2256(DI), R10
-	VPMADD52HUQ  Z3, Z6, Z20
-	ADDQ         2248(DI), R9
-	VPMADD52HUQ  Z10, Z9, Z24
-	ADCQ         $0x00, R10
-	VPMADD52LUQ  Z3, Z6, Z19
-	MOVQ         2024(DI), R11
-	VPMADD52LUQ  Z10, Z9, Z23
-	MOVQ         2240(DI), R12
-	VPMADD52LUQ  Z4, Z6, Z20
-	ADDQ         2232(DI), R11
-	VPMADD52LUQ  Z11, Z9, Z24
-	ADCQ         $0x00, R12
-	VPMADD52LUQ  Z3, Z7, Z20
-	MOVQ         R11, 2280(DI)
-	MOVQ         R12, 2288(DI)
-	VPMADD52LUQ  Z10, Z17, Z24
-	ADDQ         R9, R11
-	VPSLLQ       $0x08, Z15, Z3
-	ADCQ         R10, R12
-	VPSLLQ       $0x08, Z22, Z6
-	ADDQ         BX, AX
-	VPMADD52LUQ  Z5, Z8, Z3
-	ADCQ         R8, DX
-	VPMADD52LUQ  Z12, Z18, Z6
-	ADDQ         R11, AX
-	VPXORQ       Z4, Z4, Z4
-	ADCQ         R12, DX
-	VPXORQ       Z7, Z7, Z7
-	ADDQ         BX, R9
-	ADCQ         R8, R10
-	VPMADD52HUQ  Z5, Z8, Z4
-	ADDQ         R11, R9
-	VPMADD52HUQ  Z12, Z18, Z7
-	ADCQ         R12, R10
-	VPSUBQ       Z3, Z19, Z3
-	ADDQ         AX, BX
-	VPSUBQ       Z6, Z23, Z5
-	ADCQ         DX, R8
-	VPSUBQ       Z4, Z20, Z4
-	ADDQ         (SI), BX
-	VPSUBQ       Z7, Z24, Z7
-	ADCQ         $0x00, R8
-	VPSRAQ       $0x2c, Z4, Z6
-	SHLXQ        CX, R8, R13
-	SUBQ         R8, R13
-	VPSRAQ       $0x2c, Z7, Z8
-	ADDQ         R13, BX
-	VPANDQ       Z0, Z4, Z4
-	SBBL         R13, R13
-	VPANDQ       Z0, Z7, Z7
-	ADDQ         R13, BX
-	VPSUBQ       Z6, Z3, Z3
-	MOVQ         BX, 2008(DI)
-	VPSUBQ       Z8, Z5, Z6
-	ADDQ         R9, R11
-	VPSRAQ       $0x34, Z3, Z5
-	ADCQ         R10, R12
-	VPSRAQ       $0x34, Z6, Z8
-	ADDQ         16(SI), R11
-	ADCQ         $0x00, R12
-	VPADDQ       Z5, Z4, Z4
-	SHLXQ        CX, R12, BX
-	VPADDQ       Z8, Z7, Z11
-	SUBQ         R12, BX
-	VPSLLQ       $0x04, Z4, Z5
-	ADDQ         BX, R11
-	VPSLLQ       $0x04, Z11, Z12
-	SBBL         BX, BX
-	VPSLLQ       $0x04, Z14, Z7
-	ADDQ         BX, R11
-	VPSLLQ       $0x04, Z21, Z15
-	MOVQ         R11, 2024(DI)
 	VPXORQ       Z8, Z8, Z8
+	MOVQ         2008(DI), R8
+	VPMADD52HUQ  Z12, Z12, Z8
+	MOVQ         2208(DI), R9
+	ADDQ         2200(DI), R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z11
+	ADCQ         $0x00, R9
+	VPSUBQ       Z18, Z11, Z16
+	MOVQ         R8, 2264(DI)
+	VPSRAQ       $0x34, Z9, Z4
+	MOVQ         R9, 2272(DI)
+	VPXORQ       Z1, Z1, Z1
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z15, Z9, Z1
+	ADCQ         DX, R9
+	VPBROADCASTQ 168(SI), Z20
+	MOVQ         2032(DI), R10
+	VPMADD52HUQ  Z24, Z9, Z20
+	MOVQ         2256(DI), R11
+	VPSUBQ       Z6, Z23, Z17
+	ADDQ         2248(DI), R10
+	VMOVDQU64    Z26, 384(DI)
+	ADCQ         $0x00, R11
+	MOVQ         2024(DI), R12
+	VPADDQ       Z4, Z19, Z10
+	MOVQ         2240(DI), R13
+	VPMADD52LUQ  Z25, Z2, Z14
+	ADDQ         2232(DI), R12
+	VPXORQ       Z18, Z18, Z18
+	ADCQ         $0x00, R13
+	VPMADD52HUQ  704(DI), Z2, Z18
+	MOVQ         R12, 2280(DI)
+	VPSRAQ       $0x2c, Z17, Z11
+	MOVQ         R13, 2288(DI)
+	VPSLLQ       $0x04, Z10, Z6
+	ADDQ         R10, R12
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z23
+	ADCQ         R11, R13
+	VPMADD52HUQ  640(DI), Z2, Z23
+	ADDQ         R8, AX
+	VPXORQ       Z26, Z26, Z26
+	ADCQ         R9, DX
+	ADDQ         R12, AX
+	VPMADD52HUQ  Z21, Z12, Z26
+	ADCQ         R13, DX
+	VPANDQ       Z0, Z17, Z4
+	ADDQ         R8, R10
+	VPXORQ       Z19, Z19, Z19
+	ADCQ         R9, R11
+	VPMADD52HUQ  Z22, Z6, Z19
+	ADDQ         R12, R10
+	VPSLLQ       $0x08, Z13, Z25
+	ADCQ         R13, R11
+	VPMADD52LUQ  Z3, Z3, Z16
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z12, Z12, Z25
+	ADCQ         DX, R9
+	VPMADD52HUQ  Z24, Z10, Z1
+	ADDQ         (SI), R8
+	VPMADD52LUQ  Z15, Z9, Z20
+	ADCQ         $0x00, R9
+	ADDQ         (BX)(R9*8), R8
+	VPSUBQ       Z8, Z14, Z17
+	SBBL         R9, R9
+	VMOVDQU64    960(DI), Z13
+	ADDQ         R9, R8
+	VPSLLQ       $0x04, Z13, Z3
+	MOVQ         R8, 2008(DI)
+	VPMADD52HUQ  640(DI), Z5, Z18
+	ADDQ         R10, R12
+	VPADDQ       Z13, Z13, Z15
+	ADCQ         R11, R13
+	VPSRAQ       $0x2c, Z17, Z8
+	ADDQ         16(SI), R12
+	VPANDQ       Z0, Z17, Z14
+	ADCQ         $0x00, R13
+	VPMADD52LUQ  704(DI), Z2, Z23
+	ADDQ         (BX)(R13*8), R12
+	VPSLLQ       $0x04, 960(DI), Z13
+	SBBL         R13, R13
+	ADDQ         R13, R12
+	VMOVDQU64    896(DI), Z17
+	MOVQ         R12, 2024(DI)
+	VPXORQ       Z27, Z27, Z27
 	ADDQ         2280(DI), AX
+	VPMADD52HUQ  Z15, Z17, Z27
 	ADCQ         2288(DI), DX
-	VPXORQ       Z17, Z17, Z17
+	VPSUBQ       Z11, Z16, Z11
 	ADDQ         2280(DI), AX
-	VPMADD52HUQ  Z14, Z3, Z8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
 	ADCQ         2288(DI), DX
-	VPMADD52HUQ  Z21, Z6, Z17
+	VPMADD52HUQ  Z17, Z17, Z16
 	ADDQ         8(SI), AX
-	VPMADD52HUQ  Z13, Z4, Z8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
 	ADCQ         $0x00, DX
-	VPMADD52HUQ  Z16, Z11, Z17
-	SHLXQ        CX, DX, BX
-	VPBROADCASTQ 160(SI), Z9
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPBROADCASTQ 176(SI), Z18
-	SBBL         BX, BX
-	VPBROADCASTQ 168(SI), Z10
-	ADDQ         BX, AX
-	VPBROADCASTQ 184(SI), Z19
+	VPSUBQ       Z25, Z28, Z25
+	ADDQ         (BX)(DX*8), AX
+	VPXORQ       Z28, Z28, Z28
+	SBBL         DX, DX
+	ADDQ         DX, AX
+	VPMADD52HUQ  Z3, Z3, Z28
 	MOVQ         AX, 2016(DI)
-	VPMADD52HUQ  Z13, Z3, Z10
-	ADDQ         2264(DI), R9
-	VPMADD52HUQ  Z16, Z6, Z19
-	ADCQ         2272(DI), R10
-	VPMADD52LUQ  Z13, Z3, Z9
-	ADDQ         2264(DI), R9
-	VPMADD52LUQ  Z16, Z6, Z18
-	ADCQ         2272(DI), R10
-	ADDQ         24(SI), R9
-	VPMADD52LUQ  Z14, Z3, Z10
-	ADCQ         $0x00, R10
-	VPMADD52LUQ  Z21, Z6, Z19
-	SHLXQ        CX, R10, AX
-	VPMADD52LUQ  Z13, Z4, Z10
-	SUBQ         R10, AX
-	VPMADD52LUQ  Z16, Z11, Z19
-	ADDQ         AX, R9
-	VPSLLQ       $0x08, Z8, Z3
-	SBBL         AX, AX
-	VPSLLQ       $0x08, Z17, Z6
-	ADDQ         AX, R9
-	VPMADD52LUQ  Z7, Z5, Z3
-	MOVQ         R9, 2032(DI)
+	VPSLLQ       $0x08, Z1, Z1
+	ADDQ         2264(DI), R10
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z29
+	ADCQ         2272(DI), R11
+	VPMADD52HUQ  Z11, Z11, Z29
+	ADDQ         2264(DI), R10
+	VPMADD52LUQ  Z24, Z10, Z20
+	ADCQ         2272(DI), R11
+	VPSRAQ       $0x34, Z11, Z10
+	ADDQ         24(SI), R10
+	VPMADD52LUQ  Z22, Z6, Z1
+	ADCQ         $0x00, R11
+	VPMADD52LUQ  Z2, Z2, Z25
+	ADDQ         (BX)(R11*8), R10
+	VPSLLQ       $0x08, Z18, Z22
+	SBBL         R11, R11
+	ADDQ         R11, R10
+	VPADDQ       Z10, Z4, Z6
+	MOVQ         R10, 2032(DI)
+	VPXORQ       Z18, Z18, Z18
 	MOVQ         2048(DI), AX
-	VPMADD52LUQ  Z15, Z12, Z6
+	VPMADD52HUQ  832(DI), Z11, Z18
 	MOVQ         2224(DI), DX
-	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  640(DI), Z5, Z23
 	ADDQ         2216(DI), AX
-	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z21, Z12, Z22
 	ADCQ         $0x00, DX
-	VPMADD52HUQ  Z7, Z5, Z4
-	MOVQ         2040(DI), BX
-	VPMADD52HUQ  Z15, Z12, Z8
-	MOVQ         2208(DI), R8
-	VPSUBQ       Z3, Z9, Z3
-	ADDQ         2200(DI), BX
-	VPSUBQ       Z6, Z18, Z5
-	ADCQ         $0x00, R8
-	MOVQ         BX, 2264(DI)
-	VPSUBQ       Z4, Z10, Z4
-	MOVQ         R8, 2272(DI)
-	VPSUBQ       Z8, Z19, Z6
-	ADDQ         AX, BX
-	VMOVDQU64    Z3, 512(DI)
-	ADCQ         DX, R8
-	VMOVDQU64    Z5, 640(DI)
-	MOVQ         2064(DI), R9
-	VMOVDQU64    Z4, 576(DI)
-	MOVQ         2256(DI), R10
-	VMOVDQU64    Z6, 704(DI)
-	ADDQ         2248(DI), R9
-	VMOVDQU64    768(DI), Z3
-	ADCQ         $0x00, R10
-	MOVQ         2056(DI), R11
-	VMOVDQU64    896(DI), Z10
-	MOVQ         2240(DI), R12
-	VMOVDQU64    832(DI), Z4
-	ADDQ         2232(DI), R11
-	VMOVDQU64    960(DI), Z11
-	ADCQ         $0x00, R12
-	VPSLLQ       $0x04, Z4, Z5
-	MOVQ         R11, 2280(DI)
-	VPSLLQ       $0x04, Z11, Z12
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Z4, Z4, Z6
-	ADDQ         R9, R11
-	VPADDQ       Z11, Z11, Z13
-	ADCQ         R10, R12
-	ADDQ         BX, AX
-	VPXORQ       Z7, Z7, Z7
-	ADCQ         R8, DX
-	VPXORQ       Z14, Z14, Z14
-	ADDQ         R11, AX
-	VPMADD52HUQ  Z6, Z3, Z7
-	ADCQ         R12, DX
-	VPMADD52HUQ  Z13, Z10, Z14
-	ADDQ         BX, R9
-	VMOVDQA64    Z1, Z8
-	ADCQ         R8, R10
-	VMOVDQA64    Z1, Z15
-	ADDQ         R11, R9
-	VMOVDQA64    Z2, Z9
-	ADCQ         R12, R10
-	ADDQ         AX, BX
-	VMOVDQA64    Z2, Z16
-	ADCQ         DX, R8
-	VPMADD52HUQ  Z3, Z3, Z9
-	ADDQ         32(SI), BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	ADCQ         $0x00, R8
-	VPMADD52LUQ  Z3, Z3, Z8
-	SHLXQ        CX, R8, R13
-	VPMADD52LUQ  Z10, Z10, Z15
-	SUBQ         R8, R13
-	VPMADD52LUQ  Z6, Z3, Z9
-	ADDQ         R13, BX
-	VPMADD52LUQ  Z13, Z10, Z16
+	VPSLLQ       $0x04, Z6, Z10
+	MOVQ         2040(DI), R8
+	VPADDQ       Z6, Z6, Z4
+	MOVQ         2208(DI), R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z5
+	ADDQ         2200(DI), R8
+	ADCQ         $0x00, R9
+	VPMADD52HUQ  768(DI), Z11, Z5
+	MOVQ         R8, 2264(DI)
+	VPXORQ       Z21, Z21, Z21
+	MOVQ         R9, 2272(DI)
+	VPMADD52HUQ  Z10, Z10, Z21
+	ADDQ         AX, R8
+	VPSLLQ       $0x08, Z27, Z12
+	ADCQ         DX, R9
+	VPXORQ       Z27, Z27, Z27
+	MOVQ         2064(DI), R10
+	VPMADD52HUQ  Z4, Z11, Z27
+	MOVQ         2256(DI), R11
+	VPSUBQ       Z19, Z20, Z19
+	ADDQ         2248(DI), R10
+	VPMADD52LUQ  Z4, Z11, Z29
+	ADCQ         $0x00, R11
+	VPBROADCASTQ 160(SI), Z20
+	MOVQ         2056(DI), R12
+	MOVQ         2240(DI), R13
+	VPSUBQ       Z1, Z20, Z4
+	ADDQ         2232(DI), R12
+	VPXORQ       Z1, Z1, Z1
+	ADCQ         $0x00, R13
+	VPMADD52HUQ  Z7, Z10, Z1
+	MOVQ         R12, 2280(DI)
+	VMOVDQU64    Z19, 576(DI)
+	MOVQ         R13, 2288(DI)
+	VPSUBQ       Z8, Z25, Z20
+	ADDQ         R10, R12
+	VPMADD52LUQ  Z15, Z17, Z16
+	ADCQ         R11, R13
+	VPMADD52LUQ  Z24, Z9, Z4
+	ADDQ         R8, AX
+	VPSRAQ       $0x34, Z20, Z19
+	ADCQ         R9, DX
+	VPSUBQ       Z26, Z23, Z8
+	ADDQ         R12, AX
+	ADCQ         R13, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z25
+	ADDQ         R8, R10
+	VPSUBQ       Z22, Z25, Z15
+	ADCQ         R9, R11
+	VPMADD52HUQ  768(DI), Z6, Z18
+	ADDQ         R12, R10
+	VPADDQ       Z19, Z14, Z24
+	ADCQ         R13, R11
+	VPSRAQ       $0x2c, Z8, Z9
+	ADDQ         AX, R8
+	VPMADD52LUQ  640(DI), Z2, Z15
+	ADCQ         DX, R9
+	VPANDQ       Z0, Z8, Z26
+	ADDQ         32(SI), R8
+	VPSLLQ       $0x04, Z24, Z23
+	ADCQ         $0x00, R9
+	VPMADD52LUQ  832(DI), Z11, Z5
+	ADDQ         (BX)(R9*8), R8
+	SBBL         R9, R9
+	VPSLLQ       $0x08, Z27, Z22
+	ADDQ         R9, R8
+	VPSUBQ       Z21, Z29, Z25
+	MOVQ         R8, 2040(DI)
+	VPMADD52LUQ  Z3, Z3, Z12
+	ADDQ         R10, R12
+	VPMADD52LUQ  Z10, Z10, Z22
+	ADCQ         R11, R13
+	VPSRAQ       $0x2c, Z25, Z19
+	ADDQ         48(SI), R12
+	VMOVDQU64    Z4, 512(DI)
+	ADCQ         $0x00, R13
+	VPANDQ       Z0, Z25, Z14
+	ADDQ         (BX)(R13*8), R12
+	VPSUBQ       Z28, Z16, Z2
 	SBBL         R13, R13
-	ADDQ         R13, BX
-	VPSLLQ       $0x08, Z7, Z6
-	MOVQ         BX, 2040(DI)
-	VPSLLQ       $0x08, Z14, Z13
-	ADDQ         R9, R11
-	VPMADD52LUQ  Z5, Z5, Z6
-	ADCQ         R10, R12
-	VPMADD52LUQ  Z12, Z12, Z13
-	ADDQ         48(SI), R11
-	VPXORQ       Z7, Z7, Z7
-	ADCQ         $0x00, R12
-	VPXORQ       Z14, Z14, Z14
-	SHLXQ        CX, R12, BX
-	VPMADD52HUQ  Z5, Z5, Z7
-	SUBQ         R12, BX
-	ADDQ         BX, R11
-	VPMADD52HUQ  Z12, Z12, Z14
-	SBBL         BX, BX
-	VPSUBQ       Z6, Z8, Z6
-	ADDQ         BX, R11
-	VPSUBQ       Z13, Z15, Z8
-	MOVQ         R11, 2056(DI)
-	VPSUBQ       Z7, Z9, Z7
+	VPSLLQ       $0x08, Z18, Z8
+	ADDQ         R13, R12
+	MOVQ         R12, 2056(DI)
+	VPANDQ       Z0, Z2, Z27
 	ADDQ         2280(DI), AX
-	VPSUBQ       Z14, Z16, Z13
+	VPSRAQ       $0x2c, Z2, Z21
 	ADCQ         2288(DI), DX
-	VPSRAQ       $0x2c, Z7, Z9
+	VPSUBQ       Z9, Z15, Z29
 	ADDQ         2280(DI), AX
-	VPSRAQ       $0x2c, Z13, Z14
+	VPMADD52LUQ  Z7, Z10, Z8
 	ADCQ         2288(DI), DX
+	VPMADD52LUQ  768(DI), Z6, Z5
 	ADDQ         40(SI), AX
-	VPANDQ       Z0, Z7, Z7
+	VPSRAQ       $0x34, Z29, Z3
 	ADCQ         $0x00, DX
-	VPANDQ       Z0, Z13, Z13
-	SHLXQ        CX, DX, BX
-	VPSUBQ       Z9, Z6, Z6
-	SUBQ         DX, BX
-	VPSUBQ       Z14, Z8, Z9
-	ADDQ         BX, AX
-	VPSRAQ       $0x34, Z6, Z8
-	SBBL         BX, BX
-	VPSRAQ       $0x34, Z9, Z14
-	ADDQ         BX, AX
-	VPADDQ       Z8, Z7, Z7
+	VPXORQ       Z4, Z4, Z4
+	ADDQ         (BX)(DX*8), AX
+	VPMADD52HUQ  Z24, Z29, Z4
+	SBBL         DX, DX
+	VPBROADCASTQ 184(SI), Z25
+	ADDQ         DX, AX
 	MOVQ         AX, 2048(DI)
-	ADDQ         2264(DI), R9
-	VPADDQ       Z14, Z13, Z17
-	ADCQ         2272(DI), R10
-	VPSLLQ       $0x04, Z7, Z8
-	ADDQ         2264(DI), R9
-	VPSLLQ       $0x04, Z17, Z18
-	ADCQ         2272(DI), R10
-	VPADDQ       Z7, Z7, Z13
-	ADDQ         56(SI), R9
-	VPADDQ       Z17, Z17, Z19
-	ADCQ         $0x00, R10
-	VPXORQ       Z14, Z14, Z14
-	SHLXQ        CX, R10, AX
-	VPXORQ       Z20, Z20, Z20
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VPMADD52HUQ  Z13, Z6, Z14
-	SBBL         AX, AX
-	VPMADD52HUQ  Z19, Z9, Z20
-	ADDQ         AX, R9
-	VMOVDQA64    Z1, Z15
-	MOVQ         R9, 2064(DI)
-	VMOVDQA64    Z1, Z21
+	VPMADD52HUQ  Z20, Z29, Z25
+	ADDQ         2264(DI), R10
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z12, Z28, Z16
+	ADDQ         2264(DI), R10
+	VPADDQ       Z3, Z26, Z18
+	ADCQ         2272(DI), R11
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z2
+	ADDQ         56(SI), R10
+	VPSUBQ       Z22, Z2, Z9
+	ADCQ         $0x00, R11
+	VPMADD52LUQ  Z17, Z17, Z16
+	ADDQ         (BX)(R11*8), R10
+	VMOVDQU64    1088(DI), Z15
+	SBBL         R11, R11
+	VPSLLQ       $0x04, Z15, Z7
+	ADDQ         R11, R10
+	MOVQ         R10, 2064(DI)
+	VPSLLQ       $0x04, Z18, Z10
 	MOVQ         2080(DI), AX
-	VMOVDQA64    Z2, Z16
+	VPMADD52LUQ  Z11, Z11, Z9
 	MOVQ         2224(DI), DX
-	VMOVDQA64    Z2, Z22
+	VPADDQ       Z15, Z15, Z6
 	ADDQ         2216(DI), AX
-	VPMADD52HUQ  Z6, Z6, Z16
+	VMOVDQU64    1024(DI), Z12
 	ADCQ         $0x00, DX
-	MOVQ         2072(DI), BX
-	VPMADD52HUQ  Z9, Z9, Z22
-	MOVQ         2208(DI), R8
-	VPMADD52LUQ  Z6, Z6, Z15
-	ADDQ         2200(DI), BX
-	VPMADD52LUQ  Z9, Z9, Z21
-	ADCQ         $0x00, R8
-	VPMADD52LUQ  Z13, Z6, Z16
-	MOVQ         BX, 2264(DI)
-	VPMADD52LUQ  Z19, Z9, Z22
-	MOVQ         R8, 2272(DI)
-	VPSLLQ       $0x08, Z14, Z13
-	ADDQ         AX, BX
-	VPSLLQ       $0x08, Z20, Z19
-	ADCQ         DX, R8
-	MOVQ         2096(DI), R9
-	VPMADD52LUQ  Z8, Z8, Z13
-	MOVQ         2256(DI), R10
-	VPMADD52LUQ  Z18, Z18, Z19
-	ADDQ         2248(DI), R9
-	VPXORQ       Z14, Z14, Z14
-	ADCQ         $0x00, R10
-	VPXORQ       Z20, Z20, Z20
-	MOVQ         2088(DI), R11
-	VPMADD52HUQ  Z8, Z8, Z14
-	MOVQ         2240(DI), R12
-	VPMADD52HUQ  Z18, Z18, Z20
-	ADDQ         2232(DI), R11
-	VPSUBQ       Z13, Z15, Z13
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPSUBQ       Z19, Z21, Z15
-	MOVQ         R12, 2288(DI)
-	VPSUBQ       Z14, Z16, Z14
-	ADDQ         R9, R11
-	VPSUBQ       Z20, Z22, Z19
-	ADCQ         R10, R12
-	VPSRAQ       $0x2c, Z14, Z16
-	ADDQ         BX, AX
-	VPSRAQ       $0x2c, Z19, Z20
-	ADCQ         R8, DX
-	VPANDQ       Z0, Z14, Z14
-	ADDQ         R11, AX
-	VPANDQ       Z0, Z19, Z19
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPSUBQ       Z16, Z13, Z13
-	ADCQ         R8, R10
-	VPSUBQ       Z20, Z15, Z16
-	ADDQ         R11, R9
-	VPSRAQ       $0x34, Z13, Z15
-	ADCQ         R12, R10
-	VPSRAQ       $0x34, Z16, Z20
-	ADDQ         AX, BX
-	VPADDQ       Z15, Z14, Z14
-	ADCQ         DX, R8
-	VPADDQ       Z20, Z19, Z21
-	ADDQ         64(SI), BX
-	VPXORQ       Z15, Z15, Z15
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPXORQ       Z22, Z22, Z22
-	SUBQ         R8, R13
-	VPMADD52HUQ  Z4, Z6, Z15
-	ADDQ         R13, BX
-	VPMADD52HUQ  Z11, Z9, Z22
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
+	MOVQ         2072(DI), R8
+	VPMADD52HUQ  Z12, Z12, Z28
+	MOVQ         2208(DI), R9
+	VPXORQ       Z3, Z3, Z3
+	ADDQ         2200(DI), R8
+	VPMADD52HUQ  Z23, Z10, Z3
+	ADCQ         $0x00, R9
+	MOVQ         R8, 2264(DI)
+	VPSLLQ       $0x04, 1088(DI), Z26
+	MOVQ         R9, 2272(DI)
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	ADDQ         AX, R8
+	VPSUBQ       Z8, Z22, Z2
+	ADCQ         DX, R9
+	VPXORQ       Z17, Z17, Z17
+	MOVQ         2096(DI), R10
+	VPMADD52HUQ  Z6, Z12, Z17
+	MOVQ         2256(DI), R11
+	VPSUBQ       Z1, Z5, Z15
+	ADDQ         2248(DI), R10
+	VPXORQ       Z8, Z8, Z8
+	ADCQ         $0x00, R11
+	VPMADD52HUQ  Z7, Z7, Z8
+	MOVQ         2088(DI), R12
+	VPMADD52HUQ  Z20, Z18, Z4
+	MOVQ         2240(DI), R13
+	ADDQ         2232(DI), R12
+	VPMADD52LUQ  Z24, Z29, Z25
+	ADCQ         $0x00, R13
+	VPSRAQ       $0x2c, Z15, Z22
+	MOVQ         R12, 2280(DI)
+	VPMADD52LUQ  768(DI), Z11, Z2
+	MOVQ         R13, 2288(DI)
+	VPANDQ       Z0, Z15, Z1
+	ADDQ         R10, R12
+	VPSUBQ       Z21, Z16, Z5
+	ADCQ         R11, R13
+	VPSUBQ       Z19, Z9, Z24
+	ADDQ         R8, AX
+	VPSRAQ       $0x34, Z5, Z11
+	ADCQ         R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z15
+	ADDQ         R12, AX
+	VPMADD52HUQ  Z5, Z5, Z15
+	ADCQ         R13, DX
+	ADDQ         R8, R10
+	VPSRAQ       $0x34, Z24, Z21
+	ADCQ         R9, R11
+	VPXORQ       Z16, Z16, Z16
+	ADDQ         R12, R10
+	VPMADD52HUQ  960(DI), Z5, Z16
+	ADCQ         R13, R11
+	VPADDQ       Z11, Z27, Z19
+	ADDQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	ADCQ         DX, R9
+	VPMADD52HUQ  896(DI), Z5, Z9
+	ADDQ         64(SI), R8
+	VPADDQ       Z21, Z14, Z11
+	ADCQ         $0x00, R9
+	VPMADD52LUQ  Z6, Z12, Z28
+	ADDQ         (BX)(R9*8), R8
+	VPSLLQ       $0x08, Z4, Z27
+	SBBL         R9, R9
+	ADDQ         R9, R8
+	VPADDQ       Z19, Z19, Z21
+	MOVQ         R8, 2072(DI)
+	VPMADD52LUQ  Z20, Z18, Z25
+	ADDQ         R10, R12
+	VPSLLQ       $0x04, Z11, Z14
+	ADCQ         R11, R13
+	VPMADD52LUQ  Z23, Z10, Z27
+	ADDQ         80(SI), R12
+	VPSUBQ       Z22, Z2, Z6
+	ADCQ         $0x00, R13
+	VPSLLQ       $0x04, Z19, Z4
+	ADDQ         (BX)(R13*8), R12
+	VPXORQ       Z18, Z18, Z18
 	SBBL         R13, R13
-	VPMADD52HUQ  Z3, Z7, Z15
-	ADDQ         R13, BX
-	VPMADD52HUQ  Z10, Z17, Z22
-	MOVQ         BX, 2072(DI)
-	VMOVDQA64    Z1, Z19
-	ADDQ         R9, R11
-	VMOVDQA64    Z1, Z23
-	ADCQ         R10, R12
-	ADDQ         80(SI), R11
-	VMOVDQA64    Z2, Z20
-	ADCQ         $0x00, R12
-	VMOVDQA64    Z2, Z24
-	SHLXQ        CX, R12, BX
-	VPMADD52HUQ  Z3, Z6, Z20
-	SUBQ         R12, BX
-	VPMADD52HUQ  Z10, Z9, Z24
-	ADDQ         BX, R11
-	VPMADD52LUQ  Z3, Z6, Z19
-	SBBL         BX, BX
-	VPMADD52LUQ  Z10, Z9, Z23
-	ADDQ         BX, R11
-	VPMADD52LUQ  Z4, Z6, Z20
-	MOVQ         R11, 2088(DI)
+	VPMADD52HUQ  Z21, Z5, Z18
+	ADDQ         R13, R12
+	VPSRAQ       $0x34, Z6, Z23
+	MOVQ         R12, 2088(DI)
 	ADDQ         2280(DI), AX
-	VPMADD52LUQ  Z11, Z9, Z24
+	VPXORQ       Z10, Z10, Z10
 	ADCQ         2288(DI), DX
-	VPMADD52LUQ  Z3, Z7, Z20
+	VPMADD52HUQ  Z11, Z6, Z10
 	ADDQ         2280(DI), AX
-	VPMADD52LUQ  Z10, Z17, Z24
+	VPBROADCASTQ 200(SI), Z22
 	ADCQ         2288(DI), DX
-	VPSLLQ       $0x08, Z15, Z3
+	VPMADD52HUQ  Z24, Z6, Z22
 	ADDQ         72(SI), AX
-	VPSLLQ       $0x08, Z22, Z6
+	VPSLLQ       $0x08, Z17, Z2
 	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z5, Z8, Z3
-	SHLXQ        CX, DX, BX
-	VPMADD52LUQ  Z12, Z18, Z6
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPXORQ       Z4, Z4, Z4
-	SBBL         BX, BX
-	VPXORQ       Z7, Z7, Z7
-	ADDQ         BX, AX
-	VPMADD52HUQ  Z5, Z8, Z4
+	VPADDQ       Z23, Z1, Z17
+	ADDQ         (BX)(DX*8), AX
+	VPMADD52LUQ  Z21, Z5, Z15
+	SBBL         DX, DX
+	VPXORQ       Z23, Z23, Z23
+	ADDQ         DX, AX
+	VPMADD52HUQ  Z4, Z4, Z23
 	MOVQ         AX, 2080(DI)
-	VPMADD52HUQ  Z12, Z18, Z7
-	ADDQ         2264(DI), R9
-	VPSUBQ       Z3, Z19, Z3
-	ADCQ         2272(DI), R10
-	VPSUBQ       Z6, Z23, Z5
-	ADDQ         2264(DI), R9
-	VPSUBQ       Z4, Z20, Z4
-	ADCQ         2272(DI), R10
-	ADDQ         88(SI), R9
-	VPSUBQ       Z7, Z24, Z7
-	ADCQ         $0x00, R10
-	VPSRAQ       $0x2c, Z4, Z6
-	SHLXQ        CX, R10, AX
-	VPSRAQ       $0x2c, Z7, Z8
-	SUBQ         R10, AX
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         AX, R9
-	VPANDQ       Z0, Z7, Z7
-	SBBL         AX, AX
-	VPSUBQ       Z6, Z3, Z3
-	ADDQ         AX, R9
-	MOVQ         R9, 2096(DI)
-	VPSUBQ       Z8, Z5, Z6
+	ADDQ         2264(DI), R10
+	VPSLLQ       $0x04, Z17, Z1
+	ADCQ         2272(DI), R11
+	VPMADD52HUQ  896(DI), Z19, Z16
+	ADDQ         2264(DI), R10
+	VPMADD52LUQ  960(DI), Z5, Z9
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z8, Z28, Z21
+	ADDQ         88(SI), R10
+	VPSUBQ       Z3, Z25, Z8
+	ADCQ         $0x00, R11
+	VPXORQ       Z28, Z28, Z28
+	ADDQ         (BX)(R11*8), R10
+	VPMADD52HUQ  Z14, Z1, Z28
+	SBBL         R11, R11
+	VPBROADCASTQ 176(SI), Z3
+	ADDQ         R11, R10
+	MOVQ         R10, 2096(DI)
+	VPSUBQ       Z27, Z3, Z25
 	MOVQ         2104(DI), DX
-	VPSRAQ       $0x34, Z3, Z5
-	MULXQ        DX, AX, BX
-	VPSRAQ       $0x34, Z6, Z8
-	SHLXQ        CX, AX, R8
-	VPADDQ       Z5, Z4, Z4
-	ADDQ         AX, R8
-	VPADDQ       Z8, Z7, Z11
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, Z4, Z5
-	SBBQ         AX, R8
-	VPSLLQ       $0x04, Z11, Z12
-	SUBQ         R8, BX
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z14, Z7
-	SUBQ         R8, BX
-	VPSLLQ       $0x04, Z21, Z15
-	MULXQ        BX, DX, AX
-	VPXORQ       Z8, Z8, Z8
+	VPXORQ       Z27, Z27, Z27
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z13, Z4, Z27
 	SHLXQ        CX, DX, R8
-	VPXORQ       Z17, Z17, Z17
+	VMOVDQU64    Z8, 704(DI)
 	ADDQ         DX, R8
-	VPMADD52HUQ  Z14, Z3, Z8
+	VPSLLQ       $0x08, Z18, Z3
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z21, Z6, Z17
+	VPMADD52LUQ  Z7, Z7, Z2
 	SBBQ         DX, R8
-	VPMADD52HUQ  Z13, Z4, Z8
+	VPMADD52LUQ  Z20, Z29, Z25
 	SUBQ         R8, AX
+	VPSRAQ       $0x2c, Z21, Z8
 	SBBL         R8, R8
-	VPMADD52HUQ  Z16, Z11, Z17
+	VPMADD52HUQ  Z24, Z17, Z10
 	SUBQ         R8, AX
-	VPBROADCASTQ 192(SI), Z9
-	MOVQ         BX, DX
-	VPBROADCASTQ 208(SI), Z18
-	MULXQ        DX, DX, BX
-	VPBROADCASTQ 200(SI), Z10
-	SHLXQ        CX, DX, R8
-	VPBROADCASTQ 216(SI), Z19
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z13, Z3, Z10
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z16, Z6, Z19
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z13, Z3, Z9
-	SBBL         R8, R8
-	VPMADD52LUQ  Z16, Z6, Z18
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z14, Z3, Z10
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z21, Z6, Z19
-	MULXQ        BX, AX, DX
-	VPMADD52LUQ  Z13, Z4, Z10
-	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z16, Z11, Z19
-	ADDQ         AX, BX
-	VPSLLQ       $0x08, Z8, Z3
-	SHRXQ        CX, BX, AX
-	SBBQ         AX, BX
-	VPSLLQ       $0x08, Z17, Z6
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z7, Z5, Z3
-	SBBL         BX, BX
-	VPMADD52LUQ  Z15, Z12, Z6
-	SUBQ         BX, DX
-	VPXORQ       Z4, Z4, Z4
-	MOVQ         DX, 2104(DI)
-	VPXORQ       Z8, Z8, Z8
-	MOVQ         2112(DI), DX
-	VPMADD52HUQ  Z7, Z5, Z4
-	MULXQ        DX, AX, BX
-	VPMADD52HUQ  Z15, Z12, Z8
-	SHLXQ        CX, AX, R8
-	ADDQ         AX, R8
-	VPSUBQ       Z3, Z9, Z3
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Z6, Z18, Z5
-	SBBQ         AX, R8
-	VPSUBQ       Z4, Z10, Z4
-	SUBQ         R8, BX
-	VPSUBQ       Z8, Z19, Z6
-	SBBL         R8, R8
-	VMOVDQU64    Z3, 768(DI)
-	SUBQ         R8, BX
-	VMOVDQU64    Z5, 896(DI)
-	MULXQ        BX, DX, AX
-	VMOVDQU64    Z4, 832(DI)
-	SHLXQ        CX, DX, R8
-	ADDQ         DX, R8
-	VMOVDQU64    Z6, 960(DI)
-	SHRXQ        CX, R8, DX
-	VMOVDQU64    1024(DI), Z3
-	SBBQ         DX, R8
-	VMOVDQU64    1152(DI), Z10
-	SUBQ         R8, AX
-	VMOVDQU64    1088(DI), Z4
-	SBBL         R8, R8
+	MOVQ         2104(DI), DX
+	VPANDQ       Z0, Z21, Z18
+	MULXQ        AX, DX, R8
+	VPMADD52LUQ  Z11, Z6, Z22
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z4, Z4, Z3
+	ADDQ         DX, R9
+	VPSUBQ       Z23, Z15, Z7
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x08, Z16, Z20
+	SBBQ         DX, R9
+	VPSRAQ       $0x2c, Z7, Z29
+	SUBQ         R9, R8
+	VPANDQ       Z0, Z7, Z21
+	SBBL         R9, R9
+	VPMADD52LUQ  896(DI), Z19, Z9
+	SUBQ         R9, R8
 	VMOVDQU64    1216(DI), Z11
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z4, Z5
-	MOVQ         BX, DX
-	VPSLLQ       $0x04, Z11, Z12
-	MULXQ        DX, DX, BX
-	SHLXQ        CX, DX, R8
-	VPADDQ       Z4, Z4, Z6
-	ADDQ         DX, R8
-	VPADDQ       Z11, Z11, Z13
-	SHRXQ        CX, R8, DX
-	VPXORQ       Z7, Z7, Z7
-	SBBQ         DX, R8
-	VPXORQ       Z14, Z14, Z14
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z6, Z3, Z7
-	SBBL         R8, R8
-	VPMADD52HUQ  Z13, Z10, Z14
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z8
 	MOVQ         AX, DX
-	MULXQ        BX, AX, DX
-	VMOVDQA64    Z1, Z15
-	SHLXQ        CX, AX, BX
-	VMOVDQA64    Z2, Z9
-	ADDQ         AX, BX
-	VMOVDQA64    Z2, Z16
-	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z3, Z3, Z9
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z10, Z10, Z16
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z3, Z3, Z8
-	SBBL         BX, BX
-	VPMADD52LUQ  Z10, Z10, Z15
-	SUBQ         BX, DX
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x04, Z11, Z23
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z13, Z4, Z20
+	ADDQ         DX, R9
+	VPADDQ       Z11, Z11, Z15
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
+	SBBQ         DX, R9
+	VPSUBQ       Z2, Z16, Z7
+	SUBQ         R9, AX
+	VMOVDQU64    1152(DI), Z19
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z13
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z19, Z19, Z13
+	MOVQ         R8, DX
+	VMOVDQU64    Z25, 640(DI)
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z4, Z4, Z4
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z15, Z19, Z4
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x04, 1216(DI), Z11
+	SBBQ         AX, R8
+	VPSLLQ       $0x08, Z10, Z2
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z12, Z12, Z7
+	SBBL         R8, R8
+	VPMADD52LUQ  Z24, Z17, Z22
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z14, Z1, Z2
+	MOVQ         DX, 2104(DI)
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
+	MOVQ         2112(DI), DX
+	VPSUBQ       Z3, Z16, Z25
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPXORQ       Z10, Z10, Z10
+	ADDQ         DX, R8
+	VPMADD52HUQ  Z23, Z23, Z10
+	SHRXQ        CX, R8, DX
+	VPMADD52LUQ  Z5, Z5, Z25
+	SBBQ         DX, R8
+	VPSUBQ       Z27, Z9, Z12
+	SUBQ         R8, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
+	SBBL         R8, R8
+	VPSUBQ       Z20, Z17, Z14
+	SUBQ         R8, AX
+	VPSRAQ       $0x2c, Z12, Z1
+	MOVQ         2112(DI), DX
+	VPANDQ       Z0, Z12, Z3
+	MULXQ        AX, DX, R8
+	VPMADD52LUQ  896(DI), Z5, Z14
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z4, Z16
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z8, Z7, Z27
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z15, Z19, Z13
+	SUBQ         R9, R8
+	VPSUBQ       Z28, Z22, Z9
+	SBBL         R9, R9
+	VPMADD52LUQ  Z23, Z23, Z16
+	SUBQ         R9, R8
+	VPBROADCASTQ 192(SI), Z20
+	MOVQ         AX, DX
+	VPSUBQ       Z2, Z20, Z17
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x34, Z27, Z12
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z9, 832(DI)
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z5
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z27, Z27, Z5
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z24, Z6, Z17
+	SBBL         R9, R9
+	VPSUBQ       Z29, Z25, Z4
+	SUBQ         R9, AX
+	VPADDQ       Z12, Z18, Z8
+	MOVQ         R8, DX
+	VPXORQ       Z7, Z7, Z7
+	MULXQ        AX, AX, DX
+	VPMADD52HUQ  1088(DI), Z27, Z7
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x34, Z4, Z15
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
+	SBBQ         AX, R8
+	VPMADD52HUQ  1024(DI), Z27, Z28
+	SUBQ         R8, DX
+	VPSLLQ       $0x04, Z8, Z22
+	SBBL         R8, R8
+	VPADDQ       Z8, Z8, Z23
+	SUBQ         R8, DX
+	VPADDQ       Z15, Z21, Z2
 	MOVQ         DX, 2112(DI)
-	VPMADD52LUQ  Z6, Z3, Z9
+	VPSUBQ       Z1, Z14, Z20
 	MOVQ         2120(DI), DX
-	VPMADD52LUQ  Z13, Z10, Z16
-	MULXQ        DX, AX, BX
-	VPSLLQ       $0x08, Z7, Z6
-	SHLXQ        CX, AX, R8
-	VPSLLQ       $0x08, Z14, Z13
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z5, Z5, Z6
-	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z12, Z12, Z13
-	SBBQ         AX, R8
-	VPXORQ       Z7, Z7, Z7
-	SUBQ         R8, BX
-	SBBL         R8, R8
-	VPXORQ       Z14, Z14, Z14
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z5, Z5, Z7
-	MULXQ        BX, DX, AX
-	VPMADD52HUQ  Z12, Z12, Z14
+	VPXORQ       Z9, Z9, Z9
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z23, Z27, Z9
 	SHLXQ        CX, DX, R8
-	VPSUBQ       Z6, Z8, Z6
+	VPSUBQ       Z10, Z13, Z24
 	ADDQ         DX, R8
-	VPSUBQ       Z13, Z15, Z8
 	SHRXQ        CX, R8, DX
-	VPSUBQ       Z7, Z9, Z7
+	VPSRAQ       $0x34, Z20, Z6
 	SBBQ         DX, R8
-	VPSUBQ       Z14, Z16, Z13
+	VPXORQ       Z29, Z29, Z29
 	SUBQ         R8, AX
+	VPMADD52HUQ  Z2, Z20, Z29
 	SBBL         R8, R8
-	VPSRAQ       $0x2c, Z7, Z9
+	VPSLLQ       $0x04, Z2, Z25
 	SUBQ         R8, AX
-	VPSRAQ       $0x2c, Z13, Z14
-	MOVQ         BX, DX
-	VPANDQ       Z0, Z7, Z7
-	MULXQ        DX, DX, BX
-	VPANDQ       Z0, Z13, Z13
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z9, Z6, Z6
-	ADDQ         DX, R8
-	VPSUBQ       Z14, Z8, Z9
-	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x34, Z6, Z8
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPSRAQ       $0x34, Z9, Z14
-	SBBL         R8, R8
-	VPADDQ       Z8, Z7, Z7
-	SUBQ         R8, BX
-	VPADDQ       Z14, Z13, Z17
+	VPBROADCASTQ 216(SI), Z12
+	MOVQ         2120(DI), DX
+	VPMADD52HUQ  Z4, Z20, Z12
+	MULXQ        AX, DX, R8
+	VPADDQ       Z6, Z3, Z18
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z23, Z27, Z5
+	ADDQ         DX, R9
+	VMOVDQU64    Z17, 768(DI)
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPXORQ       Z15, Z15, Z15
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z22, Z22, Z15
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
+	SUBQ         R9, R8
+	VPSUBQ       Z16, Z21, Z1
 	MOVQ         AX, DX
-	VPSLLQ       $0x04, Z7, Z8
-	MULXQ        BX, AX, DX
-	VPSLLQ       $0x04, Z17, Z18
-	SHLXQ        CX, AX, BX
-	VPADDQ       Z7, Z7, Z13
-	ADDQ         AX, BX
-	VPADDQ       Z17, Z17, Z19
-	SHRXQ        CX, BX, AX
-	SBBQ         AX, BX
-	VPXORQ       Z14, Z14, Z14
-	SUBQ         BX, DX
-	VPXORQ       Z20, Z20, Z20
-	SBBL         BX, BX
-	VPMADD52HUQ  Z13, Z6, Z14
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z19, Z9, Z20
+	VPSLLQ       $0x04, Z18, Z14
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  1024(DI), Z8, Z7
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  1088(DI), Z27, Z28
+	ADDQ         DX, R9
+	VPSRAQ       $0x2c, Z24, Z10
+	SHRXQ        CX, R9, DX
+	VPXORQ       Z13, Z13, Z13
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z25, Z14, Z13
+	SBBL         R9, R9
+	VPANDQ       Z0, Z24, Z6
+	SUBQ         R9, AX
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         R8, DX
+	VPMADD52HUQ  Z26, Z22, Z3
+	MULXQ        AX, AX, DX
+	VPSLLQ       $0x08, Z9, Z23
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z19, Z19, Z1
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z4, Z18, Z29
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z2, Z20, Z12
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z22, Z22, Z23
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	VPSUBQ       Z15, Z5, Z17
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z7, Z16
 	MOVQ         DX, 2120(DI)
-	VMOVDQA64    Z1, Z15
+	VMOVDQU64    1344(DI), Z21
 	MOVQ         2128(DI), DX
-	VMOVDQA64    Z1, Z21
-	MULXQ        DX, AX, BX
-	VMOVDQA64    Z2, Z16
-	SHLXQ        CX, AX, R8
-	ADDQ         AX, R8
-	VMOVDQA64    Z2, Z22
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z6, Z6, Z16
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z9, Z9, Z22
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z6, Z6, Z15
-	SBBL         R8, R8
-	VPMADD52LUQ  Z9, Z9, Z21
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z13, Z6, Z16
-	MULXQ        BX, DX, AX
-	VPMADD52LUQ  Z19, Z9, Z22
+	VPADDQ       Z21, Z21, Z24
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x2c, Z17, Z9
 	SHLXQ        CX, DX, R8
+	VPANDQ       Z0, Z17, Z19
 	ADDQ         DX, R8
-	VPSLLQ       $0x08, Z14, Z13
+	VPMADD52LUQ  1024(DI), Z8, Z28
 	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z20, Z19
+	VPSLLQ       $0x04, Z21, Z2
 	SBBQ         DX, R8
-	VPMADD52LUQ  Z8, Z8, Z13
+	VPMADD52LUQ  Z26, Z22, Z16
 	SUBQ         R8, AX
-	VPMADD52LUQ  Z18, Z18, Z19
 	SBBL         R8, R8
-	VPXORQ       Z14, Z14, Z14
+	VPSLLQ       $0x04, 1344(DI), Z15
 	SUBQ         R8, AX
-	VPXORQ       Z20, Z20, Z20
-	MOVQ         BX, DX
-	VPMADD52HUQ  Z8, Z8, Z14
-	MULXQ        DX, DX, BX
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z18, Z18, Z20
-	ADDQ         DX, R8
-	VPSUBQ       Z13, Z15, Z13
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z19, Z21, Z15
-	SBBQ         DX, R8
-	VPSUBQ       Z14, Z16, Z14
-	SUBQ         R8, BX
-	VPSUBQ       Z20, Z22, Z19
-	SBBL         R8, R8
-	VPSRAQ       $0x2c, Z14, Z16
-	SUBQ         R8, BX
-	VPSRAQ       $0x2c, Z19, Z20
+	VPSUBQ       Z10, Z1, Z5
+	MOVQ         2128(DI), DX
+	VMOVDQU64    1280(DI), Z7
+	MULXQ        AX, DX, R8
+	VPXORQ       Z17, Z17, Z17
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  Z24, Z7, Z17
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z29, Z8
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z21
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z7, Z7, Z21
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z4, Z18, Z12
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPSRAQ       $0x34, Z5, Z26
 	MOVQ         AX, DX
-	MULXQ        BX, AX, DX
-	VPANDQ       Z0, Z14, Z14
-	SHLXQ        CX, AX, BX
-	VPANDQ       Z0, Z19, Z19
-	ADDQ         AX, BX
-	VPSUBQ       Z16, Z13, Z13
-	SHRXQ        CX, BX, AX
-	VPSUBQ       Z20, Z15, Z16
-	SBBQ         AX, BX
-	VPSRAQ       $0x34, Z13, Z15
-	SUBQ         BX, DX
-	VPSRAQ       $0x34, Z16, Z20
-	SBBL         BX, BX
-	VPADDQ       Z15, Z14, Z14
-	SUBQ         BX, DX
+	VPMADD52LUQ  Z25, Z14, Z8
+	MULXQ        DX, DX, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z23, Z22, Z10
+	ADDQ         DX, R9
+	VPADDQ       Z26, Z6, Z1
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z29
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z5, Z5, Z29
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z27, Z27, Z10
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPSLLQ       $0x04, Z1, Z18
+	MOVQ         R8, DX
+	VPADDQ       Z1, Z1, Z25
+	MULXQ        AX, AX, DX
+	VPSUBQ       Z3, Z28, Z14
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z23, Z23, Z23
+	ADDQ         AX, R8
+	VPMADD52HUQ  1216(DI), Z5, Z23
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	SBBQ         AX, R8
+	VPSUBQ       Z16, Z22, Z26
+	SUBQ         R8, DX
+	VPXORQ       Z6, Z6, Z6
+	SBBL         R8, R8
+	VPMADD52HUQ  Z25, Z5, Z6
+	SUBQ         R8, DX
 	MOVQ         DX, 2128(DI)
-	VPADDQ       Z20, Z19, Z21
+	VPSRAQ       $0x2c, Z14, Z3
 	MOVQ         2136(DI), DX
-	VPXORQ       Z15, Z15, Z15
-	MULXQ        DX, AX, BX
-	VPXORQ       Z22, Z22, Z22
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z4, Z6, Z15
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z11, Z9, Z22
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z3, Z7, Z15
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z10, Z17, Z22
-	SUBQ         R8, BX
-	SBBL         R8, R8
-	VMOVDQA64    Z1, Z19
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z23
-	MULXQ        BX, DX, AX
-	VMOVDQA64    Z2, Z20
+	VPANDQ       Z0, Z14, Z28
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  1024(DI), Z27, Z26
 	SHLXQ        CX, DX, R8
-	VMOVDQA64    Z2, Z24
+	VPSLLQ       $0x08, Z17, Z16
 	ADDQ         DX, R8
-	VPMADD52HUQ  Z3, Z6, Z20
+	VPSUBQ       Z13, Z12, Z22
 	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z10, Z9, Z24
+	VPXORQ       Z14, Z14, Z14
 	SBBQ         DX, R8
-	VPMADD52LUQ  Z3, Z6, Z19
+	VPMADD52HUQ  Z18, Z18, Z14
 	SUBQ         R8, AX
+	VPBROADCASTQ 208(SI), Z27
 	SBBL         R8, R8
-	VPMADD52LUQ  Z10, Z9, Z23
+	VPSUBQ       Z8, Z27, Z17
 	SUBQ         R8, AX
-	VPMADD52LUQ  Z4, Z6, Z20
-	MOVQ         BX, DX
-	VPMADD52LUQ  Z11, Z9, Z24
-	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z3, Z7, Z20
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z10, Z17, Z24
-	ADDQ         DX, R8
-	VPSLLQ       $0x08, Z15, Z3
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x08, Z22, Z6
-	SBBQ         DX, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z5, Z8, Z3
-	SBBL         R8, R8
-	VPMADD52LUQ  Z12, Z18, Z6
-	SUBQ         R8, BX
-	VPXORQ       Z4, Z4, Z4
+	MOVQ         2136(DI), DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z13
+	MULXQ        AX, DX, R8
+	VPMADD52HUQ  1152(DI), Z5, Z13
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z22, 960(DI)
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z25, Z5, Z29
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z4, Z20, Z17
+	SBBQ         DX, R9
+	VPSUBQ       Z9, Z10, Z12
+	SUBQ         R9, R8
+	VPXORQ       Z8, Z8, Z8
+	SBBL         R9, R9
+	VPMADD52HUQ  Z11, Z18, Z8
+	SUBQ         R9, R8
+	VPSRAQ       $0x34, Z12, Z27
 	MOVQ         AX, DX
-	VPXORQ       Z7, Z7, Z7
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z5, Z8, Z4
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z12, Z18, Z7
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VPSUBQ       Z3, Z19, Z3
-	SBBQ         AX, BX
-	VPSUBQ       Z6, Z23, Z5
-	SUBQ         BX, DX
-	VPSUBQ       Z4, Z20, Z4
-	SBBL         BX, BX
-	VPSUBQ       Z7, Z24, Z7
-	SUBQ         BX, DX
-	VPSRAQ       $0x2c, Z4, Z6
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  1152(DI), Z1, Z23
+	SHLXQ        CX, DX, R9
+	VPSLLQ       $0x08, Z6, Z22
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z24, Z7, Z21
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z27, Z19, Z25
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z2, Z2, Z16
+	SUBQ         R9, AX
+	VPSUBQ       Z3, Z26, Z4
+	SBBL         R9, R9
+	VPMADD52LUQ  Z18, Z18, Z22
+	SUBQ         R9, AX
+	VPSLLQ       $0x04, Z25, Z20
+	MOVQ         R8, DX
+	VPXORQ       Z9, Z9, Z9
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z2, Z2, Z9
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z4, Z10
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z6, Z6, Z6
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z25, Z4, Z6
+	SUBQ         R8, DX
+	VPBROADCASTQ 232(SI), Z24
+	SBBL         R8, R8
+	VPMADD52HUQ  Z12, Z4, Z24
+	SUBQ         R8, DX
+	VPSUBQ       Z14, Z29, Z27
 	MOVQ         DX, 2136(DI)
-	VPSRAQ       $0x2c, Z7, Z8
+	VMOVDQU64    Z17, 896(DI)
 	MOVQ         2144(DI), DX
-	VPANDQ       Z0, Z4, Z4
-	MULXQ        DX, AX, BX
-	SHLXQ        CX, AX, R8
-	VPANDQ       Z0, Z7, Z7
-	ADDQ         AX, R8
-	VPSUBQ       Z6, Z3, Z3
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Z8, Z5, Z6
-	SBBQ         AX, R8
-	VPSRAQ       $0x34, Z3, Z5
-	SUBQ         R8, BX
-	VPSRAQ       $0x34, Z6, Z8
-	SBBL         R8, R8
-	VPADDQ       Z5, Z4, Z4
-	SUBQ         R8, BX
-	VPADDQ       Z8, Z7, Z11
-	MULXQ        BX, DX, AX
+	VPADDQ       Z10, Z28, Z19
+	MULXQ        DX, DX, AX
 	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x04, Z4, Z5
+	VPMADD52LUQ  1216(DI), Z5, Z13
 	ADDQ         DX, R8
-	VPSLLQ       $0x04, Z11, Z12
+	VPSRAQ       $0x2c, Z27, Z3
 	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x04, Z14, Z7
+	VPANDQ       Z0, Z27, Z26
 	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z21, Z15
+	VPSLLQ       $0x04, Z19, Z2
 	SUBQ         R8, AX
-	VPXORQ       Z8, Z8, Z8
+	VPSLLQ       $0x08, Z23, Z14
 	SBBL         R8, R8
-	VPXORQ       Z17, Z17, Z17
+	VPXORQ       Z29, Z29, Z29
 	SUBQ         R8, AX
-	VPMADD52HUQ  Z14, Z3, Z8
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z21, Z6, Z17
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z13, Z4, Z8
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z16, Z11, Z17
-	SHRXQ        CX, R8, DX
-	VPBROADCASTQ 224(SI), Z9
-	SBBQ         DX, R8
-	VPBROADCASTQ 240(SI), Z18
-	SUBQ         R8, BX
-	VPBROADCASTQ 232(SI), Z10
-	SBBL         R8, R8
-	VPBROADCASTQ 248(SI), Z19
-	SUBQ         R8, BX
+	VPMADD52HUQ  Z20, Z2, Z29
+	MOVQ         2144(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z16, Z17, Z10
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z22, Z28, Z27
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z11, Z18, Z14
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z7, Z7, Z10
+	SBBL         R9, R9
+	VPSUBQ       Z9, Z21, Z23
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z12, Z19, Z6
 	MOVQ         AX, DX
-	VPMADD52HUQ  Z13, Z3, Z10
-	MULXQ        BX, AX, DX
-	VPMADD52HUQ  Z16, Z6, Z19
-	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z13, Z3, Z9
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z16, Z6, Z18
-	SHRXQ        CX, BX, AX
-	VPMADD52LUQ  Z14, Z3, Z10
-	SBBQ         AX, BX
-	VPMADD52LUQ  Z21, Z6, Z19
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z13, Z4, Z10
-	SBBL         BX, BX
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z16, Z11, Z19
+	VPMADD52LUQ  Z25, Z4, Z24
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x2c, Z23, Z16
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z5, Z5, Z27
+	SHRXQ        CX, R9, DX
+	VPANDQ       Z0, Z23, Z17
+	SBBQ         DX, R9
+	VPMADD52LUQ  1152(DI), Z1, Z13
+	SUBQ         R9, AX
+	VMOVDQU64    1472(DI), Z22
+	SBBL         R9, R9
+	VPSLLQ       $0x04, Z22, Z28
+	SUBQ         R9, AX
+	VPADDQ       Z22, Z22, Z11
+	MOVQ         R8, DX
+	VMOVDQU64    1408(DI), Z18
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z18, Z18, Z7
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z9, Z9, Z9
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z28, Z28, Z9
+	SUBQ         R8, DX
+	VPSLLQ       $0x04, 1472(DI), Z21
+	SBBL         R8, R8
+	VPXORQ       Z25, Z25, Z25
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z11, Z18, Z25
 	MOVQ         DX, 2144(DI)
-	VPSLLQ       $0x08, Z8, Z3
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
 	MOVQ         2152(DI), DX
-	VPSLLQ       $0x08, Z17, Z6
-	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z7, Z5, Z3
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z15, Z12, Z6
-	ADDQ         AX, R8
-	VPXORQ       Z4, Z4, Z4
-	SHRXQ        CX, R8, AX
-	VPXORQ       Z8, Z8, Z8
-	SBBQ         AX, R8
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z7, Z5, Z4
-	SBBL         R8, R8
-	VPMADD52HUQ  Z15, Z12, Z8
-	SUBQ         R8, BX
-	VPSUBQ       Z3, Z9, Z3
-	MULXQ        BX, DX, AX
-	VPSUBQ       Z6, Z18, Z5
+	VPSUBQ       Z14, Z23, Z1
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z16, Z10, Z22
 	SHLXQ        CX, DX, R8
-	VPSUBQ       Z4, Z10, Z4
+	VPSLLQ       $0x08, Z6, Z14
 	ADDQ         DX, R8
-	VPSUBQ       Z8, Z19, Z6
 	SHRXQ        CX, R8, DX
-	VMOVDQU64    Z3, 1024(DI)
+	VPMADD52LUQ  1152(DI), Z5, Z1
 	SBBQ         DX, R8
+	VPMADD52LUQ  Z12, Z19, Z24
 	SUBQ         R8, AX
-	VMOVDQU64    Z5, 1152(DI)
+	VPSRAQ       $0x34, Z22, Z23
 	SBBL         R8, R8
-	VMOVDQU64    Z4, 1088(DI)
+	VPMADD52LUQ  Z20, Z2, Z14
 	SUBQ         R8, AX
-	VMOVDQU64    Z6, 1216(DI)
-	MOVQ         BX, DX
-	VMOVDQU64    1280(DI), Z3
-	MULXQ        DX, DX, BX
-	VMOVDQU64    1408(DI), Z10
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    1344(DI), Z4
-	ADDQ         DX, R8
-	VMOVDQU64    1472(DI), Z11
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z4, Z5
-	SUBQ         R8, BX
-	VPSLLQ       $0x04, Z11, Z12
-	SBBL         R8, R8
-	VPADDQ       Z4, Z4, Z6
-	SUBQ         R8, BX
-	VPADDQ       Z11, Z11, Z13
+	VPSUBQ       Z3, Z27, Z16
+	MOVQ         2152(DI), DX
+	VPSUBQ       Z8, Z13, Z10
+	MULXQ        AX, DX, R8
+	VPADDQ       Z23, Z17, Z6
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x34, Z16, Z5
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z19
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z22, Z22, Z19
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z10, Z20
+	SBBL         R9, R9
+	VPANDQ       Z0, Z10, Z2
+	SUBQ         R9, R8
+	VPADDQ       Z5, Z26, Z3
 	MOVQ         AX, DX
-	VPXORQ       Z7, Z7, Z7
-	MULXQ        BX, AX, DX
-	VPXORQ       Z14, Z14, Z14
-	SHLXQ        CX, AX, BX
-	VPMADD52HUQ  Z6, Z3, Z7
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VPMADD52HUQ  Z13, Z10, Z14
-	SBBQ         AX, BX
-	VMOVDQA64    Z1, Z8
-	SUBQ         BX, DX
-	VMOVDQA64    Z1, Z15
-	SBBL         BX, BX
-	VMOVDQA64    Z2, Z9
-	SUBQ         BX, DX
-	VMOVDQA64    Z2, Z16
-	MOVQ         DX, 2152(DI)
-	VPMADD52HUQ  Z3, Z3, Z9
-	MOVQ         2160(DI), DX
-	VPMADD52HUQ  Z10, Z10, Z16
-	MULXQ        DX, AX, BX
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z3, Z3, Z8
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z10, Z10, Z15
-	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z6, Z3, Z9
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z13, Z10, Z16
-	SUBQ         R8, BX
-	VPSLLQ       $0x08, Z7, Z6
-	SBBL         R8, R8
-	VPSLLQ       $0x08, Z14, Z13
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z5, Z5, Z6
-	MULXQ        BX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z12, Z12, Z13
-	ADDQ         DX, R8
-	VPXORQ       Z7, Z7, Z7
-	SHRXQ        CX, R8, DX
-	VPXORQ       Z14, Z14, Z14
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z5, Z5, Z7
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z12, Z12, Z14
-	SBBL         R8, R8
-	VPSUBQ       Z6, Z8, Z6
-	SUBQ         R8, AX
-	VPSUBQ       Z13, Z15, Z8
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VPSUBQ       Z7, Z9, Z7
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z14, Z16, Z13
-	ADDQ         DX, R8
-	VPSRAQ       $0x2c, Z7, Z9
-	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x2c, Z13, Z14
-	SBBQ         DX, R8
-	VPANDQ       Z0, Z7, Z7
-	SUBQ         R8, BX
-	VPANDQ       Z0, Z13, Z13
-	SBBL         R8, R8
-	VPSUBQ       Z9, Z6, Z6
-	SUBQ         R8, BX
-	MOVQ         AX, DX
-	VPSUBQ       Z14, Z8, Z9
-	MULXQ        BX, AX, DX
-	VPSRAQ       $0x34, Z6, Z8
-	SHLXQ        CX, AX, BX
-	VPSRAQ       $0x34, Z9, Z14
-	ADDQ         AX, BX
-	VPADDQ       Z8, Z7, Z7
-	SHRXQ        CX, BX, AX
-	VPADDQ       Z14, Z13, Z17
-	SBBQ         AX, BX
-	VPSLLQ       $0x04, Z7, Z8
-	SUBQ         BX, DX
-	VPSLLQ       $0x04, Z17, Z18
-	SBBL         BX, BX
-	SUBQ         BX, DX
-	VPADDQ       Z7, Z7, Z13
-	MOVQ         DX, 2160(DI)
-	VPADDQ       Z17, Z17, Z19
-	MOVQ         2168(DI), DX
-	VPXORQ       Z14, Z14, Z14
-	MULXQ        DX, AX, BX
-	VPXORQ       Z20, Z20, Z20
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z13, Z6, Z14
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z19, Z9, Z20
-	SHRXQ        CX, R8, AX
-	VMOVDQA64    Z1, Z15
-	SBBQ         AX, R8
-	SUBQ         R8, BX
-	VMOVDQA64    Z1, Z21
-	SBBL         R8, R8
-	VMOVDQA64    Z2, Z16
-	SUBQ         R8, BX
-	VMOVDQA64    Z2, Z22
-	MULXQ        BX, DX, AX
-	VPMADD52HUQ  Z6, Z6, Z16
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z9, Z9, Z22
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z6, Z6, Z15
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z9, Z9, Z21
-	SBBQ         DX, R8
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z13, Z6, Z16
-	SBBL         R8, R8
-	VPMADD52LUQ  Z19, Z9, Z22
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z14, Z13
-	MOVQ         BX, DX
-	VPSLLQ       $0x08, Z20, Z19
-	MULXQ        DX, DX, BX
-	VPMADD52LUQ  Z8, Z8, Z13
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z18, Z18, Z19
-	ADDQ         DX, R8
-	VPXORQ       Z14, Z14, Z14
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VPXORQ       Z20, Z20, Z20
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z8, Z8, Z14
-	SBBL         R8, R8
-	VPMADD52HUQ  Z18, Z18, Z20
-	SUBQ         R8, BX
-	VPSUBQ       Z13, Z15, Z13
-	MOVQ         AX, DX
-	VPSUBQ       Z19, Z21, Z15
-	MULXQ        BX, AX, DX
-	VPSUBQ       Z14, Z16, Z14
-	SHLXQ        CX, AX, BX
-	VPSUBQ       Z20, Z22, Z19
-	ADDQ         AX, BX
-	SHRXQ        CX, BX, AX
-	VPSRAQ       $0x2c, Z14, Z16
-	SBBQ         AX, BX
-	VPSRAQ       $0x2c, Z19, Z20
-	SUBQ         BX, DX
-	VPANDQ       Z0, Z14, Z14
-	SBBL         BX, BX
-	VPANDQ       Z0, Z19, Z19
-	SUBQ         BX, DX
-	VPSUBQ       Z16, Z13, Z13
-	MOVQ         DX, 2168(DI)
-	VPSUBQ       Z20, Z15, Z16
-	MOVQ         2176(DI), DX
-	VPSRAQ       $0x34, Z13, Z15
-	MULXQ        DX, AX, BX
-	SHLXQ        CX, AX, R8
-	VPSRAQ       $0x34, Z16, Z20
-	ADDQ         AX, R8
-	VPADDQ       Z15, Z14, Z14
-	SHRXQ        CX, R8, AX
-	VPADDQ       Z20, Z19, Z21
-	SBBQ         AX, R8
-	VPXORQ       Z15, Z15, Z15
-	SUBQ         R8, BX
-	VPXORQ       Z22, Z22, Z22
-	SBBL         R8, R8
-	VPMADD52HUQ  Z4, Z6, Z15
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z11, Z9, Z22
-	MULXQ        BX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z3, Z7, Z15
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z10, Z17, Z22
-	SHRXQ        CX, R8, DX
-	VMOVDQA64    Z1, Z19
-	SBBQ         DX, R8
-	VMOVDQA64    Z1, Z23
-	SUBQ         R8, AX
-	VMOVDQA64    Z2, Z20
-	SBBL         R8, R8
-	VMOVDQA64    Z2, Z24
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z3, Z6, Z20
-	MOVQ         BX, DX
-	MULXQ        DX, DX, BX
-	VPMADD52HUQ  Z10, Z9, Z24
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z3, Z6, Z19
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z10, Z9, Z23
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z4, Z6, Z20
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z11, Z9, Z24
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z3, Z7, Z20
-	SBBL         R8, R8
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z10, Z17, Z24
-	MOVQ         AX, DX
-	VPSLLQ       $0x08, Z15, Z3
-	MULXQ        BX, AX, DX
-	VPSLLQ       $0x08, Z22, Z6
-	SHLXQ        CX, AX, BX
-	VPMADD52LUQ  Z5, Z8, Z3
-	ADDQ         AX, BX
-	VPMADD52LUQ  Z12, Z18, Z6
-	SHRXQ        CX, BX, AX
-	VPXORQ       Z4, Z4, Z4
-	SBBQ         AX, BX
-	VPXORQ       Z7, Z7, Z7
-	SUBQ         BX, DX
-	SBBL         BX, BX
-	VPMADD52HUQ  Z5, Z8, Z4
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z12, Z18, Z7
-	MOVQ         DX, 2176(DI)
-	VPSUBQ       Z3, Z19, Z3
-	MOVQ         2184(DI), DX
-	VPSUBQ       Z6, Z23, Z5
-	MULXQ        DX, AX, BX
-	VPSUBQ       Z4, Z20, Z4
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Z7, Z24, Z7
-	ADDQ         AX, R8
-	VPSRAQ       $0x2c, Z4, Z6
-	SHRXQ        CX, R8, AX
-	SBBQ         AX, R8
-	VPSRAQ       $0x2c, Z7, Z8
-	SUBQ         R8, BX
-	VPANDQ       Z0, Z4, Z4
-	SBBL         R8, R8
-	VPANDQ       Z0, Z7, Z7
-	SUBQ         R8, BX
-	VPSUBQ       Z6, Z3, Z3
-	MULXQ        BX, DX, AX
-	VPSUBQ       Z8, Z5, Z6
-	SHLXQ        CX, DX, R8
-	VPSRAQ       $0x34, Z3, Z5
-	ADDQ         DX, R8
-	VPSRAQ       $0x34, Z6, Z8
-	SHRXQ        CX, R8, DX
-	SBBQ         DX, R8
-	VPADDQ       Z5, Z4, Z4
-	SUBQ         R8, AX
-	VPADDQ       Z8, Z7, Z11
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z4, Z5
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z11, Z12
-	MOVQ         BX, DX
-	VPSLLQ       $0x04, Z14, Z7
-	MULXQ        DX, DX, BX
-	VPSLLQ       $0x04, Z21, Z15
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z8, Z8, Z8
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
+	VPSLLQ       $0x04, Z6, Z27
+	MULXQ        DX, DX, AX
+	VPADDQ       Z6, Z6, Z8
+	SHLXQ        CX, DX, R9
+	VPXORQ       Z13, Z13, Z13
+	ADDQ         DX, R9
+	VPMADD52HUQ  1344(DI), Z22, Z13
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x04, Z3, Z23
+	SBBQ         DX, R9
+	SUBQ         R9, AX
 	VPXORQ       Z17, Z17, Z17
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z14, Z3, Z8
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z21, Z6, Z17
-	SBBL         R8, R8
-	VPMADD52HUQ  Z13, Z4, Z8
-	SUBQ         R8, BX
-	VPMADD52HUQ  Z16, Z11, Z17
-	MOVQ         AX, DX
-	VPBROADCASTQ 256(SI), Z9
-	MULXQ        BX, AX, DX
-	VPBROADCASTQ 272(SI), Z18
-	SHLXQ        CX, AX, BX
-	ADDQ         AX, BX
-	VPBROADCASTQ 264(SI), Z10
-	SHRXQ        CX, BX, AX
-	VPBROADCASTQ 280(SI), Z19
-	SBBQ         AX, BX
-	VPMADD52HUQ  Z13, Z3, Z10
-	SUBQ         BX, DX
-	VPMADD52HUQ  Z16, Z6, Z19
-	SBBL         BX, BX
-	VPMADD52LUQ  Z13, Z3, Z9
-	SUBQ         BX, DX
-	VPMADD52LUQ  Z16, Z6, Z18
-	MOVQ         DX, 2184(DI)
-	VPMADD52LUQ  Z14, Z3, Z10
-	MOVQ         2192(DI), DX
-	MULXQ        DX, AX, BX
-	VPMADD52LUQ  Z21, Z6, Z19
+	SBBL         R9, R9
+	VPMADD52HUQ  Z27, Z27, Z17
+	SUBQ         R9, AX
+	VPSUBQ       Z20, Z1, Z10
+	MOVQ         R8, DX
+	VPXORQ       Z5, Z5, Z5
+	MULXQ        AX, AX, DX
+	VPMADD52HUQ  Z8, Z22, Z5
 	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z13, Z4, Z10
+	VPSUBQ       Z29, Z24, Z26
 	ADDQ         AX, R8
-	VPMADD52LUQ  Z16, Z11, Z19
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z20
 	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x08, Z8, Z3
+	VPMADD52HUQ  1280(DI), Z22, Z20
 	SBBQ         AX, R8
-	VPSLLQ       $0x08, Z17, Z6
-	SUBQ         R8, BX
-	VPMADD52LUQ  Z7, Z5, Z3
+	VPBROADCASTQ 224(SI), Z1
+	SUBQ         R8, DX
 	SBBL         R8, R8
-	VPMADD52LUQ  Z15, Z12, Z6
-	SUBQ         R8, BX
-	MULXQ        BX, DX, AX
+	VPSUBQ       Z14, Z1, Z29
+	SUBQ         R8, DX
+	VPSRAQ       $0x34, Z10, Z24
+	MOVQ         DX, 2152(DI)
+	VMOVDQU64    Z26, 1088(DI)
+	MOVQ         2160(DI), DX
+	VPXORQ       Z14, Z14, Z14
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z3, Z10, Z14
+	SHLXQ        CX, DX, R8
+	VPSLLQ       $0x08, Z25, Z1
+	ADDQ         DX, R8
+	VPMADD52LUQ  Z12, Z4, Z29
+	SHRXQ        CX, R8, DX
+	VPADDQ       Z24, Z2, Z26
+	SBBQ         DX, R8
+	VPBROADCASTQ 248(SI), Z25
+	SUBQ         R8, AX
+	SBBL         R8, R8
+	VPMADD52HUQ  Z16, Z10, Z25
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z26, Z12
+	MOVQ         2160(DI), DX
+	VPMADD52LUQ  Z8, Z22, Z19
+	MULXQ        AX, DX, R8
+	VPMADD52HUQ  1280(DI), Z6, Z13
+	SHLXQ        CX, DX, R9
 	VPXORQ       Z4, Z4, Z4
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z8, Z8, Z8
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z7, Z5, Z4
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z15, Z12, Z8
-	SBBQ         DX, R8
-	VPSUBQ       Z3, Z9, Z3
-	SUBQ         R8, AX
-	VPSUBQ       Z6, Z18, Z5
-	SBBL         R8, R8
-	VPSUBQ       Z4, Z10, Z4
-	SUBQ         R8, AX
-	MOVQ         BX, DX
-	VPSUBQ       Z8, Z19, Z6
-	MULXQ        DX, DX, BX
-	VMOVDQU64    Z3, 1280(DI)
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    Z5, 1408(DI)
-	ADDQ         DX, R8
-	VMOVDQU64    Z4, 1344(DI)
-	SHRXQ        CX, R8, DX
-	VMOVDQU64    Z6, 1472(DI)
-	SBBQ         DX, R8
-	VMOVDQU64    (DI), Z3
-	SUBQ         R8, BX
-	VMOVDQU64    128(DI), Z4
-	SBBL         R8, R8
-	SUBQ         R8, BX
-	VMOVDQU64    256(DI), Z5
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z23, Z12, Z4
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x08, Z5, Z24
+	SBBQ         DX, R9
+	VPXORQ       Z2, Z2, Z2
+	SUBQ         R9, R8
+	SBBL         R9, R9
+	VPMADD52HUQ  Z15, Z27, Z2
+	SUBQ         R9, R8
+	VPMADD52LUQ  1344(DI), Z22, Z20
 	MOVQ         AX, DX
-	VMOVDQU64    384(DI), Z6
-	MULXQ        BX, AX, DX
-	VPADDQ       Z4, Z3, Z7
-	SHLXQ        CX, AX, BX
-	VPADDQ       Z6, Z5, Z8
-	ADDQ         AX, BX
-	VPADDQ       Z8, Z7, Z9
-	SHRXQ        CX, BX, AX
-	VPADDQ       Z4, Z9, Z4
-	SBBQ         AX, BX
-	VPADDQ       Z6, Z9, Z6
-	SUBQ         BX, DX
-	SBBL         BX, BX
-	VPADDQ       Z7, Z4, Z7
-	SUBQ         BX, DX
-	VPADDQ       Z5, Z5, Z5
-	MOVQ         DX, 2192(DI)
-	VPADDQ       Z5, Z4, Z4
-	MOVQ         2104(DI), AX
-	VPADDQ       Z8, Z6, Z5
-	MOVL         $0x00000000, DX
-	VPADDQ       Z3, Z3, Z3
-	ADDQ         2136(DI), AX
-	VPADDQ       Z3, Z6, Z3
-	ADCQ         $0x00, DX
-	VMOVDQU64    512(DI), Z6
-	ADDQ         2168(DI), AX
-	ADCQ         $0x00, DX
+	VPMADD52LUQ  Z27, Z27, Z24
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z16, Z26, Z14
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z29, 1024(DI)
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z11, Z18, Z7
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z3, Z10, Z25
+	SBBQ         DX, R9
+	VPSUBQ       Z17, Z19, Z8
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z28, Z28, Z1
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPSLLQ       $0x08, Z13, Z5
+	MOVQ         R8, DX
+	VPSRAQ       $0x2c, Z8, Z29
+	MULXQ        AX, AX, DX
+	VPANDQ       Z0, Z8, Z11
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z15, Z27, Z5
+	ADDQ         AX, R8
+	VPMADD52LUQ  1280(DI), Z6, Z20
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z3
+	SBBQ         AX, R8
+	VPSUBQ       Z24, Z3, Z17
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z14, Z19
+	SBBL         R8, R8
+	VPMADD52LUQ  Z22, Z22, Z17
+	SUBQ         R8, DX
+	MOVQ         DX, 2160(DI)
+	VPSUBQ       Z9, Z7, Z28
+	MOVQ         2168(DI), DX
+	VPMADD52LUQ  Z16, Z26, Z25
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z23, Z12, Z19
+	SHLXQ        CX, DX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z13
+	ADDQ         DX, R8
+	VPSUBQ       Z1, Z13, Z8
+	SHRXQ        CX, R8, DX
+	VPSRAQ       $0x2c, Z28, Z15
+	SBBQ         DX, R8
+	VPANDQ       Z0, Z28, Z27
+	SUBQ         R8, AX
+	VPMADD52LUQ  Z18, Z18, Z8
+	SBBL         R8, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
+	SUBQ         R8, AX
+	MOVQ         2168(DI), DX
+	VPSUBQ       Z5, Z6, Z24
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z2, Z20, Z3
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  1280(DI), Z22, Z24
+	ADDQ         DX, R9
+	VPSRAQ       $0x2c, Z3, Z14
+	SHRXQ        CX, R9, DX
+	VPANDQ       Z0, Z3, Z9
+	SBBQ         DX, R9
+	VPSUBQ       Z29, Z17, Z7
+	SUBQ         R9, R8
+	VPSUBQ       Z4, Z25, Z26
+	SBBL         R9, R9
+	VPBROADCASTQ 240(SI), Z23
+	SUBQ         R9, R8
+	VPSUBQ       Z19, Z23, Z12
+	MOVQ         AX, DX
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x34, Z7, Z1
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z26, 1216(DI)
+	ADDQ         DX, R9
+	VPMADD52LUQ  Z16, Z10, Z12
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z1, Z11, Z13
+	SBBQ         DX, R9
+	VPSUBQ       Z15, Z8, Z28
+	SUBQ         R9, AX
+	VPSLLQ       $0x04, Z13, Z18
+	SBBL         R9, R9
+	VPSUBQ       Z14, Z24, Z5
+	SUBQ         R9, AX
+	VPSRAQ       $0x34, Z28, Z6
+	MOVQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z28, Z28, Z2
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z5, Z20
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z22, Z22, Z22
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z13, Z5, Z22
+	SUBQ         R8, DX
+	VPBROADCASTQ 264(SI), Z3
+	SBBL         R8, R8
+	VPMADD52HUQ  Z7, Z5, Z3
+	SUBQ         R8, DX
+	VPADDQ       Z6, Z27, Z29
+	MOVQ         DX, 2168(DI)
+	VPADDQ       Z20, Z9, Z17
+	MOVQ         2176(DI), DX
+	VPXORQ       Z4, Z4, Z4
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R8
+	VPMADD52HUQ  1472(DI), Z28, Z4
+	ADDQ         DX, R8
+	VPSLLQ       $0x04, Z29, Z25
+	SHRXQ        CX, R8, DX
+	VPADDQ       Z29, Z29, Z19
+	SBBQ         DX, R8
+	VMOVDQU64    Z12, 1152(DI)
+	SUBQ         R8, AX
+	VPSLLQ       $0x04, Z17, Z23
+	SBBL         R8, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
+	SUBQ         R8, AX
+	VPMADD52HUQ  1408(DI), Z28, Z26
+	MOVQ         2176(DI), DX
+	VPXORQ       Z16, Z16, Z16
+	MULXQ        AX, DX, R8
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  Z19, Z28, Z16
+	ADDQ         DX, R9
+	VPXORQ       Z10, Z10, Z10
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z18, Z23, Z10
+	SBBQ         DX, R9
+	VPXORQ       Z1, Z1, Z1
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z25, Z25, Z1
+	SBBL         R9, R9
+	VPMADD52LUQ  Z19, Z28, Z2
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z7, Z17, Z22
+	MOVQ         AX, DX
+	VPMADD52LUQ  Z13, Z5, Z3
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  1408(DI), Z29, Z4
+	SHLXQ        CX, DX, R9
+	ADDQ         DX, R9
+	VPXORQ       Z11, Z11, Z11
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z21, Z25, Z11
+	SBBQ         DX, R9
+	VPMADD52LUQ  1472(DI), Z28, Z26
+	SUBQ         R9, AX
+	VPSLLQ       $0x08, Z16, Z15
+	SBBL         R9, R9
+	VPMADD52LUQ  Z25, Z25, Z15
+	SUBQ         R9, AX
+	VPSUBQ       Z1, Z2, Z8
+	MOVQ         R8, DX
+	VPSLLQ       $0x08, Z22, Z14
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  Z7, Z17, Z3
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x2c, Z8, Z24
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z18, Z23, Z14
+	SBBQ         AX, R8
+	VPANDQ       Z0, Z8, Z6
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z4, Z27
+	SBBL         R8, R8
+	VPMADD52LUQ  1408(DI), Z29, Z26
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z21, Z25, Z27
+	MOVQ         DX, 2176(DI)
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z20
+	MOVQ         2184(DI), DX
+	VPSUBQ       Z15, Z20, Z9
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z28, Z28, Z9
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z10, Z3, Z12
+	ADDQ         DX, R8
+	SHRXQ        CX, R8, DX
+	VPBROADCASTQ 256(SI), Z19
+	SBBQ         DX, R8
+	VPSUBQ       Z14, Z19, Z13
+	SUBQ         R8, AX
+	VMOVDQU64    Z12, 1344(DI)
+	SBBL         R8, R8
+	VPMADD52LUQ  Z7, Z5, Z13
+	SUBQ         R8, AX
+	VPSUBQ       Z11, Z26, Z16
+	MOVQ         2184(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
+	MULXQ        AX, DX, R8
+	VPSUBQ       Z27, Z1, Z2
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x2c, Z16, Z22
+	ADDQ         DX, R9
+	VPANDQ       Z0, Z16, Z17
+	SHRXQ        CX, R9, DX
+	SBBQ         DX, R9
+	VPMADD52LUQ  1408(DI), Z28, Z2
+	SUBQ         R9, R8
+	VPSUBQ       Z24, Z9, Z18
+	SBBL         R9, R9
+	VPSRAQ       $0x34, Z18, Z23
+	SUBQ         R9, R8
+	VMOVDQU64    Z13, 1280(DI)
+	MOVQ         AX, DX
+	VPADDQ       Z23, Z6, Z8
+	MULXQ        DX, DX, AX
+	VPSLLQ       $0x04, Z8, Z4
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z22, Z2, Z29
+	ADDQ         DX, R9
+	VPSRAQ       $0x34, Z29, Z21
+	SHRXQ        CX, R9, DX
+	VPXORQ       Z25, Z25, Z25
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z8, Z29, Z25
+	SBBL         R9, R9
+	VPBROADCASTQ 280(SI), Z15
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z18, Z29, Z15
+	MOVQ         R8, DX
+	VPADDQ       Z21, Z17, Z20
+	MULXQ        AX, AX, DX
+	VPSLLQ       $0x04, Z20, Z10
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z3, Z3, Z3
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z4, Z10, Z3
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z18, Z20, Z25
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z8, Z29, Z15
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	VPSLLQ       $0x08, Z25, Z14
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z18, Z20, Z15
+	MOVQ         DX, 2184(DI)
+	VPMADD52LUQ  Z4, Z10, Z14
+	MOVQ         2192(DI), DX
+	VPSUBQ       Z3, Z15, Z19
+	MULXQ        DX, DX, AX
+	VPBROADCASTQ 272(SI), Z12
+	SHLXQ        CX, DX, R8
+	VPSUBQ       Z14, Z12, Z7
+	ADDQ         DX, R8
+	VMOVDQU64    Z19, 1472(DI)
+	SHRXQ        CX, R8, DX
+	VPMADD52LUQ  Z18, Z29, Z7
+	SBBQ         DX, R8
+	SUBQ         R8, AX
+	VMOVDQU64    Z7, 1408(DI)
+	SBBL         R8, R8
+	VMOVDQU64    (DI), Z5
+	SUBQ         R8, AX
+	VMOVDQU64    128(DI), Z11
+	MOVQ         2192(DI), DX
+	VMOVDQU64    256(DI), Z26
+	MULXQ        AX, DX, R8
+	VMOVDQU64    384(DI), Z27
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z11, Z5, Z1
+	ADDQ         DX, R9
+	VPADDQ       Z27, Z26, Z16
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z16, Z1, Z28
+	SBBQ         DX, R9
+	VPADDQ       Z11, Z28, Z24
+	SUBQ         R9, R8
+	SBBL         R9, R9
+	VPADDQ       Z27, Z28, Z9
+	SUBQ         R9, R8
+	VPADDQ       Z1, Z24, Z13
+	MOVQ         AX, DX
+	VPADDQ       Z26, Z26, Z23
+	MULXQ        DX, DX, AX
+	VPADDQ       Z23, Z24, Z6
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z16, Z9, Z22
+	ADDQ         DX, R9
+	VPADDQ       Z5, Z5, Z2
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z2, Z9, Z21
+	SBBQ         DX, R9
+	VMOVDQU64    512(DI), Z17
+	SUBQ         R9, AX
 	VMOVDQU64    640(DI), Z8
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VMOVDQU64    768(DI), Z25
+	MOVQ         R8, DX
+	VMOVDQU64    896(DI), Z20
+	MULXQ        AX, AX, DX
+	VPADDQ       Z8, Z17, Z4
+	SHLXQ        CX, AX, R8
+	VPADDQ       Z20, Z25, Z10
+	ADDQ         AX, R8
+	VPADDQ       Z10, Z4, Z3
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z8, Z3, Z15
+	SBBQ         AX, R8
+	VPADDQ       Z20, Z3, Z14
+	SUBQ         R8, DX
+	VPADDQ       Z4, Z15, Z12
+	SBBL         R8, R8
+	VPADDQ       Z25, Z25, Z19
+	SUBQ         R8, DX
+	MOVQ         DX, 2192(DI)
+	VPADDQ       Z19, Z15, Z18
+	MOVQ         2104(DI), AX
+	VPADDQ       Z10, Z14, Z29
+	MOVL         $0x00000000, DX
+	VPADDQ       Z17, Z17, Z7
+	ADDQ         2136(DI), AX
+	VPADDQ       Z7, Z14, Z11
+	ADCQ         $0x00, DX
+	VMOVDQU64    1024(DI), Z27
+	ADDQ         2168(DI), AX
+	VMOVDQU64    1152(DI), Z28
+	ADCQ         $0x00, DX
+	VMOVDQU64    1280(DI), Z1
 	MOVQ         AX, 2200(DI)
-	VMOVDQU64    768(DI), Z9
+	VMOVDQU64    1408(DI), Z26
 	MOVQ         DX, 2208(DI)
-	VMOVDQU64    896(DI), Z10
+	VPADDQ       Z28, Z27, Z23
 	MOVQ         2112(DI), AX
-	VPADDQ       Z8, Z6, Z11
 	MOVL         $0x00000000, DX
-	VPADDQ       Z10, Z9, Z12
+	VPADDQ       Z26, Z1, Z24
 	ADDQ         2144(DI), AX
-	VPADDQ       Z12, Z11, Z13
+	VPADDQ       Z24, Z23, Z16
 	ADCQ         $0x00, DX
-	VPADDQ       Z8, Z13, Z8
+	VPADDQ       Z28, Z16, Z5
 	ADDQ         2176(DI), AX
+	VPADDQ       Z26, Z16, Z2
 	ADCQ         $0x00, DX
-	VPADDQ       Z10, Z13, Z10
+	VPADDQ       Z23, Z5, Z9
 	MOVQ         AX, 2216(DI)
-	VPADDQ       Z11, Z8, Z11
+	VPADDQ       Z1, Z1, Z8
 	MOVQ         DX, 2224(DI)
-	VPADDQ       Z9, Z9, Z9
+	VPADDQ       Z8, Z5, Z20
 	MOVQ         2120(DI), AX
-	VPADDQ       Z9, Z8, Z8
+	VPADDQ       Z24, Z2, Z3
 	MOVL         $0x00000000, DX
-	VPADDQ       Z12, Z10, Z9
+	VPADDQ       Z27, Z27, Z4
 	ADDQ         2152(DI), AX
-	VPADDQ       Z6, Z6, Z6
 	ADCQ         $0x00, DX
-	VPADDQ       Z6, Z10, Z6
+	VPADDQ       Z4, Z2, Z25
 	ADDQ         2184(DI), AX
+	VPADDQ       Z12, Z13, Z19
 	ADCQ         $0x00, DX
-	VMOVDQU64    1024(DI), Z10
+	VPADDQ       Z9, Z19, Z15
 	MOVQ         AX, 2232(DI)
-	VMOVDQU64    1152(DI), Z12
+	VPADDQ       Z18, Z6, Z10
 	MOVQ         DX, 2240(DI)
-	VMOVDQU64    1280(DI), Z13
+	VPADDQ       Z20, Z10, Z17
 	MOVQ         2128(DI), AX
-	VMOVDQU64    1408(DI), Z14
+	VPADDQ       Z29, Z22, Z7
 	MOVL         $0x00000000, DX
-	VPADDQ       Z12, Z10, Z15
+	VPADDQ       Z3, Z7, Z14
 	ADDQ         2160(DI), AX
-	VPADDQ       Z14, Z13, Z16
+	VPADDQ       Z11, Z21, Z28
 	ADCQ         $0x00, DX
-	VPADDQ       Z16, Z15, Z17
+	VPADDQ       Z25, Z28, Z26
 	ADDQ         2192(DI), AX
 	ADCQ         $0x00, DX
-	VPADDQ       Z12, Z17, Z12
+	VPADDQ       Z15, Z13, Z16
 	MOVQ         AX, 2248(DI)
-	VPADDQ       Z14, Z17, Z14
+	VMOVDQU64    Z16, (DI)
 	MOVQ         DX, 2256(DI)
-	VPADDQ       Z15, Z12, Z15
+	VPADDQ       Z17, Z6, Z23
 	MOVQ         2112(DI), AX
-	VPADDQ       Z13, Z13, Z13
+	VMOVDQU64    Z23, 128(DI)
 	MOVQ         2224(DI), DX
-	VPADDQ       Z13, Z12, Z12
+	VPADDQ       Z14, Z22, Z1
 	ADDQ         2216(DI), AX
-	VPADDQ       Z16, Z14, Z13
+	VMOVDQU64    Z1, 256(DI)
 	ADCQ         $0x00, DX
-	VPADDQ       Z10, Z10, Z10
-	MOVQ         2104(DI), BX
-	MOVQ         2208(DI), R8
-	VPADDQ       Z10, Z14, Z10
-	ADDQ         2200(DI), BX
-	VPADDQ       Z11, Z7, Z14
-	ADCQ         $0x00, R8
-	VPADDQ       Z15, Z14, Z14
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Z8, Z4, Z16
-	MOVQ         R8, 2272(DI)
-	VPADDQ       Z12, Z16, Z16
-	ADDQ         AX, BX
-	VPADDQ       Z9, Z5, Z17
-	ADCQ         DX, R8
-	VPADDQ       Z13, Z17, Z17
-	MOVQ         2128(DI), R9
-	MOVQ         2256(DI), R10
-	VPADDQ       Z6, Z3, Z18
-	ADDQ         2248(DI), R9
-	VPADDQ       Z10, Z18, Z18
-	ADCQ         $0x00, R10
-	VPADDQ       Z14, Z7, Z7
-	MOVQ         2120(DI), R11
-	VMOVDQU64    Z7, (DI)
-	MOVQ         2240(DI), R12
-	VPADDQ       Z16, Z4, Z4
-	ADDQ         2232(DI), R11
-	VMOVDQU64    Z4, 128(DI)
-	ADCQ         $0x00, R12
-	VPADDQ       Z17, Z5, Z4
-	MOVQ         R11, 2280(DI)
-	MOVQ         R12, 2288(DI)
-	VMOVDQU64    Z4, 256(DI)
-	ADDQ         R9, R11
-	VPADDQ       Z18, Z3, Z3
-	ADCQ         R10, R12
-	VMOVDQU64    Z3, 384(DI)
-	ADDQ         BX, AX
-	VPADDQ       Z14, Z11, Z3
-	ADCQ         R8, DX
-	VMOVDQU64    Z3, 512(DI)
-	ADDQ         R11, AX
-	VPADDQ       Z16, Z8, Z3
-	ADCQ         R12, DX
-	VMOVDQU64    Z3, 640(DI)
-	ADDQ         BX, R9
-	ADCQ         R8, R10
-	VPADDQ       Z17, Z9, Z3
-	ADDQ         R11, R9
-	VMOVDQU64    Z3, 768(DI)
-	ADCQ         R12, R10
-	VPADDQ       Z18, Z6, Z3
-	ADDQ         AX, BX
-	VMOVDQU64    Z3, 896(DI)
-	ADCQ         DX, R8
-	VPADDQ       Z14, Z15, Z3
-	ADDQ         (SI), BX
-	VMOVDQU64    Z3, 1024(DI)
-	ADCQ         $0x00, R8
-	VPADDQ       Z16, Z12, Z3
-	SHLXQ        CX, R8, R13
-	SUBQ         R8, R13
-	VMOVDQU64    Z3, 1152(DI)
-	ADDQ         R13, BX
-	VPADDQ       Z17, Z13, Z3
-	SBBL         R13, R13
-	VMOVDQU64    Z3, 1280(DI)
-	ADDQ         R13, BX
-	VPADDQ       Z18, Z10, Z3
-	MOVQ         BX, 2104(DI)
-	VMOVDQU64    Z3, 1408(DI)
-	ADDQ         R9, R11
-	VMOVDQU64    64(DI), Z3
-	ADCQ         R10, R12
-	VMOVDQU64    192(DI), Z4
-	ADDQ         16(SI), R11
-	ADCQ         $0x00, R12
-	VMOVDQU64    320(DI), Z5
-	SHLXQ        CX, R12, BX
-	VMOVDQU64    448(DI), Z6
-	SUBQ         R12, BX
-	VPADDQ       Z4, Z3, Z7
-	ADDQ         BX, R11
-	VPADDQ       Z6, Z5, Z8
-	SBBL         BX, BX
-	VPADDQ       Z8, Z7, Z9
-	ADDQ         BX, R11
-	VPADDQ       Z4, Z9, Z4
-	MOVQ         R11, 2120(DI)
-	VPADDQ       Z6, Z9, Z6
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VPADDQ       Z7, Z4, Z7
-	ADDQ         2280(DI), AX
-	VPADDQ       Z5, Z5, Z5
-	ADCQ         2288(DI), DX
-	VPADDQ       Z5, Z4, Z4
-	ADDQ         8(SI), AX
-	VPADDQ       Z8, Z6, Z5
-	ADCQ         $0x00, DX
-	VPADDQ       Z3, Z3, Z3
-	SHLXQ        CX, DX, BX
-	VPADDQ       Z3, Z6, Z3
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VMOVDQU64    576(DI), Z6
-	SBBL         BX, BX
-	VMOVDQU64    704(DI), Z8
-	ADDQ         BX, AX
-	VMOVDQU64    832(DI), Z9
-	MOVQ         AX, 2112(DI)
-	VMOVDQU64    960(DI), Z10
-	ADDQ         2264(DI), R9
-	VPADDQ       Z8, Z6, Z11
-	ADCQ         2272(DI), R10
-	VPADDQ       Z10, Z9, Z12
-	ADDQ         2264(DI), R9
-	VPADDQ       Z12, Z11, Z13
-	ADCQ         2272(DI), R10
-	ADDQ         24(SI), R9
-	VPADDQ       Z8, Z13, Z8
-	ADCQ         $0x00, R10
-	VPADDQ       Z10, Z13, Z10
-	SHLXQ        CX, R10, AX
-	VPADDQ       Z11, Z8, Z11
-	SUBQ         R10, AX
-	VPADDQ       Z9, Z9, Z9
-	ADDQ         AX, R9
-	VPADDQ       Z9, Z8, Z8
-	SBBL         AX, AX
-	VPADDQ       Z12, Z10, Z9
-	ADDQ         AX, R9
-	VPADDQ       Z6, Z6, Z6
-	MOVQ         R9, 2128(DI)
-	MOVQ         2144(DI), AX
-	VPADDQ       Z6, Z10, Z6
-	MOVQ         2224(DI), DX
-	VMOVDQU64    1088(DI), Z10
-	ADDQ         2216(DI), AX
-	VMOVDQU64    1216(DI), Z12
-	ADCQ         $0x00, DX
-	VMOVDQU64    1344(DI), Z13
-	MOVQ         2136(DI), BX
-	VMOVDQU64    1472(DI), Z14
-	MOVQ         2208(DI), R8
-	VPADDQ       Z12, Z10, Z15
-	ADDQ         2200(DI), BX
-	VPADDQ       Z14, Z13, Z16
-	ADCQ         $0x00, R8
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Z16, Z15, Z17
-	MOVQ         R8, 2272(DI)
-	VPADDQ       Z12, Z17, Z12
-	ADDQ         AX, BX
-	VPADDQ       Z14, Z17, Z14
-	ADCQ         DX, R8
-	VPADDQ       Z15, Z12, Z15
-	MOVQ         2160(DI), R9
-	VPADDQ       Z13, Z13, Z13
-	MOVQ         2256(DI), R10
-	VPADDQ       Z13, Z12, Z12
-	ADDQ         2248(DI), R9
-	VPADDQ       Z16, Z14, Z13
-	ADCQ         $0x00, R10
-	MOVQ         2152(DI), R11
-	VPADDQ       Z10, Z10, Z10
-	MOVQ         2240(DI), R12
-	VPADDQ       Z10, Z14, Z10
-	ADDQ         2232(DI), R11
-	VPADDQ       Z11, Z7, Z14
-	ADCQ         $0x00, R12
-	VPADDQ       Z15, Z14, Z14
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Z8, Z4, Z16
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Z12, Z16, Z16
-	ADDQ         R9, R11
-	VPADDQ       Z9, Z5, Z17
-	ADCQ         R10, R12
-	ADDQ         BX, AX
-	VPADDQ       Z13, Z17, Z17
-	ADCQ         R8, DX
-	VPADDQ       Z6, Z3, Z18
-	ADDQ         R11, AX
-	VPADDQ       Z10, Z18, Z18
-	ADCQ         R12, DX
-	VPADDQ       Z14, Z7, Z7
-	ADDQ         BX, R9
-	VMOVDQU64    (DI), Z19
-	ADCQ         R8, R10
-	VPSRAQ       $0x2c, Z7, Z20
-	ADDQ         R11, R9
-	VPANDQ       Z0, Z7, Z7
-	ADCQ         R12, R10
-	ADDQ         AX, BX
-	VPSUBQ       Z20, Z19, Z19
-	ADCQ         DX, R8
-	VPSRAQ       $0x34, Z19, Z20
-	ADDQ         32(SI), BX
-	VPADDQ       Z20, Z7, Z7
-	ADCQ         $0x00, R8
-	VMOVDQU64    Z19, (DI)
-	SHLXQ        CX, R8, R13
-	VMOVDQU64    Z7, 64(DI)
-	SUBQ         R8, R13
-	VPADDQ       Z16, Z4, Z4
-	ADDQ         R13, BX
-	VMOVDQU64    128(DI), Z7
-	SBBL         R13, R13
-	ADDQ         R13, BX
-	VPSRAQ       $0x2c, Z4, Z19
-	MOVQ         BX, 2136(DI)
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         R9, R11
-	VPSUBQ       Z19, Z7, Z7
-	ADCQ         R10, R12
-	VPSRAQ       $0x34, Z7, Z19
-	ADDQ         48(SI), R11
-	VPADDQ       Z19, Z4, Z4
-	ADCQ         $0x00, R12
-	VMOVDQU64    Z7, 128(DI)
-	SHLXQ        CX, R12, BX
-	VMOVDQU64    Z4, 192(DI)
-	SUBQ         R12, BX
-	ADDQ         BX, R11
-	VPADDQ       Z17, Z5, Z4
-	SBBL         BX, BX
-	VMOVDQU64    256(DI), Z5
-	ADDQ         BX, R11
-	VPSRAQ       $0x2c, Z4, Z7
-	MOVQ         R11, 2152(DI)
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         2280(DI), AX
-	VPSUBQ       Z7, Z5, Z5
-	ADCQ         2288(DI), DX
-	VPSRAQ       $0x34, Z5, Z7
-	ADDQ         2280(DI), AX
-	VPADDQ       Z7, Z4, Z4
-	ADCQ         2288(DI), DX
-	ADDQ         40(SI), AX
-	VMOVDQU64    Z5, 256(DI)
-	ADCQ         $0x00, DX
-	VMOVDQU64    Z4, 320(DI)
-	SHLXQ        CX, DX, BX
-	VPADDQ       Z18, Z3, Z3
-	SUBQ         DX, BX
-	VMOVDQU64    384(DI), Z4
-	ADDQ         BX, AX
-	VPSRAQ       $0x2c, Z3, Z5
-	SBBL         BX, BX
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         BX, AX
-	VPSUBQ       Z5, Z4, Z4
-	MOVQ         AX, 2144(DI)
-	ADDQ         2264(DI), R9
-	VPSRAQ       $0x34, Z4, Z5
-	ADCQ         2272(DI), R10
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         2264(DI), R9
-	VMOVDQU64    Z4, 384(DI)
-	ADCQ         2272(DI), R10
-	VMOVDQU64    Z3, 448(DI)
-	ADDQ         56(SI), R9
-	VPADDQ       Z14, Z11, Z3
-	ADCQ         $0x00, R10
-	VMOVDQU64    512(DI), Z4
-	SHLXQ        CX, R10, AX
-	VPSRAQ       $0x2c, Z3, Z5
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VPANDQ       Z0, Z3, Z3
-	SBBL         AX, AX
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         AX, R9
-	VPSRAQ       $0x34, Z4, Z5
-	MOVQ         R9, 2160(DI)
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         2176(DI), AX
-	VMOVDQU64    Z4, 512(DI)
-	MOVQ         2224(DI), DX
-	VMOVDQU64    Z3, 576(DI)
-	ADDQ         2216(DI), AX
-	VPADDQ       Z16, Z8, Z3
-	ADCQ         $0x00, DX
-	MOVQ         2168(DI), BX
-	VMOVDQU64    640(DI), Z4
-	MOVQ         2208(DI), R8
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         2200(DI), BX
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         $0x00, R8
-	VPSUBQ       Z5, Z4, Z4
-	MOVQ         BX, 2264(DI)
-	VPSRAQ       $0x34, Z4, Z5
-	MOVQ         R8, 2272(DI)
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         AX, BX
-	VMOVDQU64    Z4, 640(DI)
-	ADCQ         DX, R8
-	MOVQ         2192(DI), R9
-	VMOVDQU64    Z3, 704(DI)
-	MOVQ         2256(DI), R10
-	VPADDQ       Z17, Z9, Z3
-	ADDQ         2248(DI), R9
-	VMOVDQU64    768(DI), Z4
-	ADCQ         $0x00, R10
-	VPSRAQ       $0x2c, Z3, Z5
-	MOVQ         2184(DI), R11
-	VPANDQ       Z0, Z3, Z3
-	MOVQ         2240(DI), R12
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         2232(DI), R11
-	VPSRAQ       $0x34, Z4, Z5
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         R12, 2288(DI)
-	VMOVDQU64    Z4, 768(DI)
-	ADDQ         R9, R11
-	VMOVDQU64    Z3, 832(DI)
-	ADCQ         R10, R12
-	VPADDQ       Z18, Z6, Z3
-	ADDQ         BX, AX
-	VMOVDQU64    896(DI), Z4
-	ADCQ         R8, DX
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         R11, AX
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPSUBQ       Z5, Z4, Z4
-	ADCQ         R8, R10
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         R11, R9
-	VPADDQ       Z5, Z3, Z3
-	ADCQ         R12, R10
+	VPADDQ       Z26, Z21, Z8
+	MOVQ         2104(DI), R8
+	VMOVDQU64    Z8, 384(DI)
+	MOVQ         2208(DI), R9
+	ADDQ         2200(DI), R8
+	VPADDQ       Z15, Z12, Z5
+	ADCQ         $0x00, R9
+	VMOVDQU64    Z5, 512(DI)
+	MOVQ         R8, 2264(DI)
+	VPADDQ       Z17, Z18, Z24
+	MOVQ         R9, 2272(DI)
+	VMOVDQU64    Z24, 640(DI)
+	ADDQ         AX, R8
+	VPADDQ       Z14, Z29, Z27
+	ADCQ         DX, R9
+	VMOVDQU64    Z27, 768(DI)
+	MOVQ         2128(DI), R10
+	VPADDQ       Z26, Z11, Z4
+	MOVQ         2256(DI), R11
 	VMOVDQU64    Z4, 896(DI)
-	ADDQ         AX, BX
-	VMOVDQU64    Z3, 960(DI)
-	ADCQ         DX, R8
-	VPADDQ       Z14, Z15, Z3
-	ADDQ         64(SI), BX
-	VMOVDQU64    1024(DI), Z4
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPSRAQ       $0x2c, Z3, Z5
-	SUBQ         R8, R13
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         R13, BX
-	VPSUBQ       Z5, Z4, Z4
+	ADDQ         2248(DI), R10
+	VPADDQ       Z15, Z9, Z2
+	ADCQ         $0x00, R11
+	MOVQ         2120(DI), R12
+	VMOVDQU64    Z2, 1024(DI)
+	MOVQ         2240(DI), R13
+	VPADDQ       Z17, Z20, Z19
+	ADDQ         2232(DI), R12
+	VMOVDQU64    Z19, 1152(DI)
+	ADCQ         $0x00, R13
+	VPADDQ       Z14, Z3, Z10
+	MOVQ         R12, 2280(DI)
+	VMOVDQU64    Z10, 1280(DI)
+	MOVQ         R13, 2288(DI)
+	VPADDQ       Z26, Z25, Z7
+	ADDQ         R10, R12
+	VMOVDQU64    Z7, 1408(DI)
+	ADCQ         R11, R13
+	VMOVDQU64    64(DI), Z28
+	ADDQ         R8, AX
+	VMOVDQU64    192(DI), Z13
+	ADCQ         R9, DX
+	ADDQ         R12, AX
+	VMOVDQU64    320(DI), Z16
+	ADCQ         R13, DX
+	VMOVDQU64    448(DI), Z6
+	ADDQ         R8, R10
+	VPADDQ       Z13, Z28, Z23
+	ADCQ         R9, R11
+	VPADDQ       Z6, Z16, Z22
+	ADDQ         R12, R10
+	VPADDQ       Z22, Z23, Z1
+	ADCQ         R13, R11
+	VPADDQ       Z13, Z1, Z21
+	ADDQ         AX, R8
+	VPADDQ       Z6, Z1, Z8
+	ADCQ         DX, R9
+	VPADDQ       Z23, Z21, Z12
+	ADDQ         (SI), R8
+	VPADDQ       Z16, Z16, Z5
+	ADCQ         $0x00, R9
+	ADDQ         (BX)(R9*8), R8
+	VPADDQ       Z5, Z21, Z18
+	SBBL         R9, R9
+	VPADDQ       Z22, Z8, Z24
+	ADDQ         R9, R8
+	VPADDQ       Z28, Z28, Z29
+	MOVQ         R8, 2104(DI)
+	VPADDQ       Z29, Z8, Z27
+	ADDQ         R10, R12
+	VMOVDQU64    576(DI), Z11
+	ADCQ         R11, R13
+	VMOVDQU64    704(DI), Z4
+	ADDQ         16(SI), R12
+	VMOVDQU64    832(DI), Z15
+	ADCQ         $0x00, R13
+	VMOVDQU64    960(DI), Z9
+	ADDQ         (BX)(R13*8), R12
+	VPADDQ       Z4, Z11, Z2
 	SBBL         R13, R13
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         R13, BX
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         BX, 2168(DI)
-	VMOVDQU64    Z4, 1024(DI)
-	ADDQ         R9, R11
-	VMOVDQU64    Z3, 1088(DI)
-	ADCQ         R10, R12
-	ADDQ         80(SI), R11
-	VPADDQ       Z16, Z12, Z3
-	ADCQ         $0x00, R12
-	VMOVDQU64    1152(DI), Z4
-	SHLXQ        CX, R12, BX
-	VPSRAQ       $0x2c, Z3, Z5
-	SUBQ         R12, BX
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         BX, R11
-	VPSUBQ       Z5, Z4, Z4
-	SBBL         BX, BX
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         BX, R11
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         R11, 2184(DI)
+	ADDQ         R13, R12
+	VPADDQ       Z9, Z15, Z17
+	MOVQ         R12, 2120(DI)
+	VPADDQ       Z17, Z2, Z20
 	ADDQ         2280(DI), AX
-	VMOVDQU64    Z4, 1152(DI)
+	VPADDQ       Z4, Z20, Z19
 	ADCQ         2288(DI), DX
-	VMOVDQU64    Z3, 1216(DI)
+	VPADDQ       Z9, Z20, Z14
 	ADDQ         2280(DI), AX
-	VPADDQ       Z17, Z13, Z3
+	VPADDQ       Z2, Z19, Z3
 	ADCQ         2288(DI), DX
-	VMOVDQU64    1280(DI), Z4
-	ADDQ         72(SI), AX
-	VPSRAQ       $0x2c, Z3, Z5
+	VPADDQ       Z15, Z15, Z10
+	ADDQ         8(SI), AX
+	VPADDQ       Z10, Z19, Z26
 	ADCQ         $0x00, DX
-	VPANDQ       Z0, Z3, Z3
-	SHLXQ        CX, DX, BX
-	VPSUBQ       Z5, Z4, Z4
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPSRAQ       $0x34, Z4, Z5
-	SBBL         BX, BX
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         BX, AX
-	VMOVDQU64    Z4, 1280(DI)
+	VPADDQ       Z17, Z14, Z25
+	ADDQ         (BX)(DX*8), AX
+	VPADDQ       Z11, Z11, Z7
+	SBBL         DX, DX
+	ADDQ         DX, AX
+	VPADDQ       Z7, Z14, Z13
+	MOVQ         AX, 2112(DI)
+	VMOVDQU64    1088(DI), Z6
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1216(DI), Z1
+	ADCQ         2272(DI), R11
+	VMOVDQU64    1344(DI), Z23
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1472(DI), Z16
+	ADCQ         2272(DI), R11
+	VPADDQ       Z1, Z6, Z5
+	ADDQ         24(SI), R10
+	VPADDQ       Z16, Z23, Z21
+	ADCQ         $0x00, R11
+	VPADDQ       Z21, Z5, Z22
+	ADDQ         (BX)(R11*8), R10
+	VPADDQ       Z1, Z22, Z28
+	SBBL         R11, R11
+	ADDQ         R11, R10
+	VPADDQ       Z16, Z22, Z29
+	MOVQ         R10, 2128(DI)
+	VPADDQ       Z5, Z28, Z8
+	MOVQ         2144(DI), AX
+	VPADDQ       Z23, Z23, Z4
+	MOVQ         2224(DI), DX
+	VPADDQ       Z4, Z28, Z9
+	ADDQ         2216(DI), AX
+	VPADDQ       Z21, Z29, Z20
+	ADCQ         $0x00, DX
+	VPADDQ       Z6, Z6, Z2
+	MOVQ         2136(DI), R8
+	VPADDQ       Z2, Z29, Z15
+	MOVQ         2208(DI), R9
+	VPADDQ       Z3, Z12, Z10
+	ADDQ         2200(DI), R8
+	ADCQ         $0x00, R9
+	VPADDQ       Z8, Z10, Z19
+	MOVQ         R8, 2264(DI)
+	VPADDQ       Z26, Z18, Z17
+	MOVQ         R9, 2272(DI)
+	VPADDQ       Z9, Z17, Z11
+	ADDQ         AX, R8
+	VPADDQ       Z25, Z24, Z7
+	ADCQ         DX, R9
+	VPADDQ       Z20, Z7, Z14
+	MOVQ         2160(DI), R10
+	VPADDQ       Z13, Z27, Z1
+	MOVQ         2256(DI), R11
+	VPADDQ       Z15, Z1, Z16
+	ADDQ         2248(DI), R10
+	VPADDQ       Z19, Z12, Z22
+	ADCQ         $0x00, R11
+	VMOVDQU64    (DI), Z5
+	MOVQ         2152(DI), R12
+	MOVQ         2240(DI), R13
+	VPSRAQ       $0x2c, Z22, Z23
+	ADDQ         2232(DI), R12
+	VPANDQ       Z0, Z22, Z4
+	ADCQ         $0x00, R13
+	VPSUBQ       Z23, Z5, Z28
+	MOVQ         R12, 2280(DI)
+	VPSRAQ       $0x34, Z28, Z21
+	MOVQ         R13, 2288(DI)
+	VPADDQ       Z21, Z4, Z6
+	ADDQ         R10, R12
+	VMOVDQU64    Z28, (DI)
+	ADCQ         R11, R13
+	VMOVDQU64    Z6, 64(DI)
+	ADDQ         R8, AX
+	VPADDQ       Z11, Z18, Z2
+	ADCQ         R9, DX
+	VMOVDQU64    128(DI), Z29
+	ADDQ         R12, AX
+	ADCQ         R13, DX
+	VPSRAQ       $0x2c, Z2, Z10
+	ADDQ         R8, R10
+	VPANDQ       Z0, Z2, Z17
+	ADCQ         R9, R11
+	VPSUBQ       Z10, Z29, Z7
+	ADDQ         R12, R10
+	VPSRAQ       $0x34, Z7, Z1
+	ADCQ         R13, R11
+	VPADDQ       Z1, Z17, Z12
+	ADDQ         AX, R8
+	VMOVDQU64    Z7, 128(DI)
+	ADCQ         DX, R9
+	VMOVDQU64    Z12, 192(DI)
+	ADDQ         32(SI), R8
+	VPADDQ       Z14, Z24, Z22
+	ADCQ         $0x00, R9
+	VMOVDQU64    256(DI), Z23
+	ADDQ         (BX)(R9*8), R8
+	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z22, Z5
+	ADDQ         R9, R8
+	VPANDQ       Z0, Z22, Z21
+	MOVQ         R8, 2136(DI)
+	VPSUBQ       Z5, Z23, Z4
+	ADDQ         R10, R12
+	VPSRAQ       $0x34, Z4, Z28
+	ADCQ         R11, R13
+	VPADDQ       Z28, Z21, Z6
+	ADDQ         48(SI), R12
+	VMOVDQU64    Z4, 256(DI)
+	ADCQ         $0x00, R13
+	VMOVDQU64    Z6, 320(DI)
+	ADDQ         (BX)(R13*8), R12
+	VPADDQ       Z16, Z27, Z18
+	SBBL         R13, R13
+	VMOVDQU64    384(DI), Z2
+	ADDQ         R13, R12
+	MOVQ         R12, 2152(DI)
+	VPSRAQ       $0x2c, Z18, Z10
+	ADDQ         2280(DI), AX
+	VPANDQ       Z0, Z18, Z29
+	ADCQ         2288(DI), DX
+	VPSUBQ       Z10, Z2, Z1
+	ADDQ         2280(DI), AX
+	VPSRAQ       $0x34, Z1, Z17
+	ADCQ         2288(DI), DX
+	VPADDQ       Z17, Z29, Z7
+	ADDQ         40(SI), AX
+	VMOVDQU64    Z1, 384(DI)
+	ADCQ         $0x00, DX
+	VMOVDQU64    Z7, 448(DI)
+	ADDQ         (BX)(DX*8), AX
+	VPADDQ       Z19, Z3, Z12
+	SBBL         DX, DX
+	VMOVDQU64    512(DI), Z24
+	ADDQ         DX, AX
+	MOVQ         AX, 2144(DI)
+	VPSRAQ       $0x2c, Z12, Z22
+	ADDQ         2264(DI), R10
+	VPANDQ       Z0, Z12, Z5
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z22, Z24, Z23
+	ADDQ         2264(DI), R10
+	VPSRAQ       $0x34, Z23, Z28
+	ADCQ         2272(DI), R11
+	VPADDQ       Z28, Z5, Z21
+	ADDQ         56(SI), R10
+	VMOVDQU64    Z23, 512(DI)
+	ADCQ         $0x00, R11
+	VMOVDQU64    Z21, 576(DI)
+	ADDQ         (BX)(R11*8), R10
+	VPADDQ       Z11, Z26, Z4
+	SBBL         R11, R11
+	VMOVDQU64    640(DI), Z6
+	ADDQ         R11, R10
+	MOVQ         R10, 2160(DI)
+	VPSRAQ       $0x2c, Z4, Z27
+	MOVQ         2176(DI), AX
+	VPANDQ       Z0, Z4, Z18
+	MOVQ         2224(DI), DX
+	VPSUBQ       Z27, Z6, Z10
+	ADDQ         2216(DI), AX
+	VPSRAQ       $0x34, Z10, Z2
+	ADCQ         $0x00, DX
+	VPADDQ       Z2, Z18, Z17
+	MOVQ         2168(DI), R8
+	VMOVDQU64    Z10, 640(DI)
+	MOVQ         2208(DI), R9
+	VMOVDQU64    Z17, 704(DI)
+	ADDQ         2200(DI), R8
+	VPADDQ       Z14, Z25, Z29
+	ADCQ         $0x00, R9
+	MOVQ         R8, 2264(DI)
+	VMOVDQU64    768(DI), Z1
+	MOVQ         R9, 2272(DI)
+	VPSRAQ       $0x2c, Z29, Z7
+	ADDQ         AX, R8
+	VPANDQ       Z0, Z29, Z3
+	ADCQ         DX, R9
+	VPSUBQ       Z7, Z1, Z12
+	MOVQ         2192(DI), R10
+	VPSRAQ       $0x34, Z12, Z22
+	MOVQ         2256(DI), R11
+	VPADDQ       Z22, Z3, Z24
+	ADDQ         2248(DI), R10
+	VMOVDQU64    Z12, 768(DI)
+	ADCQ         $0x00, R11
+	VMOVDQU64    Z24, 832(DI)
+	MOVQ         2184(DI), R12
+	VPADDQ       Z16, Z13, Z28
+	MOVQ         2240(DI), R13
+	ADDQ         2232(DI), R12
+	VMOVDQU64    896(DI), Z5
+	ADCQ         $0x00, R13
+	VPSRAQ       $0x2c, Z28, Z23
+	MOVQ         R12, 2280(DI)
+	VPANDQ       Z0, Z28, Z21
+	MOVQ         R13, 2288(DI)
+	VPSUBQ       Z23, Z5, Z26
+	ADDQ         R10, R12
+	VPSRAQ       $0x34, Z26, Z4
+	ADCQ         R11, R13
+	VPADDQ       Z4, Z21, Z27
+	ADDQ         R8, AX
+	VMOVDQU64    Z26, 896(DI)
+	ADCQ         R9, DX
+	VMOVDQU64    Z27, 960(DI)
+	ADDQ         R12, AX
+	VPADDQ       Z19, Z8, Z6
+	ADCQ         R13, DX
+	ADDQ         R8, R10
+	VMOVDQU64    1024(DI), Z2
+	ADCQ         R9, R11
+	VPSRAQ       $0x2c, Z6, Z18
+	ADDQ         R12, R10
+	VPANDQ       Z0, Z6, Z10
+	ADCQ         R13, R11
+	VPSUBQ       Z18, Z2, Z17
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z17, Z25
+	ADCQ         DX, R9
+	VPADDQ       Z25, Z10, Z29
+	ADDQ         64(SI), R8
+	VMOVDQU64    Z17, 1024(DI)
+	ADCQ         $0x00, R9
+	VMOVDQU64    Z29, 1088(DI)
+	ADDQ         (BX)(R9*8), R8
+	VPADDQ       Z11, Z9, Z7
+	SBBL         R9, R9
+	ADDQ         R9, R8
+	VMOVDQU64    1152(DI), Z1
+	MOVQ         R8, 2168(DI)
+	VPSRAQ       $0x2c, Z7, Z22
+	ADDQ         R10, R12
+	VPANDQ       Z0, Z7, Z3
+	ADCQ         R11, R13
+	VPSUBQ       Z22, Z1, Z12
+	ADDQ         80(SI), R12
+	VPSRAQ       $0x34, Z12, Z24
+	ADCQ         $0x00, R13
+	VPADDQ       Z24, Z3, Z13
+	ADDQ         (BX)(R13*8), R12
+	VMOVDQU64    Z12, 1152(DI)
+	SBBL         R13, R13
+	VMOVDQU64    Z13, 1216(DI)
+	ADDQ         R13, R12
+	VPADDQ       Z14, Z20, Z28
+	MOVQ         R12, 2184(DI)
+	ADDQ         2280(DI), AX
+	VMOVDQU64    1280(DI), Z23
+	ADCQ         2288(DI), DX
+	VPSRAQ       $0x2c, Z28, Z5
+	ADDQ         2280(DI), AX
+	VPANDQ       Z0, Z28, Z4
+	ADCQ         2288(DI), DX
+	VPSUBQ       Z5, Z23, Z21
+	ADDQ         72(SI), AX
+	VPSRAQ       $0x34, Z21, Z26
+	ADCQ         $0x00, DX
+	VPADDQ       Z26, Z4, Z27
+	ADDQ         (BX)(DX*8), AX
+	VMOVDQU64    Z21, 1280(DI)
+	SBBL         DX, DX
+	VMOVDQU64    Z27, 1344(DI)
+	ADDQ         DX, AX
+	VPADDQ       Z16, Z15, Z19
 	MOVQ         AX, 2176(DI)
-	VMOVDQU64    Z3, 1344(DI)
-	ADDQ         2264(DI), R9
-	VPADDQ       Z18, Z10, Z3
-	ADCQ         2272(DI), R10
-	VMOVDQU64    1408(DI), Z4
-	ADDQ         2264(DI), R9
-	VPSRAQ       $0x2c, Z3, Z5
-	ADCQ         2272(DI), R10
-	ADDQ         88(SI), R9
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         $0x00, R10
-	VPSUBQ       Z5, Z4, Z4
-	SHLXQ        CX, R10, AX
-	VPSRAQ       $0x34, Z4, Z5
-	SUBQ         R10, AX
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         AX, R9
-	VMOVDQU64    Z4, 1408(DI)
-	SBBL         AX, AX
-	VMOVDQU64    Z3, 1472(DI)
-	ADDQ         AX, R9
-	MOVQ         R9, 2192(DI)
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1408(DI), Z8
+	ADCQ         2272(DI), R11
+	VPSRAQ       $0x2c, Z19, Z6
+	ADDQ         2264(DI), R10
+	VPANDQ       Z0, Z19, Z18
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z6, Z8, Z2
+	ADDQ         88(SI), R10
+	VPSRAQ       $0x34, Z2, Z25
+	ADCQ         $0x00, R11
+	VPADDQ       Z25, Z18, Z10
+	ADDQ         (BX)(R11*8), R10
+	VMOVDQU64    Z2, 1408(DI)
+	SBBL         R11, R11
+	VMOVDQU64    Z10, 1472(DI)
+	ADDQ         R11, R10
+	MOVQ         R10, 2192(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          external
 	ADDQ         $0x00000120, SI
 	INCQ         1896(DI)
 	MOVL         1896(DI), AX
@@ -3762,2747 +3698,2502 @@ external:
 	JNE          inside
 	CMPL         AX, $0x10
 	JEQ          end
-	VPBROADCASTQ avx512Numbers<>+24(SB), Z3
-	MOVQ         2008(DI), AX
-	MOVL         $0x00000000, DX
-	VMOVDQU64    (DI), Z4
-	ADDQ         2040(DI), AX
-	ADCQ         $0x00, DX
-	VPANDQ       Z3, Z4, Z4
-	ADDQ         2072(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z1, Z4, Z4
-	MOVQ         AX, 2200(DI)
-	MOVQ         DX, 2208(DI)
-	VMOVDQU64    128(DI), Z5
-	MOVQ         2016(DI), AX
-	MOVL         $0x00000000, DX
-	VPANDQ       Z3, Z5, Z5
-	ADDQ         2048(DI), AX
-	ADCQ         $0x00, DX
-	VMOVDQU64    256(DI), Z6
-	ADDQ         2080(DI), AX
-	ADCQ         $0x00, DX
-	VPANDQ       Z3, Z6, Z6
-	MOVQ         AX, 2216(DI)
-	MOVQ         DX, 2224(DI)
-	VMOVDQU64    384(DI), Z7
-	MOVQ         2024(DI), AX
-	MOVL         $0x00000000, DX
-	VPANDQ       Z3, Z7, Z7
-	ADDQ         2056(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z5, Z4, Z8
-	ADDQ         2088(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z7, Z6, Z9
-	MOVQ         AX, 2232(DI)
-	MOVQ         DX, 2240(DI)
-	VPADDQ       Z9, Z8, Z10
-	MOVQ         2032(DI), AX
-	MOVL         $0x00000000, DX
-	VPADDQ       Z5, Z10, Z5
-	ADDQ         2064(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z7, Z10, Z7
-	ADDQ         2096(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z8, Z5, Z8
-	MOVQ         AX, 2248(DI)
-	MOVQ         DX, 2256(DI)
-	VPADDQ       Z6, Z6, Z6
-	MOVQ         2016(DI), AX
-	MOVQ         2224(DI), DX
-	VPADDQ       Z6, Z5, Z5
-	ADDQ         2216(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z9, Z7, Z6
-	MOVQ         2008(DI), BX
-	MOVQ         2208(DI), R8
-	ADDQ         2200(DI), BX
-	VPADDQ       Z4, Z4, Z4
-	ADCQ         $0x00, R8
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Z4, Z7, Z4
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VMOVDQU64    512(DI), Z7
-	ADCQ         DX, R8
-	MOVQ         2032(DI), R9
-	VPANDQ       Z3, Z7, Z7
-	MOVQ         2256(DI), R10
-	ADDQ         2248(DI), R9
-	VMOVDQU64    640(DI), Z9
-	ADCQ         $0x00, R10
-	MOVQ         2024(DI), R11
-	VPANDQ       Z3, Z9, Z9
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VMOVDQU64    768(DI), Z10
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPANDQ       Z3, Z10, Z10
-	MOVQ         R12, 2288(DI)
-	ADDQ         R9, R11
-	VMOVDQU64    896(DI), Z11
-	ADCQ         R10, R12
-	ADDQ         BX, AX
-	VPANDQ       Z3, Z11, Z11
-	ADCQ         R8, DX
-	ADDQ         R11, AX
-	VPADDQ       Z9, Z7, Z12
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Z11, Z10, Z13
-	ADCQ         R8, R10
-	ADDQ         R11, R9
-	VPADDQ       Z13, Z12, Z14
-	ADCQ         R12, R10
-	ADDQ         AX, BX
-	VPADDQ       Z9, Z14, Z9
-	ADCQ         DX, R8
-	ADDQ         scalarSecond<>+0(SB), BX
-	VPADDQ       Z11, Z14, Z11
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPADDQ       Z12, Z9, Z12
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	VPADDQ       Z10, Z10, Z10
-	SBBL         R13, R13
-	ADDQ         R13, BX
-	VPADDQ       Z10, Z9, Z9
-	MOVQ         BX, 2008(DI)
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Z13, Z11, Z10
-	ADDQ         scalarSecond<>+16(SB), R11
-	ADCQ         $0x00, R12
-	VPADDQ       Z7, Z7, Z7
-	SHLXQ        CX, R12, BX
-	SUBQ         R12, BX
-	VPADDQ       Z7, Z11, Z7
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VMOVDQU64    1024(DI), Z11
-	ADDQ         BX, R11
-	MOVQ         R11, 2024(DI)
-	VPANDQ       Z3, Z11, Z11
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VMOVDQU64    1152(DI), Z13
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VPANDQ       Z3, Z13, Z13
-	ADDQ         scalarSecond<>+8(SB), AX
-	ADCQ         $0x00, DX
-	VMOVDQU64    1280(DI), Z14
-	SHLXQ        CX, DX, BX
-	SUBQ         DX, BX
-	VPANDQ       Z3, Z14, Z14
-	ADDQ         BX, AX
-	SBBL         BX, BX
-	VMOVDQU64    1408(DI), Z15
-	ADDQ         BX, AX
-	MOVQ         AX, 2016(DI)
-	VPANDQ       Z3, Z15, Z3
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Z13, Z11, Z15
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Z3, Z14, Z16
-	ADDQ         scalarSecond<>+24(SB), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Z16, Z15, Z17
-	SHLXQ        CX, R10, AX
-	SUBQ         R10, AX
-	VPADDQ       Z13, Z17, Z13
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPADDQ       Z3, Z17, Z3
-	ADDQ         AX, R9
-	MOVQ         R9, 2032(DI)
-	VPADDQ       Z15, Z13, Z15
-	MOVQ         2048(DI), AX
-	MOVQ         2224(DI), DX
-	VPADDQ       Z14, Z14, Z14
-	ADDQ         2216(DI), AX
-	ADCQ         $0x00, DX
-	MOVQ         2040(DI), BX
-	VPADDQ       Z14, Z13, Z13
-	MOVQ         2208(DI), R8
-	ADDQ         2200(DI), BX
-	VPADDQ       Z16, Z3, Z14
-	ADCQ         $0x00, R8
-	MOVQ         BX, 2264(DI)
-	VPADDQ       Z11, Z11, Z11
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VPADDQ       Z11, Z3, Z3
-	ADCQ         DX, R8
-	MOVQ         2064(DI), R9
-	VPADDQ       Z12, Z8, Z11
-	MOVQ         2256(DI), R10
-	ADDQ         2248(DI), R9
-	VPADDQ       Z15, Z11, Z11
-	ADCQ         $0x00, R10
-	MOVQ         2056(DI), R11
-	VPADDQ       Z9, Z5, Z16
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPADDQ       Z13, Z16, Z16
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Z10, Z6, Z17
-	MOVQ         R12, 2288(DI)
-	ADDQ         R9, R11
-	VPADDQ       Z14, Z17, Z17
-	ADCQ         R10, R12
-	ADDQ         BX, AX
-	VPADDQ       Z7, Z4, Z18
-	ADCQ         R8, DX
-	ADDQ         R11, AX
-	VPADDQ       Z3, Z18, Z18
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Z11, Z8, Z8
-	ADCQ         R8, R10
-	ADDQ         R11, R9
-	VMOVDQU64    Z8, (DI)
-	ADCQ         R12, R10
-	ADDQ         AX, BX
-	VPADDQ       Z16, Z5, Z5
-	ADCQ         DX, R8
-	ADDQ         scalarSecond<>+32(SB), BX
-	VMOVDQU64    Z5, 128(DI)
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VPADDQ       Z17, Z6, Z5
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	VMOVDQU64    Z5, 256(DI)
-	SBBL         R13, R13
-	ADDQ         R13, BX
-	MOVQ         BX, 2040(DI)
-	VPADDQ       Z18, Z4, Z4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VMOVDQU64    Z4, 384(DI)
-	ADDQ         scalarSecond<>+48(SB), R11
-	ADCQ         $0x00, R12
-	VPADDQ       Z11, Z12, Z4
-	SHLXQ        CX, R12, BX
-	SUBQ         R12, BX
-	VMOVDQU64    Z4, 512(DI)
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Z16, Z9, Z4
-	ADDQ         BX, R11
-	MOVQ         R11, 2056(DI)
-	VMOVDQU64    Z4, 640(DI)
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VPADDQ       Z17, Z10, Z4
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VMOVDQU64    Z4, 768(DI)
-	ADDQ         scalarSecond<>+40(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z18, Z7, Z4
-	SHLXQ        CX, DX, BX
-	SUBQ         DX, BX
-	VMOVDQU64    Z4, 896(DI)
-	ADDQ         BX, AX
-	SBBL         BX, BX
-	VPADDQ       Z11, Z15, Z4
-	ADDQ         BX, AX
-	MOVQ         AX, 2048(DI)
-	VMOVDQU64    Z4, 1024(DI)
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VPADDQ       Z16, Z13, Z4
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU64    Z4, 1152(DI)
-	ADDQ         scalarSecond<>+56(SB), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Z17, Z14, Z4
-	SHLXQ        CX, R10, AX
-	SUBQ         R10, AX
-	VMOVDQU64    Z4, 1280(DI)
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPADDQ       Z18, Z3, Z3
-	ADDQ         AX, R9
-	MOVQ         R9, 2064(DI)
-	VMOVDQU64    Z3, 1408(DI)
-	MOVQ         2080(DI), AX
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VMOVDQU64    64(DI), Z3
-	ADCQ         $0x00, DX
-	MOVQ         2072(DI), BX
-	VPADDQ       Z2, Z3, Z3
-	MOVQ         2208(DI), R8
-	ADDQ         2200(DI), BX
-	VMOVDQU64    192(DI), Z4
-	ADCQ         $0x00, R8
-	MOVQ         BX, 2264(DI)
-	VMOVDQU64    320(DI), Z5
-	MOVQ         R8, 2272(DI)
-	ADDQ         AX, BX
-	VMOVDQU64    448(DI), Z6
-	ADCQ         DX, R8
-	MOVQ         2096(DI), R9
-	VPADDQ       Z4, Z3, Z7
-	MOVQ         2256(DI), R10
-	ADDQ         2248(DI), R9
-	VPADDQ       Z6, Z5, Z8
-	ADCQ         $0x00, R10
-	MOVQ         2088(DI), R11
-	VPADDQ       Z8, Z7, Z9
-	MOVQ         2240(DI), R12
-	ADDQ         2232(DI), R11
-	VPADDQ       Z4, Z9, Z4
-	ADCQ         $0x00, R12
-	MOVQ         R11, 2280(DI)
-	VPADDQ       Z6, Z9, Z6
-	MOVQ         R12, 2288(DI)
-	ADDQ         R9, R11
-	VPADDQ       Z7, Z4, Z7
-	ADCQ         R10, R12
-	ADDQ         BX, AX
-	VPADDQ       Z5, Z5, Z5
-	ADCQ         R8, DX
-	ADDQ         R11, AX
-	VPADDQ       Z5, Z4, Z4
-	ADCQ         R12, DX
-	ADDQ         BX, R9
-	VPADDQ       Z8, Z6, Z5
-	ADCQ         R8, R10
-	ADDQ         R11, R9
-	VPADDQ       Z3, Z3, Z3
-	ADCQ         R12, R10
-	ADDQ         AX, BX
-	VPADDQ       Z3, Z6, Z3
-	ADCQ         DX, R8
-	ADDQ         scalarSecond<>+64(SB), BX
-	VMOVDQU64    576(DI), Z6
-	ADCQ         $0x00, R8
-	SHLXQ        CX, R8, R13
-	VMOVDQU64    704(DI), Z8
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VMOVDQU64    832(DI), Z9
-	ADDQ         R13, BX
-	MOVQ         BX, 2072(DI)
-	VMOVDQU64    960(DI), Z10
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Z8, Z6, Z11
-	ADDQ         scalarSecond<>+80(SB), R11
-	ADCQ         $0x00, R12
-	VPADDQ       Z10, Z9, Z12
-	SHLXQ        CX, R12, BX
-	SUBQ         R12, BX
-	VPADDQ       Z12, Z11, Z13
-	ADDQ         BX, R11
-	SBBL         BX, BX
-	VPADDQ       Z8, Z13, Z8
-	ADDQ         BX, R11
-	MOVQ         R11, 2088(DI)
-	VPADDQ       Z10, Z13, Z10
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VPADDQ       Z11, Z8, Z11
-	ADDQ         2280(DI), AX
-	ADCQ         2288(DI), DX
-	VPADDQ       Z9, Z9, Z9
-	ADDQ         scalarSecond<>+72(SB), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z9, Z8, Z8
-	SHLXQ        CX, DX, BX
-	SUBQ         DX, BX
-	VPADDQ       Z12, Z10, Z9
-	ADDQ         BX, AX
-	SBBL         BX, BX
-	VPADDQ       Z6, Z6, Z6
-	ADDQ         BX, AX
-	MOVQ         AX, 2080(DI)
-	VPADDQ       Z6, Z10, Z6
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU64    1088(DI), Z10
-	ADDQ         2264(DI), R9
-	ADCQ         2272(DI), R10
-	VMOVDQU64    1216(DI), Z12
-	ADDQ         scalarSecond<>+88(SB), R9
-	ADCQ         $0x00, R10
-	VMOVDQU64    1344(DI), Z13
-	SHLXQ        CX, R10, AX
-	SUBQ         R10, AX
-	VMOVDQU64    1472(DI), Z14
-	ADDQ         AX, R9
-	SBBL         AX, AX
-	VPADDQ       Z12, Z10, Z15
-	ADDQ         AX, R9
-	MOVQ         R9, 2096(DI)
-	MOVQ         2104(DI), AX
-	VPADDQ       Z14, Z13, Z16
-	MOVL         $0x00000000, DX
-	ADDQ         2136(DI), AX
-	VPADDQ       Z16, Z15, Z17
-	ADCQ         $0x00, DX
-	ADDQ         2168(DI), AX
-	VPADDQ       Z12, Z17, Z12
-	ADCQ         $0x00, DX
-	MOVQ         AX, 2200(DI)
-	VPADDQ       Z14, Z17, Z14
-	MOVQ         DX, 2208(DI)
-	MOVQ         2112(DI), AX
-	VPADDQ       Z15, Z12, Z15
-	MOVL         $0x00000000, DX
-	ADDQ         2144(DI), AX
-	VPADDQ       Z13, Z13, Z13
-	ADCQ         $0x00, DX
-	ADDQ         2176(DI), AX
-	VPADDQ       Z13, Z12, Z12
-	ADCQ         $0x00, DX
-	MOVQ         AX, 2216(DI)
-	VPADDQ       Z16, Z14, Z13
-	MOVQ         DX, 2224(DI)
-	MOVQ         2120(DI), AX
-	VPADDQ       Z10, Z10, Z10
-	MOVL         $0x00000000, DX
-	ADDQ         2152(DI), AX
-	VPADDQ       Z10, Z14, Z10
-	ADCQ         $0x00, DX
-	ADDQ         2184(DI), AX
-	VPADDQ       Z11, Z7, Z14
-	ADCQ         $0x00, DX
-	MOVQ         AX, 2232(DI)
-	VPADDQ       Z15, Z14, Z14
-	MOVQ         DX, 2240(DI)
-	MOVQ         2128(DI), AX
-	VPADDQ       Z8, Z4, Z16
-	MOVL         $0x00000000, DX
-	ADDQ         2160(DI), AX
-	VPADDQ       Z12, Z16, Z16
-	ADCQ         $0x00, DX
-	ADDQ         2192(DI), AX
-	VPADDQ       Z9, Z5, Z17
-	ADCQ         $0x00, DX
-	MOVQ         AX, 2248(DI)
-	VPADDQ       Z13, Z17, Z17
-	MOVQ         DX, 2256(DI)
-	MOVQ         2112(DI), AX
-	VPADDQ       Z6, Z3, Z18
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	VPADDQ       Z10, Z18, Z18
-	ADCQ         $0x00, DX
-	MOVQ         2104(DI), BX
-	MOVQ         2208(DI), R8
-	VPADDQ       Z14, Z7, Z7
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VMOVDQU64    (DI), Z19
-	MOVQ         BX, 2264(DI)
-	MOVQ         R8, 2272(DI)
-	VPSRAQ       $0x2c, Z7, Z20
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPANDQ       Z0, Z7, Z7
-	MOVQ         2128(DI), R9
-	MOVQ         2256(DI), R10
-	VPSUBQ       Z20, Z19, Z19
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPSRAQ       $0x34, Z19, Z20
-	MOVQ         2120(DI), R11
-	MOVQ         2240(DI), R12
-	VPADDQ       Z20, Z7, Z7
-	ADDQ         2232(DI), R11
-	ADCQ         $0x00, R12
-	VMOVDQU64    Z19, (DI)
-	MOVQ         R11, 2280(DI)
-	MOVQ         R12, 2288(DI)
-	VMOVDQU64    Z7, 64(DI)
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPADDQ       Z16, Z4, Z4
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VMOVDQU64    128(DI), Z7
-	ADDQ         R11, AX
-	ADCQ         R12, DX
-	VPSRAQ       $0x2c, Z4, Z19
-	ADDQ         BX, R9
-	ADCQ         R8, R10
-	VPANDQ       Z0, Z4, Z4
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPSUBQ       Z19, Z7, Z7
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPSRAQ       $0x34, Z7, Z19
-	ADDQ         scalarSecond<>+0(SB), BX
-	ADCQ         $0x00, R8
-	VPADDQ       Z19, Z4, Z4
-	SHLXQ        CX, R8, R13
-	SUBQ         R8, R13
-	VMOVDQU64    Z7, 128(DI)
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	VMOVDQU64    Z4, 192(DI)
-	ADDQ         R13, BX
-	MOVQ         BX, 2104(DI)
-	ADDQ         R9, R11
-	VPADDQ       Z17, Z5, Z4
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+16(SB), R11
-	VMOVDQU64    256(DI), Z5
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPSRAQ       $0x2c, Z4, Z7
-	SUBQ         R12, BX
-	ADDQ         BX, R11
-	VPANDQ       Z0, Z4, Z4
-	SBBL         BX, BX
-	ADDQ         BX, R11
-	VPSUBQ       Z7, Z5, Z5
-	MOVQ         R11, 2120(DI)
-	ADDQ         2280(DI), AX
-	VPSRAQ       $0x34, Z5, Z7
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VPADDQ       Z7, Z4, Z4
-	ADCQ         2288(DI), DX
-	ADDQ         scalarSecond<>+8(SB), AX
-	VMOVDQU64    Z5, 256(DI)
-	ADCQ         $0x00, DX
-	SHLXQ        CX, DX, BX
-	VMOVDQU64    Z4, 320(DI)
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPADDQ       Z18, Z3, Z3
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VMOVDQU64    384(DI), Z4
-	MOVQ         AX, 2112(DI)
-	ADDQ         2264(DI), R9
-	VPSRAQ       $0x2c, Z3, Z5
-	ADCQ         2272(DI), R10
-	ADDQ         2264(DI), R9
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         2272(DI), R10
-	ADDQ         scalarSecond<>+24(SB), R9
-	VPSUBQ       Z5, Z4, Z4
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPSRAQ       $0x34, Z4, Z5
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VPADDQ       Z5, Z3, Z3
-	SBBL         AX, AX
-	ADDQ         AX, R9
-	VMOVDQU64    Z4, 384(DI)
-	MOVQ         R9, 2128(DI)
-	MOVQ         2144(DI), AX
-	VMOVDQU64    Z3, 448(DI)
-	MOVQ         2224(DI), DX
-	ADDQ         2216(DI), AX
-	ADCQ         $0x00, DX
-	VPADDQ       Z14, Z11, Z3
-	MOVQ         2136(DI), BX
-	MOVQ         2208(DI), R8
-	VMOVDQU64    512(DI), Z4
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPSRAQ       $0x2c, Z3, Z5
-	MOVQ         BX, 2264(DI)
-	MOVQ         R8, 2272(DI)
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPSUBQ       Z5, Z4, Z4
-	MOVQ         2160(DI), R9
-	MOVQ         2256(DI), R10
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         2152(DI), R11
-	MOVQ         2240(DI), R12
-	VMOVDQU64    Z4, 512(DI)
-	ADDQ         2232(DI), R11
-	ADCQ         $0x00, R12
-	VMOVDQU64    Z3, 576(DI)
-	MOVQ         R11, 2280(DI)
-	MOVQ         R12, 2288(DI)
-	VPADDQ       Z16, Z8, Z3
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VMOVDQU64    640(DI), Z4
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         R11, AX
-	ADCQ         R12, DX
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         BX, R9
-	ADCQ         R8, R10
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         scalarSecond<>+32(SB), BX
-	ADCQ         $0x00, R8
-	VMOVDQU64    Z4, 640(DI)
-	SHLXQ        CX, R8, R13
-	SUBQ         R8, R13
-	VMOVDQU64    Z3, 704(DI)
-	ADDQ         R13, BX
-	SBBL         R13, R13
-	ADDQ         R13, BX
-	VPADDQ       Z17, Z9, Z3
-	MOVQ         BX, 2136(DI)
-	ADDQ         R9, R11
-	VMOVDQU64    768(DI), Z4
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+48(SB), R11
-	VPSRAQ       $0x2c, Z3, Z5
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPANDQ       Z0, Z3, Z3
-	SUBQ         R12, BX
-	ADDQ         BX, R11
-	VPSUBQ       Z5, Z4, Z4
-	SBBL         BX, BX
-	ADDQ         BX, R11
-	VPSRAQ       $0x34, Z4, Z5
-	MOVQ         R11, 2152(DI)
-	ADDQ         2280(DI), AX
-	VPADDQ       Z5, Z3, Z3
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VMOVDQU64    Z4, 768(DI)
-	ADCQ         2288(DI), DX
-	ADDQ         scalarSecond<>+40(SB), AX
-	VMOVDQU64    Z3, 832(DI)
-	ADCQ         $0x00, DX
-	SHLXQ        CX, DX, BX
-	VPADDQ       Z18, Z6, Z3
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VMOVDQU64    896(DI), Z4
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPSRAQ       $0x2c, Z3, Z5
-	MOVQ         AX, 2144(DI)
-	ADDQ         2264(DI), R9
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         2272(DI), R10
-	ADDQ         2264(DI), R9
-	VPSUBQ       Z5, Z4, Z4
-	ADCQ         2272(DI), R10
-	ADDQ         scalarSecond<>+56(SB), R9
-	VPSRAQ       $0x34, Z4, Z5
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VPADDQ       Z5, Z3, Z3
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VMOVDQU64    Z4, 896(DI)
-	SBBL         AX, AX
-	ADDQ         AX, R9
-	VMOVDQU64    Z3, 960(DI)
-	MOVQ         R9, 2160(DI)
-	MOVQ         2176(DI), AX
-	MOVQ         2224(DI), DX
-	VPADDQ       Z14, Z15, Z3
-	ADDQ         2216(DI), AX
-	ADCQ         $0x00, DX
-	VMOVDQU64    1024(DI), Z4
-	MOVQ         2168(DI), BX
-	MOVQ         2208(DI), R8
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         2200(DI), BX
-	ADCQ         $0x00, R8
-	VPANDQ       Z0, Z3, Z3
-	MOVQ         BX, 2264(DI)
-	MOVQ         R8, 2272(DI)
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VPSRAQ       $0x34, Z4, Z5
-	MOVQ         2192(DI), R9
-	MOVQ         2256(DI), R10
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         2248(DI), R9
-	ADCQ         $0x00, R10
-	VMOVDQU64    Z4, 1024(DI)
-	MOVQ         2184(DI), R11
-	MOVQ         2240(DI), R12
-	VMOVDQU64    Z3, 1088(DI)
-	ADDQ         2232(DI), R11
-	ADCQ         $0x00, R12
-	VPADDQ       Z16, Z12, Z3
-	MOVQ         R11, 2280(DI)
-	MOVQ         R12, 2288(DI)
-	VMOVDQU64    1152(DI), Z4
-	ADDQ         R9, R11
-	ADCQ         R10, R12
-	VPSRAQ       $0x2c, Z3, Z5
-	ADDQ         BX, AX
-	ADCQ         R8, DX
-	VPANDQ       Z0, Z3, Z3
-	ADDQ         R11, AX
-	ADCQ         R12, DX
-	VPSUBQ       Z5, Z4, Z4
-	ADDQ         BX, R9
-	ADCQ         R8, R10
-	VPSRAQ       $0x34, Z4, Z5
-	ADDQ         R11, R9
-	ADCQ         R12, R10
-	VPADDQ       Z5, Z3, Z3
-	ADDQ         AX, BX
-	ADCQ         DX, R8
-	VMOVDQU64    Z4, 1152(DI)
-	ADDQ         scalarSecond<>+64(SB), BX
-	ADCQ         $0x00, R8
-	VMOVDQU64    Z3, 1216(DI)
-	SHLXQ        CX, R8, R13
-	SUBQ         R8, R13
-	ADDQ         R13, BX
-	VPADDQ       Z17, Z13, Z3
-	SBBL         R13, R13
-	ADDQ         R13, BX
-	VMOVDQU64    1280(DI), Z4
-	MOVQ         BX, 2168(DI)
-	ADDQ         R9, R11
-	VPSRAQ       $0x2c, Z3, Z5
-	ADCQ         R10, R12
-	ADDQ         scalarSecond<>+80(SB), R11
-	VPANDQ       Z0, Z3, Z3
-	ADCQ         $0x00, R12
-	SHLXQ        CX, R12, BX
-	VPSUBQ       Z5, Z4, Z4
-	SUBQ         R12, BX
-	ADDQ         BX, R11
-	VPSRAQ       $0x34, Z4, Z5
-	SBBL         BX, BX
-	ADDQ         BX, R11
-	VPADDQ       Z5, Z3, Z3
-	MOVQ         R11, 2184(DI)
-	ADDQ         2280(DI), AX
-	VMOVDQU64    Z4, 1280(DI)
-	ADCQ         2288(DI), DX
-	ADDQ         2280(DI), AX
-	VMOVDQU64    Z3, 1344(DI)
-	ADCQ         2288(DI), DX
-	ADDQ         scalarSecond<>+72(SB), AX
-	VPADDQ       Z18, Z10, Z3
-	ADCQ         $0x00, DX
-	SHLXQ        CX, DX, BX
-	VMOVDQU64    1408(DI), Z4
-	SUBQ         DX, BX
-	ADDQ         BX, AX
-	VPSRAQ       $0x2c, Z3, Z5
-	SBBL         BX, BX
-	ADDQ         BX, AX
-	VPANDQ       Z0, Z3, Z3
-	MOVQ         AX, 2176(DI)
-	ADDQ         2264(DI), R9
-	VPSUBQ       Z5, Z4, Z4
-	ADCQ         2272(DI), R10
-	ADDQ         2264(DI), R9
-	VPSRAQ       $0x34, Z4, Z5
-	ADCQ         2272(DI), R10
-	ADDQ         scalarSecond<>+88(SB), R9
-	VPADDQ       Z5, Z3, Z3
-	ADCQ         $0x00, R10
-	SHLXQ        CX, R10, AX
-	VMOVDQU64    Z4, 1408(DI)
-	SUBQ         R10, AX
-	ADDQ         AX, R9
-	VMOVDQU64    Z3, 1472(DI)
-	SBBL         AX, AX
-	ADDQ         AX, R9
-	MOVQ         R9, 2192(DI)
-	JMP          external
+
+between:
+	VMOVDQU64   (DI), Z1
+	MOVQ        2008(DI), AX
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z1, Z1
+	MOVL        $0x00000000, DX
+	ADDQ        2040(DI), AX
+	VPADDQ.BCST avx512Numbers<>+8(SB), Z1, Z1
+	ADCQ        $0x00, DX
+	ADDQ        2072(DI), AX
+	VMOVDQU64   128(DI), Z2
+	ADCQ        $0x00, DX
+	MOVQ        AX, 2200(DI)
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z2, Z2
+	MOVQ        DX, 2208(DI)
+	MOVQ        2016(DI), AX
+	VMOVDQU64   256(DI), Z3
+	MOVL        $0x00000000, DX
+	ADDQ        2048(DI), AX
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z3, Z3
+	ADCQ        $0x00, DX
+	ADDQ        2080(DI), AX
+	VMOVDQU64   384(DI), Z4
+	ADCQ        $0x00, DX
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z4, Z4
+	MOVQ        AX, 2216(DI)
+	MOVQ        DX, 2224(DI)
+	VPADDQ      Z2, Z1, Z5
+	MOVQ        2024(DI), AX
+	MOVL        $0x00000000, DX
+	VPADDQ      Z4, Z3, Z6
+	ADDQ        2056(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z6, Z5, Z7
+	ADDQ        2088(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z2, Z7, Z2
+	MOVQ        AX, 2232(DI)
+	MOVQ        DX, 2240(DI)
+	VPADDQ      Z4, Z7, Z4
+	MOVQ        2032(DI), AX
+	MOVL        $0x00000000, DX
+	VPADDQ      Z5, Z2, Z5
+	ADDQ        2064(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z3, Z3, Z3
+	ADDQ        2096(DI), AX
+	VPADDQ      Z3, Z2, Z2
+	ADCQ        $0x00, DX
+	MOVQ        AX, 2248(DI)
+	VPADDQ      Z6, Z4, Z3
+	MOVQ        DX, 2256(DI)
+	MOVQ        2016(DI), AX
+	VPADDQ      Z1, Z1, Z1
+	MOVQ        2224(DI), DX
+	ADDQ        2216(DI), AX
+	VPADDQ      Z1, Z4, Z1
+	ADCQ        $0x00, DX
+	MOVQ        2008(DI), R8
+	VMOVDQU64   512(DI), Z4
+	MOVQ        2208(DI), R9
+	ADDQ        2200(DI), R8
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z4, Z4
+	ADCQ        $0x00, R9
+	MOVQ        R8, 2264(DI)
+	VMOVDQU64   640(DI), Z6
+	MOVQ        R9, 2272(DI)
+	ADDQ        AX, R8
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z6, Z6
+	ADCQ        DX, R9
+	VMOVDQU64   768(DI), Z7
+	MOVQ        2032(DI), R10
+	MOVQ        2256(DI), R11
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z7, Z7
+	ADDQ        2248(DI), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   896(DI), Z8
+	MOVQ        2024(DI), R12
+	MOVQ        2240(DI), R13
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z8, Z8
+	ADDQ        2232(DI), R12
+	ADCQ        $0x00, R13
+	VPADDQ      Z6, Z4, Z9
+	MOVQ        R12, 2280(DI)
+	MOVQ        R13, 2288(DI)
+	VPADDQ      Z8, Z7, Z10
+	ADDQ        R10, R12
+	ADCQ        R11, R13
+	VPADDQ      Z10, Z9, Z11
+	ADDQ        R8, AX
+	ADCQ        R9, DX
+	VPADDQ      Z6, Z11, Z6
+	ADDQ        R12, AX
+	VPADDQ      Z8, Z11, Z8
+	ADCQ        R13, DX
+	ADDQ        R8, R10
+	VPADDQ      Z9, Z6, Z9
+	ADCQ        R9, R11
+	ADDQ        R12, R10
+	VPADDQ      Z7, Z7, Z7
+	ADCQ        R13, R11
+	ADDQ        AX, R8
+	VPADDQ      Z7, Z6, Z6
+	ADCQ        DX, R9
+	ADDQ        scalarSecond<>+0(SB), R8
+	VPADDQ      Z10, Z8, Z7
+	ADCQ        $0x00, R9
+	ADDQ        (BX)(R9*8), R8
+	VPADDQ      Z4, Z4, Z4
+	SBBL        R9, R9
+	ADDQ        R9, R8
+	VPADDQ      Z4, Z8, Z4
+	MOVQ        R8, 2008(DI)
+	ADDQ        R10, R12
+	VMOVDQU64   1024(DI), Z8
+	ADCQ        R11, R13
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z8, Z8
+	ADDQ        scalarSecond<>+16(SB), R12
+	ADCQ        $0x00, R13
+	VMOVDQU64   1152(DI), Z10
+	ADDQ        (BX)(R13*8), R12
+	SBBL        R13, R13
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z10, Z10
+	ADDQ        R13, R12
+	MOVQ        R12, 2024(DI)
+	VMOVDQU64   1280(DI), Z11
+	ADDQ        2280(DI), AX
+	ADCQ        2288(DI), DX
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z11, Z11
+	ADDQ        2280(DI), AX
+	ADCQ        2288(DI), DX
+	VMOVDQU64   1408(DI), Z12
+	ADDQ        scalarSecond<>+8(SB), AX
+	ADCQ        $0x00, DX
+	VPANDQ.BCST avx512Numbers<>+24(SB), Z12, Z12
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	VPADDQ      Z10, Z8, Z13
+	ADDQ        DX, AX
+	VPADDQ      Z12, Z11, Z14
+	MOVQ        AX, 2016(DI)
+	ADDQ        2264(DI), R10
+	VPADDQ      Z14, Z13, Z15
+	ADCQ        2272(DI), R11
+	ADDQ        2264(DI), R10
+	VPADDQ      Z10, Z15, Z10
+	ADCQ        2272(DI), R11
+	ADDQ        scalarSecond<>+24(SB), R10
+	VPADDQ      Z12, Z15, Z12
+	ADCQ        $0x00, R11
+	ADDQ        (BX)(R11*8), R10
+	VPADDQ      Z13, Z10, Z13
+	SBBL        R11, R11
+	ADDQ        R11, R10
+	VPADDQ      Z11, Z11, Z11
+	MOVQ        R10, 2032(DI)
+	MOVQ        2048(DI), AX
+	VPADDQ      Z11, Z10, Z10
+	MOVQ        2224(DI), DX
+	ADDQ        2216(DI), AX
+	VPADDQ      Z14, Z12, Z11
+	ADCQ        $0x00, DX
+	VPADDQ      Z8, Z8, Z8
+	MOVQ        2040(DI), R8
+	MOVQ        2208(DI), R9
+	VPADDQ      Z8, Z12, Z8
+	ADDQ        2200(DI), R8
+	ADCQ        $0x00, R9
+	VPADDQ      Z9, Z5, Z12
+	MOVQ        R8, 2264(DI)
+	MOVQ        R9, 2272(DI)
+	VPADDQ      Z13, Z12, Z12
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VPADDQ      Z6, Z2, Z14
+	MOVQ        2064(DI), R10
+	MOVQ        2256(DI), R11
+	VPADDQ      Z10, Z14, Z14
+	ADDQ        2248(DI), R10
+	ADCQ        $0x00, R11
+	VPADDQ      Z7, Z3, Z15
+	MOVQ        2056(DI), R12
+	MOVQ        2240(DI), R13
+	VPADDQ      Z11, Z15, Z15
+	ADDQ        2232(DI), R12
+	VPADDQ      Z4, Z1, Z16
+	ADCQ        $0x00, R13
+	MOVQ        R12, 2280(DI)
+	VPADDQ      Z8, Z16, Z16
+	MOVQ        R13, 2288(DI)
+	ADDQ        R10, R12
+	VPADDQ      Z12, Z5, Z5
+	ADCQ        R11, R13
+	ADDQ        R8, AX
+	VMOVDQU64   Z5, (DI)
+	ADCQ        R9, DX
+	ADDQ        R12, AX
+	VPADDQ      Z14, Z2, Z2
+	ADCQ        R13, DX
+	ADDQ        R8, R10
+	VMOVDQU64   Z2, 128(DI)
+	ADCQ        R9, R11
+	ADDQ        R12, R10
+	VPADDQ      Z15, Z3, Z2
+	ADCQ        R13, R11
+	VMOVDQU64   Z2, 256(DI)
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VPADDQ      Z16, Z1, Z1
+	ADDQ        scalarSecond<>+32(SB), R8
+	ADCQ        $0x00, R9
+	VMOVDQU64   Z1, 384(DI)
+	ADDQ        (BX)(R9*8), R8
+	SBBL        R9, R9
+	VPADDQ      Z12, Z9, Z1
+	ADDQ        R9, R8
+	MOVQ        R8, 2040(DI)
+	VMOVDQU64   Z1, 512(DI)
+	ADDQ        R10, R12
+	ADCQ        R11, R13
+	VPADDQ      Z14, Z6, Z1
+	ADDQ        scalarSecond<>+48(SB), R12
+	ADCQ        $0x00, R13
+	VMOVDQU64   Z1, 640(DI)
+	ADDQ        (BX)(R13*8), R12
+	SBBL        R13, R13
+	VPADDQ      Z15, Z7, Z1
+	ADDQ        R13, R12
+	VMOVDQU64   Z1, 768(DI)
+	MOVQ        R12, 2056(DI)
+	ADDQ        2280(DI), AX
+	VPADDQ      Z16, Z4, Z1
+	ADCQ        2288(DI), DX
+	ADDQ        2280(DI), AX
+	VMOVDQU64   Z1, 896(DI)
+	ADCQ        2288(DI), DX
+	ADDQ        scalarSecond<>+40(SB), AX
+	VPADDQ      Z12, Z13, Z1
+	ADCQ        $0x00, DX
+	ADDQ        (BX)(DX*8), AX
+	VMOVDQU64   Z1, 1024(DI)
+	SBBL        DX, DX
+	ADDQ        DX, AX
+	VPADDQ      Z14, Z10, Z1
+	MOVQ        AX, 2048(DI)
+	ADDQ        2264(DI), R10
+	VMOVDQU64   Z1, 1152(DI)
+	ADCQ        2272(DI), R11
+	ADDQ        2264(DI), R10
+	VPADDQ      Z15, Z11, Z1
+	ADCQ        2272(DI), R11
+	VMOVDQU64   Z1, 1280(DI)
+	ADDQ        scalarSecond<>+56(SB), R10
+	ADCQ        $0x00, R11
+	VPADDQ      Z16, Z8, Z1
+	ADDQ        (BX)(R11*8), R10
+	SBBL        R11, R11
+	VMOVDQU64   Z1, 1408(DI)
+	ADDQ        R11, R10
+	MOVQ        R10, 2064(DI)
+	VMOVDQU64   64(DI), Z1
+	MOVQ        2080(DI), AX
+	MOVQ        2224(DI), DX
+	VPADDQ.BCST avx512Numbers<>+16(SB), Z1, Z1
+	ADDQ        2216(DI), AX
+	ADCQ        $0x00, DX
+	VMOVDQU64   192(DI), Z2
+	MOVQ        2072(DI), R8
+	MOVQ        2208(DI), R9
+	VMOVDQU64   320(DI), Z3
+	ADDQ        2200(DI), R8
+	ADCQ        $0x00, R9
+	VMOVDQU64   448(DI), Z4
+	MOVQ        R8, 2264(DI)
+	VPADDQ      Z2, Z1, Z5
+	MOVQ        R9, 2272(DI)
+	ADDQ        AX, R8
+	VPADDQ      Z4, Z3, Z6
+	ADCQ        DX, R9
+	MOVQ        2096(DI), R10
+	VPADDQ      Z6, Z5, Z7
+	MOVQ        2256(DI), R11
+	ADDQ        2248(DI), R10
+	VPADDQ      Z2, Z7, Z2
+	ADCQ        $0x00, R11
+	MOVQ        2088(DI), R12
+	VPADDQ      Z4, Z7, Z4
+	MOVQ        2240(DI), R13
+	ADDQ        2232(DI), R12
+	VPADDQ      Z5, Z2, Z5
+	ADCQ        $0x00, R13
+	MOVQ        R12, 2280(DI)
+	VPADDQ      Z3, Z3, Z3
+	MOVQ        R13, 2288(DI)
+	ADDQ        R10, R12
+	VPADDQ      Z3, Z2, Z2
+	ADCQ        R11, R13
+	VPADDQ      Z6, Z4, Z3
+	ADDQ        R8, AX
+	ADCQ        R9, DX
+	VPADDQ      Z1, Z1, Z1
+	ADDQ        R12, AX
+	ADCQ        R13, DX
+	VPADDQ      Z1, Z4, Z1
+	ADDQ        R8, R10
+	ADCQ        R9, R11
+	VMOVDQU64   576(DI), Z4
+	ADDQ        R12, R10
+	ADCQ        R13, R11
+	VMOVDQU64   704(DI), Z6
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VMOVDQU64   832(DI), Z7
+	ADDQ        scalarSecond<>+64(SB), R8
+	ADCQ        $0x00, R9
+	VMOVDQU64   960(DI), Z8
+	ADDQ        (BX)(R9*8), R8
+	SBBL        R9, R9
+	VPADDQ      Z6, Z4, Z9
+	ADDQ        R9, R8
+	VPADDQ      Z8, Z7, Z10
+	MOVQ        R8, 2072(DI)
+	ADDQ        R10, R12
+	VPADDQ      Z10, Z9, Z11
+	ADCQ        R11, R13
+	ADDQ        scalarSecond<>+80(SB), R12
+	VPADDQ      Z6, Z11, Z6
+	ADCQ        $0x00, R13
+	ADDQ        (BX)(R13*8), R12
+	VPADDQ      Z8, Z11, Z8
+	SBBL        R13, R13
+	ADDQ        R13, R12
+	VPADDQ      Z9, Z6, Z9
+	MOVQ        R12, 2088(DI)
+	ADDQ        2280(DI), AX
+	VPADDQ      Z7, Z7, Z7
+	ADCQ        2288(DI), DX
+	ADDQ        2280(DI), AX
+	VPADDQ      Z7, Z6, Z6
+	ADCQ        2288(DI), DX
+	ADDQ        scalarSecond<>+72(SB), AX
+	VPADDQ      Z10, Z8, Z7
+	ADCQ        $0x00, DX
+	VPADDQ      Z4, Z4, Z4
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	VPADDQ      Z4, Z8, Z4
+	ADDQ        DX, AX
+	MOVQ        AX, 2080(DI)
+	VMOVDQU64   1088(DI), Z8
+	ADDQ        2264(DI), R10
+	ADCQ        2272(DI), R11
+	VMOVDQU64   1216(DI), Z10
+	ADDQ        2264(DI), R10
+	ADCQ        2272(DI), R11
+	VMOVDQU64   1344(DI), Z11
+	ADDQ        scalarSecond<>+88(SB), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   1472(DI), Z12
+	ADDQ        (BX)(R11*8), R10
+	SBBL        R11, R11
+	VPADDQ      Z10, Z8, Z13
+	ADDQ        R11, R10
+	MOVQ        R10, 2096(DI)
+	VPADDQ      Z12, Z11, Z14
+	MOVQ        2104(DI), AX
+	VPADDQ      Z14, Z13, Z15
+	MOVL        $0x00000000, DX
+	ADDQ        2136(DI), AX
+	VPADDQ      Z10, Z15, Z10
+	ADCQ        $0x00, DX
+	ADDQ        2168(DI), AX
+	VPADDQ      Z12, Z15, Z12
+	ADCQ        $0x00, DX
+	MOVQ        AX, 2200(DI)
+	VPADDQ      Z13, Z10, Z13
+	MOVQ        DX, 2208(DI)
+	MOVQ        2112(DI), AX
+	VPADDQ      Z11, Z11, Z11
+	MOVL        $0x00000000, DX
+	ADDQ        2144(DI), AX
+	VPADDQ      Z11, Z10, Z10
+	ADCQ        $0x00, DX
+	ADDQ        2176(DI), AX
+	VPADDQ      Z14, Z12, Z11
+	ADCQ        $0x00, DX
+	VPADDQ      Z8, Z8, Z8
+	MOVQ        AX, 2216(DI)
+	MOVQ        DX, 2224(DI)
+	VPADDQ      Z8, Z12, Z8
+	MOVQ        2120(DI), AX
+	MOVL        $0x00000000, DX
+	VPADDQ      Z9, Z5, Z12
+	ADDQ        2152(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z13, Z12, Z12
+	ADDQ        2184(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z6, Z2, Z14
+	MOVQ        AX, 2232(DI)
+	MOVQ        DX, 2240(DI)
+	VPADDQ      Z10, Z14, Z14
+	MOVQ        2128(DI), AX
+	MOVL        $0x00000000, DX
+	VPADDQ      Z7, Z3, Z15
+	ADDQ        2160(DI), AX
+	ADCQ        $0x00, DX
+	VPADDQ      Z11, Z15, Z15
+	ADDQ        2192(DI), AX
+	VPADDQ      Z4, Z1, Z16
+	ADCQ        $0x00, DX
+	MOVQ        AX, 2248(DI)
+	VPADDQ      Z8, Z16, Z16
+	MOVQ        DX, 2256(DI)
+	MOVQ        2112(DI), AX
+	VPADDQ      Z12, Z5, Z5
+	MOVQ        2224(DI), DX
+	ADDQ        2216(DI), AX
+	VMOVDQU64   (DI), Z17
+	ADCQ        $0x00, DX
+	MOVQ        2104(DI), R8
+	VPSRAQ      $0x2c, Z5, Z18
+	MOVQ        2208(DI), R9
+	ADDQ        2200(DI), R8
+	VPANDQ      Z0, Z5, Z5
+	ADCQ        $0x00, R9
+	MOVQ        R8, 2264(DI)
+	VPSUBQ      Z18, Z17, Z17
+	MOVQ        R9, 2272(DI)
+	ADDQ        AX, R8
+	VPSRAQ      $0x34, Z17, Z18
+	ADCQ        DX, R9
+	VPADDQ      Z18, Z5, Z5
+	MOVQ        2128(DI), R10
+	MOVQ        2256(DI), R11
+	VMOVDQU64   Z17, (DI)
+	ADDQ        2248(DI), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   Z5, 64(DI)
+	MOVQ        2120(DI), R12
+	MOVQ        2240(DI), R13
+	VPADDQ      Z14, Z2, Z2
+	ADDQ        2232(DI), R12
+	ADCQ        $0x00, R13
+	VMOVDQU64   128(DI), Z5
+	MOVQ        R12, 2280(DI)
+	MOVQ        R13, 2288(DI)
+	VPSRAQ      $0x2c, Z2, Z17
+	ADDQ        R10, R12
+	ADCQ        R11, R13
+	VPANDQ      Z0, Z2, Z2
+	ADDQ        R8, AX
+	ADCQ        R9, DX
+	VPSUBQ      Z17, Z5, Z5
+	ADDQ        R12, AX
+	VPSRAQ      $0x34, Z5, Z17
+	ADCQ        R13, DX
+	ADDQ        R8, R10
+	VPADDQ      Z17, Z2, Z2
+	ADCQ        R9, R11
+	ADDQ        R12, R10
+	VMOVDQU64   Z5, 128(DI)
+	ADCQ        R13, R11
+	ADDQ        AX, R8
+	VMOVDQU64   Z2, 192(DI)
+	ADCQ        DX, R9
+	ADDQ        scalarSecond<>+0(SB), R8
+	VPADDQ      Z15, Z3, Z2
+	ADCQ        $0x00, R9
+	ADDQ        (BX)(R9*8), R8
+	VMOVDQU64   256(DI), Z3
+	SBBL        R9, R9
+	ADDQ        R9, R8
+	VPSRAQ      $0x2c, Z2, Z5
+	MOVQ        R8, 2104(DI)
+	ADDQ        R10, R12
+	VPANDQ      Z0, Z2, Z2
+	ADCQ        R11, R13
+	VPSUBQ      Z5, Z3, Z3
+	ADDQ        scalarSecond<>+16(SB), R12
+	ADCQ        $0x00, R13
+	VPSRAQ      $0x34, Z3, Z5
+	ADDQ        (BX)(R13*8), R12
+	SBBL        R13, R13
+	VPADDQ      Z5, Z2, Z2
+	ADDQ        R13, R12
+	MOVQ        R12, 2120(DI)
+	VMOVDQU64   Z3, 256(DI)
+	ADDQ        2280(DI), AX
+	ADCQ        2288(DI), DX
+	VMOVDQU64   Z2, 320(DI)
+	ADDQ        2280(DI), AX
+	ADCQ        2288(DI), DX
+	VPADDQ      Z16, Z1, Z1
+	ADDQ        scalarSecond<>+8(SB), AX
+	ADCQ        $0x00, DX
+	VMOVDQU64   384(DI), Z2
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	VPSRAQ      $0x2c, Z1, Z3
+	ADDQ        DX, AX
+	VPANDQ      Z0, Z1, Z1
+	MOVQ        AX, 2112(DI)
+	ADDQ        2264(DI), R10
+	VPSUBQ      Z3, Z2, Z2
+	ADCQ        2272(DI), R11
+	ADDQ        2264(DI), R10
+	VPSRAQ      $0x34, Z2, Z3
+	ADCQ        2272(DI), R11
+	ADDQ        scalarSecond<>+24(SB), R10
+	VPADDQ      Z3, Z1, Z1
+	ADCQ        $0x00, R11
+	ADDQ        (BX)(R11*8), R10
+	VMOVDQU64   Z2, 384(DI)
+	SBBL        R11, R11
+	ADDQ        R11, R10
+	VMOVDQU64   Z1, 448(DI)
+	MOVQ        R10, 2128(DI)
+	MOVQ        2144(DI), AX
+	VPADDQ      Z12, Z9, Z1
+	MOVQ        2224(DI), DX
+	ADDQ        2216(DI), AX
+	VMOVDQU64   512(DI), Z2
+	ADCQ        $0x00, DX
+	VPSRAQ      $0x2c, Z1, Z3
+	MOVQ        2136(DI), R8
+	MOVQ        2208(DI), R9
+	VPANDQ      Z0, Z1, Z1
+	ADDQ        2200(DI), R8
+	ADCQ        $0x00, R9
+	VPSUBQ      Z3, Z2, Z2
+	MOVQ        R8, 2264(DI)
+	MOVQ        R9, 2272(DI)
+	VPSRAQ      $0x34, Z2, Z3
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VPADDQ      Z3, Z1, Z1
+	MOVQ        2160(DI), R10
+	MOVQ        2256(DI), R11
+	VMOVDQU64   Z2, 512(DI)
+	ADDQ        2248(DI), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   Z1, 576(DI)
+	MOVQ        2152(DI), R12
+	MOVQ        2240(DI), R13
+	VPADDQ      Z14, Z6, Z1
+	ADDQ        2232(DI), R12
+	VMOVDQU64   640(DI), Z2
+	ADCQ        $0x00, R13
+	MOVQ        R12, 2280(DI)
+	VPSRAQ      $0x2c, Z1, Z3
+	MOVQ        R13, 2288(DI)
+	ADDQ        R10, R12
+	VPANDQ      Z0, Z1, Z1
+	ADCQ        R11, R13
+	ADDQ        R8, AX
+	VPSUBQ      Z3, Z2, Z2
+	ADCQ        R9, DX
+	ADDQ        R12, AX
+	VPSRAQ      $0x34, Z2, Z3
+	ADCQ        R13, DX
+	ADDQ        R8, R10
+	VPADDQ      Z3, Z1, Z1
+	ADCQ        R9, R11
+	ADDQ        R12, R10
+	VMOVDQU64   Z2, 640(DI)
+	ADCQ        R13, R11
+	VMOVDQU64   Z1, 704(DI)
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VPADDQ      Z15, Z7, Z1
+	ADDQ        scalarSecond<>+32(SB), R8
+	ADCQ        $0x00, R9
+	VMOVDQU64   768(DI), Z2
+	ADDQ        (BX)(R9*8), R8
+	SBBL        R9, R9
+	VPSRAQ      $0x2c, Z1, Z3
+	ADDQ        R9, R8
+	MOVQ        R8, 2136(DI)
+	VPANDQ      Z0, Z1, Z1
+	ADDQ        R10, R12
+	ADCQ        R11, R13
+	VPSUBQ      Z3, Z2, Z2
+	ADDQ        scalarSecond<>+48(SB), R12
+	ADCQ        $0x00, R13
+	VPSRAQ      $0x34, Z2, Z3
+	ADDQ        (BX)(R13*8), R12
+	SBBL        R13, R13
+	VPADDQ      Z3, Z1, Z1
+	ADDQ        R13, R12
+	VMOVDQU64   Z2, 768(DI)
+	MOVQ        R12, 2152(DI)
+	ADDQ        2280(DI), AX
+	VMOVDQU64   Z1, 832(DI)
+	ADCQ        2288(DI), DX
+	ADDQ        2280(DI), AX
+	VPADDQ      Z16, Z4, Z1
+	ADCQ        2288(DI), DX
+	ADDQ        scalarSecond<>+40(SB), AX
+	VMOVDQU64   896(DI), Z2
+	ADCQ        $0x00, DX
+	ADDQ        (BX)(DX*8), AX
+	VPSRAQ      $0x2c, Z1, Z3
+	SBBL        DX, DX
+	ADDQ        DX, AX
+	VPANDQ      Z0, Z1, Z1
+	MOVQ        AX, 2144(DI)
+	ADDQ        2264(DI), R10
+	VPSUBQ      Z3, Z2, Z2
+	ADCQ        2272(DI), R11
+	ADDQ        2264(DI), R10
+	VPSRAQ      $0x34, Z2, Z3
+	ADCQ        2272(DI), R11
+	VPADDQ      Z3, Z1, Z1
+	ADDQ        scalarSecond<>+56(SB), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   Z2, 896(DI)
+	ADDQ        (BX)(R11*8), R10
+	SBBL        R11, R11
+	VMOVDQU64   Z1, 960(DI)
+	ADDQ        R11, R10
+	MOVQ        R10, 2160(DI)
+	VPADDQ      Z12, Z13, Z1
+	MOVQ        2176(DI), AX
+	MOVQ        2224(DI), DX
+	VMOVDQU64   1024(DI), Z2
+	ADDQ        2216(DI), AX
+	ADCQ        $0x00, DX
+	VPSRAQ      $0x2c, Z1, Z3
+	MOVQ        2168(DI), R8
+	MOVQ        2208(DI), R9
+	VPANDQ      Z0, Z1, Z1
+	ADDQ        2200(DI), R8
+	ADCQ        $0x00, R9
+	VPSUBQ      Z3, Z2, Z2
+	MOVQ        R8, 2264(DI)
+	VPSRAQ      $0x34, Z2, Z3
+	MOVQ        R9, 2272(DI)
+	ADDQ        AX, R8
+	VPADDQ      Z3, Z1, Z1
+	ADCQ        DX, R9
+	MOVQ        2192(DI), R10
+	VMOVDQU64   Z2, 1024(DI)
+	MOVQ        2256(DI), R11
+	ADDQ        2248(DI), R10
+	VMOVDQU64   Z1, 1088(DI)
+	ADCQ        $0x00, R11
+	MOVQ        2184(DI), R12
+	VPADDQ      Z14, Z10, Z1
+	MOVQ        2240(DI), R13
+	ADDQ        2232(DI), R12
+	VMOVDQU64   1152(DI), Z2
+	ADCQ        $0x00, R13
+	MOVQ        R12, 2280(DI)
+	VPSRAQ      $0x2c, Z1, Z3
+	MOVQ        R13, 2288(DI)
+	ADDQ        R10, R12
+	VPANDQ      Z0, Z1, Z1
+	ADCQ        R11, R13
+	VPSUBQ      Z3, Z2, Z2
+	ADDQ        R8, AX
+	ADCQ        R9, DX
+	VPSRAQ      $0x34, Z2, Z3
+	ADDQ        R12, AX
+	ADCQ        R13, DX
+	VPADDQ      Z3, Z1, Z1
+	ADDQ        R8, R10
+	ADCQ        R9, R11
+	VMOVDQU64   Z2, 1152(DI)
+	ADDQ        R12, R10
+	ADCQ        R13, R11
+	VMOVDQU64   Z1, 1216(DI)
+	ADDQ        AX, R8
+	ADCQ        DX, R9
+	VPADDQ      Z15, Z11, Z1
+	ADDQ        scalarSecond<>+64(SB), R8
+	ADCQ        $0x00, R9
+	VMOVDQU64   1280(DI), Z2
+	ADDQ        (BX)(R9*8), R8
+	SBBL        R9, R9
+	VPSRAQ      $0x2c, Z1, Z3
+	ADDQ        R9, R8
+	VPANDQ      Z0, Z1, Z1
+	MOVQ        R8, 2168(DI)
+	ADDQ        R10, R12
+	VPSUBQ      Z3, Z2, Z2
+	ADCQ        R11, R13
+	ADDQ        scalarSecond<>+80(SB), R12
+	VPSRAQ      $0x34, Z2, Z3
+	ADCQ        $0x00, R13
+	ADDQ        (BX)(R13*8), R12
+	VPADDQ      Z3, Z1, Z1
+	SBBL        R13, R13
+	ADDQ        R13, R12
+	VMOVDQU64   Z2, 1280(DI)
+	MOVQ        R12, 2184(DI)
+	ADDQ        2280(DI), AX
+	VMOVDQU64   Z1, 1344(DI)
+	ADCQ        2288(DI), DX
+	ADDQ        2280(DI), AX
+	VPADDQ      Z16, Z8, Z1
+	ADCQ        2288(DI), DX
+	ADDQ        scalarSecond<>+72(SB), AX
+	VMOVDQU64   1408(DI), Z2
+	ADCQ        $0x00, DX
+	VPSRAQ      $0x2c, Z1, Z3
+	ADDQ        (BX)(DX*8), AX
+	SBBL        DX, DX
+	VPANDQ      Z0, Z1, Z1
+	ADDQ        DX, AX
+	MOVQ        AX, 2176(DI)
+	VPSUBQ      Z3, Z2, Z2
+	ADDQ        2264(DI), R10
+	ADCQ        2272(DI), R11
+	VPSRAQ      $0x34, Z2, Z3
+	ADDQ        2264(DI), R10
+	ADCQ        2272(DI), R11
+	VPADDQ      Z3, Z1, Z1
+	ADDQ        scalarSecond<>+88(SB), R10
+	ADCQ        $0x00, R11
+	VMOVDQU64   Z2, 1408(DI)
+	ADDQ        (BX)(R11*8), R10
+	SBBL        R11, R11
+	VMOVDQU64   Z1, 1472(DI)
+	ADDQ        R11, R10
+	MOVQ        R10, 2192(DI)
+	ADDQ        2296(DI), DI
+	CMPQ        2296(DI), $0x00
+	JLT         between
+	JMP         external
 
 inside:
-	LEAQ            avx512Internal<>+0(SB), BX
-	MOVQ            $0x00000015, 1904(DI)
-	VPBROADCASTQ    avx512Numbers<>+24(SB), Z3
-	MOVQ            2016(DI), AX
-	MOVL            $0x00000000, R8
-	VMOVDQU64       (DI), Z12
-	ADDQ            2024(DI), AX
-	ADCQ            $0x00, R8
-	ADDQ            2032(DI), AX
-	VMOVDQU64       64(DI), Z9
-	ADCQ            $0x00, R8
-	ADDQ            2040(DI), AX
-	VMOVDQU64       128(DI), Z6
-	ADCQ            $0x00, R8
-	ADDQ            2048(DI), AX
-	ADCQ            $0x00, R8
-	VPSLLQ          $0x04, Z9, Z5
-	ADDQ            2056(DI), AX
-	ADCQ            $0x00, R8
-	VMOVDQU64       192(DI), Z4
-	ADDQ            2064(DI), AX
-	ADCQ            $0x00, R8
-	ADDQ            2072(DI), AX
-	VPADDQ          Z9, Z9, Z10
-	ADCQ            $0x00, R8
-	ADDQ            2080(DI), AX
-	VPXORQ          Z11, Z11, Z11
-	ADCQ            $0x00, R8
-	ADDQ            2088(DI), AX
-	ADCQ            $0x00, R8
-	VPANDQ          Z3, Z6, Z7
-	ADDQ            2096(DI), AX
-	ADCQ            $0x00, R8
-	MOVQ            2008(DI), DX
-	VPMADD52HUQ     Z10, Z12, Z11
-	MULXQ           DX, R9, R10
-	SHLXQ           CX, R9, R11
-	VMOVDQA64       Z1, Z8
-	ADDQ            R9, R11
-	SHRXQ           CX, R11, R9
-	SBBQ            R9, R11
-	VMOVDQU64       256(DI), Z14
-	SUBQ            R11, R10
-	SBBL            R11, R11
-	VMOVDQA64       Z2, Z6
-	SUBQ            R11, R10
-	MULXQ           R10, DX, R9
-	SHLXQ           CX, DX, R11
-	VPMADD52HUQ     Z12, Z12, Z6
-	ADDQ            DX, R11
-	SHRXQ           CX, R11, DX
-	VMOVDQU64       320(DI), Z13
-	SBBQ            DX, R11
-	SUBQ            R11, R9
-	SBBL            R11, R11
-	VPMADD52LUQ     Z12, Z12, Z8
-	SUBQ            R11, R9
-	MOVQ            R10, DX
-	VPMADD52LUQ     Z10, Z12, Z6
-	MULXQ           DX, DX, R10
-	SHLXQ           CX, DX, R11
-	ADDQ            DX, R11
-	VPANDQ          Z3, Z14, Z10
-	SHRXQ           CX, R11, DX
-	SBBQ            DX, R11
-	SUBQ            R11, R10
-	VPSLLQ          $0x08, Z11, Z11
-	SBBL            R11, R11
-	SUBQ            R11, R10
-	VPMADD52LUQ     Z5, Z5, Z11
-	MOVQ            R9, DX
-	MULXQ           R10, R9, DX
-	SHLXQ           CX, R9, R10
-	VPADDQ          Z10, Z7, Z7
-	ADDQ            R9, R10
-	SHRXQ           CX, R10, R9
-	VPXORQ          Z10, Z10, Z10
-	SBBQ            R9, R10
-	SUBQ            R10, DX
-	SBBL            R10, R10
-	VPMADD52HUQ     Z5, Z5, Z10
-	SUBQ            R10, DX
-	MOVQ            AX, R9
-	VPADDQ          Z13, Z4, Z4
-	MOVQ            R8, R10
-	ADDQ            DX, R9
-	ADCQ            $0x00, R10
-	VPSUBQ          Z11, Z8, Z11
-	ADDQ            (BX), AX
-	ADCQ            $0x00, R8
-	VMOVDQU64       384(DI), Z8
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	SHLXQ           CX, DX, R12
-	VPSUBQ          Z10, Z6, Z10
-	ADDQ            DX, R12
-	SHRXQ           CX, R12, DX
-	SBBQ            DX, R12
-	VPSRAQ          $0x2c, Z10, Z13
-	SUBQ            R12, R11
-	SBBL            R12, R12
-	VMOVDQU64       448(DI), Z6
-	SUBQ            R12, R11
-	SHLXQ           CX, R8, DX
-	SUBQ            R8, DX
-	VPANDQ          Z0, Z10, Z10
-	ADDQ            DX, AX
-	SBBL            DX, DX
-	VPSUBQ          Z13, Z11, Z16
-	ADDQ            DX, AX
-	ADDQ            AX, R11
-	SBBL            AX, AX
-	VPANDQ          Z3, Z8, Z8
-	ADDQ            AX, R11
-	MOVQ            R11, 2008(DI)
-	VPSRAQ          $0x34, Z16, Z11
-	SHLXQ           CX, R10, AX
-	SUBQ            R10, AX
-	ADDQ            AX, R9
-	VPADDQ          Z11, Z10, Z14
-	SBBL            AX, AX
-	ADDQ            AX, R9
-	VPADDQ          Z8, Z7, Z15
-	MOVQ            R9, DX
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	MOVQ            2016(DI), DX
-	VPSLLQ          $0x04, Z14, Z8
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPADDQ          Z14, Z14, Z13
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPADDQ          Z6, Z4, Z4
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VPXORQ          Z11, Z11, Z11
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z13, Z16, Z11
-	MOVQ            R9, 2016(DI)
-	MOVQ            2024(DI), DX
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VMOVDQU64       512(DI), Z17
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VMOVDQA64       Z1, Z6
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VMOVDQA64       Z2, Z7
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VMOVDQU64       576(DI), Z10
-	SUBQ            R10, R9
-	MOVQ            R9, 2024(DI)
-	VPMADD52HUQ     Z16, Z16, Z7
-	MOVQ            2032(DI), DX
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z16, Z16, Z6
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPANDQ          Z3, Z17, Z17
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z13, Z16, Z7
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPADDQ          Z17, Z15, Z13
-	SUBQ            R10, R9
-	MOVQ            R9, 2032(DI)
-	MOVQ            2040(DI), DX
-	VPSLLQ          $0x08, Z11, Z11
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z8, Z8, Z11
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPADDQ          Z10, Z4, Z4
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VPXORQ          Z10, Z10, Z10
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z8, Z8, Z10
-	MOVQ            R9, 2040(DI)
-	MOVQ            2048(DI), DX
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VMOVDQU64       640(DI), Z15
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPSUBQ          Z11, Z6, Z6
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z10, Z7, Z10
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VMOVDQU64       704(DI), Z7
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	MOVQ            R9, 2048(DI)
-	VPSRAQ          $0x2c, Z10, Z11
-	MOVQ            2056(DI), DX
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPANDQ          Z0, Z10, Z10
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPANDQ          Z3, Z15, Z15
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPSUBQ          Z11, Z6, Z6
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPSRAQ          $0x34, Z6, Z11
-	SUBQ            R10, R9
-	MOVQ            R9, 2056(DI)
-	MOVQ            2064(DI), DX
-	VPADDQ          Z15, Z13, Z17
-	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	ADDQ            AX, DX
-	VPADDQ          Z11, Z10, Z10
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPXORQ          Z15, Z15, Z15
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPADDQ          Z7, Z4, Z7
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z9, Z16, Z15
-	MOVQ            R9, 2064(DI)
-	MOVQ            2072(DI), DX
-	VMOVDQU64       768(DI), Z18
-	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z12, Z14, Z15
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VMOVDQA64       Z1, Z13
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VMOVDQU64       832(DI), Z11
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	MOVQ            R9, 2072(DI)
-	VMOVDQA64       Z2, Z4
-	MOVQ            2080(DI), DX
-	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPMADD52HUQ     Z12, Z16, Z4
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPANDQ          Z3, Z18, Z18
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z12, Z16, Z13
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPMADD52LUQ     Z9, Z16, Z4
-	SUBQ            R10, R9
-	MOVQ            R9, 2080(DI)
-	VPADDQ          Z18, Z17, Z9
-	MOVQ            2088(DI), DX
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z12, Z14, Z4
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPSLLQ          $0x08, Z15, Z14
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPADDQ          Z11, Z7, Z7
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z5, Z8, Z14
-	MOVQ            R9, 2088(DI)
-	MOVQ            2096(DI), DX
-	VPXORQ          Z11, Z11, Z11
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VMOVDQU64       896(DI), Z12
-	SHLXQ           CX, DX, AX
-	ADDQ            DX, AX
-	VPMADD52HUQ     Z5, Z8, Z11
-	SHRXQ           CX, AX, DX
-	SBBQ            DX, AX
-	SUBQ            AX, R9
-	VPSUBQ          Z14, Z13, Z5
-	SBBL            AX, AX
-	SUBQ            AX, R9
-	MOVQ            R9, 2096(DI)
-	VMOVDQU64       960(DI), Z8
-	MOVQ            2112(DI), AX
-	MOVL            $0x00000000, R8
-	VPSUBQ          Z11, Z4, Z4
-	ADDQ            2120(DI), AX
-	ADCQ            $0x00, R8
-	ADDQ            2128(DI), AX
-	VPSRAQ          $0x2c, Z4, Z11
-	ADCQ            $0x00, R8
-	ADDQ            2136(DI), AX
-	VPANDQ          Z3, Z12, Z12
-	ADCQ            $0x00, R8
-	ADDQ            2144(DI), AX
-	ADCQ            $0x00, R8
-	VPANDQ          Z0, Z4, Z4
-	ADDQ            2152(DI), AX
-	ADCQ            $0x00, R8
-	VPADDQ          Z12, Z9, Z9
-	ADDQ            2160(DI), AX
-	ADCQ            $0x00, R8
-	ADDQ            2168(DI), AX
-	VPSUBQ          Z11, Z5, Z14
-	ADCQ            $0x00, R8
-	ADDQ            2176(DI), AX
-	VPSRAQ          $0x34, Z14, Z5
-	ADCQ            $0x00, R8
-	ADDQ            2184(DI), AX
-	ADCQ            $0x00, R8
-	VPADDQ          Z8, Z7, Z7
-	ADDQ            2192(DI), AX
-	ADCQ            $0x00, R8
-	MOVQ            2104(DI), DX
-	VPADDQ          Z5, Z4, Z8
-	MULXQ           DX, R9, R10
-	SHLXQ           CX, R9, R11
-	VPSLLQ          $0x04, Z8, Z4
-	ADDQ            R9, R11
-	SHRXQ           CX, R11, R9
-	SBBQ            R9, R11
-	VMOVDQU64       1024(DI), Z5
-	SUBQ            R11, R10
-	SBBL            R11, R11
-	VPSLLQ          $0x04, Z10, Z11
-	SUBQ            R11, R10
-	MULXQ           R10, DX, R9
-	SHLXQ           CX, DX, R11
-	VPXORQ          Z13, Z13, Z13
-	ADDQ            DX, R11
-	SHRXQ           CX, R11, DX
-	VMOVDQU64       1088(DI), Z15
-	SBBQ            DX, R11
-	SUBQ            R11, R9
-	SBBL            R11, R11
-	VPMADD52HUQ     Z10, Z14, Z13
-	SUBQ            R11, R9
-	MOVQ            R10, DX
-	VPMADD52HUQ     Z6, Z8, Z13
-	MULXQ           DX, DX, R10
-	SHLXQ           CX, DX, R11
-	ADDQ            DX, R11
-	VPANDQ          Z3, Z5, Z16
-	SHRXQ           CX, R11, DX
-	SBBQ            DX, R11
-	SUBQ            R11, R10
-	VMOVDQA64       Z1, Z12
-	SBBL            R11, R11
-	SUBQ            R11, R10
-	VMOVDQA64       Z2, Z5
-	MOVQ            R9, DX
-	MULXQ           R10, R9, DX
-	SHLXQ           CX, R9, R10
-	VPADDQ          Z16, Z9, Z9
-	ADDQ            R9, R10
-	SHRXQ           CX, R10, R9
-	VPMADD52HUQ     Z6, Z14, Z5
-	SBBQ            R9, R10
-	SUBQ            R10, DX
-	SBBL            R10, R10
-	VPMADD52LUQ     Z6, Z14, Z12
-	SUBQ            R10, DX
-	MOVQ            AX, R9
-	VPADDQ          Z15, Z7, Z7
-	MOVQ            R8, R10
-	ADDQ            DX, R9
-	ADCQ            $0x00, R10
-	VPMADD52LUQ     Z10, Z14, Z5
-	ADDQ            (BX), AX
-	ADCQ            $0x00, R8
-	VMOVDQU64       1152(DI), Z10
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	SHLXQ           CX, DX, R12
-	VPMADD52LUQ     Z6, Z8, Z5
-	ADDQ            DX, R12
-	SHRXQ           CX, R12, DX
-	SBBQ            DX, R12
-	VPSLLQ          $0x08, Z13, Z13
-	SUBQ            R12, R11
-	SBBL            R12, R12
-	VMOVDQU64       1216(DI), Z8
-	SUBQ            R12, R11
-	SHLXQ           CX, R8, DX
-	SUBQ            R8, DX
-	VPMADD52LUQ     Z11, Z4, Z13
-	ADDQ            DX, AX
-	SBBL            DX, DX
-	VPXORQ          Z6, Z6, Z6
-	ADDQ            DX, AX
-	ADDQ            AX, R11
-	SBBL            AX, AX
-	VPANDQ          Z3, Z10, Z10
-	ADDQ            AX, R11
-	MOVQ            R11, 2104(DI)
-	VPMADD52HUQ     Z11, Z4, Z6
-	SHLXQ           CX, R10, AX
-	SUBQ            R10, AX
-	ADDQ            AX, R9
-	VPSUBQ          Z13, Z12, Z4
-	SBBL            AX, AX
-	ADDQ            AX, R9
-	VPADDQ          Z10, Z9, Z9
-	MOVQ            R9, DX
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	MOVQ            2112(DI), DX
-	VPSUBQ          Z6, Z5, Z6
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPSRAQ          $0x2c, Z6, Z5
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPADDQ          Z8, Z7, Z12
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VPANDQ          Z0, Z6, Z7
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPSUBQ          Z5, Z4, Z6
-	MOVQ            R9, 2112(DI)
-	MOVQ            2120(DI), DX
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VMOVDQU64       1280(DI), Z10
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPSRAQ          $0x34, Z6, Z4
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z4, Z7, Z8
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VMOVDQU64       1344(DI), Z13
-	SUBQ            R10, R9
-	MOVQ            R9, 2120(DI)
-	VPBROADCASTQ    8(BX), Z4
-	MOVQ            2128(DI), DX
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	ADDQ            AX, DX
-	VPBROADCASTQ    16(BX), Z5
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPANDQ          Z3, Z10, Z11
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPXORQ          Z10, Z10, Z10
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPADDQ          Z11, Z9, Z9
-	SUBQ            R10, R9
-	MOVQ            R9, 2128(DI)
-	MOVQ            2136(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z11
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	ADDQ            AX, DX
-	VPMADD52HUQ     Z11, Z6, Z10
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPADDQ          Z13, Z12, Z12
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z11, Z6, Z5
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z11
-	MOVQ            R9, 2136(DI)
-	MOVQ            2144(DI), DX
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VMOVDQU64       1408(DI), Z14
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z11, Z8, Z10
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z11, Z8, Z5
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VMOVDQU64       1472(DI), Z13
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	MOVQ            R9, 2144(DI)
-	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z11
-	MOVQ            2152(DI), DX
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPMADD52HUQ     Z11, Z6, Z5
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPANDQ          Z3, Z14, Z14
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z11, Z6, Z4
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z11
-	SUBQ            R10, R9
-	MOVQ            R9, 2152(DI)
-	MOVQ            2160(DI), DX
-	VPADDQ          Z14, Z9, Z9
-	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	ADDQ            AX, DX
-	VPMADD52HUQ     Z11, Z8, Z5
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPMADD52LUQ     Z11, Z8, Z4
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPADDQ          Z13, Z12, Z8
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPSLLQ          $0x08, Z10, Z10
-	MOVQ            R9, 2160(DI)
-	MOVQ            2168(DI), DX
-	VPSUBQ          Z10, Z4, Z4
-	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VPADDQ          Z6, Z9, Z6
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z7, Z8, Z7
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	VPADDQ.BCST     avx512Numbers<>+40(SB), Z7, Z7
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	MOVQ            R9, 2168(DI)
-	VPSRAQ          $0x34, Z6, Z8
-	MOVQ            2176(DI), DX
-	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPADDQ          Z8, Z7, Z7
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z6
-	ADDQ            DX, R10
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z6, Z4, Z4
-	SBBQ            DX, R10
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPADDQ          Z7, Z5, Z5
-	SUBQ            R10, R9
-	MOVQ            R9, 2176(DI)
-	VPSRAQ          $0x2c, Z5, Z8
-	MOVQ            2184(DI), DX
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	ADDQ            AX, DX
-	VPANDQ          Z0, Z5, Z5
-	ADCQ            R8, R9
-	SHLXQ           CX, DX, R10
-	ADDQ            DX, R10
-	VPSUBQ          Z8, Z4, Z4
-	SHRXQ           CX, R10, DX
-	SBBQ            DX, R10
-	VPSRAQ          $0x34, Z4, Z8
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPADDQ          Z8, Z5, Z5
-	MOVQ            R9, 2184(DI)
-	MOVQ            2192(DI), DX
-	VMOVDQA64       Z6, Z6
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	ADDQ            AX, DX
-	ADCQ            R8, R9
-	VMOVDQA64       Z7, Z7
-	SHLXQ           CX, DX, AX
-	ADDQ            DX, AX
-	VMOVDQA64       Z4, Z4
-	SHRXQ           CX, AX, DX
-	SBBQ            DX, AX
-	SUBQ            AX, R9
-	VMOVDQA64       Z5, Z5
-	SBBL            AX, AX
-	SUBQ            AX, R9
-	MOVQ            R9, 2192(DI)
+	MOVQ SI, 2464(DI)
+	LEAQ avx512Internal<>+0(SB), SI
+	MOVQ $0x00000015, 1904(DI)
+
+first:
+	VMOVDQU64        128(DI), Z4
+	MOVL             $0x00000000, AX
+	VMOVDQU64        (DI), Z1
+	MOVL             $0x00000000, R8
+	VMOVDQU64        192(DI), Z5
+	ADDQ             2016(DI), AX
+	VMOVDQU64        64(DI), Z2
+	ADCQ             $0x00, R8
+	VPSLLQ           $0x04, Z2, Z3
+	ADDQ             2024(DI), AX
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z4, Z4
+	ADCQ             $0x00, R8
+	VPADDQ           Z2, Z2, Z2
+	ADDQ             2032(DI), AX
+	VPXORQ           Z6, Z6, Z6
+	ADCQ             $0x00, R8
+	VMOVDQU64        256(DI), Z8
+	ADDQ             2040(DI), AX
+	VPMADD52HUQ      Z2, Z1, Z6
+	ADCQ             $0x00, R8
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
+	ADDQ             2048(DI), AX
+	VMOVDQU64        320(DI), Z9
+	ADCQ             $0x00, R8
+	VPMADD52HUQ      Z1, Z1, Z7
+	ADDQ             2056(DI), AX
+	VPMADD52LUQ      Z2, Z1, Z7
+	ADCQ             $0x00, R8
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z2
+	ADDQ             2064(DI), AX
+	VPSLLQ           $0x08, Z6, Z6
+	ADCQ             $0x00, R8
+	VPMADD52LUQ      Z3, Z3, Z6
+	ADDQ             2072(DI), AX
+	VPADDQ           Z2, Z4, Z4
+	ADCQ             $0x00, R8
+	VPXORQ           Z2, Z2, Z2
+	ADDQ             2080(DI), AX
+	ADCQ             $0x00, R8
+	VPADDQ           Z9, Z5, Z5
+	ADDQ             2088(DI), AX
+	VPMADD52HUQ      Z3, Z3, Z2
+	ADCQ             $0x00, R8
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z3
+	ADDQ             2096(DI), AX
+	VMOVDQU64        384(DI), Z8
+	ADCQ             $0x00, R8
+	VPSUBQ           Z6, Z3, Z3
+	MOVQ             2008(DI), DX
+	VPMADD52LUQ      Z1, Z1, Z3
+	MULXQ            DX, DX, R9
+	VMOVDQU64        448(DI), Z1
+	SHLXQ            CX, DX, R10
+	VPSUBQ           Z2, Z7, Z2
+	ADDQ             DX, R10
+	VPSRAQ           $0x2c, Z2, Z6
+	SHRXQ            CX, R10, DX
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z7
+	SBBQ             DX, R10
+	VPANDQ           Z0, Z2, Z2
+	SUBQ             R10, R9
+	VPSUBQ           Z6, Z3, Z3
+	SBBL             R10, R10
+	VPADDQ           Z7, Z4, Z6
+	SUBQ             R10, R9
+	VPSRAQ           $0x34, Z3, Z4
+	MOVQ             2008(DI), DX
+	VPADDQ           Z4, Z2, Z2
+	MULXQ            R9, DX, R10
+	VPADDQ           Z1, Z5, Z8
+	SHLXQ            CX, DX, R11
+	VPSLLQ           $0x04, Z2, Z1
+	ADDQ             DX, R11
+	VPADDQ           Z2, Z2, Z4
+	SHRXQ            CX, R11, DX
+	VMOVDQU64        512(DI), Z9
+	SBBQ             DX, R11
+	SUBQ             R11, R10
+	VPXORQ           Z5, Z5, Z5
+	SBBL             R11, R11
+	VMOVDQU64        576(DI), Z10
+	SUBQ             R11, R10
+	VPMADD52HUQ      Z4, Z3, Z5
+	MOVQ             R9, DX
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
+	MULXQ            DX, DX, R9
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z9, Z9
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ      Z3, Z3, Z7
+	ADDQ             DX, R11
+	VPMADD52LUQ      Z4, Z3, Z7
+	SHRXQ            CX, R11, DX
+	VPADDQ           Z9, Z6, Z4
+	SBBQ             DX, R11
+	VPSLLQ           $0x08, Z5, Z5
+	SUBQ             R11, R9
+	VPMADD52LUQ      Z1, Z1, Z5
+	SBBL             R11, R11
+	VPADDQ           Z10, Z8, Z9
+	SUBQ             R11, R9
+	VPXORQ           Z6, Z6, Z6
+	MOVQ             R10, DX
+	VPMADD52HUQ      Z1, Z1, Z6
+	MULXQ            R9, R9, DX
+	VMOVDQU64        640(DI), Z10
+	ADDQ             (SI), R9
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z8
+	ADCQ             $0x00, DX
+	VPSUBQ           Z5, Z8, Z5
+	SHLXQ            CX, R9, R10
+	VMOVDQU64        704(DI), Z8
+	ADDQ             R9, R10
+	VPMADD52LUQ      Z3, Z3, Z5
+	SHRXQ            CX, R10, R9
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z10, Z10
+	SBBQ             R9, R10
+	SUBQ             R10, DX
+	VPSUBQ           Z6, Z7, Z6
+	SBBL             R10, R10
+	VPSRAQ           $0x2c, Z6, Z7
+	SUBQ             R10, DX
+	VPADDQ           Z10, Z4, Z4
+	MOVQ             AX, R9
+	VPANDQ           Z0, Z6, Z6
+	MOVQ             R8, R10
+	VPSUBQ           Z7, Z5, Z5
+	ADDQ             DX, R9
+	VPADDQ           Z8, Z9, Z8
+	ADCQ             $0x00, R10
+	VPSRAQ           $0x34, Z5, Z7
+	VPADDQ           Z7, Z6, Z6
+	MULXQ            scalarDiagonal<>+0(SB), DX, R11
+	VMOVDQU64        768(DI), Z10
+	SHLXQ            CX, DX, R12
+	VPSLLQ           $0x04, 64(DI), Z7
+	ADDQ             DX, R12
+	VPXORQ           Z9, Z9, Z9
+	SHRXQ            CX, R12, DX
+	VMOVDQU64        832(DI), Z11
+	SBBQ             DX, R12
+	VPMADD52HUQ      64(DI), Z3, Z9
+	SUBQ             R12, R11
+	VPMADD52HUQ      (DI), Z2, Z9
+	SBBL             R12, R12
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z10, Z12
+	SUBQ             R12, R11
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z10
+	ADDQ             (BX)(R8*8), AX
+	VPMADD52HUQ      (DI), Z3, Z10
+	SBBL             R8, R8
+	VPADDQ           Z12, Z4, Z4
+	ADDQ             R8, AX
+	VPMADD52LUQ      64(DI), Z3, Z10
+	ADDQ             AX, R11
+	SBBL             AX, AX
+	VPADDQ           Z11, Z8, Z8
+	ADDQ             AX, R11
+	VPMADD52LUQ      (DI), Z2, Z10
+	MOVQ             R11, 2008(DI)
+	VPSLLQ           $0x08, Z9, Z2
+	ADDQ             (BX)(R10*8), R9
+	VMOVDQU64        896(DI), Z11
+	SBBL             R10, R10
+	VPMADD52LUQ      Z7, Z1, Z2
+	ADDQ             R10, R9
+	VPXORQ           Z9, Z9, Z9
+	MOVQ             R9, DX
+	VMOVDQU64        960(DI), Z12
+	MULXQ            scalarEpsilon<>+0(SB), AX, DX
+	VPMADD52HUQ      Z7, Z1, Z9
+	MOVQ             AX, 2432(DI)
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z1
+	MOVQ             DX, 2440(DI)
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z7
+	MOVL             $0x00000000, AX
+	VPSUBQ           Z2, Z1, Z1
+	MOVL             $0x00000000, R8
+	VPMADD52LUQ      (DI), Z3, Z1
+	ADDQ             2112(DI), AX
+	VPADDQ           Z7, Z4, Z2
+	ADCQ             $0x00, R8
+	VPSUBQ           Z9, Z10, Z3
+	ADDQ             2120(DI), AX
+	VPSRAQ           $0x2c, Z3, Z4
+	ADCQ             $0x00, R8
+	VPADDQ           Z12, Z8, Z7
+	ADDQ             2128(DI), AX
+	VPANDQ           Z0, Z3, Z3
+	ADCQ             $0x00, R8
+	VPSUBQ           Z4, Z1, Z1
+	ADDQ             2136(DI), AX
+	ADCQ             $0x00, R8
+	VMOVDQU64        1024(DI), Z8
+	ADDQ             2144(DI), AX
+	VPSRAQ           $0x34, Z1, Z4
+	ADCQ             $0x00, R8
+	VMOVDQU64        1088(DI), Z9
+	ADDQ             2152(DI), AX
+	VPADDQ           Z4, Z3, Z3
+	ADCQ             $0x00, R8
+	VPSLLQ           $0x04, Z3, Z4
+	ADDQ             2160(DI), AX
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z11
+	ADCQ             $0x00, R8
+	VPSLLQ           $0x04, Z6, Z8
+	ADDQ             2168(DI), AX
+	VPXORQ           Z10, Z10, Z10
+	ADCQ             $0x00, R8
+	VPADDQ           Z11, Z2, Z2
+	ADDQ             2176(DI), AX
+	VPMADD52HUQ      Z6, Z1, Z10
+	ADCQ             $0x00, R8
+	VPMADD52HUQ      Z5, Z3, Z10
+	ADDQ             2184(DI), AX
+	VPADDQ           Z9, Z7, Z9
+	ADCQ             $0x00, R8
+	VPBROADCASTQ     16(SI), Z7
+	ADDQ             2192(DI), AX
+	VPMADD52HUQ      Z5, Z1, Z7
+	ADCQ             $0x00, R8
+	VMOVDQU64        1152(DI), Z11
+	MOVQ             2104(DI), DX
+	VPMADD52LUQ      Z6, Z1, Z7
+	MULXQ            DX, DX, R9
+	VPMADD52LUQ      Z5, Z3, Z7
+	SHLXQ            CX, DX, R10
+	VMOVDQU64        1216(DI), Z3
+	ADDQ             DX, R10
+	VPSLLQ           $0x08, Z10, Z6
+	SHRXQ            CX, R10, DX
+	SBBQ             DX, R10
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z11
+	SUBQ             R10, R9
+	VPMADD52LUQ      Z8, Z4, Z6
+	SBBL             R10, R10
+	VPXORQ           Z10, Z10, Z10
+	SUBQ             R10, R9
+	VPADDQ           Z11, Z2, Z2
+	MOVQ             2104(DI), DX
+	VPMADD52HUQ      Z8, Z4, Z10
+	MULXQ            R9, DX, R10
+	VPBROADCASTQ     8(SI), Z4
+	SHLXQ            CX, DX, R11
+	VPADDQ           Z3, Z9, Z3
+	ADDQ             DX, R11
+	VPSUBQ           Z6, Z4, Z4
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ      Z5, Z1, Z4
+	SBBQ             DX, R11
+	VMOVDQU64        1280(DI), Z1
+	SUBQ             R11, R10
+	VPSUBQ           Z10, Z7, Z5
+	SBBL             R11, R11
+	VPSRAQ           $0x2c, Z5, Z6
+	SUBQ             R11, R10
+	VMOVDQU64        1344(DI), Z7
+	MOVQ             R9, DX
+	VPANDQ           Z0, Z5, Z5
+	MULXQ            DX, DX, R9
+	VPSUBQ           Z6, Z4, Z4
+	SHLXQ            CX, DX, R11
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z1, Z6
+	ADDQ             DX, R11
+	VPSRAQ           $0x34, Z4, Z1
+	SHRXQ            CX, R11, DX
+	VPADDQ           Z1, Z5, Z1
+	SBBQ             DX, R11
+	VPADDQ           Z6, Z2, Z6
+	SUBQ             R11, R9
+	SBBL             R11, R11
+	VPXORQ           Z2, Z2, Z2
+	SUBQ             R11, R9
+	VPADDQ           Z7, Z3, Z8
+	MOVQ             R10, DX
+	VPXORQ           Z3, Z3, Z3
+	MULXQ            R9, R9, DX
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             (SI), R9
+	VMOVDQU64        1408(DI), Z9
+	ADCQ             $0x00, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z4, Z7
+	SHLXQ            CX, R9, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z4, Z3
+	ADDQ             R9, R10
+	VMOVDQU64        1472(DI), Z10
+	SHRXQ            CX, R10, R9
+	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z1, Z7
+	SBBQ             R9, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z1, Z3
+	SUBQ             R10, DX
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z9, Z9
+	SBBL             R10, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z4, Z3
+	SUBQ             R10, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z4, Z2
+	MOVQ             AX, R9
+	VPADDQ           Z9, Z6, Z6
+	MOVQ             R8, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z1, Z3
+	ADDQ             DX, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z1, Z2
+	ADCQ             $0x00, R10
+	VPADDQ           Z10, Z8, Z1
+	VPSLLQ           $0x08, Z7, Z7
+	MULXQ            scalarDiagonal<>+0(SB), DX, R11
+	VPSUBQ           Z7, Z2, Z2
+	SHLXQ            CX, DX, R12
+	ADDQ             DX, R12
+	VPADDQ           Z4, Z6, Z4
+	SHRXQ            CX, R12, DX
+	VPADDQ           Z5, Z1, Z1
+	SBBQ             DX, R12
+	VPADDQ.BCST      avx512Numbers<>+40(SB), Z1, Z1
+	SUBQ             R12, R11
+	VPSRAQ           $0x34, Z4, Z5
+	SBBL             R12, R12
+	VPADDQ           Z5, Z1, Z1
+	SUBQ             R12, R11
+	VPBROADCASTQ     avx512Numbers<>+24(SB), Z5
+	ADDQ             (BX)(R8*8), AX
+	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z5, Z4
+	SBBL             R8, R8
+	VPADDQ           Z4, Z2, Z2
+	ADDQ             R8, AX
+	VPADDQ           Z1, Z3, Z3
+	ADDQ             AX, R11
+	VPSRAQ           $0x2c, Z3, Z5
+	SBBL             AX, AX
+	VPANDQ           Z0, Z3, Z3
+	ADDQ             AX, R11
+	VPSUBQ           Z5, Z2, Z2
+	MOVQ             R11, 2104(DI)
+	VPSRAQ           $0x34, Z2, Z5
+	ADDQ             (BX)(R10*8), R9
+	VPADDQ           Z5, Z3, Z3
+	SBBL             R10, R10
+	VMOVDQU64        Z4, 2304(DI)
+	ADDQ             R10, R9
+	VMOVDQU64        Z1, 2368(DI)
+	MOVQ             R9, DX
+	VMOVDQU64        Z2, (DI)
+	MULXQ            scalarEpsilon<>+0(SB), AX, DX
+	VMOVDQU64        Z3, 64(DI)
+	MOVQ             AX, 2448(DI)
+	MOVQ             DX, 2456(DI)
+	ADDQ             2296(DI), DI
+	CMPQ             2296(DI), $0x00
+	JLT              first
+
+next:
+	ADDQ $0x18, SI
 
 internal:
-	ADDQ            $0x18, BX
-	VMOVDQU64       128(DI), Z11
-	MOVQ            2016(DI), AX
-	VMOVDQU64       192(DI), Z13
-	MOVL            $0x00000000, R8
-	VMOVDQA64       Z6, Z14
-	ADDQ            2024(DI), AX
-	VPSLLQ          $0x04, Z5, Z8
-	ADCQ            $0x00, R8
-	VMOVDQA64       Z7, Z15
-	ADDQ            2032(DI), AX
-	VPXORQ          Z16, Z16, Z16
-	ADCQ            $0x00, R8
-	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z10
-	ADDQ            2040(DI), AX
-	VPADDQ          Z5, Z5, Z9
-	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z10, Z11, Z16
-	ADDQ            2048(DI), AX
-	VPMADD52LUQ     Z10, Z11, Z15
-	ADCQ            $0x00, R8
-	VPXORQ          Z10, Z10, Z10
-	ADDQ            2056(DI), AX
-	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z12
-	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z12, Z13, Z16
-	ADDQ            2064(DI), AX
-	VPMADD52LUQ     Z12, Z13, Z15
-	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z9, Z4, Z10
-	ADDQ            2072(DI), AX
-	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z12
-	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z12, Z11, Z15
-	ADDQ            2080(DI), AX
-	VPMADD52LUQ     Z12, Z11, Z14
-	ADCQ            $0x00, R8
-	VMOVDQA64       Z1, Z11
-	ADDQ            2088(DI), AX
-	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z17
-	ADCQ            $0x00, R8
-	VPMADD52HUQ     Z17, Z13, Z15
-	ADDQ            2096(DI), AX
-	VMOVDQA64       Z2, Z12
-	ADCQ            $0x00, R8
-	VPMADD52LUQ     Z17, Z13, Z14
-	MOVQ            2008(DI), DX
-	VPSLLQ          $0x08, Z16, Z13
-	MULXQ           DX, R9, R10
-	SHLXQ           CX, R9, R11
-	VPSUBQ          Z13, Z14, Z13
-	ADDQ            R9, R11
-	VPMADD52HUQ     Z4, Z4, Z12
-	SHRXQ           CX, R11, R9
-	VPSRAQ          $0x2c, Z15, Z14
-	SBBQ            R9, R11
-	VPANDQ          Z0, Z15, Z15
-	SUBQ            R11, R10
-	VPSUBQ          Z14, Z13, Z13
-	SBBL            R11, R11
-	VPMADD52LUQ     Z4, Z4, Z11
-	SUBQ            R11, R10
-	VPSRAQ          $0x34, Z13, Z14
-	MULXQ           R10, DX, R9
-	VPADDQ          Z14, Z15, Z14
-	SHLXQ           CX, DX, R11
-	VPMADD52LUQ     Z9, Z4, Z12
-	ADDQ            DX, R11
-	VMOVDQU64       Z13, 128(DI)
-	SHRXQ           CX, R11, DX
-	VMOVDQU64       Z14, 192(DI)
-	SBBQ            DX, R11
-	VMOVDQU64       256(DI), Z9
-	SUBQ            R11, R9
-	VPSLLQ          $0x08, Z10, Z10
-	SBBL            R11, R11
-	VMOVDQU64       320(DI), Z16
-	SUBQ            R11, R9
-	VMOVDQA64       Z6, Z17
-	MOVQ            R10, DX
-	VPMADD52LUQ     Z8, Z8, Z10
-	MULXQ           DX, DX, R10
-	VMOVDQA64       Z7, Z18
-	SHLXQ           CX, DX, R11
-	VPXORQ          Z19, Z19, Z19
-	ADDQ            DX, R11
-	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z20
-	SHRXQ           CX, R11, DX
-	VPXORQ          Z14, Z14, Z14
-	SBBQ            DX, R11
-	VPMADD52HUQ     Z20, Z9, Z19
-	SUBQ            R11, R10
-	VPMADD52LUQ     Z20, Z9, Z18
-	SBBL            R11, R11
-	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z20
-	SUBQ            R11, R10
-	MOVQ            R9, DX
-	VPMADD52HUQ     Z8, Z8, Z14
-	MULXQ           R10, R9, DX
-	VPMADD52HUQ     Z20, Z16, Z19
-	SHLXQ           CX, R9, R10
-	VPMADD52LUQ     Z20, Z16, Z18
-	ADDQ            R9, R10
-	VPSUBQ          Z10, Z11, Z10
-	SHRXQ           CX, R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z11
-	SBBQ            R9, R10
-	VPMADD52HUQ     Z11, Z9, Z18
-	SUBQ            R10, DX
-	VPMADD52LUQ     Z11, Z9, Z17
-	SBBL            R10, R10
-	VPSUBQ          Z14, Z12, Z9
-	SUBQ            R10, DX
-	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z11
-	MOVQ            AX, R9
-	VPMADD52HUQ     Z11, Z16, Z18
-	MOVQ            R8, R10
-	VPMADD52LUQ     Z11, Z16, Z17
-	ADDQ            DX, R9
-	VPSRAQ          $0x2c, Z9, Z11
-	ADCQ            $0x00, R10
-	VPSLLQ          $0x08, Z19, Z12
-	ADDQ            (BX), AX
-	VPSUBQ          Z12, Z17, Z12
-	ADCQ            $0x00, R8
-	VPANDQ          Z0, Z9, Z9
-	VPSRAQ          $0x2c, Z18, Z14
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	VPANDQ          Z0, Z18, Z16
-	SHLXQ           CX, DX, R12
-	VPSUBQ          Z14, Z12, Z12
-	ADDQ            DX, R12
-	VPSUBQ          Z11, Z10, Z10
-	SHRXQ           CX, R12, DX
-	VPSRAQ          $0x34, Z12, Z11
-	SBBQ            DX, R12
-	VPADDQ          Z11, Z16, Z14
-	SUBQ            R12, R11
-	VPSRAQ          $0x34, Z10, Z11
-	SBBL            R12, R12
-	VMOVDQU64       Z12, 256(DI)
-	SUBQ            R12, R11
-	VMOVDQU64       Z14, 320(DI)
-	SHLXQ           CX, R8, DX
-	SUBQ            R8, DX
-	VPADDQ          Z12, Z13, Z12
-	ADDQ            DX, AX
-	VPADDQ          Z11, Z9, Z9
-	SBBL            DX, DX
-	VPADDQ          Z16, Z15, Z17
-	ADDQ            DX, AX
-	VMOVDQU64       384(DI), Z16
-	ADDQ            AX, R11
-	VMOVDQU64       448(DI), Z18
-	SBBL            AX, AX
-	VPSLLQ          $0x04, Z9, Z11
-	ADDQ            AX, R11
-	VMOVDQA64       Z6, Z19
-	MOVQ            R11, 2008(DI)
-	VMOVDQA64       Z7, Z20
-	SHLXQ           CX, R10, AX
-	VPADDQ          Z9, Z9, Z13
-	SUBQ            R10, AX
-	VPXORQ          Z21, Z21, Z21
-	ADDQ            AX, R9
-	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z15
-	SBBL            AX, AX
-	VPMADD52HUQ     Z15, Z16, Z21
-	ADDQ            AX, R9
-	VPXORQ          Z14, Z14, Z14
-	MOVQ            R9, DX
-	VPMADD52LUQ     Z15, Z16, Z20
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z15
-	MOVQ            2016(DI), DX
-	VPMADD52HUQ     Z15, Z18, Z21
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	VPMADD52HUQ     Z13, Z10, Z14
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z15, Z18, Z20
-	ADCQ            R8, R9
-	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z22
-	SHLXQ           CX, DX, R10
-	VMOVDQA64       Z1, Z15
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z22, Z16, Z20
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z22, Z16, Z19
-	SBBQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z22
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VMOVDQA64       Z2, Z16
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z22, Z18, Z20
-	MOVQ            R9, 2016(DI)
-	VPMADD52LUQ     Z22, Z18, Z19
-	MOVQ            2024(DI), DX
-	VPMADD52HUQ     Z10, Z10, Z16
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VPSLLQ          $0x08, Z21, Z18
-	ADDQ            AX, DX
-	VPSUBQ          Z18, Z19, Z18
-	ADCQ            R8, R9
-	VPSRAQ          $0x2c, Z20, Z19
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z10, Z10, Z15
-	ADDQ            DX, R10
-	VPANDQ          Z0, Z20, Z20
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z19, Z18, Z18
-	SBBQ            DX, R10
-	VPSRAQ          $0x34, Z18, Z19
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z13, Z10, Z16
-	SBBL            R10, R10
-	VPADDQ          Z19, Z20, Z13
-	SUBQ            R10, R9
-	VMOVDQU64       Z18, 384(DI)
-	MOVQ            R9, 2024(DI)
-	VPSLLQ          $0x08, Z14, Z14
-	MOVQ            2032(DI), DX
-	VMOVDQU64       Z13, 448(DI)
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	VPADDQ          Z18, Z12, Z12
-	ADDQ            AX, DX
-	VPADDQ          Z20, Z17, Z17
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z11, Z11, Z14
-	SHLXQ           CX, DX, R10
-	VMOVDQU64       512(DI), Z18
-	ADDQ            DX, R10
-	VMOVDQU64       576(DI), Z19
-	SHRXQ           CX, R10, DX
-	VMOVDQA64       Z6, Z20
-	SBBQ            DX, R10
-	VPXORQ          Z13, Z13, Z13
-	SUBQ            R10, R9
-	VMOVDQA64       Z7, Z21
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPXORQ          Z22, Z22, Z22
-	MOVQ            R9, 2032(DI)
-	VPMADD52HUQ     Z11, Z11, Z13
-	MOVQ            2040(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z23
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	VPMADD52HUQ     Z23, Z18, Z22
-	ADDQ            AX, DX
-	VPMADD52LUQ     Z23, Z18, Z21
-	ADCQ            R8, R9
-	VPSUBQ          Z14, Z15, Z14
-	SHLXQ           CX, DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z15
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z15, Z19, Z22
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z13, Z16, Z13
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z15, Z19, Z21
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z16
-	SBBL            R10, R10
-	VPMADD52HUQ     Z16, Z18, Z21
-	SUBQ            R10, R9
-	VPSRAQ          $0x2c, Z13, Z15
-	MOVQ            R9, 2040(DI)
-	VPMADD52LUQ     Z16, Z18, Z20
-	MOVQ            2048(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z16
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VPMADD52HUQ     Z16, Z19, Z21
-	ADDQ            AX, DX
-	VPANDQ          Z0, Z13, Z13
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z16, Z19, Z20
-	SHLXQ           CX, DX, R10
-	VPSLLQ          $0x08, Z22, Z16
-	ADDQ            DX, R10
-	VPSUBQ          Z15, Z14, Z14
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z16, Z20, Z15
-	SBBQ            DX, R10
-	VPSRAQ          $0x2c, Z21, Z16
-	SUBQ            R10, R9
-	VPANDQ          Z0, Z21, Z19
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPSRAQ          $0x34, Z14, Z18
-	MOVQ            R9, 2048(DI)
-	VPSUBQ          Z16, Z15, Z15
-	MOVQ            2056(DI), DX
-	VPSRAQ          $0x34, Z15, Z16
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPADDQ          Z16, Z19, Z16
-	ADDQ            AX, DX
-	VPADDQ          Z18, Z13, Z13
-	ADCQ            R8, R9
-	VMOVDQU64       Z15, 512(DI)
-	SHLXQ           CX, DX, R10
-	VMOVDQU64       Z16, 576(DI)
-	ADDQ            DX, R10
-	VPXORQ          Z16, Z16, Z16
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z15, Z12, Z12
-	SBBQ            DX, R10
-	VPADDQ          Z19, Z17, Z18
-	SUBQ            R10, R9
-	VMOVDQU64       640(DI), Z19
-	SBBL            R10, R10
-	VPMADD52HUQ     Z5, Z10, Z16
-	SUBQ            R10, R9
-	VMOVDQU64       704(DI), Z20
-	MOVQ            R9, 2056(DI)
-	VMOVDQA64       Z6, Z21
-	MOVQ            2064(DI), DX
-	VPMADD52HUQ     Z4, Z9, Z16
-	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	VMOVDQA64       Z7, Z22
-	ADDQ            AX, DX
-	VPXORQ          Z23, Z23, Z23
-	ADCQ            R8, R9
-	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z17
-	SHLXQ           CX, DX, R10
-	VMOVDQA64       Z1, Z15
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z17, Z19, Z23
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z17, Z19, Z22
-	SBBQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z24
-	SUBQ            R10, R9
-	VMOVDQA64       Z2, Z17
-	SBBL            R10, R10
-	VPMADD52HUQ     Z24, Z20, Z23
-	SUBQ            R10, R9
-	MOVQ            R9, 2064(DI)
-	VPMADD52LUQ     Z24, Z20, Z22
-	MOVQ            2072(DI), DX
-	VPMADD52HUQ     Z4, Z10, Z17
-	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z24
-	ADDQ            AX, DX
-	VPMADD52HUQ     Z24, Z19, Z22
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z24, Z19, Z21
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z4, Z10, Z15
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z19
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z19, Z20, Z22
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z19, Z20, Z21
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z5, Z10, Z17
-	SBBL            R10, R10
-	VPSLLQ          $0x08, Z23, Z5
-	SUBQ            R10, R9
-	VPSUBQ          Z5, Z21, Z5
-	MOVQ            R9, 2072(DI)
-	VPMADD52LUQ     Z4, Z9, Z17
-	MOVQ            2080(DI), DX
-	VPSRAQ          $0x2c, Z22, Z4
-	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPANDQ          Z0, Z22, Z9
-	ADDQ            AX, DX
-	VPSUBQ          Z4, Z5, Z4
-	ADCQ            R8, R9
-	VPSLLQ          $0x08, Z16, Z5
-	SHLXQ           CX, DX, R10
-	VPSRAQ          $0x34, Z4, Z10
-	ADDQ            DX, R10
-	VPADDQ          Z10, Z9, Z10
-	SHRXQ           CX, R10, DX
-	VPMADD52LUQ     Z8, Z11, Z5
-	SBBQ            DX, R10
-	VMOVDQU64       Z4, 640(DI)
-	SUBQ            R10, R9
-	VMOVDQU64       Z10, 704(DI)
-	SBBL            R10, R10
-	VPADDQ          Z4, Z12, Z10
-	SUBQ            R10, R9
-	MOVQ            R9, 2080(DI)
-	VPXORQ          Z4, Z4, Z4
-	MOVQ            2088(DI), DX
-	VPADDQ          Z9, Z18, Z9
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	VMOVDQU64       768(DI), Z12
-	ADDQ            AX, DX
-	VMOVDQU64       832(DI), Z16
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z8, Z11, Z4
-	SHLXQ           CX, DX, R10
-	VMOVDQA64       Z6, Z8
-	ADDQ            DX, R10
-	VMOVDQA64       Z7, Z11
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z5, Z15, Z5
-	SBBQ            DX, R10
-	VPXORQ          Z15, Z15, Z15
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z18
-	SBBL            R10, R10
-	VPMADD52HUQ     Z18, Z12, Z15
-	SUBQ            R10, R9
-	VPSUBQ          Z4, Z17, Z4
-	MOVQ            R9, 2088(DI)
-	VPMADD52LUQ     Z18, Z12, Z11
-	MOVQ            2096(DI), DX
-	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z18
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	VPMADD52HUQ     Z18, Z16, Z15
-	ADDQ            AX, DX
-	VPSRAQ          $0x2c, Z4, Z17
-	ADCQ            R8, R9
-	VPMADD52LUQ     Z18, Z16, Z11
-	SHLXQ           CX, DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z18
-	ADDQ            DX, AX
-	VPANDQ          Z0, Z4, Z4
-	SHRXQ           CX, AX, DX
-	VPMADD52HUQ     Z18, Z12, Z11
-	SBBQ            DX, AX
-	VPMADD52LUQ     Z18, Z12, Z8
-	SUBQ            AX, R9
-	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z12
-	SBBL            AX, AX
-	VPSUBQ          Z17, Z5, Z5
-	SUBQ            AX, R9
-	MOVQ            R9, 2096(DI)
-	VPMADD52HUQ     Z12, Z16, Z11
-	MOVQ            2112(DI), AX
-	VPMADD52LUQ     Z12, Z16, Z8
-	MOVL            $0x00000000, R8
-	VPSRAQ          $0x34, Z5, Z12
-	ADDQ            2120(DI), AX
-	VPSLLQ          $0x08, Z15, Z15
-	ADCQ            $0x00, R8
-	VPSUBQ          Z15, Z8, Z8
-	ADDQ            2128(DI), AX
-	VPSRAQ          $0x2c, Z11, Z15
-	ADCQ            $0x00, R8
-	VPADDQ          Z12, Z4, Z4
-	ADDQ            2136(DI), AX
-	VPANDQ          Z0, Z11, Z11
-	ADCQ            $0x00, R8
-	VPSUBQ          Z15, Z8, Z15
-	ADDQ            2144(DI), AX
-	VPSRAQ          $0x34, Z15, Z12
-	ADCQ            $0x00, R8
-	VPSLLQ          $0x04, Z4, Z8
-	ADDQ            2152(DI), AX
-	VPADDQ          Z12, Z11, Z16
-	ADCQ            $0x00, R8
-	VMOVDQU64       Z15, 768(DI)
-	ADDQ            2160(DI), AX
-	VPSLLQ          $0x04, Z13, Z12
-	ADCQ            $0x00, R8
-	VMOVDQU64       Z16, 832(DI)
-	ADDQ            2168(DI), AX
-	VPADDQ          Z15, Z10, Z10
-	ADCQ            $0x00, R8
-	VPADDQ          Z11, Z9, Z16
-	ADDQ            2176(DI), AX
-	VPXORQ          Z9, Z9, Z9
-	ADCQ            $0x00, R8
-	VMOVDQU64       896(DI), Z17
-	ADDQ            2184(DI), AX
-	VMOVDQU64       960(DI), Z18
-	ADCQ            $0x00, R8
-	VMOVDQA64       Z6, Z19
-	ADDQ            2192(DI), AX
-	VPMADD52HUQ     Z13, Z5, Z9
-	ADCQ            $0x00, R8
-	VMOVDQA64       Z7, Z20
-	MOVQ            2104(DI), DX
-	VPXORQ          Z21, Z21, Z21
-	MULXQ           DX, R9, R10
-	SHLXQ           CX, R9, R11
-	VPMADD52HUQ     Z14, Z4, Z9
-	ADDQ            R9, R11
-	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z11
-	SHRXQ           CX, R11, R9
-	VPMADD52HUQ     Z11, Z17, Z21
-	SBBQ            R9, R11
-	VPMADD52LUQ     Z11, Z17, Z20
-	SUBQ            R11, R10
-	VMOVDQA64       Z1, Z11
-	SBBL            R11, R11
-	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z22
-	SUBQ            R11, R10
-	VPMADD52HUQ     Z22, Z18, Z21
-	MULXQ           R10, DX, R9
-	VMOVDQA64       Z2, Z15
-	SHLXQ           CX, DX, R11
-	VPMADD52LUQ     Z22, Z18, Z20
-	ADDQ            DX, R11
-	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z22
-	SHRXQ           CX, R11, DX
-	VPMADD52HUQ     Z22, Z17, Z20
-	SBBQ            DX, R11
-	VPMADD52HUQ     Z14, Z5, Z15
-	SUBQ            R11, R9
-	VPMADD52LUQ     Z22, Z17, Z19
-	SBBL            R11, R11
-	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z17
-	SUBQ            R11, R9
-	VPMADD52HUQ     Z17, Z18, Z20
-	MOVQ            R10, DX
-	VPMADD52LUQ     Z14, Z5, Z11
-	MULXQ           DX, DX, R10
-	VPMADD52LUQ     Z17, Z18, Z19
-	SHLXQ           CX, DX, R11
-	VPSLLQ          $0x08, Z21, Z17
-	ADDQ            DX, R11
-	VPMADD52LUQ     Z13, Z5, Z15
-	SHRXQ           CX, R11, DX
-	VPSUBQ          Z17, Z19, Z5
-	SBBQ            DX, R11
-	VPSRAQ          $0x2c, Z20, Z13
-	SUBQ            R11, R10
-	VPANDQ          Z0, Z20, Z17
-	SBBL            R11, R11
-	VPMADD52LUQ     Z14, Z4, Z15
-	SUBQ            R11, R10
-	MOVQ            R9, DX
-	VPSUBQ          Z13, Z5, Z4
-	MULXQ           R10, R9, DX
-	VPSRAQ          $0x34, Z4, Z5
-	SHLXQ           CX, R9, R10
-	VPADDQ          Z5, Z17, Z5
-	ADDQ            R9, R10
-	VPSLLQ          $0x08, Z9, Z9
-	SHRXQ           CX, R10, R9
-	VMOVDQU64       Z4, 896(DI)
-	SBBQ            R9, R10
-	VMOVDQU64       Z5, 960(DI)
-	SUBQ            R10, DX
-	VPMADD52LUQ     Z12, Z8, Z9
-	SBBL            R10, R10
-	VPADDQ          Z4, Z10, Z4
-	SUBQ            R10, DX
-	VPADDQ          Z17, Z16, Z10
-	MOVQ            AX, R9
-	VMOVDQU64       1024(DI), Z13
-	MOVQ            R8, R10
-	VPXORQ          Z5, Z5, Z5
-	ADDQ            DX, R9
-	VMOVDQU64       1088(DI), Z14
-	ADCQ            $0x00, R10
-	VMOVDQA64       Z6, Z16
-	ADDQ            (BX), AX
-	VPMADD52HUQ     Z12, Z8, Z5
-	ADCQ            $0x00, R8
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z12, Z12, Z12
-	MULXQ           scalarDiagonal<>+0(SB), DX, R11
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z17
-	SHLXQ           CX, DX, R12
-	VPSUBQ          Z9, Z11, Z9
-	ADDQ            DX, R12
-	VPMADD52HUQ     Z17, Z13, Z12
-	SHRXQ           CX, R12, DX
-	VPMADD52LUQ     Z17, Z13, Z8
-	SBBQ            DX, R12
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z11
-	SUBQ            R12, R11
-	VPSUBQ          Z5, Z15, Z5
-	SBBL            R12, R12
-	VPMADD52HUQ     Z11, Z14, Z12
-	SUBQ            R12, R11
-	VPMADD52LUQ     Z11, Z14, Z8
-	SHLXQ           CX, R8, DX
-	SUBQ            R8, DX
-	VPSRAQ          $0x2c, Z5, Z11
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z15
-	SBBL            DX, DX
-	VPMADD52HUQ     Z15, Z13, Z8
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z15, Z13, Z16
-	ADDQ            AX, R11
-	VPANDQ          Z0, Z5, Z5
-	SBBL            AX, AX
-	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z13
-	ADDQ            AX, R11
-	VPMADD52HUQ     Z13, Z14, Z8
-	MOVQ            R11, 2104(DI)
-	VPMADD52LUQ     Z13, Z14, Z16
-	SHLXQ           CX, R10, AX
-	VPSUBQ          Z11, Z9, Z9
-	SUBQ            R10, AX
-	VPSLLQ          $0x08, Z12, Z11
-	ADDQ            AX, R9
-	VPSUBQ          Z11, Z16, Z12
-	SBBL            AX, AX
-	VPSRAQ          $0x34, Z9, Z11
-	ADDQ            AX, R9
-	VPSRAQ          $0x2c, Z8, Z13
-	MOVQ            R9, DX
-	VPANDQ          Z0, Z8, Z8
-	MULXQ           scalarEpsilon<>+0(SB), AX, R8
-	VPSUBQ          Z13, Z12, Z12
-	MOVQ            2112(DI), DX
-	VPADDQ          Z11, Z5, Z11
-	MULXQ           scalarDiagonal<>+8(SB), DX, R9
-	VPSRAQ          $0x34, Z12, Z13
-	ADDQ            AX, DX
-	VPADDQ          Z13, Z8, Z14
-	ADCQ            R8, R9
-	VPBROADCASTQ    8(BX), Z13
-	SHLXQ           CX, DX, R10
-	VMOVDQU64       Z12, 1024(DI)
-	ADDQ            DX, R10
-	VMOVDQU64       Z14, 1088(DI)
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z12, Z4, Z12
-	SBBQ            DX, R10
-	VPBROADCASTQ    16(BX), Z4
-	SUBQ            R10, R9
-	SBBL            R10, R10
-	VPADDQ          Z8, Z10, Z14
-	SUBQ            R10, R9
-	VMOVDQU64       1152(DI), Z15
-	MOVQ            R9, 2112(DI)
-	VMOVDQU64       1216(DI), Z16
-	MOVQ            2120(DI), DX
-	VPXORQ          Z8, Z8, Z8
-	MULXQ           scalarDiagonal<>+16(SB), DX, R9
-	VMOVDQA64       Z6, Z17
-	ADDQ            AX, DX
-	VMOVDQA64       Z7, Z18
-	ADCQ            R8, R9
-	VPBROADCASTQ    avx512Diagonal<>+8(SB), Z10
-	SHLXQ           CX, DX, R10
-	VPXORQ          Z19, Z19, Z19
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z20
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z20, Z15, Z19
-	SBBQ            DX, R10
-	VPMADD52HUQ     Z10, Z9, Z8
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z20, Z15, Z18
-	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z20
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z20, Z16, Z19
-	MOVQ            R9, 2120(DI)
-	VPMADD52LUQ     Z10, Z9, Z4
-	MOVQ            2128(DI), DX
-	VPMADD52LUQ     Z20, Z16, Z18
-	MULXQ           scalarDiagonal<>+24(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z20
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+24(SB), Z10
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z20, Z15, Z18
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z20, Z15, Z17
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z15
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z10, Z11, Z8
-	SBBQ            DX, R10
-	VPMADD52HUQ     Z15, Z16, Z18
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z15, Z16, Z17
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z10, Z11, Z4
-	MOVQ            R9, 2128(DI)
-	VPSLLQ          $0x08, Z19, Z10
-	MOVQ            2136(DI), DX
-	VPSUBQ          Z10, Z17, Z15
-	MULXQ           scalarDiagonal<>+32(SB), DX, R9
-	VPSRAQ          $0x2c, Z18, Z16
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+0(SB), Z10
-	ADCQ            R8, R9
-	VPANDQ          Z0, Z18, Z17
-	SHLXQ           CX, DX, R10
-	VPSUBQ          Z16, Z15, Z15
-	ADDQ            DX, R10
-	VPSRAQ          $0x34, Z15, Z16
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z10, Z9, Z4
-	SBBQ            DX, R10
-	VPADDQ          Z16, Z17, Z16
-	SUBQ            R10, R9
-	VMOVDQU64       Z15, 1152(DI)
-	SBBL            R10, R10
-	VPMADD52LUQ     Z10, Z9, Z13
-	SUBQ            R10, R9
-	VMOVDQU64       Z16, 1216(DI)
-	MOVQ            R9, 2136(DI)
-	VPADDQ          Z15, Z12, Z10
-	MOVQ            2144(DI), DX
-	VPADDQ          Z17, Z14, Z14
-	MULXQ           scalarDiagonal<>+40(SB), DX, R9
-	VPBROADCASTQ    avx512Diagonal<>+16(SB), Z12
-	ADDQ            AX, DX
-	VMOVDQU64       1280(DI), Z15
-	ADCQ            R8, R9
-	VMOVDQU64       1344(DI), Z16
-	SHLXQ           CX, DX, R10
-	VMOVDQA64       Z6, Z17
-	ADDQ            DX, R10
-	VPMADD52HUQ     Z12, Z11, Z4
-	SHRXQ           CX, R10, DX
-	VMOVDQA64       Z7, Z18
-	SBBQ            DX, R10
-	VPXORQ          Z19, Z19, Z19
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z12, Z11, Z13
-	SBBL            R10, R10
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z11
-	MOVQ            R9, 2144(DI)
-	VPMADD52HUQ     Z11, Z15, Z19
-	MOVQ            2152(DI), DX
-	VPMADD52LUQ     Z11, Z15, Z18
-	MULXQ           scalarDiagonal<>+48(SB), DX, R9
-	VPSLLQ          $0x08, Z8, Z8
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z11
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z11, Z16, Z19
-	SHLXQ           CX, DX, R10
-	VPSUBQ          Z8, Z13, Z8
-	ADDQ            DX, R10
-	VPMADD52LUQ     Z11, Z16, Z18
-	SHRXQ           CX, R10, DX
-	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z11
-	SBBQ            DX, R10
-	VPMADD52HUQ     Z11, Z15, Z18
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z11, Z15, Z17
-	SBBL            R10, R10
-	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z11
-	SUBQ            R10, R9
-	VPMADD52HUQ     Z11, Z16, Z18
-	MOVQ            R9, 2152(DI)
-	VPMADD52LUQ     Z11, Z16, Z17
-	MOVQ            2160(DI), DX
-	VPSLLQ          $0x08, Z19, Z11
-	MULXQ           scalarDiagonal<>+56(SB), DX, R9
-	VPSUBQ          Z11, Z17, Z11
-	ADDQ            AX, DX
-	VPSRAQ          $0x2c, Z18, Z12
-	ADCQ            R8, R9
-	VPANDQ          Z0, Z18, Z13
-	SHLXQ           CX, DX, R10
-	VPSUBQ          Z12, Z11, Z11
-	ADDQ            DX, R10
-	VPSRAQ          $0x34, Z11, Z12
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z12, Z13, Z12
-	SBBQ            DX, R10
-	VMOVDQU64       Z11, 1280(DI)
-	SUBQ            R10, R9
-	VMOVDQU64       Z12, 1344(DI)
-	SBBL            R10, R10
-	VPADDQ          Z11, Z10, Z10
-	SUBQ            R10, R9
-	MOVQ            R9, 2160(DI)
-	VPADDQ          Z13, Z14, Z11
-	MOVQ            2168(DI), DX
-	VMOVDQU64       1408(DI), Z12
-	MULXQ           scalarDiagonal<>+64(SB), DX, R9
-	VMOVDQU64       1472(DI), Z13
-	ADDQ            AX, DX
-	VMOVDQA64       Z6, Z6
-	ADCQ            R8, R9
-	VMOVDQA64       Z7, Z7
-	SHLXQ           CX, DX, R10
-	VPXORQ          Z14, Z14, Z14
-	ADDQ            DX, R10
-	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z15
-	SHRXQ           CX, R10, DX
-	VPMADD52HUQ     Z15, Z12, Z14
-	SBBQ            DX, R10
-	VPMADD52LUQ     Z15, Z12, Z7
-	SUBQ            R10, R9
-	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z15
-	SBBL            R10, R10
-	VPMADD52HUQ     Z15, Z13, Z14
-	SUBQ            R10, R9
-	VPMADD52LUQ     Z15, Z13, Z7
-	MOVQ            R9, 2168(DI)
-	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z15
-	MOVQ            2176(DI), DX
-	VPMADD52HUQ     Z15, Z12, Z7
-	MULXQ           scalarDiagonal<>+72(SB), DX, R9
-	VPMADD52LUQ     Z15, Z12, Z6
-	ADDQ            AX, DX
-	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z12
-	ADCQ            R8, R9
-	VPMADD52HUQ     Z12, Z13, Z7
-	SHLXQ           CX, DX, R10
-	VPMADD52LUQ     Z12, Z13, Z6
-	ADDQ            DX, R10
-	VPSLLQ          $0x08, Z14, Z12
-	SHRXQ           CX, R10, DX
-	VPSUBQ          Z12, Z6, Z6
-	SBBQ            DX, R10
-	VPSRAQ          $0x2c, Z7, Z12
-	SUBQ            R10, R9
-	VPANDQ          Z0, Z7, Z7
-	SBBL            R10, R10
-	VPSUBQ          Z12, Z6, Z6
-	SUBQ            R10, R9
-	MOVQ            R9, 2176(DI)
-	VPSRAQ          $0x34, Z6, Z12
-	MOVQ            2184(DI), DX
-	VPADDQ          Z12, Z7, Z12
-	MULXQ           scalarDiagonal<>+80(SB), DX, R9
-	VMOVDQU64       Z6, 1408(DI)
-	ADDQ            AX, DX
-	VMOVDQU64       Z12, 1472(DI)
-	ADCQ            R8, R9
-	VPADDQ          Z6, Z10, Z6
-	SHLXQ           CX, DX, R10
-	VPADDQ          Z7, Z11, Z7
-	ADDQ            DX, R10
-	VPADDQ          Z9, Z6, Z6
-	SHRXQ           CX, R10, DX
-	VPADDQ          Z5, Z7, Z5
-	SBBQ            DX, R10
-	VPADDQ.BCST     avx512Numbers<>+40(SB), Z5, Z5
-	SUBQ            R10, R9
-	VPSRAQ          $0x34, Z6, Z7
-	SBBL            R10, R10
-	VPADDQ          Z7, Z5, Z5
-	SUBQ            R10, R9
-	VPTERNLOGQ.BCST $0xea, avx512Numbers<>+32(SB), Z3, Z6
-	MOVQ            R9, 2184(DI)
-	VPADDQ          Z6, Z8, Z7
-	MOVQ            2192(DI), DX
-	VPADDQ          Z5, Z4, Z8
-	MULXQ           scalarDiagonal<>+88(SB), DX, R9
-	VPSRAQ          $0x2c, Z8, Z4
-	ADDQ            AX, DX
-	VPANDQ          Z0, Z8, Z8
-	ADCQ            R8, R9
-	VPSUBQ          Z4, Z7, Z4
-	SHLXQ           CX, DX, AX
-	VPSRAQ          $0x34, Z4, Z7
-	ADDQ            DX, AX
-	VPADDQ          Z7, Z8, Z8
-	SHRXQ           CX, AX, DX
-	VMOVDQA64       Z6, Z6
-	SBBQ            DX, AX
-	VMOVDQA64       Z5, Z7
-	SUBQ            AX, R9
-	VMOVDQA64       Z4, Z4
-	SBBL            AX, AX
-	VMOVDQA64       Z8, Z5
-	SUBQ            AX, R9
-	MOVQ            R9, 2192(DI)
-	DECQ            1904(DI)
-	JNE             internal
-	VMOVDQU64       Z4, (DI)
-	VMOVDQU64       Z5, 64(DI)
-	VMOVDQU64       128(DI), Z3
-	MOVQ            2016(DI), AX
-	VMOVDQU64       192(DI), Z4
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	ADDQ            scalarLast<>+8(SB), AX
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+40(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	SBBL            DX, DX
-	VPMADD52LUQ     Z10, Z3, Z8
-	VPBROADCASTQ    avx512Diagonal<>+56(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z10, Z4, Z8
-	VPBROADCASTQ    avx512Diagonal<>+32(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2016(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+48(SB), Z3
-	MOVQ            2024(DI), AX
-	VPMADD52HUQ     Z3, Z4, Z8
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	ADDQ            scalarLast<>+16(SB), AX
-	VPSUBQ          Z3, Z5, Z3
-	VPADDQ.BCST     avx512Last<>+16(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+24(SB), Z8, Z4
-	SBBL            DX, DX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 128(DI)
-	MOVQ            AX, 2024(DI)
-	VMOVDQU64       Z4, 192(DI)
-	VMOVDQU64       256(DI), Z3
-	MOVQ            2032(DI), AX
-	VMOVDQU64       320(DI), Z4
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	ADDQ            scalarLast<>+24(SB), AX
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+72(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	SBBL            DX, DX
-	VPMADD52LUQ     Z10, Z3, Z8
-	VPBROADCASTQ    avx512Diagonal<>+88(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z10, Z4, Z8
-	VPBROADCASTQ    avx512Diagonal<>+64(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2032(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+80(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2040(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	ADDQ            scalarLast<>+32(SB), AX
-	VPSUBQ          Z3, Z5, Z3
-	VPADDQ.BCST     avx512Last<>+32(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+40(SB), Z8, Z4
-	SBBL            DX, DX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 256(DI)
-	MOVQ            AX, 2040(DI)
-	VMOVDQU64       Z4, 320(DI)
-	VMOVDQU64       384(DI), Z3
-	VMOVDQU64       448(DI), Z4
-	MOVQ            2048(DI), AX
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	ADDQ            scalarLast<>+40(SB), AX
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+104(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	SBBL            DX, DX
-	VPMADD52LUQ     Z10, Z3, Z8
-	VPBROADCASTQ    avx512Diagonal<>+120(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z10, Z4, Z8
-	VPBROADCASTQ    avx512Diagonal<>+96(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2048(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+112(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2056(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+48(SB), AX
-	VPADDQ.BCST     avx512Last<>+48(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+56(SB), Z8, Z4
-	SBBL            DX, DX
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 384(DI)
-	MOVQ            AX, 2056(DI)
-	VMOVDQU64       Z4, 448(DI)
-	VMOVDQU64       512(DI), Z3
-	VMOVDQU64       576(DI), Z4
-	MOVQ            2064(DI), AX
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	ADDQ            scalarLast<>+56(SB), AX
-	VPBROADCASTQ    avx512Diagonal<>+136(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	SBBL            DX, DX
-	VPMADD52LUQ     Z10, Z3, Z8
-	VPBROADCASTQ    avx512Diagonal<>+152(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z10, Z4, Z8
-	VPBROADCASTQ    avx512Diagonal<>+128(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2064(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+144(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2072(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+64(SB), AX
-	VPADDQ.BCST     avx512Last<>+64(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+72(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	ADDQ            DX, AX
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 512(DI)
-	MOVQ            AX, 2072(DI)
-	VMOVDQU64       Z4, 576(DI)
-	VMOVDQU64       640(DI), Z3
-	VMOVDQU64       704(DI), Z4
-	MOVQ            2080(DI), AX
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	ADDQ            scalarLast<>+72(SB), AX
-	VPBROADCASTQ    avx512Diagonal<>+168(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+184(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	ADDQ            DX, AX
-	VPMADD52LUQ     Z10, Z4, Z8
-	VPBROADCASTQ    avx512Diagonal<>+160(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2080(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+176(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2088(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+80(SB), AX
-	VPADDQ.BCST     avx512Last<>+80(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+88(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 640(DI)
-	MOVQ            AX, 2088(DI)
-	VMOVDQU64       Z4, 704(DI)
-	VMOVDQU64       768(DI), Z3
-	VMOVDQU64       832(DI), Z4
-	MOVQ            2096(DI), AX
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	ADDQ            scalarLast<>+88(SB), AX
-	VPBROADCASTQ    avx512Diagonal<>+200(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+216(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	VPMADD52LUQ     Z10, Z4, Z8
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+192(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	MOVQ            AX, 2096(DI)
-	VPMADD52LUQ     Z10, Z3, Z5
-	VPBROADCASTQ    avx512Diagonal<>+208(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2112(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+8(SB), AX
-	VPADDQ.BCST     avx512Last<>+96(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+104(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 768(DI)
-	VMOVDQU64       Z4, 832(DI)
-	MOVQ            AX, 2112(DI)
-	VMOVDQU64       896(DI), Z3
-	VMOVDQU64       960(DI), Z4
-	MOVQ            2120(DI), AX
-	VMOVDQA64       Z6, Z5
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	ADDQ            scalarLast<>+16(SB), AX
-	VPBROADCASTQ    avx512Diagonal<>+232(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+248(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	VPMADD52LUQ     Z10, Z4, Z8
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+224(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	VPMADD52LUQ     Z10, Z3, Z5
-	MOVQ            AX, 2120(DI)
-	VPBROADCASTQ    avx512Diagonal<>+240(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	MOVQ            2128(DI), AX
-	VPMADD52LUQ     Z3, Z4, Z5
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+24(SB), AX
-	VPADDQ.BCST     avx512Last<>+112(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+120(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 896(DI)
-	VMOVDQU64       Z4, 960(DI)
-	MOVQ            AX, 2128(DI)
-	VMOVDQU64       1024(DI), Z3
-	VMOVDQU64       1088(DI), Z4
-	VMOVDQA64       Z6, Z5
-	MOVQ            2136(DI), AX
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	ADDQ            scalarLast<>+32(SB), AX
-	VPBROADCASTQ    avx512Diagonal<>+264(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+280(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	VPMADD52LUQ     Z10, Z4, Z8
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+256(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	VPMADD52LUQ     Z10, Z3, Z5
-	MOVQ            AX, 2136(DI)
-	VPBROADCASTQ    avx512Diagonal<>+272(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	VPMADD52LUQ     Z3, Z4, Z5
-	MOVQ            2144(DI), AX
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	ADDQ            scalarLast<>+40(SB), AX
-	VPADDQ.BCST     avx512Last<>+128(SB), Z3, Z3
-	VPADDQ.BCST     avx512Last<>+136(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1024(DI)
-	VMOVDQU64       Z4, 1088(DI)
-	MOVQ            AX, 2144(DI)
-	VMOVDQU64       1152(DI), Z3
-	VMOVDQU64       1216(DI), Z4
-	VMOVDQA64       Z6, Z5
-	MOVQ            2152(DI), AX
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+296(SB), Z10
-	ADDQ            scalarLast<>+48(SB), AX
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	SBBL            DX, DX
-	VPBROADCASTQ    avx512Diagonal<>+312(SB), Z10
-	VPMADD52HUQ     Z10, Z4, Z9
-	VPMADD52LUQ     Z10, Z4, Z8
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+288(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	VPMADD52LUQ     Z10, Z3, Z5
-	MOVQ            AX, 2152(DI)
-	VPBROADCASTQ    avx512Diagonal<>+304(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	VPMADD52LUQ     Z3, Z4, Z5
-	MOVQ            2160(DI), AX
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	VPADDQ.BCST     avx512Last<>+144(SB), Z3, Z3
-	ADDQ            scalarLast<>+56(SB), AX
-	VPADDQ.BCST     avx512Last<>+152(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	SBBL            DX, DX
-	VPANDQ          Z0, Z4, Z4
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1152(DI)
-	VMOVDQU64       Z4, 1216(DI)
-	MOVQ            AX, 2160(DI)
-	VMOVDQU64       1280(DI), Z3
-	VMOVDQU64       1344(DI), Z4
-	VMOVDQA64       Z6, Z5
-	MOVQ            2168(DI), AX
-	VMOVDQA64       Z7, Z8
-	VPXORQ          Z9, Z9, Z9
-	VPBROADCASTQ    avx512Diagonal<>+328(SB), Z10
-	ADDQ            scalarLast<>+64(SB), AX
-	VPMADD52HUQ     Z10, Z3, Z9
-	VPMADD52LUQ     Z10, Z3, Z8
-	VPBROADCASTQ    avx512Diagonal<>+344(SB), Z10
-	SBBL            DX, DX
-	VPMADD52HUQ     Z10, Z4, Z9
-	VPMADD52LUQ     Z10, Z4, Z8
-	ADDQ            DX, AX
-	VPBROADCASTQ    avx512Diagonal<>+320(SB), Z10
-	VPMADD52HUQ     Z10, Z3, Z8
-	VPMADD52LUQ     Z10, Z3, Z5
-	MOVQ            AX, 2168(DI)
-	VPBROADCASTQ    avx512Diagonal<>+336(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z8
-	VPMADD52LUQ     Z3, Z4, Z5
-	MOVQ            2176(DI), AX
-	VPSLLQ          $0x08, Z9, Z3
-	VPSUBQ          Z3, Z5, Z3
-	VPADDQ.BCST     avx512Last<>+160(SB), Z3, Z3
-	ADDQ            scalarLast<>+72(SB), AX
-	VPADDQ.BCST     avx512Last<>+168(SB), Z8, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
-	SBBL            DX, DX
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	ADDQ            DX, AX
-	VPADDQ          Z5, Z4, Z4
-	VMOVDQU64       Z3, 1280(DI)
-	VMOVDQU64       Z4, 1344(DI)
-	MOVQ            AX, 2176(DI)
-	VMOVDQU64       1408(DI), Z3
-	VMOVDQU64       1472(DI), Z4
-	VMOVDQA64       Z6, Z5
-	MOVQ            2184(DI), AX
-	VMOVDQA64       Z7, Z6
-	VPXORQ          Z7, Z7, Z7
-	VPBROADCASTQ    avx512Diagonal<>+360(SB), Z8
-	ADDQ            scalarLast<>+80(SB), AX
-	VPMADD52HUQ     Z8, Z3, Z7
-	VPMADD52LUQ     Z8, Z3, Z6
-	VPBROADCASTQ    avx512Diagonal<>+376(SB), Z8
-	SBBL            DX, DX
-	VPMADD52HUQ     Z8, Z4, Z7
-	VPMADD52LUQ     Z8, Z4, Z6
-	VPBROADCASTQ    avx512Diagonal<>+352(SB), Z8
-	ADDQ            DX, AX
-	VPMADD52HUQ     Z8, Z3, Z6
-	VPMADD52LUQ     Z8, Z3, Z5
-	MOVQ            AX, 2184(DI)
-	VPBROADCASTQ    avx512Diagonal<>+368(SB), Z3
-	VPMADD52HUQ     Z3, Z4, Z6
-	VPMADD52LUQ     Z3, Z4, Z5
-	MOVQ            2192(DI), AX
-	VPSLLQ          $0x08, Z7, Z3
-	VPSUBQ          Z3, Z5, Z3
-	VPADDQ.BCST     avx512Last<>+176(SB), Z3, Z3
-	ADDQ            scalarLast<>+88(SB), AX
-	VPADDQ.BCST     avx512Last<>+184(SB), Z6, Z4
-	VPSRAQ          $0x2c, Z4, Z5
-	VPANDQ          Z0, Z4, Z4
-	SBBL            DX, DX
-	VPSUBQ          Z5, Z3, Z3
-	VPSRAQ          $0x34, Z3, Z5
-	VPADDQ          Z5, Z4, Z4
-	ADDQ            DX, AX
-	VMOVDQU64       Z3, 1408(DI)
-	VMOVDQU64       Z4, 1472(DI)
-	MOVQ            AX, 2192(DI)
-	JMP             external
+	VMOVDQU64        64(DI), Z1
+	MOVQ             2008(DI), DX
+	VPSLLQ           $0x04, Z1, Z2
+	MULXQ            DX, DX, AX
+	VPADDQ           Z1, Z1, Z1
+	SHLXQ            CX, DX, R8
+	VMOVDQU64        (DI), Z3
+	ADDQ             DX, R8
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z4
+	SHRXQ            CX, R8, DX
+	VPMADD52HUQ      Z3, Z3, Z4
+	SBBQ             DX, R8
+	VPSLLQ           $0x04, 64(DI), Z5
+	SUBQ             R8, AX
+	SBBL             R8, R8
+	VPXORQ           Z6, Z6, Z6
+	SUBQ             R8, AX
+	VPMADD52HUQ      Z1, Z3, Z6
+	MOVQ             2016(DI), DX
+	VPXORQ           Z7, Z7, Z7
+	MULXQ            scalarDiagonal<>+8(SB), DX, R8
+	VPMADD52HUQ      Z2, Z2, Z7
+	ADDQ             2432(DI), DX
+	VMOVDQU64        128(DI), Z8
+	ADCQ             2440(DI), R8
+	VPXORQ           Z9, Z9, Z9
+	SHLXQ            CX, DX, R9
+	VPMADD52HUQ.BCST avx512Diagonal<>+40(SB), Z8, Z9
+	ADDQ             DX, R9
+	SHRXQ            CX, R9, DX
+	VMOVDQU64        2368(DI), Z10
+	SBBQ             DX, R9
+	VMOVDQA64        Z10, Z11
+	SUBQ             R9, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+40(SB), Z8, Z11
+	SBBL             R9, R9
+	VMOVDQU64        2304(DI), Z12
+	SUBQ             R9, R8
+	VMOVDQA64        Z12, Z13
+	MOVQ             R8, 2016(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+32(SB), Z8, Z13
+	MOVL             $0x00000000, R9
+	VPMADD52LUQ      Z1, Z3, Z4
+	MOVQ             2024(DI), DX
+	MULXQ            scalarDiagonal<>+16(SB), DX, R10
+	VPSLLQ           $0x08, Z6, Z1
+	ADDQ             2432(DI), DX
+	VPMADD52LUQ      Z2, Z2, Z1
+	ADCQ             2440(DI), R10
+	VMOVDQU64        192(DI), Z6
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+56(SB), Z6, Z9
+	ADDQ             DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+56(SB), Z6, Z11
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+48(SB), Z6, Z13
+	SBBQ             DX, R11
+	VMOVDQU64        256(DI), Z2
+	SUBQ             R11, R10
+	SBBL             R11, R11
+	VPXORQ           Z14, Z14, Z14
+	SUBQ             R11, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+72(SB), Z2, Z14
+	MOVQ             R10, 2024(DI)
+	VMOVDQA64        Z10, Z15
+	ADDQ             R10, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+72(SB), Z2, Z15
+	ADCQ             $0x00, R9
+	VPSUBQ           Z7, Z4, Z7
+	MOVQ             2032(DI), DX
+	VMOVDQA64        Z12, Z4
+	MULXQ            scalarDiagonal<>+24(SB), DX, R10
+	ADDQ             2432(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+64(SB), Z2, Z4
+	ADCQ             2440(DI), R10
+	VPSRAQ           $0x2c, Z7, Z16
+	SHLXQ            CX, DX, R11
+	VPANDQ           Z0, Z7, Z7
+	ADDQ             DX, R11
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z17
+	SHRXQ            CX, R11, DX
+	VPSUBQ           Z1, Z17, Z1
+	SBBQ             DX, R11
+	VPSLLQ           $0x08, Z9, Z17
+	SUBQ             R11, R10
+	VPMADD52LUQ      Z3, Z3, Z1
+	SBBL             R11, R11
+	SUBQ             R11, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+32(SB), Z8, Z11
+	MOVQ             R10, 2032(DI)
+	VPSUBQ           Z17, Z13, Z9
+	ADDQ             R10, R8
+	VMOVDQU64        320(DI), Z3
+	ADCQ             $0x00, R9
+	VPMADD52HUQ.BCST avx512Diagonal<>+88(SB), Z3, Z14
+	MOVQ             2008(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+88(SB), Z3, Z15
+	MULXQ            AX, DX, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+80(SB), Z3, Z4
+	SHLXQ            CX, DX, R11
+	VMOVDQU64        384(DI), Z8
+	ADDQ             DX, R11
+	SHRXQ            CX, R11, DX
+	VPXORQ           Z17, Z17, Z17
+	SBBQ             DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+104(SB), Z8, Z17
+	SUBQ             R11, R10
+	VMOVDQA64        Z10, Z13
+	SBBL             R11, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+104(SB), Z8, Z13
+	SUBQ             R11, R10
+	VMOVDQA64        Z12, Z18
+	MOVQ             2040(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+96(SB), Z8, Z18
+	MULXQ            scalarDiagonal<>+32(SB), DX, R11
+	VPSUBQ           Z16, Z1, Z16
+	ADDQ             2432(DI), DX
+	ADCQ             2440(DI), R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+48(SB), Z6, Z11
+	SHLXQ            CX, DX, R12
+	VPSRAQ           $0x34, Z16, Z1
+	ADDQ             DX, R12
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z6
+	SHRXQ            CX, R12, DX
+	VPMADD52HUQ      Z16, Z16, Z6
+	SBBQ             DX, R12
+	VPXORQ           Z19, Z19, Z19
+	SUBQ             R12, R11
+	VPMADD52HUQ      64(DI), Z16, Z19
+	SBBL             R12, R12
+	VPSLLQ           $0x08, Z14, Z14
+	SUBQ             R12, R11
+	MOVQ             R11, 2040(DI)
+	VPADDQ           Z1, Z7, Z1
+	ADDQ             R11, R8
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
+	ADCQ             $0x00, R9
+	VPMADD52HUQ      (DI), Z16, Z7
+	MOVQ             2048(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+64(SB), Z2, Z15
+	MULXQ            scalarDiagonal<>+40(SB), DX, R11
+	VPSUBQ           Z14, Z4, Z2
+	ADDQ             2432(DI), DX
+	VPSLLQ           $0x04, Z1, Z14
+	ADCQ             2440(DI), R11
+	SHLXQ            CX, DX, R12
+	VPADDQ           Z1, Z1, Z4
+	ADDQ             DX, R12
+	VMOVDQU64        448(DI), Z20
+	SHRXQ            CX, R12, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+120(SB), Z20, Z17
+	SBBQ             DX, R12
+	VPXORQ           Z21, Z21, Z21
+	SUBQ             R12, R11
+	VPMADD52HUQ      Z4, Z16, Z21
+	SBBL             R12, R12
+	VPXORQ           Z22, Z22, Z22
+	SUBQ             R12, R11
+	VPMADD52HUQ      Z14, Z14, Z22
+	MOVQ             R11, 2048(DI)
+	ADDQ             R11, R8
+	VPXORQ           Z23, Z23, Z23
+	ADCQ             $0x00, R9
+	VPMADD52HUQ      Z5, Z14, Z23
+	MOVQ             2056(DI), DX
+	VPSRAQ           $0x2c, Z11, Z24
+	MULXQ            scalarDiagonal<>+48(SB), DX, R11
+	VPMADD52LUQ      Z4, Z16, Z6
+	ADDQ             2432(DI), DX
+	VPANDQ           Z0, Z11, Z4
+	ADCQ             2440(DI), R11
+	VPMADD52HUQ      (DI), Z1, Z19
+	SHLXQ            CX, DX, R12
+	VPSUBQ           Z24, Z9, Z11
+	ADDQ             DX, R12
+	SHRXQ            CX, R12, DX
+	VPMADD52LUQ      64(DI), Z16, Z7
+	SBBQ             DX, R12
+	VPSRAQ           $0x34, Z11, Z24
+	SUBQ             R12, R11
+	VMOVDQU64        Z11, 128(DI)
+	SBBL             R12, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+80(SB), Z3, Z15
+	SUBQ             R12, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+120(SB), Z20, Z13
+	MOVQ             R11, 2056(DI)
+	VPADDQ           Z24, Z4, Z9
+	ADDQ             R11, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+112(SB), Z20, Z18
+	ADCQ             $0x00, R9
+	MOVQ             2064(DI), DX
+	VPSLLQ           $0x08, Z21, Z3
+	MULXQ            scalarDiagonal<>+56(SB), DX, R11
+	VMOVDQU64        512(DI), Z24
+	ADDQ             2432(DI), DX
+	VPXORQ           Z21, Z21, Z21
+	ADCQ             2440(DI), R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+136(SB), Z24, Z21
+	SHLXQ            CX, DX, R12
+	VMOVDQU64        Z9, 192(DI)
+	ADDQ             DX, R12
+	VPSLLQ           $0x08, Z17, Z9
+	SHRXQ            CX, R12, DX
+	SBBQ             DX, R12
+	VMOVDQA64        Z10, Z17
+	SUBQ             R12, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+136(SB), Z24, Z17
+	SBBL             R12, R12
+	VPMADD52LUQ      Z14, Z14, Z3
+	SUBQ             R12, R11
+	VPSUBQ           Z22, Z6, Z22
+	MOVQ             R11, 2064(DI)
+	VMOVDQA64        Z12, Z6
+	ADDQ             R11, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+128(SB), Z24, Z6
+	ADCQ             $0x00, R9
+	VPSLLQ           $0x08, Z19, Z19
+	MOVQ             AX, DX
+	MULXQ            DX, DX, AX
+	VPSRAQ           $0x2c, Z22, Z25
+	SHLXQ            CX, DX, R11
+	VPANDQ           Z0, Z22, Z22
+	ADDQ             DX, R11
+	VPMADD52LUQ      (DI), Z1, Z7
+	SHRXQ            CX, R11, DX
+	VPSRAQ           $0x2c, Z15, Z1
+	SBBQ             DX, R11
+	VPMADD52LUQ      Z5, Z14, Z19
+	SUBQ             R11, AX
+	VPANDQ           Z0, Z15, Z5
+	SBBL             R11, R11
+	VPSUBQ           Z1, Z2, Z14
+	SUBQ             R11, AX
+	MOVQ             R10, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+96(SB), Z8, Z13
+	MULXQ            AX, DX, AX
+	VPADDQ           Z5, Z4, Z15
+	ADDQ             (SI), DX
+	VPSUBQ           Z9, Z18, Z1
+	ADCQ             $0x00, AX
+	VPSRAQ           $0x34, Z14, Z2
+	SHLXQ            CX, DX, R10
+	VMOVDQU64        Z14, 256(DI)
+	ADDQ             DX, R10
+	VPADDQ           Z14, Z11, Z8
+	SHRXQ            CX, R10, DX
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z4
+	SBBQ             DX, R10
+	SUBQ             R10, AX
+	VPSUBQ           Z3, Z4, Z9
+	SBBL             R10, R10
+	VMOVDQU64        576(DI), Z18
+	SUBQ             R10, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+152(SB), Z18, Z21
+	MOVQ             2072(DI), DX
+	VPADDQ           Z2, Z5, Z14
+	MULXQ            scalarDiagonal<>+64(SB), DX, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+152(SB), Z18, Z17
+	ADDQ             2432(DI), DX
+	VPMADD52LUQ      Z16, Z16, Z9
+	ADCQ             2440(DI), R10
+	VMOVDQU64        Z14, 320(DI)
+	SHLXQ            CX, DX, R11
+	ADDQ             DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+144(SB), Z18, Z6
+	SHRXQ            CX, R11, DX
+	VPSUBQ           Z23, Z7, Z11
+	SBBQ             DX, R11
+	VMOVDQU64        640(DI), Z3
+	SUBQ             R11, R10
+	VPXORQ           Z4, Z4, Z4
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+168(SB), Z3, Z4
+	SUBQ             R11, R10
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z2
+	MOVQ             R10, 2072(DI)
+	ADDQ             R10, R8
+	VPSUBQ           Z19, Z2, Z5
+	ADCQ             $0x00, R9
+	VMOVDQA64        Z10, Z14
+	MOVQ             2080(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+168(SB), Z3, Z14
+	MULXQ            scalarDiagonal<>+72(SB), DX, R10
+	VPSRAQ           $0x2c, Z11, Z23
+	ADDQ             2432(DI), DX
+	VPANDQ           Z0, Z11, Z7
+	ADCQ             2440(DI), R10
+	VPMADD52LUQ      (DI), Z16, Z5
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+112(SB), Z20, Z13
+	ADDQ             DX, R11
+	SHRXQ            CX, R11, DX
+	VPSLLQ           $0x08, Z21, Z19
+	SBBQ             DX, R11
+	VMOVDQA64        Z12, Z2
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+160(SB), Z3, Z2
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+128(SB), Z24, Z17
+	SUBQ             R11, R10
+	VPSUBQ           Z25, Z9, Z11
+	MOVQ             R10, 2080(DI)
+	VMOVDQU64        768(DI), Z16
+	ADDQ             R10, R8
+	VPXORQ           Z20, Z20, Z20
+	ADCQ             $0x00, R9
+	MOVQ             2088(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+200(SB), Z16, Z20
+	MULXQ            scalarDiagonal<>+80(SB), DX, R10
+	VPSUBQ           Z19, Z6, Z21
+	ADDQ             2432(DI), DX
+	VMOVDQA64        Z10, Z24
+	ADCQ             2440(DI), R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+200(SB), Z16, Z24
+	SHLXQ            CX, DX, R11
+	VPSRAQ           $0x34, Z11, Z25
+	ADDQ             DX, R11
+	VMOVDQU64        704(DI), Z9
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+184(SB), Z9, Z4
+	SBBQ             DX, R11
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+184(SB), Z9, Z14
+	SBBL             R11, R11
+	VPADDQ           Z25, Z22, Z19
+	SUBQ             R11, R10
+	VMOVDQA64        Z12, Z6
+	MOVQ             R10, 2088(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+192(SB), Z16, Z6
+	ADDQ             R10, R8
+	VPSUBQ           Z23, Z5, Z25
+	ADCQ             $0x00, R9
+	VPSLLQ           $0x04, Z19, Z22
+	MOVQ             2096(DI), DX
+	VPANDQ           Z0, Z13, Z23
+	MULXQ            scalarDiagonal<>+88(SB), DX, R10
+	ADDQ             2432(DI), DX
+	VPSRAQ           $0x34, Z25, Z5
+	ADCQ             2440(DI), R10
+	VPXORQ           Z26, Z26, Z26
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ      Z19, Z25, Z26
+	ADDQ             DX, R11
+	VPBROADCASTQ     16(SI), Z27
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ      Z11, Z25, Z27
+	SBBQ             DX, R11
+	VPSRAQ           $0x2c, Z13, Z13
+	SUBQ             R11, R10
+	SBBL             R11, R11
+	VPADDQ           Z5, Z7, Z5
+	SUBQ             R11, R10
+	VPADDQ           Z23, Z15, Z7
+	MOVQ             R10, 2096(DI)
+	VPSUBQ           Z13, Z1, Z15
+	ADDQ             R10, R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+144(SB), Z18, Z17
+	ADCQ             $0x00, R9
+	VPSLLQ           $0x04, Z5, Z13
+	MOVQ             R8, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+176(SB), Z9, Z2
+	MOVQ             R9, R11
+	VPSRAQ           $0x34, Z15, Z1
+	ADDQ             AX, R10
+	ADCQ             $0x00, R11
+	VMOVDQU64        Z15, 384(DI)
+	MOVQ             AX, DX
+	VPADDQ           Z15, Z8, Z18
+	MULXQ            scalarDiagonal<>+0(SB), AX, DX
+	VPXORQ           Z15, Z15, Z15
+	SHLXQ            CX, AX, R12
+	VPMADD52HUQ      Z22, Z13, Z15
+	ADDQ             AX, R12
+	VPSLLQ           $0x08, Z4, Z8
+	SHRXQ            CX, R12, AX
+	VPADDQ           Z1, Z23, Z4
+	SBBQ             AX, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+160(SB), Z3, Z14
+	SUBQ             R12, DX
+	SBBL             R12, R12
+	VMOVDQU64        832(DI), Z1
+	SUBQ             R12, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+216(SB), Z1, Z20
+	ADDQ             (BX)(R9*8), R8
+	VPMADD52HUQ      Z11, Z5, Z26
+	SBBL             R9, R9
+	VMOVDQU64        Z4, 448(DI)
+	ADDQ             R9, R8
+	VPMADD52LUQ      Z19, Z25, Z27
+	ADDQ             R8, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+216(SB), Z1, Z24
+	SBBL             AX, AX
+	VPSRAQ           $0x2c, Z17, Z23
+	ADDQ             AX, DX
+	MOVQ             DX, 2008(DI)
+	VPANDQ           Z0, Z17, Z3
+	ADDQ             (BX)(R11*8), R10
+	VPSUBQ           Z8, Z2, Z4
+	SBBL             R11, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+208(SB), Z1, Z6
+	ADDQ             R11, R10
+	VPSUBQ           Z23, Z21, Z19
+	MOVQ             R10, DX
+	VPADDQ           Z3, Z7, Z17
+	MULXQ            scalarEpsilon<>+0(SB), AX, DX
+	VMOVDQU64        896(DI), Z8
+	MOVQ             AX, 2432(DI)
+	MOVQ             DX, 2440(DI)
+	VPXORQ           Z2, Z2, Z2
+	MOVQ             2104(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+232(SB), Z8, Z2
+	MULXQ            DX, DX, AX
+	VPSRAQ           $0x34, Z19, Z23
+	SHLXQ            CX, DX, R8
+	VMOVDQU64        Z19, 512(DI)
+	ADDQ             DX, R8
+	VPADDQ           Z19, Z18, Z21
+	SHRXQ            CX, R8, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+176(SB), Z9, Z14
+	SBBQ             DX, R8
+	VPSLLQ           $0x08, Z20, Z7
+	SUBQ             R8, AX
+	SBBL             R8, R8
+	VPSLLQ           $0x08, Z26, Z19
+	SUBQ             R8, AX
+	VPADDQ           Z23, Z3, Z18
+	MOVQ             2112(DI), DX
+	VPMADD52LUQ      Z11, Z5, Z27
+	MULXQ            scalarDiagonal<>+8(SB), DX, R8
+	VPMADD52LUQ      Z22, Z13, Z19
+	ADDQ             2448(DI), DX
+	VMOVDQU64        Z18, 576(DI)
+	ADCQ             2456(DI), R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+192(SB), Z16, Z24
+	SHLXQ            CX, DX, R9
+	VPSUBQ           Z7, Z6, Z9
+	ADDQ             DX, R9
+	SHRXQ            CX, R9, DX
+	VMOVDQA64        Z10, Z20
+	SBBQ             DX, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+232(SB), Z8, Z20
+	SUBQ             R9, R8
+	VMOVDQA64        Z12, Z26
+	SBBL             R9, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+224(SB), Z8, Z26
+	SUBQ             R9, R8
+	VMOVDQU64        960(DI), Z23
+	MOVQ             R8, 2112(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+248(SB), Z23, Z2
+	MOVL             $0x00000000, R9
+	VMOVDQU64        1024(DI), Z3
+	MOVQ             2120(DI), DX
+	MULXQ            scalarDiagonal<>+16(SB), DX, R10
+	VPXORQ           Z5, Z5, Z5
+	ADDQ             2448(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+264(SB), Z3, Z5
+	ADCQ             2456(DI), R10
+	VPSRAQ           $0x2c, Z14, Z22
+	SHLXQ            CX, DX, R11
+	VPANDQ           Z0, Z14, Z13
+	ADDQ             DX, R11
+	VMOVDQA64        Z10, Z18
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+264(SB), Z3, Z18
+	SBBQ             DX, R11
+	VPSUBQ           Z15, Z27, Z16
+	SUBQ             R11, R10
+	SBBL             R11, R11
+	VPSUBQ           Z22, Z4, Z7
+	SUBQ             R11, R10
+	VPBROADCASTQ     8(SI), Z6
+	MOVQ             R10, 2120(DI)
+	VPSUBQ           Z19, Z6, Z14
+	ADDQ             R10, R8
+	VPADDQ           Z13, Z17, Z15
+	ADCQ             $0x00, R9
+	VPSRAQ           $0x2c, Z16, Z27
+	MOVQ             2128(DI), DX
+	VPANDQ           Z0, Z16, Z22
+	MULXQ            scalarDiagonal<>+24(SB), DX, R10
+	ADDQ             2448(DI), DX
+	VMOVDQU64        Z7, 640(DI)
+	ADCQ             2456(DI), R10
+	VPMADD52LUQ      Z11, Z25, Z14
+	SHLXQ            CX, DX, R11
+	VPSRAQ           $0x34, Z7, Z4
+	ADDQ             DX, R11
+	VPADDQ           Z7, Z21, Z19
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+208(SB), Z1, Z24
+	SBBQ             DX, R11
+	VPADDQ           Z4, Z13, Z6
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+248(SB), Z23, Z20
+	SBBL             R11, R11
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+240(SB), Z23, Z26
+	MOVQ             R10, 2128(DI)
+	VPSLLQ           $0x08, Z2, Z17
+	ADDQ             R10, R8
+	VMOVDQU64        Z6, 704(DI)
+	ADCQ             $0x00, R9
+	VMOVDQU64        1088(DI), Z16
+	MOVQ             2104(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+280(SB), Z16, Z5
+	MULXQ            AX, DX, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+280(SB), Z16, Z18
+	SHLXQ            CX, DX, R11
+	VMOVDQA64        Z12, Z11
+	ADDQ             DX, R11
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+256(SB), Z3, Z11
+	SBBQ             DX, R11
+	VMOVDQU64        1152(DI), Z25
+	SUBQ             R11, R10
+	VPXORQ           Z7, Z7, Z7
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+296(SB), Z25, Z7
+	SUBQ             R11, R10
+	VMOVDQA64        Z10, Z21
+	MOVQ             2136(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+296(SB), Z25, Z21
+	MULXQ            scalarDiagonal<>+32(SB), DX, R11
+	VPSUBQ           Z27, Z14, Z1
+	ADDQ             2448(DI), DX
+	ADCQ             2456(DI), R11
+	VMOVDQA64        Z12, Z4
+	SHLXQ            CX, DX, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+288(SB), Z25, Z4
+	ADDQ             DX, R12
+	VPSRAQ           $0x2c, Z24, Z13
+	SHRXQ            CX, R12, DX
+	VPANDQ           Z0, Z24, Z2
+	SBBQ             DX, R12
+	VPSRAQ           $0x34, Z1, Z6
+	SUBQ             R12, R11
+	VPXORQ           Z27, Z27, Z27
+	SBBL             R12, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z1, Z27
+	SUBQ             R12, R11
+	MOVQ             R11, 2136(DI)
+	VPXORQ           Z14, Z14, Z14
+	ADDQ             R11, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z1, Z14
+	ADCQ             $0x00, R9
+	VPSUBQ           Z13, Z9, Z24
+	MOVQ             2144(DI), DX
+	VPADDQ           Z6, Z22, Z13
+	MULXQ            scalarDiagonal<>+40(SB), DX, R11
+	VPXORQ           Z9, Z9, Z9
+	ADDQ             2448(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z1, Z9
+	ADCQ             2456(DI), R11
+	SHLXQ            CX, DX, R12
+	VPSRAQ           $0x34, Z24, Z6
+	ADDQ             DX, R12
+	VMOVDQU64        Z24, 768(DI)
+	SHRXQ            CX, R12, DX
+	VPADDQ           Z24, Z19, Z24
+	SBBQ             DX, R12
+	VPADDQ           Z2, Z15, Z19
+	SUBQ             R12, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+224(SB), Z8, Z20
+	SBBL             R12, R12
+	VPADDQ           Z6, Z2, Z15
+	SUBQ             R12, R11
+	VPSUBQ           Z17, Z26, Z8
+	MOVQ             R11, 2144(DI)
+	ADDQ             R11, R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+256(SB), Z3, Z18
+	ADCQ             $0x00, R9
+	VPSLLQ           $0x08, Z5, Z6
+	MOVQ             2152(DI), DX
+	VMOVDQU64        Z15, 832(DI)
+	MULXQ            scalarDiagonal<>+48(SB), DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+272(SB), Z16, Z11
+	ADDQ             2448(DI), DX
+	VMOVDQU64        1216(DI), Z2
+	ADCQ             2456(DI), R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+312(SB), Z2, Z7
+	SHLXQ            CX, DX, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z13, Z27
+	ADDQ             DX, R12
+	SHRXQ            CX, R12, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z13, Z14
+	SBBQ             DX, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z13, Z9
+	SUBQ             R12, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+312(SB), Z2, Z21
+	SBBL             R12, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+240(SB), Z23, Z20
+	SUBQ             R12, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+304(SB), Z2, Z4
+	MOVQ             R11, 2152(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+272(SB), Z16, Z18
+	ADDQ             R11, R8
+	VPSUBQ           Z6, Z11, Z17
+	ADCQ             $0x00, R9
+	MOVQ             2160(DI), DX
+	VMOVDQU64        1280(DI), Z26
+	MULXQ            scalarDiagonal<>+56(SB), DX, R11
+	VPXORQ           Z3, Z3, Z3
+	ADDQ             2448(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+328(SB), Z26, Z3
+	ADCQ             2456(DI), R11
+	VPSLLQ           $0x08, Z7, Z5
+	SHLXQ            CX, DX, R12
+	VMOVDQA64        Z10, Z15
+	ADDQ             DX, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+328(SB), Z26, Z15
+	SHRXQ            CX, R12, DX
+	SBBQ             DX, R12
+	VPSLLQ           $0x08, Z27, Z23
+	SUBQ             R12, R11
+	VMOVDQA64        Z12, Z16
+	SBBL             R12, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+320(SB), Z26, Z16
+	SUBQ             R12, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z1, Z14
+	MOVQ             R11, 2160(DI)
+	VPSUBQ           Z23, Z9, Z6
+	ADDQ             R11, R8
+	VMOVDQU64        1408(DI), Z11
+	ADCQ             $0x00, R9
+	VPXORQ           Z7, Z7, Z7
+	MOVQ             AX, DX
+	MULXQ            DX, DX, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+360(SB), Z11, Z7
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+288(SB), Z25, Z21
+	ADDQ             DX, R11
+	VPSRAQ           $0x2c, Z20, Z27
+	SHRXQ            CX, R11, DX
+	VPANDQ           Z0, Z20, Z23
+	SBBQ             DX, R11
+	VPSUBQ           Z5, Z4, Z9
+	SUBQ             R11, AX
+	VMOVDQA64        Z10, Z25
+	SBBL             R11, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+360(SB), Z11, Z25
+	SUBQ             R11, AX
+	MOVQ             R10, DX
+	VPSUBQ           Z27, Z8, Z20
+	MULXQ            AX, DX, AX
+	VPADDQ           Z23, Z19, Z5
+	ADDQ             (SI), DX
+	VPSRAQ           $0x2c, Z18, Z4
+	ADCQ             $0x00, AX
+	VPANDQ           Z0, Z18, Z10
+	SHLXQ            CX, DX, R10
+	VPSRAQ           $0x34, Z20, Z27
+	ADDQ             DX, R10
+	VMOVDQU64        Z20, 896(DI)
+	SHRXQ            CX, R10, DX
+	VPADDQ           Z20, Z24, Z8
+	SBBQ             DX, R10
+	SUBQ             R10, AX
+	VPSUBQ           Z4, Z17, Z19
+	SBBL             R10, R10
+	VPADDQ           Z10, Z5, Z18
+	SUBQ             R10, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z13, Z14
+	MOVQ             2168(DI), DX
+	VPADDQ           Z27, Z23, Z20
+	MULXQ            scalarDiagonal<>+64(SB), DX, R10
+	VPSRAQ           $0x34, Z19, Z24
+	ADDQ             2448(DI), DX
+	VMOVDQU64        Z19, 1024(DI)
+	ADCQ             2456(DI), R10
+	VPADDQ           Z19, Z8, Z4
+	SHLXQ            CX, DX, R11
+	ADDQ             DX, R11
+	VMOVDQU64        Z20, 960(DI)
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+304(SB), Z2, Z21
+	SBBQ             DX, R11
+	VPADDQ           Z24, Z10, Z17
+	SUBQ             R11, R10
+	VMOVDQU64        1344(DI), Z5
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+344(SB), Z5, Z3
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+344(SB), Z5, Z15
+	MOVQ             R10, 2168(DI)
+	ADDQ             R10, R8
+	VMOVDQU64        Z17, 1088(DI)
+	ADCQ             $0x00, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+336(SB), Z5, Z16
+	MOVQ             2176(DI), DX
+	VMOVDQU64        1472(DI), Z13
+	MULXQ            scalarDiagonal<>+72(SB), DX, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+376(SB), Z13, Z7
+	ADDQ             2448(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+376(SB), Z13, Z25
+	ADCQ             2456(DI), R10
+	VMOVDQA64        Z12, Z27
+	SHLXQ            CX, DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+352(SB), Z11, Z27
+	ADDQ             DX, R11
+	SHRXQ            CX, R11, DX
+	VPSRAQ           $0x2c, Z21, Z23
+	SBBQ             DX, R11
+	VPANDQ           Z0, Z21, Z19
+	SUBQ             R11, R10
+	VPSLLQ           $0x08, Z3, Z8
+	SBBL             R11, R11
+	VPSUBQ           Z23, Z9, Z20
+	SUBQ             R11, R10
+	VPADDQ           Z19, Z18, Z2
+	MOVQ             R10, 2176(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+320(SB), Z26, Z15
+	ADDQ             R10, R8
+	VPSUBQ           Z8, Z16, Z24
+	ADCQ             $0x00, R9
+	MOVQ             2184(DI), DX
+	VPSRAQ           $0x34, Z20, Z10
+	MULXQ            scalarDiagonal<>+80(SB), DX, R10
+	VMOVDQU64        Z20, 1152(DI)
+	ADDQ             2448(DI), DX
+	VPADDQ           Z20, Z4, Z17
+	ADCQ             2456(DI), R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+352(SB), Z11, Z25
+	SHLXQ            CX, DX, R11
+	VPSLLQ           $0x08, Z7, Z12
+	ADDQ             DX, R11
+	VPADDQ           Z10, Z19, Z21
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+368(SB), Z13, Z27
+	SBBQ             DX, R11
+	SUBQ             R11, R10
+	VMOVDQU64        Z21, 1216(DI)
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+336(SB), Z5, Z15
+	SUBQ             R11, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+368(SB), Z13, Z25
+	MOVQ             R10, 2184(DI)
+	VPSUBQ           Z12, Z27, Z3
+	ADDQ             R10, R8
+	VPSRAQ           $0x2c, Z15, Z23
+	ADCQ             $0x00, R9
+	VPANDQ           Z0, Z15, Z9
+	MOVQ             2192(DI), DX
+	VPSUBQ           Z23, Z24, Z18
+	MULXQ            scalarDiagonal<>+88(SB), DX, R10
+	ADDQ             2448(DI), DX
+	VPADDQ           Z9, Z2, Z26
+	ADCQ             2456(DI), R10
+	VPSRAQ           $0x2c, Z25, Z8
+	SHLXQ            CX, DX, R11
+	VPANDQ           Z0, Z25, Z16
+	ADDQ             DX, R11
+	VPSRAQ           $0x34, Z18, Z20
+	SHRXQ            CX, R11, DX
+	VMOVDQU64        Z18, 1280(DI)
+	SBBQ             DX, R11
+	VPADDQ           Z18, Z17, Z4
+	SUBQ             R11, R10
+	SBBL             R11, R11
+	VPSUBQ           Z8, Z3, Z11
+	SUBQ             R11, R10
+	VPADDQ           Z16, Z26, Z7
+	MOVQ             R10, 2192(DI)
+	VPADDQ           Z20, Z9, Z10
+	ADDQ             R10, R8
+	VPSRAQ           $0x34, Z11, Z19
+	ADCQ             $0x00, R9
+	VMOVDQU64        Z11, 1408(DI)
+	MOVQ             R8, R10
+	VPADDQ           Z11, Z4, Z21
+	MOVQ             R9, R11
+	VMOVDQU64        Z10, 1344(DI)
+	ADDQ             AX, R10
+	ADCQ             $0x00, R11
+	VPADDQ           Z22, Z7, Z5
+	MOVQ             AX, DX
+	VPADDQ           Z19, Z16, Z13
+	MULXQ            scalarDiagonal<>+0(SB), AX, DX
+	VPADDQ           Z1, Z21, Z12
+	SHLXQ            CX, AX, R12
+	VPADDQ.BCST      avx512Numbers<>+40(SB), Z5, Z27
+	ADDQ             AX, R12
+	VMOVDQU64        Z13, 1472(DI)
+	SHRXQ            CX, R12, AX
+	VPSRAQ           $0x34, Z12, Z15
+	SBBQ             AX, R12
+	VPBROADCASTQ     avx512Numbers<>+24(SB), Z23
+	SUBQ             R12, DX
+	SBBL             R12, R12
+	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z23, Z12
+	SUBQ             R12, DX
+	VPADDQ           Z15, Z27, Z24
+	ADDQ             (BX)(R9*8), R8
+	VPADDQ           Z12, Z6, Z2
+	SBBL             R9, R9
+	VMOVDQU64        Z12, 2304(DI)
+	ADDQ             R9, R8
+	VPADDQ           Z24, Z14, Z25
+	ADDQ             R8, DX
+	VMOVDQU64        Z24, 2368(DI)
+	SBBL             AX, AX
+	VPSRAQ           $0x2c, Z25, Z18
+	ADDQ             AX, DX
+	MOVQ             DX, 2104(DI)
+	VPANDQ           Z0, Z25, Z17
+	ADDQ             (BX)(R11*8), R10
+	VPSUBQ           Z18, Z2, Z8
+	SBBL             R11, R11
+	VPSRAQ           $0x34, Z8, Z3
+	ADDQ             R11, R10
+	VMOVDQU64        Z8, (DI)
+	MOVQ             R10, DX
+	VPADDQ           Z3, Z17, Z26
+	MULXQ            scalarEpsilon<>+0(SB), AX, DX
+	VMOVDQU64        Z26, 64(DI)
+	MOVQ             AX, 2448(DI)
+	MOVQ             DX, 2456(DI)
+	ADDQ             2296(DI), DI
+	CMPQ             2296(DI), $0x00
+	JLT              internal
+	DECQ             1904(DI)
+	JNE              next
+
+last:
+	VMOVDQU64        2304(DI), Z1
+	MOVQ             2016(DI), DX
+	VMOVDQU64        2368(DI), Z2
+	MULXQ            scalarDiagonal<>+8(SB), AX, DX
+	VMOVDQA64        Z1, Z3
+	ADDQ             2432(DI), AX
+	VMOVDQA64        Z2, Z4
+	ADCQ             2440(DI), DX
+	VMOVDQU64        128(DI), Z5
+	SHLXQ            CX, AX, SI
+	VMOVDQU64        192(DI), Z6
+	ADDQ             AX, SI
+	VPXORQ           Z7, Z7, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+40(SB), Z5, Z7
+	SBBQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+40(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+56(SB), Z6, Z7
+	SBBL             SI, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+56(SB), Z6, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+32(SB), Z5, Z4
+	MOVQ             DX, 2016(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+32(SB), Z5, Z3
+	MOVQ             2024(DI), DX
+	MULXQ            scalarDiagonal<>+16(SB), AX, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+48(SB), Z6, Z4
+	ADDQ             2432(DI), AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+48(SB), Z6, Z3
+	ADCQ             2440(DI), DX
+	VPSLLQ           $0x08, Z7, Z5
+	SHLXQ            CX, AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	ADDQ             AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	SHRXQ            CX, SI, AX
+	VPANDQ           Z0, Z4, Z4
+	SBBQ             AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	SUBQ             SI, DX
+	VPSRAQ           $0x34, Z3, Z5
+	SBBL             SI, SI
+	VPADDQ           Z5, Z4, Z4
+	SUBQ             SI, DX
+	VMOVDQU64        Z3, 128(DI)
+	MOVQ             DX, 2024(DI)
+	VMOVDQU64        Z4, 192(DI)
+	MOVQ             2032(DI), DX
+	VMOVDQA64        Z1, Z3
+	MULXQ            scalarDiagonal<>+24(SB), AX, DX
+	ADDQ             2432(DI), AX
+	VMOVDQA64        Z2, Z4
+	ADCQ             2440(DI), DX
+	VMOVDQU64        256(DI), Z5
+	SHLXQ            CX, AX, SI
+	VMOVDQU64        320(DI), Z6
+	ADDQ             AX, SI
+	VPXORQ           Z7, Z7, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+72(SB), Z5, Z7
+	SBBQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+72(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+88(SB), Z6, Z7
+	SBBL             SI, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+88(SB), Z6, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+64(SB), Z5, Z4
+	MOVQ             DX, 2032(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+64(SB), Z5, Z3
+	MOVQ             2040(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+80(SB), Z6, Z4
+	MULXQ            scalarDiagonal<>+32(SB), AX, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+80(SB), Z6, Z3
+	ADDQ             2432(DI), AX
+	ADCQ             2440(DI), DX
+	VPSLLQ           $0x08, Z7, Z5
+	SHLXQ            CX, AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	ADDQ             AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	SHRXQ            CX, SI, AX
+	VPANDQ           Z0, Z4, Z4
+	SBBQ             AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	SUBQ             SI, DX
+	VPSRAQ           $0x34, Z3, Z5
+	SBBL             SI, SI
+	VPADDQ           Z5, Z4, Z4
+	SUBQ             SI, DX
+	VMOVDQU64        Z3, 256(DI)
+	MOVQ             DX, 2040(DI)
+	VMOVDQU64        Z4, 320(DI)
+	MOVQ             2048(DI), DX
+	VMOVDQA64        Z1, Z3
+	MULXQ            scalarDiagonal<>+40(SB), AX, DX
+	VMOVDQA64        Z2, Z4
+	ADDQ             2432(DI), AX
+	VMOVDQU64        384(DI), Z5
+	ADCQ             2440(DI), DX
+	SHLXQ            CX, AX, SI
+	VMOVDQU64        448(DI), Z6
+	ADDQ             AX, SI
+	VPXORQ           Z7, Z7, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+104(SB), Z5, Z7
+	SBBQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+104(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+120(SB), Z6, Z7
+	SBBL             SI, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+120(SB), Z6, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+96(SB), Z5, Z4
+	MOVQ             DX, 2048(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+96(SB), Z5, Z3
+	MOVQ             2056(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+112(SB), Z6, Z4
+	MULXQ            scalarDiagonal<>+48(SB), AX, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+112(SB), Z6, Z3
+	ADDQ             2432(DI), AX
+	VPSLLQ           $0x08, Z7, Z5
+	ADCQ             2440(DI), DX
+	VPSUBQ           Z5, Z3, Z3
+	SHLXQ            CX, AX, SI
+	ADDQ             AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	SHRXQ            CX, SI, AX
+	VPANDQ           Z0, Z4, Z4
+	SBBQ             AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	SUBQ             SI, DX
+	VPSRAQ           $0x34, Z3, Z5
+	SBBL             SI, SI
+	VPADDQ           Z5, Z4, Z4
+	SUBQ             SI, DX
+	VMOVDQU64        Z3, 384(DI)
+	MOVQ             DX, 2056(DI)
+	VMOVDQU64        Z4, 448(DI)
+	MOVQ             2064(DI), DX
+	VMOVDQA64        Z1, Z3
+	MULXQ            scalarDiagonal<>+56(SB), AX, DX
+	VMOVDQA64        Z2, Z4
+	ADDQ             2432(DI), AX
+	VMOVDQU64        512(DI), Z5
+	ADCQ             2440(DI), DX
+	VMOVDQU64        576(DI), Z6
+	SHLXQ            CX, AX, SI
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+136(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	SBBQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+136(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+152(SB), Z6, Z7
+	SBBL             SI, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+152(SB), Z6, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+128(SB), Z5, Z4
+	MOVQ             DX, 2064(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+128(SB), Z5, Z3
+	MOVQ             2072(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+144(SB), Z6, Z4
+	MULXQ            scalarDiagonal<>+64(SB), AX, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+144(SB), Z6, Z3
+	ADDQ             2432(DI), AX
+	VPSLLQ           $0x08, Z7, Z5
+	ADCQ             2440(DI), DX
+	VPSUBQ           Z5, Z3, Z3
+	SHLXQ            CX, AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	ADDQ             AX, SI
+	VPANDQ           Z0, Z4, Z4
+	SHRXQ            CX, SI, AX
+	VPSUBQ           Z5, Z3, Z3
+	SBBQ             AX, SI
+	SUBQ             SI, DX
+	VPSRAQ           $0x34, Z3, Z5
+	SBBL             SI, SI
+	VPADDQ           Z5, Z4, Z4
+	SUBQ             SI, DX
+	VMOVDQU64        Z3, 512(DI)
+	MOVQ             DX, 2072(DI)
+	VMOVDQU64        Z4, 576(DI)
+	MOVQ             2080(DI), DX
+	VMOVDQA64        Z1, Z3
+	MULXQ            scalarDiagonal<>+72(SB), AX, DX
+	VMOVDQA64        Z2, Z4
+	ADDQ             2432(DI), AX
+	VMOVDQU64        640(DI), Z5
+	ADCQ             2440(DI), DX
+	VMOVDQU64        704(DI), Z6
+	SHLXQ            CX, AX, SI
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+168(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+168(SB), Z5, Z4
+	SBBQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+184(SB), Z6, Z7
+	SUBQ             SI, DX
+	SBBL             SI, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+184(SB), Z6, Z4
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+160(SB), Z5, Z4
+	MOVQ             DX, 2080(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+160(SB), Z5, Z3
+	MOVQ             2088(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+176(SB), Z6, Z4
+	MULXQ            scalarDiagonal<>+80(SB), AX, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+176(SB), Z6, Z3
+	ADDQ             2432(DI), AX
+	VPSLLQ           $0x08, Z7, Z5
+	ADCQ             2440(DI), DX
+	VPSUBQ           Z5, Z3, Z3
+	SHLXQ            CX, AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	ADDQ             AX, SI
+	VPANDQ           Z0, Z4, Z4
+	SHRXQ            CX, SI, AX
+	VPSUBQ           Z5, Z3, Z3
+	SBBQ             AX, SI
+	VPSRAQ           $0x34, Z3, Z5
+	SUBQ             SI, DX
+	VPADDQ           Z5, Z4, Z4
+	SBBL             SI, SI
+	SUBQ             SI, DX
+	VMOVDQU64        Z3, 640(DI)
+	MOVQ             DX, 2088(DI)
+	VMOVDQU64        Z4, 704(DI)
+	MOVQ             2096(DI), DX
+	VMOVDQA64        Z1, Z3
+	MULXQ            scalarDiagonal<>+88(SB), AX, DX
+	VMOVDQA64        Z2, Z4
+	ADDQ             2432(DI), AX
+	VMOVDQU64        768(DI), Z5
+	ADCQ             2440(DI), DX
+	VMOVDQU64        832(DI), Z6
+	SHLXQ            CX, AX, SI
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+200(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+200(SB), Z5, Z4
+	SBBQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+216(SB), Z6, Z7
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+216(SB), Z6, Z4
+	SBBL             SI, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+192(SB), Z5, Z4
+	SUBQ             SI, DX
+	MOVQ             DX, 2096(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+192(SB), Z5, Z3
+	MOVQ             2112(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+208(SB), Z6, Z4
+	MULXQ            scalarDiagonal<>+8(SB), AX, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+208(SB), Z6, Z3
+	ADDQ             2448(DI), AX
+	VPSLLQ           $0x08, Z7, Z5
+	ADCQ             2456(DI), DX
+	VPSUBQ           Z5, Z3, Z3
+	SHLXQ            CX, AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	ADDQ             AX, SI
+	VPANDQ           Z0, Z4, Z4
+	SHRXQ            CX, SI, AX
+	VPSUBQ           Z5, Z3, Z3
+	SBBQ             AX, SI
+	VPSRAQ           $0x34, Z3, Z5
+	SUBQ             SI, DX
+	VPADDQ           Z5, Z4, Z4
+	SBBL             SI, SI
+	VMOVDQU64        Z3, 768(DI)
+	SUBQ             SI, DX
+	VMOVDQU64        Z4, 832(DI)
+	MOVQ             DX, 2112(DI)
+	VMOVDQA64        Z1, Z3
+	MOVQ             2120(DI), DX
+	MULXQ            scalarDiagonal<>+16(SB), AX, DX
+	VMOVDQA64        Z2, Z4
+	ADDQ             2448(DI), AX
+	VMOVDQU64        896(DI), Z5
+	ADCQ             2456(DI), DX
+	VMOVDQU64        960(DI), Z6
+	SHLXQ            CX, AX, SI
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+232(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+232(SB), Z5, Z4
+	SBBQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+248(SB), Z6, Z7
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+248(SB), Z6, Z4
+	SBBL             SI, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+224(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+224(SB), Z5, Z3
+	MOVQ             DX, 2120(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+240(SB), Z6, Z4
+	MOVQ             2128(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+240(SB), Z6, Z3
+	MULXQ            scalarDiagonal<>+24(SB), AX, DX
+	ADDQ             2448(DI), AX
+	VPSLLQ           $0x08, Z7, Z5
+	ADCQ             2456(DI), DX
+	VPSUBQ           Z5, Z3, Z3
+	SHLXQ            CX, AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	ADDQ             AX, SI
+	VPANDQ           Z0, Z4, Z4
+	SHRXQ            CX, SI, AX
+	VPSUBQ           Z5, Z3, Z3
+	SBBQ             AX, SI
+	VPSRAQ           $0x34, Z3, Z5
+	SUBQ             SI, DX
+	VPADDQ           Z5, Z4, Z4
+	SBBL             SI, SI
+	VMOVDQU64        Z3, 896(DI)
+	SUBQ             SI, DX
+	VMOVDQU64        Z4, 960(DI)
+	MOVQ             DX, 2128(DI)
+	VMOVDQA64        Z1, Z3
+	MOVQ             2136(DI), DX
+	VMOVDQA64        Z2, Z4
+	MULXQ            scalarDiagonal<>+32(SB), AX, DX
+	VMOVDQU64        1024(DI), Z5
+	ADDQ             2448(DI), AX
+	ADCQ             2456(DI), DX
+	VMOVDQU64        1088(DI), Z6
+	SHLXQ            CX, AX, SI
+	VPXORQ           Z7, Z7, Z7
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+264(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+264(SB), Z5, Z4
+	SBBQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+280(SB), Z6, Z7
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+280(SB), Z6, Z4
+	SBBL             SI, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+256(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+256(SB), Z5, Z3
+	MOVQ             DX, 2136(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+272(SB), Z6, Z4
+	MOVQ             2144(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+272(SB), Z6, Z3
+	MULXQ            scalarDiagonal<>+40(SB), AX, DX
+	VPSLLQ           $0x08, Z7, Z5
+	ADDQ             2448(DI), AX
+	VPSUBQ           Z5, Z3, Z3
+	ADCQ             2456(DI), DX
+	SHLXQ            CX, AX, SI
+	VPSRAQ           $0x2c, Z4, Z5
+	ADDQ             AX, SI
+	VPANDQ           Z0, Z4, Z4
+	SHRXQ            CX, SI, AX
+	VPSUBQ           Z5, Z3, Z3
+	SBBQ             AX, SI
+	VPSRAQ           $0x34, Z3, Z5
+	SUBQ             SI, DX
+	VPADDQ           Z5, Z4, Z4
+	SBBL             SI, SI
+	VMOVDQU64        Z3, 1024(DI)
+	SUBQ             SI, DX
+	VMOVDQU64        Z4, 1088(DI)
+	MOVQ             DX, 2144(DI)
+	VMOVDQA64        Z1, Z3
+	MOVQ             2152(DI), DX
+	VMOVDQA64        Z2, Z4
+	MULXQ            scalarDiagonal<>+48(SB), AX, DX
+	VMOVDQU64        1152(DI), Z5
+	ADDQ             2448(DI), AX
+	VMOVDQU64        1216(DI), Z6
+	ADCQ             2456(DI), DX
+	VPXORQ           Z7, Z7, Z7
+	SHLXQ            CX, AX, SI
+	ADDQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+296(SB), Z5, Z7
+	SHRXQ            CX, SI, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+296(SB), Z5, Z4
+	SBBQ             AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+312(SB), Z6, Z7
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+312(SB), Z6, Z4
+	SBBL             SI, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+288(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+288(SB), Z5, Z3
+	MOVQ             DX, 2152(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+304(SB), Z6, Z4
+	MOVQ             2160(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+304(SB), Z6, Z3
+	MULXQ            scalarDiagonal<>+56(SB), AX, DX
+	VPSLLQ           $0x08, Z7, Z5
+	ADDQ             2448(DI), AX
+	VPSUBQ           Z5, Z3, Z3
+	ADCQ             2456(DI), DX
+	VPSRAQ           $0x2c, Z4, Z5
+	SHLXQ            CX, AX, SI
+	VPANDQ           Z0, Z4, Z4
+	ADDQ             AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	SHRXQ            CX, SI, AX
+	SBBQ             AX, SI
+	VPSRAQ           $0x34, Z3, Z5
+	SUBQ             SI, DX
+	VPADDQ           Z5, Z4, Z4
+	SBBL             SI, SI
+	VMOVDQU64        Z3, 1152(DI)
+	SUBQ             SI, DX
+	VMOVDQU64        Z4, 1216(DI)
+	MOVQ             DX, 2160(DI)
+	VMOVDQA64        Z1, Z3
+	MOVQ             2168(DI), DX
+	VMOVDQA64        Z2, Z4
+	MULXQ            scalarDiagonal<>+64(SB), AX, DX
+	VMOVDQU64        1280(DI), Z5
+	ADDQ             2448(DI), AX
+	VMOVDQU64        1344(DI), Z6
+	ADCQ             2456(DI), DX
+	VPXORQ           Z7, Z7, Z7
+	SHLXQ            CX, AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+328(SB), Z5, Z7
+	ADDQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+328(SB), Z5, Z4
+	SHRXQ            CX, SI, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+344(SB), Z6, Z7
+	SBBQ             AX, SI
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+344(SB), Z6, Z4
+	SBBL             SI, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+320(SB), Z5, Z4
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+320(SB), Z5, Z3
+	MOVQ             DX, 2168(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+336(SB), Z6, Z4
+	MOVQ             2176(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+336(SB), Z6, Z3
+	MULXQ            scalarDiagonal<>+72(SB), AX, DX
+	VPSLLQ           $0x08, Z7, Z5
+	ADDQ             2448(DI), AX
+	VPSUBQ           Z5, Z3, Z3
+	ADCQ             2456(DI), DX
+	VPSRAQ           $0x2c, Z4, Z5
+	SHLXQ            CX, AX, SI
+	VPANDQ           Z0, Z4, Z4
+	ADDQ             AX, SI
+	VPSUBQ           Z5, Z3, Z3
+	SHRXQ            CX, SI, AX
+	VPSRAQ           $0x34, Z3, Z5
+	SBBQ             AX, SI
+	VPADDQ           Z5, Z4, Z4
+	SUBQ             SI, DX
+	SBBL             SI, SI
+	VMOVDQU64        Z3, 1280(DI)
+	SUBQ             SI, DX
+	VMOVDQU64        Z4, 1344(DI)
+	MOVQ             DX, 2176(DI)
+	VMOVDQA64        Z1, Z1
+	MOVQ             2184(DI), DX
+	VMOVDQA64        Z2, Z2
+	MULXQ            scalarDiagonal<>+80(SB), AX, DX
+	VMOVDQU64        1408(DI), Z3
+	ADDQ             2448(DI), AX
+	VMOVDQU64        1472(DI), Z4
+	ADCQ             2456(DI), DX
+	VPXORQ           Z5, Z5, Z5
+	SHLXQ            CX, AX, SI
+	VPMADD52HUQ.BCST avx512Diagonal<>+360(SB), Z3, Z5
+	ADDQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+360(SB), Z3, Z2
+	SHRXQ            CX, SI, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+376(SB), Z4, Z5
+	SBBQ             AX, SI
+	VPMADD52LUQ.BCST avx512Diagonal<>+376(SB), Z4, Z2
+	SUBQ             SI, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+352(SB), Z3, Z2
+	SBBL             SI, SI
+	SUBQ             SI, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+352(SB), Z3, Z1
+	MOVQ             DX, 2184(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+368(SB), Z4, Z2
+	MOVQ             2192(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+368(SB), Z4, Z1
+	MULXQ            scalarDiagonal<>+88(SB), AX, DX
+	VPSLLQ           $0x08, Z5, Z3
+	ADDQ             2448(DI), AX
+	VPSUBQ           Z3, Z1, Z1
+	ADCQ             2456(DI), DX
+	VPSRAQ           $0x2c, Z2, Z3
+	SHLXQ            CX, AX, SI
+	VPANDQ           Z0, Z2, Z2
+	ADDQ             AX, SI
+	VPSUBQ           Z3, Z1, Z1
+	SHRXQ            CX, SI, AX
+	VPSRAQ           $0x34, Z1, Z3
+	SBBQ             AX, SI
+	VPADDQ           Z3, Z2, Z2
+	SUBQ             SI, DX
+	VMOVDQU64        Z1, 1408(DI)
+	SBBL             SI, SI
+	VMOVDQU64        Z2, 1472(DI)
+	SUBQ             SI, DX
+	MOVQ             DX, 2192(DI)
+	ADDQ             2296(DI), DI
+	CMPQ             2296(DI), $0x00
+	JLT              last
+	MOVQ             2464(DI), SI
+	JMP              external
 
 end:
-	VMOVDQU64    (DI), Z3
-	VPBROADCASTQ avx512Numbers<>+24(SB), Z4
-	VPANDQ       Z4, Z3, Z3
-	VMOVDQU64    64(DI), Z4
-	VPBROADCASTQ avx512Numbers<>+48(SB), Z6
-	VPBROADCASTQ avx512Numbers<>+56(SB), Z7
-	VPSLLQ       $0x34, Z4, Z5
-	VPADDQ       Z3, Z5, Z5
-	VPSRLQ       $0x0c, Z4, Z3
-	VPSRLQ       $0x2c, Z4, Z4
-	VPMULUDQ     Z6, Z3, Z3
-	VPADDQ       Z3, Z5, Z3
-	VPCMPUQ      $0x01, Z5, Z3, K1
-	VPADDQ       Z6, Z3, K1, Z3
-	VPCMPUQ      $0x01, Z4, Z3, K1
-	VPSUBQ       Z4, Z3, Z3
-	VPSUBQ       Z6, Z3, K1, Z3
-	VPCMPUQ      $0x05, Z7, Z3, K1
-	VPSUBQ       Z7, Z3, K1, Z3
-	VPSHUFB      avx512Swap8<>+0(SB), Z3, Z3
-	VMOVDQU64    Z3, 1792(DI)
-	VPCMPUQ.BCST $0x02, 1872(DI), Z3, K1
+	VMOVDQU64    (DI), Z1
+	VPBROADCASTQ avx512Numbers<>+24(SB), Z2
+	VPANDQ       Z2, Z1, Z1
+	VMOVDQU64    64(DI), Z2
+	VPBROADCASTQ avx512Numbers<>+48(SB), Z4
+	VPBROADCASTQ avx512Numbers<>+56(SB), Z5
+	VPSLLQ       $0x34, Z2, Z3
+	VPADDQ       Z1, Z3, Z3
+	VPSRLQ       $0x0c, Z2, Z1
+	VPSRLQ       $0x2c, Z2, Z2
+	VPMULUDQ     Z4, Z1, Z1
+	VPADDQ       Z1, Z3, Z1
+	VPCMPUQ      $0x01, Z3, Z1, K1
+	VPADDQ       Z4, Z1, K1, Z1
+	VPCMPUQ      $0x01, Z2, Z1, K1
+	VPSUBQ       Z2, Z1, Z1
+	VPSUBQ       Z4, Z1, K1, Z1
+	VPCMPUQ      $0x05, Z5, Z1, K1
+	VPSUBQ       Z5, Z1, K1, Z1
+	VPSHUFB      avx512Swap8<>+0(SB), Z1, Z1
+	VMOVDQU64    Z1, 1792(DI)
+	VPCMPUQ.BCST $0x02, 1872(DI), Z1, K1
 	KMOVB        K1, AX
-	VPBROADCASTQ 1880(DI), Z3
-	VPADDQ       1728(DI), Z3, Z3
-	VMOVDQU64    Z3, 1728(DI)
+	VPBROADCASTQ 1880(DI), Z1
+	VPADDQ       1728(DI), Z1, Z1
+	VMOVDQU64    Z1, 1728(DI)
 	MOVL         $0x00000000, DX
-	MOVQ         2008(DI), BX
-	SHLXQ        CX, BX, SI
-	ADDQ         BX, SI
-	SHRXQ        CX, SI, BX
-	SBBQ         BX, SI
-	SUBQ         SI, DX
-	SBBL         SI, SI
-	SUBQ         SI, DX
+	MOVQ         2008(DI), SI
+	SHLXQ        CX, SI, R8
+	ADDQ         SI, R8
+	SHRXQ        CX, R8, SI
+	SBBQ         SI, R8
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	SUBQ         R8, DX
 	BSWAPQ       DX
 	MOVQ         DX, 1856(DI)
-	MOVL         $0x00000000, BX
+	MOVL         $0x00000000, SI
 	CMPQ         DX, 1872(DI)
-	SETLS        BL
-	SHLL         $0x08, BX
-	ORL          BX, AX
+	SETLS        SI
+	SHLL         $0x08, SI
+	ORL          SI, AX
 	MOVL         $0x00000000, DX
-	MOVQ         2104(DI), BX
-	SHLXQ        CX, BX, SI
-	ADDQ         BX, SI
-	SHRXQ        CX, SI, BX
-	SBBQ         BX, SI
-	SUBQ         SI, DX
-	SBBL         SI, SI
-	SUBQ         SI, DX
+	MOVQ         2104(DI), SI
+	SHLXQ        CX, SI, R8
+	ADDQ         SI, R8
+	SHRXQ        CX, R8, SI
+	SBBQ         SI, R8
+	SUBQ         R8, DX
+	SBBL         R8, R8
+	SUBQ         R8, DX
 	BSWAPQ       DX
 	MOVQ         DX, 1864(DI)
-	MOVL         $0x00000000, BX
+	MOVL         $0x00000000, SI
 	CMPQ         DX, 1872(DI)
-	SETLS        BL
-	SHLL         $0x09, BX
-	ORL          BX, AX
+	SETLS        SI
+	SHLL         $0x09, SI
+	ORL          SI, AX
+	MOVQ         AX, 1888(DI)
+	ADDQ         2296(DI), DI
+	CMPQ         2296(DI), $0x00
+	JLT          end
 	DECQ         steps+8(FP)
 	JEQ          done
-	TESTL        AX, AX
+	ORQ          1888(DI), AX
 	JEQ          step
 
 done:
-	MOVQ AX, 1888(DI)
 	MOVQ steps+8(FP), AX
 	MOVQ AX, left+16(FP)
 	VZEROUPPER

@@ -4,6 +4,7 @@ package simd
 
 import (
 	"math/bits"
+	"unsafe"
 
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -33,7 +34,7 @@ type block struct {
 	firsts [maxVectorLanes + maxScalarLanes]uint64
 
 	target uint64 // the top 64 bits of the target
-	lanes  uint64 // how many there are
+	lanes  uint64 // how many there are in both blocks
 	// survivors are the lanes, as bits, for which the kernel returned.
 	survivors uint64
 
@@ -42,56 +43,59 @@ type block struct {
 	form [poseidon2.Width]uint64
 	_    [maxScalarLanes][poseidon2.Width]uint64 // states in that form
 	_    [12]uint64                              // sums
+
+	// other is the distance in bytes to the other block of a pair.
+	other int64
+	_     [2][maxVectorLanes]uint64 // sums of all elements of a state
+	_     [maxScalarLanes][2]uint64 // the same in general registers
+	_     [4]uint64                 // where constants are; and to a multiple of 64 bytes
+}
+
+// pair is what a kernel takes: while a round of one block comes to its end, that of the
+// other begins.
+type pair [2]block
+
+// newPair returns two blocks, each with so many lanes.
+func newPair(target uint64, lanes int) *pair {
+	p := new(pair)
+	for i := range p {
+		p[i].target, p[i].lanes = target, uint64(len(p)*lanes)
+	}
+	const size = int64(unsafe.Sizeof(p[0]))
+	p[0].other, p[1].other = size, -size
+	return p
 }
 
 // set puts the first lane on a nonce with this midstate.
-func (b *block) set(m *poseidon2.Midstate, nonce u512.Uint) {
-	state := *m
+func (p *pair) set(m *poseidon2.Midstate, nonce u512.Uint) {
 	third := poseidon2.Low(nonce)
 	third[poseidon2.Rate-1] = 0
-	for i, x := range third {
-		state[i] = add(state[i], x)
+	for i, x := range m.FirstLayer(third) {
+		p.begin(i, x)
 	}
-	constants := poseidon2.NewConstants()
-	for i, x := range externalLayer(state) {
-		x = add(x, constants.Initial[0][i])
-		b.begin(i, x)
-	}
-	for i := range b.counters {
-		b.counters[i] = nonce[0]%period + uint64(i)
-	}
+	p.count(nonce[0] % period)
 }
 
 // begin has all states begin with an element of any representative.
-func (b *block) begin(i int, x uint64) {
-	b.base[i] = [2]uint64{x & (1<<52 - 1), x >> 52}
+func (p *pair) begin(i int, x uint64) {
 	high, low := bits.Mul64(x, 1<<32-1) // as 2^64 is 2^32 − 1 modulo p
-	b.form[i] = bits.Rem64(high, low, poseidon2.P)
-}
-
-// add returns a + b of canonical elements, canonical.
-func add(a, b uint64) uint64 {
-	sum, carry := bits.Add64(a, b, 0)
-	if carry != 0 || sum >= poseidon2.P {
-		sum -= poseidon2.P
+	for k := range p {
+		p[k].base[i] = [2]uint64{x & (1<<52 - 1), x >> 52}
+		p[k].form[i] = bits.Rem64(high, low, poseidon2.P)
 	}
-	return sum
 }
 
-// externalLayer mixes canonical elements, as the rule does before the first round.
-func externalLayer(s [poseidon2.Width]uint64) [poseidon2.Width]uint64 {
-	var sums [4]uint64
-	for g := 0; g < poseidon2.Width; g += 4 {
-		x := [4]uint64(s[g:])
-		all := add(add(x[0], x[1]), add(x[2], x[3]))
-		for i := range x {
-			next := x[(i+1)%4]
-			s[g+i] = add(add(all, x[i]), add(next, next))
-			sums[i] = add(sums[i], s[g+i])
+// count has the lanes begin with these low 32 bits of a nonce, and those that follow.
+func (p *pair) count(from uint64) {
+	for k := range p {
+		for i := range p[k].counters {
+			p[k].counters[i] = from + uint64(i)
 		}
+		from += p[k].lanes / uint64(len(p))
 	}
-	for i := range s {
-		s[i] = add(s[i], sums[i%4])
-	}
-	return s
+}
+
+// survivors are the lanes, as bits, for which a kernel returned.
+func (p *pair) survivors() uint64 {
+	return p[0].survivors | p[1].survivors<<(p[0].lanes/uint64(len(p)))
 }

@@ -25,7 +25,8 @@ func TestLayout(t *testing.T) {
 		"lanes":     {235, unsafe.Offsetof(b.lanes)},
 		"survivors": {236, unsafe.Offsetof(b.survivors)},
 		"form":      {239, unsafe.Offsetof(b.form)},
-		"end":       {287, unsafe.Sizeof(b)},
+		"other":     {287, unsafe.Offsetof(b.other)},
+		"end":       {312, unsafe.Sizeof(b)},
 	} {
 		if 8*at[0] != at[1] {
 			t.Errorf("%s is at word %d, want %d", name, at[1]/8, at[0])
@@ -37,9 +38,11 @@ func TestLayout(t *testing.T) {
 func TestAligned(t *testing.T) {
 	for _, k := range native() {
 		for range 100 {
-			b := k.NewWalker(poseidon2.Reference{}).(*vectors).block
-			if at := uintptr(unsafe.Pointer(b)); at%64 != 0 {
-				t.Fatalf("a block is at %#x, which is no boundary of 64 bytes", at)
+			p := k.NewWalker(poseidon2.Reference{}).(*vectors).pair
+			for i := range p {
+				if at := uintptr(unsafe.Pointer(&p[i])); at%64 != 0 {
+					t.Fatalf("block %d is at %#x, which is no boundary of 64 bytes", i, at)
+				}
 			}
 		}
 	}
@@ -51,32 +54,31 @@ func permuted(t testing.TB, k kernel, in [poseidon2.Width]uint64, lane int) {
 	t.Helper()
 	counter := -uint32(lane)
 	v := k.NewWalker(poseidon2.Reference{}).(*vectors)
-	v.target = 1<<64 - 1
-	constants := poseidon2.NewConstants()
-	canonical := in
+	for i := range v.pair {
+		v.pair[i].target = 1<<64 - 1
+	}
+	canonical := poseidon2.Midstate(in)
 	for i := range in {
 		canonical[i] %= poseidon2.P
 	}
-	for i, x := range externalLayer(canonical) {
-		x = add(x, constants.Initial[0][i])
+	for i, x := range canonical.FirstLayer([poseidon2.Rate]uint64{}) {
 		if in[i] >= poseidon2.P && x < 1<<32-1 {
 			x += poseidon2.P // a base may be any representative
 		}
 		v.begin(i, x)
 	}
-	for i := range v.counters {
-		v.counters[i] = uint64(counter) + uint64(i)
-	}
+	v.count(uint64(counter))
 	if done, survivors := v.walk(1); done != 1 || survivors != 1<<k.Lanes-1 {
 		t.Fatalf("%s: %d steps, survivors %b, want 1 and all %d", k.Name, done, survivors, k.Lanes)
 	}
+	half := k.Lanes / 2
 	for i := range k.Lanes {
 		s := poseidon2.State(canonical)
-		s[7] = add(s[7], uint64(bits.ReverseBytes32(counter+uint32(i))))
+		s[7] += uint64(bits.ReverseBytes32(counter + uint32(i))) // of canonical elements: below 2^64
 		s.Permute()
-		s[0], s[1] = add(s[0], 1), add(s[1], 1)
+		s[0], s[1] = s[0]+1, s[1]+1
 		s.Permute()
-		if got, want := v.firsts[i], bits.ReverseBytes64(s[0]); got != want {
+		if got, want := v.pair[i/half].firsts[i%half], bits.ReverseBytes64(s[0]); got != want {
 			t.Fatalf("%s, lane %d: state %x on lane %d: %016x, want %016x", k.Name, i, in, lane, got, want)
 		}
 	}

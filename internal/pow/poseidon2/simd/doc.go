@@ -4,9 +4,9 @@
 // each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
 // CPU's widest instructions:
 //
-//	avx512    8 lanes + 2  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
-//	avx2      4 lanes + 2  amd64 with AVX2 and BMI2
-//	portable  1 lane       everything else, all of it with the build tag purego
+//	avx512    2 × (8 + 2) lanes  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avx2      2 × (4 + 2) lanes  amd64 with AVX2 and BMI2
+//	portable  1 lane             everything else, all of it with the build tag purego
 //
 // The lanes behind the + are in general registers.
 //

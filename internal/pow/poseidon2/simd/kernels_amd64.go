@@ -14,23 +14,22 @@ import (
 // steps or when a nonce survives. It returns how many steps are left.
 type vectors struct {
 	sponge
-	*block
+	*pair
 	kernel func(b *block, steps int) (left int)
 }
 
 func newVectors(r poseidon2.Reference, lanes int, kernel func(*block, int) int) walker {
-	b := &block{target: r.Target[u512.Words-1], lanes: uint64(lanes)}
-	return &vectors{sponge{header: r.Header}, b, kernel}
+	return &vectors{sponge{header: r.Header}, newPair(r.Target[u512.Words-1], lanes/2), kernel}
 }
 
 func (v *vectors) set(nonce u512.Uint) {
 	v.absorb(nonce)
-	v.block.set(&v.midstate, nonce)
+	v.pair.set(&v.midstate, nonce)
 }
 
 func (v *vectors) walk(steps int) (done int, survivors uint64) {
-	left := v.kernel(v.block, steps)
-	return steps - left, v.survivors
+	left := v.kernel(&v.pair[0], steps)
+	return steps - left, v.survivors()
 }
 
 // native returns the kernels in assembly that this CPU can run, fastest first.
@@ -38,12 +37,12 @@ func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (
 	avx512 = kernel{
-		Name: "avx512", Lanes: 8 + 2,
+		Name: "avx512", Lanes: 2 * (8 + 2),
 		Features:  []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2},
-		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 8+2, walkAVX512) },
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(8+2), walkAVX512) },
 	}
 	avx2 = kernel{
-		Name: "avx2", Lanes: 4 + 2, Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2},
-		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 4+2, walkAVX2) },
+		Name: "avx2", Lanes: 2 * (4 + 2), Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2},
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(4+2), walkAVX2) },
 	}
 )

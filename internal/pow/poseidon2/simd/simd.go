@@ -31,7 +31,7 @@ func (e Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, erro
 // steps is how many nonces each lane goes through between two looks at the stop
 // flag: 0.3 ms at most. The first block of a search is a short one, so that a new
 // job's first nonces are counted at once.
-const steps, firstSteps = 64, 4
+const steps, firstSteps = 32, 2
 
 // period is the number of nonces that differ in their low 32 bits alone. Walkers count no
 // further.

@@ -13,7 +13,7 @@ func BenchmarkWalk(b *testing.B) {
 		b.Run(k.Name, func(b *testing.B) {
 			w := k.NewWalker(poseidon2.Reference{Header: [32]byte{1}}) // no hash is valid
 			w.set(u512.From64(1))
-			const steps, sums = 8, 64
+			const steps, sums = 4, 64
 			enginetest.BenchmarkWalk(b, func() { w.walk(steps) }, steps*k.Lanes, sums)
 		})
 	}

@@ -14,7 +14,6 @@ import (
 type avx2 struct {
 	code2
 	rounds
-	last         operand.Mem
 	diagonal     operand.Mem             // for each number a vector of it, one of its high half
 	numbers      func(i int) operand.Mem // vectors: 2^63, 2^32 − 1, 2^33 − 1, p − 1 without its top bit
 	swap4, swap8 operand.Mem
@@ -30,8 +29,7 @@ func newAVX2(c *build.Context) *avx2 {
 	k := &avx2{code2: code2{Stream: &kernel.Stream{}, c: c}}
 	t := newTables()
 	halves := func(x uint64) [2]uint64 { return [2]uint64{x & (1<<32 - 1), x >> 32} }
-	k.rounds = t.rows(c, "avx2", halves, halves)
-	k.last = global(c, "avx2Last")(t.last[:]...)
+	k.rounds = t.rows(c, "avx2", halves)
 	table := global(c, "avx2Diagonal")
 	for _, d := range t.diagonal {
 		k.diagonal = table(d, d, d, d, d>>32, d>>32, d>>32, d>>32)
@@ -180,14 +178,14 @@ func (k *avx2) internalRound() {
 func (k *avx2) internalLast() {
 	for i := 1; i < width; i++ {
 		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), k.total)
-		k.store(k.sum(x, k.broadcast(k.last.Offset(8*i))), k.element(i))
+		k.store(x, k.element(i))
 	}
 }
 
-// box is the S-box of element 0.
+// box is the S-box of element 0, with a constant.
 func (k *avx2) box() *kernel.Stream {
 	one := k.part()
-	one.store(one.sbox(k.element(0), nil), k.element(0))
+	one.store(one.sbox(k.element(0), one.halves(internalNumber())), k.element(0))
 	return one.Stream
 }
 
@@ -213,10 +211,7 @@ func (k *avx2) join(rest rest2) {
 	total := k.joined(k.minus(rest.all, k.left(32, rest.upper)), rest.upper)
 	k.store(k.and(total, k.low), k.spare(0))
 	k.store(k.right(32, total), k.spare(1))
-	x := k.multiply(k.factor(y), k.diagonalFactor(0), k.total)
-	low := internalNumber()
-	constant := k.plus(k.broadcast(low), k.left(32, k.broadcast(low.Offset(8))))
-	k.store(k.sum(x, constant), k.element(0))
+	k.store(k.multiply(k.factor(y), k.diagonalFactor(0), k.total), k.element(0))
 }
 
 // diagonalFactor is element i of the diagonal, in memory.

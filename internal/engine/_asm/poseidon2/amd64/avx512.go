@@ -40,13 +40,10 @@ type avx512 struct {
 	code
 	kept constants
 	rounds
-	last         operand.Mem      // two words for each number, see split
 	diagonal     operand.Mem      // four words for each number, see scale
 	numbers      map[int64]vector // in memory
 	swap4, swap8 operand.Mem
-	// What the internal rounds keep in registers: the mask 2^52 − 1, element 0 and total.
-	mask   vector
-	x, all element
+	mask         vector // 2^52 − 1
 }
 
 func newAVX512(c *build.Context) *avx512 {
@@ -56,13 +53,8 @@ func newAVX512(c *build.Context) *avx512 {
 		words := split(x)
 		return [2]uint64{words[0] + 1<<54, words[1] - 4}
 	}
-	k.rounds = t.rows(c, "avx512", withOffset, split)
-	table := global(c, "avx512Last")
-	for _, constant := range t.last {
-		limbs := split(constant)
-		k.last = table(limbs[:]...)
-	}
-	table = global(c, "avx512Diagonal")
+	k.rounds = t.rows(c, "avx512", withOffset)
+	table := global(c, "avx512Diagonal")
 	for _, d := range t.diagonal {
 		x, y := split(d), split(multiply(d, 1<<52))
 		k.diagonal = table(x[0], x[1], y[0], y[1])
@@ -99,10 +91,11 @@ func constant(m operand.Mem) element {
 	return element{vector{m, 0, 1<<52 - 1, true}, vector{m.Offset(8), 0, 1<<12 - 1, true}}
 }
 
-// constants loads what stays in registers.
+// constants says what stays in a register, and what is read from memory each time.
 func (k *avx512) constants() {
 	k.kept.m44 = k.copied(k.numbers[1<<44-1])
-	k.kept.offset = element{k.copied(k.numbers[1<<54]), k.copied(k.numbers[-4])}
+	k.kept.offset = element{k.numbers[1<<54], k.numbers[-4]}
+	k.mask = k.numbers[1<<52-1]
 }
 
 func (k *avx512) take() *kernel.Stream {
@@ -111,39 +104,41 @@ func (k *avx512) take() *kernel.Stream {
 	return s
 }
 
-// externalBoxes are the S-boxes of an external round, two at a time, and the bounds
-// of what they leave in the state.
-func (k *avx512) externalBoxes() (code *kernel.Stream, raw element) {
-	streams := []*kernel.Stream{}
-	all := &kernel.Stream{}
-	for i := range width {
-		one := k.part()
-		start := constant(externalNumber(i)) // with the offset
-		start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
-		start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
-		z := one.sbox(k.kept, start, one.loaded(i, limits))
-		one.put(i, z)
-		raw = z
-		streams = append(streams, one.Stream)
-		if len(streams) == 2 {
-			all.Append(kernel.Interleave(streams[0], streams[1:]...))
-			streams = nil
-		}
-	}
-	return all, raw
+// withOffset is a constant in memory, and the offset.
+func withOffset(m operand.Mem) element {
+	start := constant(m)
+	start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
+	start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
+	return start
 }
 
-// externalRound is a round: the S-boxes, with the next constants, and the layer.
+// model is Zen 4's ports, and delays that are twice its own: as products wait for each
+// other, and a CPU takes an instruction to a port before it knows when that is ready,
+// results should be there early. Other delays, and other distances between the parts
+// below, were measured to be slower, or take more registers than there are.
+var model = kernel.Model{All: 2, Multiplies: 1, Shifts: 1, MultiplyDelay: 9, Delay: 2}
+
+// externalRound is a round: the S-boxes, with the next constants, and the layer. An S-box
+// has 66 instructions and takes more than twice as long as their 33 cycles, so about three of
+// them are under way at a time.
 func (k *avx512) externalRound() {
-	boxes, raw := k.externalBoxes()
-	k.Append(boxes)
+	var raw element // the bounds of what S-boxes leave in the state
+	var boxes []kernel.Part
+	for i := range width {
+		one := k.part()
+		raw = one.sbox(k.kept, withOffset(externalNumber(i)), k.state(i, limits))
+		one.put(i, raw)
+		boxes = append(boxes, kernel.Part{Stream: one.Stream, From: 36 * i})
+	}
+	k.Append(kernel.Schedule(model, boxes...))
 	k.externalLayer(func(i, half int) vector { return k.load(k.state(i, raw).part(half)) })
+	k.Color(k.c)
 }
 
 // between is the layer that the second permutation begins with. The offset is part of
 // all elements afterwards.
 func (k *avx512) between() {
-	m52 := k.copied(k.numbers[1<<52-1])
+	m52 := k.mask
 	k.externalLayer(func(i, half int) vector {
 		x := k.load(k.state(i, limits).part(half))
 		if half == 0 {
@@ -195,7 +190,7 @@ func (k *avx512) externalLayer(load func(i, j int) vector) {
 // bits, plus (2^32 − 1)·h, minus q, which is 0 or 1.
 func (k *avx512) end() {
 	x := k.state(0, limits)
-	x0, x1 := k.and(k.load(x.x0), k.copied(k.numbers[1<<52-1])).at, k.load(x.x1).at
+	x0, x1 := k.and(k.load(x.x0), k.register(k.mask)).at, k.load(x.x1).at
 	low, h, q, s := k.c.ZMM(), k.c.ZMM(), k.c.ZMM(), k.c.ZMM()
 	m32, p := k.copied(k.numbers[1<<32-1]).at, k.copied(k.numbers[negP]).at
 	k.Add(x86.VPSLLQ(operand.U8(52), x1, low))
@@ -245,21 +240,14 @@ func (k *avx512) absorb() {
 // total is the sum of all elements, as what internal rounds add to each: with bit 52
 // of x0 set, which keeps what is subtracted in scale from making it negative, and one
 // less in x1 for it.
-var total = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
+var totalLimits = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
 
 // internalFirst begins the internal rounds with the first S-box. Each internalRound is
 // the next one, a long chain, and beside it what the round before has left to do: the
 // other elements, each the total + d·x, and their sum. Then the next total and the
 // next element 0 are there.
 func (k *avx512) internalFirst() {
-	k.mask = k.copied(k.numbers[1<<52-1])
-	carried := func(bounds element) element {
-		bounds.x0.at, bounds.x1.at = k.c.ZMM(), k.c.ZMM()
-		return bounds
-	}
-	k.x, k.all = carried(limits), carried(total)
-
-	s, y, product := k.box(k.loaded(0, limits))
+	s, y, product := k.box(k.state(0, limits))
 	others := k.part()
 	var rest element
 	for i := 1; i < width; i++ {
@@ -271,26 +259,36 @@ func (k *avx512) internalFirst() {
 }
 
 func (k *avx512) internalRound() {
-	s, y, product := k.box(k.x)
-	others := k.part()
+	s, y, product := k.box(k.state(0, limits))
+	total := k.total()
+	parts := []kernel.Part{{Stream: k.take()}, {Stream: s}}
 	var rest element
 	for i := 1; i < width; i++ {
-		normal, full := others.normal(k.kept, others.scale(k.all, others.loaded(i, limits), k.factors(i)))
-		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
-		rest = others.summed(rest, full)
+		one := k.part()
+		start := element{one.copied(total.x0), one.copied(total.x1)}
+		normal, full := one.normal(k.kept, one.scale(start, one.loaded(i, limits), k.factors(i)))
+		one.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
+		rest = one.summed(rest, full)
+		parts = append(parts, kernel.Part{Stream: one.Stream, From: 14 * (i - 1)})
 	}
-	// The S-box is to be done when the others are.
-	first, second := others.Cut(85)
-	k.Append(kernel.Interleave(first, s), second, k.join(rest, y, product))
+	parts = append(parts, kernel.Part{Stream: k.join(rest, y, product)})
+	k.Append(kernel.Schedule(model, parts...))
+	k.Color(k.c)
 }
 
 func (k *avx512) internalLast() {
-	k.put(0, k.x)
+	all := k.total()
 	for i := 1; i < width; i++ {
-		z, last := k.scale(k.all, k.loaded(i, limits), k.factors(i)), constant(k.last.Offset(16*i))
-		normal, _ := k.normal(k.kept, element{k.plus(z.x0, last.x0), k.plus(z.x1, last.x1)})
+		normal, _ := k.normal(k.kept, k.scale(element{k.copied(all.x0), k.copied(all.x1)}, k.loaded(i, limits), k.factors(i)))
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
+}
+
+// total is the sum of all elements, in registers.
+func (k *avx512) total() element {
+	all := totalLimits
+	all.x0.at, all.x1.at = total(0), total(1)
+	return element{k.load(all.x0), k.load(all.x1)}
 }
 
 // summed adds x to a sum, which may not have begun.
@@ -308,11 +306,11 @@ func (k *avx512) part() *avx512 {
 	return &one
 }
 
-// box is the S-box of element 0, and d·y for the next one, with its round constant.
+// box is the S-box of element 0, with a constant, and d·y for the next one.
 func (k *avx512) box(x element) (s *kernel.Stream, full, product element) {
 	one := k.part()
-	y, full := one.normal(k.kept, one.sbox(k.kept, k.kept.offset, x))
-	product = one.scale(constant(internalNumber()), y, k.factors(0))
+	y, full := one.normal(k.kept, one.sbox(k.kept, withOffset(internalNumber()), x))
+	product = one.scale(element{one.zero(), one.zero()}, y, k.factors(0))
 	return one.Stream, full, product
 }
 
@@ -321,14 +319,12 @@ func (k *avx512) join(rest, y, product element) *kernel.Stream {
 	one := k.part()
 	x0 := one.plus(rest.x0, y.x0)
 	x1 := one.plus(one.plus(one.plus(rest.x1, y.x1), k.numbers[-1]), one.right(52, x0))
-	one.Add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, k.mask.at, x0.at)) // x0 and mask, or 2^52
-	x0.lo, x0.hi = total.x0.lo, total.x0.hi
+	one.Add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, one.register(k.mask).at, x0.at)) // x0 and mask, or 2^52
+	x0.lo, x0.hi = totalLimits.x0.lo, totalLimits.x0.hi
 	next, _ := one.normal(k.kept, element{one.plus(product.x0, x0), one.plus(product.x1, x1)})
-	carry := func(v, to vector) { one.Add(x86.VMOVDQA64(v.within(to).at, to.at)) }
-	carry(x0, k.all.x0)
-	carry(x1, k.all.x1)
-	carry(next.x0, k.x.x0)
-	carry(next.x1, k.x.x1)
+	one.store(x0, total(0))
+	one.store(x1.within(totalLimits.x1), total(1))
+	one.put(0, element{next.x0.within(limits.x0), next.x1.within(limits.x1)})
 	return one.Stream
 }
 

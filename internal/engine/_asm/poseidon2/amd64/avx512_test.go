@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/operand"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/machine"
@@ -24,6 +25,15 @@ func compiled(t *testing.T) (*ir.File, *ir.Function) {
 		t.Fatal(err)
 	}
 	return file, file.Functions()[0]
+}
+
+// size of a block, in bytes.
+const size = 8 * 312
+
+// link has the blocks find each other.
+func link(m *machine.Machine) {
+	m.Store(other(), size)
+	m.Store(other().Offset(size), -size&(1<<64-1))
 }
 
 // edge draws a number with long runs of ones and zeros, or any.
@@ -45,20 +55,26 @@ func TestWalkAVX512(t *testing.T) {
 	file, function := compiled(t)
 	r := rand.New(rand.NewPCG(1, 512))
 	for range *cases {
-		const steps, all = 2, 10
+		const steps, half, all = 2, 10, 20
 		m := machine.New(file, steps)
 		var begin [width]uint64 // behind the first layer, with the first constants
+		counter := r.Uint32()
 		for i := range begin {
 			begin[i] = edge(r)
-			words := split(begin[i])
-			m.Store(base(i, 0), words[:]...)
-			m.Store(form(i), multiply(begin[i]%poseidon2.P, epsilon))
 		}
-		counter := r.Uint32()
-		for i := range uint32(8) {
-			m.Store(counters().Offset(8*int(i)), uint64(counter+i))
+		for k := range 2 {
+			in := func(m operand.Mem) operand.Mem { return m.Offset(k * size) }
+			for i, x := range begin {
+				words := split(x)
+				m.Store(in(base(i, 0)), words[:]...)
+				m.Store(in(form(i)), multiply(x%poseidon2.P, epsilon))
+			}
+			for i := range 8 {
+				m.Store(in(counters()).Offset(8*i), uint64(counter+uint32(half*k+i)))
+			}
+			m.Store(in(lanes()), all)
 		}
-		m.Store(lanes(), all)
+		link(m)
 		m.Run(function, "")
 		for i := range uint32(all) {
 			e := uint64(bits.ReverseBytes32(counter + (steps-1)*all + i))
@@ -66,12 +82,14 @@ func TestWalkAVX512(t *testing.T) {
 			for k, factor := range mixed([width]uint64{7: 1}) {
 				s[k] = add(s[k]%poseidon2.P, multiply(factor, e))
 			}
-			if got, want := m.Load(firstOf(int(i))), first(s); got != want {
+			if got, want := m.Load(firstOf(int(i%half)).Offset(int(i/half)*size)), first(s); got != want {
 				t.Fatalf("from %x, counter %#x, lane %d: %016x, want %016x", begin, counter, i, got, want)
 			}
 		}
-		if left := m.Left(); left != 0 || m.Load(survivors()) != 0 {
-			t.Fatalf("%d steps are left, with survivors %b", left, m.Load(survivors()))
+		for k := range 2 {
+			if left, survivors := m.Left(), m.Load(survivors().Offset(k*size)); left != 0 || survivors != 0 {
+				t.Fatalf("%d steps are left, with survivors %b in block %d", left, survivors, k)
+			}
 		}
 	}
 }
@@ -83,7 +101,7 @@ func first(begin [width]uint64) uint64 {
 	for i, constant := range rule.Initial[0] {
 		begin[i] = add(begin[i], poseidon2.P-constant)
 	}
-	s := poseidon2.State(unmixed(begin))
+	s := poseidon2.Unmix(begin)
 	s.Permute()
 	s[0], s[1] = add(s[0], 1), add(s[1], 1)
 	s.Permute()
@@ -99,6 +117,7 @@ func TestEnd(t *testing.T) {
 	p := new(big.Int).SetUint64(poseidon2.P)
 	for range 1000 * *cases {
 		m := machine.New(file, 1)
+		link(m)
 		goal := edge(r)
 		m.Store(target(), goal)
 		var survive uint64

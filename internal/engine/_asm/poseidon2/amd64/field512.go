@@ -142,7 +142,11 @@ func (k code) right(by int, v vector) vector {
 // and returns v modulo a power of two, by a mask.
 func (k code) and(v, mask vector) vector {
 	r := k.c.ZMM()
-	k.Add(x86.VPANDQ(mask.at, v.at, r))
+	if mask.number {
+		k.Add(x86.VPANDQ_BCST(mask.at, v.at, r))
+	} else {
+		k.Add(x86.VPANDQ(mask.at, v.at, r))
+	}
 	return vector{at: r, hi: mask.hi}
 }
 
@@ -150,6 +154,10 @@ func (k code) and(v, mask vector) vector {
 func (k code) addLow(sum *vector, x, y vector) {
 	_, low := product(x, y)
 	sum.grow(low)
+	if y.number {
+		k.Add(x86.VPMADD52LUQ_BCST(y.at, x.at, sum.at))
+		return
+	}
 	k.Add(x86.VPMADD52LUQ(y.at, x.at, sum.at))
 }
 
@@ -157,6 +165,10 @@ func (k code) addLow(sum *vector, x, y vector) {
 func (k code) addHigh(sum *vector, x, y vector) {
 	high, _ := product(x, y)
 	sum.grow(high)
+	if y.number {
+		k.Add(x86.VPMADD52HUQ_BCST(y.at, x.at, sum.at))
+		return
+	}
 	k.Add(x86.VPMADD52HUQ(y.at, x.at, sum.at))
 }
 
@@ -221,55 +233,63 @@ func (k code) factor(x element, squared bool) factor {
 	return f
 }
 
-// multiply returns x·y + start, not normal.
+// multiply returns x·y + start, not normal. The parts of y may be in memory.
 func (k code) multiply(start element, x, y factor) element {
 	high := k.zero() // what weighs −2^8
 	k.addHigh(&high, x.x0, y.x1)
 	k.addHigh(&high, x.x1, y.x0)
-	z0, z1 := k.copied(start.x0), k.copied(start.x1)
+	z1 := k.copied(start.x1)
 	k.addHigh(&z1, x.x0, y.x0)
-	k.addLow(&z0, x.x0, y.x0)
 	k.addLow(&z1, x.x0, y.x1)
 	k.addLow(&z1, x.x1, y.x0)
-	negative := k.left(8, high)
-	k.addLow(&negative, x.shifted, y.shifted)
-	negative1 := k.zero()
-	k.addHigh(&negative1, x.shifted, y.shifted)
-	return element{k.minus(z0, negative), k.minus(z1, negative1)}
+	return k.combined(start.x0, z1, high, x, y)
 }
 
 // square returns x² + start, not normal.
 func (k code) square(start element, x factor) element {
 	high := k.zero()
 	k.addHigh(&high, x.x0, x.doubled)
-	z0, z1 := k.copied(start.x0), k.copied(start.x1)
+	z1 := k.copied(start.x1)
 	k.addHigh(&z1, x.x0, x.x0)
-	k.addLow(&z0, x.x0, x.x0)
 	k.addLow(&z1, x.x0, x.doubled)
-	negative := k.left(8, high)
-	k.addLow(&negative, x.shifted, x.shifted)
-	negative1 := k.zero()
-	k.addHigh(&negative1, x.shifted, x.shifted)
-	return element{k.minus(z0, negative), k.minus(z1, negative1)}
+	return k.combined(start.x0, z1, high, x, x)
 }
 
-// sbox returns x^7 + start, not normal, of a normal element.
+// combined is the end of a product: z0 + x.x0·y.x0 − 2^8·(high + x.x1·y.x1) and what goes to z1.
+func (k code) combined(start, z1, high vector, x, y factor) element {
+	negative := k.left(8, high)
+	k.addLow(&negative, x.shifted, y.shifted)
+	negative1 := k.zero()
+	k.addHigh(&negative1, x.shifted, y.shifted)
+	z0 := k.minus(k.register(start), negative)
+	k.addLow(&z0, x.x0, y.x0)
+	return element{z0, k.minus(z1, negative1)}
+}
+
+// register returns a number in memory in a register, and others as they are.
+func (k code) register(v vector) vector {
+	if _, ok := v.at.(operand.Mem); ok {
+		return k.copied(v)
+	}
+	return v
+}
+
+// sbox returns x^7 + start, not normal, of a normal element in memory.
 func (k code) sbox(c constants, start, x element) element {
-	fx := k.factor(x, true)
-	x2, _ := k.normal(c, k.square(c.offset, fx))
+	x2, _ := k.normal(c, k.square(c.offset, k.factor(element{k.load(x.x0), k.load(x.x1)}, true)))
 	fx2 := k.factor(x2, true)
 	x4, _ := k.normal(c, k.square(c.offset, fx2))
-	x3, _ := k.normal(c, k.multiply(c.offset, fx2, fx))
+	// x is in memory for the second time, as registers are few.
+	x3, _ := k.normal(c, k.multiply(c.offset, fx2, k.factor(x, false)))
 	return k.multiply(start, k.factor(x3, false), k.factor(x4, false))
 }
 
-// scale returns x·d + start, not normal. d is a number of the
-// diagonal, in memory as four words: those of d and of d·T modulo p, by which x1 is
+// scale returns x·d + z, not normal, and takes z's registers for it. d is a number of
+// the diagonal, in memory as four words: those of d and of d·T modulo p, by which x1 is
 // multiplied.
-func (k code) scale(start, x element, d operand.Mem) element {
-	z := element{k.copied(start.x0), k.copied(start.x1)}
+func (k code) scale(z, x element, d operand.Mem) element {
 	word := func(i int, hi int64) vector {
-		return k.copied(vector{d.Offset(8 * i), 0, hi, true})
+		return vector{d.Offset(8 * i), 0, hi, true}
 	}
 	x0 := x.x0.low52()
 	high := k.zero()

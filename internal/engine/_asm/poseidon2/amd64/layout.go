@@ -10,9 +10,9 @@ import (
 // The general registers that keep their meaning, besides that of the block. MULX takes
 // DX for a factor. BP stays as it is, so that stacks can be walked.
 var (
-	external = reg.RSI // the constants of the external round
-	internal = reg.RBX // those of the internal round
-	scratch  = reg.RAX // from a step's end on
+	row       = reg.RSI // the constants of the round
+	multiples = reg.RBX // a table of scalar lanes, see folded
+	scratch   = reg.RAX // between the parts of a step
 )
 
 // What follows is where things are in the Go type block that a kernel works on.
@@ -50,3 +50,15 @@ func scalar(lane, i int) operand.Mem { return kernel.Word(251 + width*lane + i) 
 // sums and pair are for sums of two words that there are no registers for.
 func sums(i int) operand.Mem { return kernel.Word(275 + i) }
 func pair(i int) operand.Mem { return kernel.Word(283 + i) }
+
+// other is the distance in bytes to the other block, which is negative in the second one.
+func other() operand.Mem { return kernel.Word(287) }
+
+// total is a part of the sum of all elements, a vector.
+func total(j int) operand.Mem { return kernel.Word(288 + 8*j) }
+
+// next is where the constants of the next external round are.
+func next() operand.Mem { return kernel.Word(308) }
+
+// scalarTotal is a part of the sum of all elements of a scalar lane, in two words.
+func scalarTotal(lane, j int) operand.Mem { return kernel.Word(304 + 2*lane + j) }

@@ -32,11 +32,11 @@ func main() {
 // walkAVX2 generates the kernel for AVX2.
 func walkAVX2(c *build.Context) {
 	k := newAVX2(c)
-	walk(c, "walkAVX2", "for AVX2, with four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
+	walk(c, "walkAVX2", "for AVX2, with two times four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
 }
 
 // walkAVX512 generates the kernel for AVX-512.
 func walkAVX512(c *build.Context) {
 	k := newAVX512(c)
-	walk(c, "walkAVX512", "for AVX-512, with eight lanes and two scalar ones.", k, newScalars(c, 8, 2), k.rounds)
+	walk(c, "walkAVX512", "for AVX-512, with two times eight lanes and two scalar ones.", k, newScalars(c, 8, 2), k.rounds)
 }

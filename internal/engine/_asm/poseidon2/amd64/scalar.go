@@ -24,7 +24,7 @@ type scalars struct {
 	first, lanes      int // their numbers among the kernel's lanes
 	by32              reg.GPVirtual
 	epsilon, diagonal operand.Mem
-	last, second      operand.Mem
+	second, table     operand.Mem
 }
 
 func newScalars(c *build.Context, first, lanes int) *scalars {
@@ -38,9 +38,14 @@ func newScalars(c *build.Context, first, lanes int) *scalars {
 		}
 		s.diagonal = table(multiply(d, epsilon))
 	}
-	t.last[0] = 0
-	s.last = global(c, "scalarLast")(montgomery(t.last[:]...)...)
 	s.second = global(c, "scalarSecond")(montgomery(t.second[:]...)...)
+	// What folded looks up is no greater: the layer's sums and a constant come to less than
+	// 29 times 2^64.
+	multiples := make([]uint64, 29)
+	for i := range multiples {
+		multiples[i] = uint64(i) * epsilon
+	}
+	s.table = global(c, "scalarMultiples")(multiples...)
 	return s
 }
 
@@ -75,6 +80,7 @@ func (s *scalars) constants() *kernel.Stream {
 	one := *s
 	one.Stream = &kernel.Stream{}
 	one.Add(x86.MOVL(operand.U32(32), s.by32.As32()))
+	one.Add(x86.LEAQ(s.table, multiples))
 	return one.Stream
 }
 
@@ -106,15 +112,12 @@ func (s *scalars) reduced(low, high reg.GPVirtual) reg.GPVirtual {
 
 func (s *scalars) times(x, y operand.Op) reg.GPVirtual { return s.reduced(s.product(x, y)) }
 
-// folded returns high·2^64 + low, of a high below 2^32, in low's register. What goes
+// folded returns high·2^64 + low, of a small high, in low's register. What goes
 // beyond 2^64 leaves less than 2^64 − 2^32, so 2^32 − 1 can be added to it.
 func (s *scalars) folded(low, high reg.GPVirtual) reg.GPVirtual {
-	t := s.c.GP64()
-	s.Add(x86.SHLXQ(s.by32, high, t))
-	s.Add(x86.SUBQ(high, t))
-	s.Add(x86.ADDQ(t, low))
-	s.Add(x86.SBBL(t.As32(), t.As32()))
-	s.Add(x86.ADDQ(t, low))
+	s.Add(x86.ADDQ(operand.Mem{Base: multiples, Index: high, Scale: 8}, low))
+	s.Add(x86.SBBL(high.As32(), high.As32()))
+	s.Add(x86.ADDQ(high, low))
 	return low
 }
 
@@ -127,19 +130,22 @@ func (s *scalars) plus(x reg.GPVirtual, y operand.Op) {
 	s.Add(x86.ADDQ(t, x))
 }
 
-// sbox returns x^7.
-func (s *scalars) sbox(x operand.Mem) reg.GPVirtual {
-	s.Add(x86.MOVQ(x, reg.RDX))
-	low, high := s.c.GP64(), s.c.GP64()
-	s.Add(x86.MULXQ(reg.RDX, low, high))
-	x2 := s.reduced(low, high)
-	low, high = s.c.GP64(), s.c.GP64()
-	s.Add(x86.MULXQ(x2, low, high))
-	x3 := s.reduced(low, high)
-	s.Add(x86.MOVQ(x2, reg.RDX))
-	low, high = s.c.GP64(), s.c.GP64()
-	s.Add(x86.MULXQ(reg.RDX, low, high))
-	return s.times(x3, s.reduced(low, high))
+// sbox returns x^7 + start, where start is as products are and may be nil. After each
+// of its four products it does what else there is.
+func (s *scalars) sbox(x operand.Mem, start operand.Op, meanwhile func(step int)) reg.GPVirtual {
+	x2 := s.times(x, reg.RDX)
+	meanwhile(0)
+	x3 := s.times(x, x2)
+	meanwhile(1)
+	x4 := s.times(x2, reg.RDX)
+	meanwhile(2)
+	low, high := s.product(x3, x4)
+	if start != nil {
+		s.addWide(wide{low, high}, wide{start, operand.U8(0)})
+	}
+	y := s.reduced(low, high)
+	meanwhile(3)
+	return y
 }
 
 // wide is a sum in two words.
@@ -171,9 +177,9 @@ func (s *scalars) absorb(lane int) {
 
 func (s *scalars) externalRound(lane int) {
 	for i := range width {
-		s.Add(x86.MOVQ(s.sbox(scalar(lane, i)), scalar(lane, i)))
+		s.Add(x86.MOVQ(s.sbox(scalar(lane, i), nil, func(int) {}), scalar(lane, i)))
 	}
-	s.mix(lane, operand.Mem{Base: external})
+	s.mix(lane, operand.Mem{Base: row})
 }
 
 // mix is the external layer, and adds constants: as poseidon2 does it, the sums of
@@ -233,37 +239,68 @@ func (s *scalars) between(lane int) {
 	s.mix(lane, s.second)
 }
 
-// internalRound is as poseidon2 does it: the sum, which is added as often as it is
-// 2^64, and the next element 0, which does not wait for that.
-func (s *scalars) internalRound(lane int) {
-	zero := operand.U8(0)
-	rest := wide{s.load(scalar(lane, 1)), s.c.GP64()}
-	s.Add(x86.MOVL(operand.U32(0), rest.high.(reg.GPVirtual).As32()))
-	for i := 2; i < width; i++ {
-		s.addWide(rest, wide{scalar(lane, i), zero})
-	}
-	y := s.sbox(scalar(lane, 0))
-	sum := wide{s.load(rest.low), s.load(rest.high)}
-	s.addWide(sum, wide{y, zero})
-	s.addWide(rest, wide{operand.Mem{Base: internal}, zero})
-	next := s.times(y, s.diagonal) // below p, as the diagonal is
-	s.plus(next, s.folded(rest.low.(reg.GPVirtual), rest.high.(reg.GPVirtual)))
-	s.Add(x86.MOVQ(next, scalar(lane, 0)))
-	sumLow, sumHigh := s.product(s.folded(sum.low.(reg.GPVirtual), sum.high.(reg.GPVirtual)), s.epsilon)
+// internalFirst begins the internal rounds: the S-box of element 0, the sum of all, and
+// the next element 0. The products of the others are taken during the next round's
+// S-box, as they would have to wait for the sum.
+func (s *scalars) internalFirst(lane int) {
+	rest := s.none()
 	for i := 1; i < width; i++ {
-		low, high := s.product(scalar(lane, i), s.diagonal.Offset(8*i))
-		s.addWide(wide{low, high}, wide{sumLow, sumHigh})
-		s.Add(x86.MOVQ(s.reduced(low, high), scalar(lane, i)))
+		s.addWide(rest, wide{scalar(lane, i), operand.U8(0)})
+	}
+	s.join(lane, rest, s.sbox(scalar(lane, 0), operand.Mem{Base: row}, func(int) {}))
+}
+
+func (s *scalars) internalRound(lane int) {
+	var rest wide
+	i := 1
+	y := s.sbox(scalar(lane, 0), operand.Mem{Base: row}, func(step int) {
+		for ; i < [...]int{4, 8, 8, 12}[step]; i++ {
+			x := s.updated(lane, i)
+			if i > 1 {
+				s.addWide(rest, wide{x, operand.U8(0)})
+				continue
+			}
+			rest = wide{x, s.c.GP64()}
+			s.Add(x86.MOVL(operand.U32(0), rest.high.(reg.GPVirtual).As32()))
+		}
+	})
+	s.join(lane, rest, y)
+}
+
+func (s *scalars) internalLast(lane int) {
+	for i := 1; i < width; i++ {
+		s.updated(lane, i)
 	}
 }
 
-// internalEnd adds the first terminal round's constants but for element 0.
-func (s *scalars) internalEnd(lane int) {
-	for i := 1; i < width; i++ {
-		x := s.load(scalar(lane, i))
-		s.plus(x, s.last.Offset(8*i))
-		s.Add(x86.MOVQ(x, scalar(lane, i)))
-	}
+// none is a sum of nothing.
+func (s *scalars) none() wide {
+	low, high := s.c.GP64(), s.c.GP64()
+	s.Add(x86.MOVL(operand.U32(0), low.As32()))
+	s.Add(x86.MOVL(operand.U32(0), high.As32()))
+	return wide{low, high}
+}
+
+// updated has element i be the total and its product with the diagonal.
+func (s *scalars) updated(lane, i int) reg.GPVirtual {
+	low, high := s.product(scalar(lane, i), s.diagonal.Offset(8*i))
+	s.addWide(wide{low, high}, wide{scalarTotal(lane, 0), scalarTotal(lane, 1)})
+	x := s.reduced(low, high)
+	s.Add(x86.MOVQ(x, scalar(lane, i)))
+	return x
+}
+
+// join ends a round: the total, as products are, that is times 2^64, and the next
+// element 0, which does not wait for that.
+func (s *scalars) join(lane int, rest wide, y reg.GPVirtual) {
+	all := wide{s.load(rest.low), s.load(rest.high)}
+	s.addWide(all, wide{y, operand.U8(0)})
+	next := s.times(y, s.diagonal) // below p, as the diagonal is
+	s.plus(next, s.folded(rest.low.(reg.GPVirtual), rest.high.(reg.GPVirtual)))
+	s.Add(x86.MOVQ(next, scalar(lane, 0)))
+	low, high := s.product(s.folded(all.low.(reg.GPVirtual), all.high.(reg.GPVirtual)), s.epsilon)
+	s.Add(x86.MOVQ(low, scalarTotal(lane, 0)))
+	s.Add(x86.MOVQ(high, scalarTotal(lane, 1)))
 }
 
 // end takes element 0 out of Montgomery form, which makes it canonical, turns its

@@ -14,7 +14,7 @@ import (
 //
 // Round constants cost nothing: what a round adds to its elements is linear up to
 // the S-boxes of the round before, so it is added there, where the sum of a product
-// has to start with something. For that it is taken back through the external layer.
+// has to start with something. See [poseidon2.Folded].
 type tables struct {
 	// after[r] is added after external round r of the 16 that two permutations have: the
 	// next round's constants or, between the permutations, the fourth block.
@@ -23,59 +23,45 @@ type tables struct {
 	second [poseidon2.Width]uint64
 	// external[r] is the same as after[r], and second, added to the S-boxes' results.
 	external [16][poseidon2.Width]uint64
-	// internal[r] is added to element 0 after internal round r: the constant of the
-	// next round, at last of the first terminal one.
+	// internal[r] is added to the result of internal round r's S-box.
 	internal [poseidon2.InternalRounds]uint64
-	// last is added to all elements after the last internal round, but for element 0.
-	last [poseidon2.Width]uint64
 	// diagonal is what the internal rounds multiply by.
 	diagonal [poseidon2.Width]uint64
 }
 
 func newTables() (t tables) {
-	rule := poseidon2.NewConstants()
-	for permutation := range 2 {
-		rounds := t.after[8*permutation:]
-		for r := range 3 {
-			rounds[r] = rule.Initial[r+1]
-			rounds[4+r] = rule.Terminal[r+1]
-		}
-		rounds[3][0] = rule.Internal[0]
+	rule, folded := poseidon2.NewConstants(), poseidon2.NewFolded()
+	t.second, t.internal, t.diagonal = rule.Initial[0], folded.Internal, rule.Diagonal
+	for r := range t.external {
+		t.external[r] = folded.External[r%len(folded.External)]
+		t.after[r] = mixed(t.external[r])
 	}
-	t.after[7][0], t.after[7][1] = 1, 1
-	t.second = rule.Initial[0]
-	for r, x := range t.after {
-		if r == 7 {
-			for i, constant := range unmixed(t.second) {
-				x[i] = add(x[i], constant)
-			}
-		}
-		t.external[r] = unmixed(x)
+	const between = len(t.external)/2 - 1
+	t.after[between][0], t.after[between][1] = 1, 1
+	block := t.after[between]
+	for i, constant := range poseidon2.Unmix(t.second) {
+		block[i] = add(block[i], constant)
 	}
-
-	copy(t.internal[:], rule.Internal[1:])
-	t.internal[poseidon2.InternalRounds-1] = rule.Terminal[0][0]
-	t.last = rule.Terminal[0]
-	t.diagonal = rule.Diagonal
+	t.external[between] = poseidon2.Unmix(block)
 	return t
 }
 
 // rows writes the tables of round constants: a row for each round, of what the scalar
 // lanes add (a word for each element, in Montgomery form) and then the vectors (two).
-func (t *tables) rows(c *build.Context, name string, outside, inside func(constant uint64) [2]uint64) (r rounds) {
+func (t *tables) rows(c *build.Context, name string, form func(constant uint64) [2]uint64) (r rounds) {
 	table := global(c, name+"External")
 	for round, constants := range t.external {
 		row := montgomery(t.after[round][:]...)
 		for _, constant := range constants {
-			words := outside(constant)
+			words := form(constant)
 			row = append(row, words[:]...)
 		}
 		r.externals, r.externalStride = table(row...), 8*len(row)
 	}
 	table = global(c, name+"Internal")
 	for _, constant := range t.internal {
-		words := inside(constant)
-		row := append(montgomery(constant), words[:]...)
+		words := form(constant)
+		row := append(montgomery(montgomery(constant)...), words[:]...) // as products are
 		r.internals, r.internalStride = table(row...), 8*len(row)
 	}
 	return r
@@ -89,11 +75,11 @@ type rounds struct {
 
 // externalNumber is where a row has what vectors add to element i, of two words.
 func externalNumber(i int) operand.Mem {
-	return operand.Mem{Base: external, Disp: 8*width + 16*i}
+	return operand.Mem{Base: row, Disp: 8*width + 16*i}
 }
 
-// internalNumber is where a row has what vectors add to element 0.
-func internalNumber() operand.Mem { return operand.Mem{Base: internal, Disp: 8} }
+// internalNumber is where a row has what vectors add to the S-box.
+func internalNumber() operand.Mem { return operand.Mem{Base: row, Disp: 8} }
 
 func add(a, b uint64) uint64 {
 	low, carry := bits.Add64(a, b, 0)
@@ -105,47 +91,17 @@ func multiply(a, b uint64) uint64 {
 	return bits.Rem64(high, low, poseidon2.P)
 }
 
-// inverse returns 1/a.
-func inverse(a uint64) uint64 {
-	x := uint64(1)
-	for e := uint64(poseidon2.P - 2); e > 0; e >>= 1 {
-		if e&1 == 1 {
-			x = multiply(x, a)
-		}
-		a = multiply(a, a)
-	}
-	return x
-}
-
 // mixed is the external layer.
 func mixed(x [poseidon2.Width]uint64) (y [poseidon2.Width]uint64) {
-	return circulants([4]uint64{2, 3, 1, 1}, x, 1)
-}
-
-// unmixed is the inverse of the external layer.
-func unmixed(x [poseidon2.Width]uint64) [poseidon2.Width]uint64 {
-	// The inverse of the circulant 2, 3, 1, 1, times 35. If S adds up groups, 1+S has
-	// the inverse 1−S/4, as S² = 3S.
-	inverse35, p := inverse(35), uint64(poseidon2.P)
-	m := [4]uint64{p - 4, 3, p - 11, 17}
-	for i := range m {
-		m[i] = multiply(m[i], inverse35)
-	}
-	return circulants(m, x, p-inverse(4))
-}
-
-// circulants multiplies groups of four by a circulant matrix, and adds to each the
-// sum of all, times weight.
-func circulants(m [4]uint64, x [poseidon2.Width]uint64, weight uint64) (y [poseidon2.Width]uint64) {
 	var sum [4]uint64
 	for i := range y {
-		for j := range 4 {
-			y[i] = add(y[i], multiply(m[(j+4-i%4)%4], x[i-i%4+j]))
+		for j, factor := range [4]uint64{2, 3, 1, 1} {
+			y[i] = add(y[i], multiply(factor, x[i-i%4+(i+j)%4]))
 		}
 		sum[i%4] = add(sum[i%4], y[i])
 	}
 	for i := range y {
-		y[i] = add(y[i], multiply(weight, sum[i%4]))
+		y[i] = add(y[i], sum[i%4])
 	}
 	return y
 }
