@@ -9,14 +9,18 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/quantus-network/quantus-miner/internal/fleet/broker"
+	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
+	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa/fast"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
@@ -164,8 +168,8 @@ func TestFleet(t *testing.T) {
 // TestStrangeWorkers has machines come that a hub does not take, or that must not take it for theirs.
 func TestStrangeWorkers(t *testing.T) {
 	dir := t.TempDir()
-	hub := hubService(t, dir, io.Discard)
-	inBackground(t, hub)
+	h := hubService(t, dir, io.Discard)
+	inBackground(t, h)
 	for _, c := range []struct {
 		name   string
 		change func(t *testing.T, other string, s *service)
@@ -195,7 +199,7 @@ func TestStrangeWorkers(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s := workService(t, hub, other, "stranger", io.Discard)
+			s := workService(t, h, other, "stranger", io.Discard)
 			c.change(t, other, &s)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -203,5 +207,96 @@ func TestStrangeWorkers(t *testing.T) {
 				t.Errorf("it ends with %v", err)
 			}
 		})
+	}
+}
+
+// TestOwnServers has hub and worker meet on somebody's own NATS server, which lets each do what it must and
+// no more, and a second hub be refused.
+func TestOwnServers(t *testing.T) {
+	const fleet = "cellar"
+	subjects, err := wire.NewSubjects(fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := func(publish, subscribe []string) *server.Permissions {
+		return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
+	}
+	natsServer, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		Users: []*server.User{
+			{Username: "hub", Password: "hubsecret", Permissions: may([]string{subjects.HubMay()}, []string{subjects.HubMay()})},
+			{Username: "work", Password: "worksecret", Permissions: may(subjects.WorkerMayPublish(wire.Any), subjects.WorkerMaySubscribe(wire.Any))},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	natsServer.Start()
+	t.Cleanup(func() {
+		natsServer.Shutdown()
+		natsServer.WaitForShutdown()
+	})
+	dir := t.TempDir()
+	flags := func(user, password string) fleetServersFlags {
+		file := filepath.Join(dir, user)
+		if err := os.WriteFile(file, []byte(user+":"+password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return fleetServersFlags{Fleet: []serverFlag{{"nats", natsServer.Addr().String(), fleet}}, FleetCreds: file}
+	}
+	newHub := func() service {
+		s := service{
+			proof: pow.SHA3RSA, engine: fast.Engine{}, api: listenLocal(t), metrics: listenLocal(t),
+			limits: limitFlags{MaxRunning: 4, MaxJobs: 64, MaxConnections: 64, MaxJobID: 256, MaxBody: 8 << 10, MaxHeader: 8 << 10, RequestTimeout: durationFlag(10 * time.Second)},
+			log:    slog.New(slog.DiscardHandler),
+		}
+		var err error
+		if s.fleet, err = (hubFlags{fleetServersFlags: flags("hub", "hubsecret")}).open(pow.SHA3RSA, s.log); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := newHub()
+	inBackground(t, first)
+	page := "http://" + first.metrics.Addr().String()
+	eventually(t, page+"/readyz", has("no machine of the fleet is there"))
+
+	c := &workCmd{fleetServersFlags: flags("work", "worksecret"), Name: "rig", PoW: pow.SHA3RSA}
+	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, log: slog.New(slog.DiscardHandler)}
+	config, err := c.hub(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.worksFor = &config
+	inBackground(t, s)
+	eventually(t, page+"/readyz", has("ok"))
+	node := simulate.Node{Miner: "http://" + first.api.Addr().String(), Blocks: 3, BlockTime: 50 * time.Millisecond, Poll: 5 * time.Millisecond, BlockTimeout: time.Minute}
+	if err := node.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err = newHub().run(ctx)
+	if rival, ok := errors.AsType[*hub.RivalError](err); !ok || rival.Fleet != fleet || !strings.Contains(rival.Address, natsServer.Addr().String()) {
+		t.Errorf("a second hub ends with %v", err)
+	}
+}
+
+// TestNoFleet looks for what a miner without a fleet must not have: a goroutine of NATS, or a port.
+func TestNoFleet(t *testing.T) {
+	s := service{
+		proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, api: listenLocal(t), metrics: listenLocal(t),
+		limits: limitFlags{MaxRunning: 4, MaxJobs: 64, MaxConnections: 64, MaxJobID: 256, MaxBody: 8 << 10, MaxHeader: 8 << 10, RequestTimeout: durationFlag(10 * time.Second)},
+		log:    slog.New(slog.DiscardHandler),
+	}
+	inBackground(t, s)
+	eventually(t, "http://"+s.metrics.Addr().String()+"/readyz", has("ok"))
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for _, part := range []string{"nats-io", "internal/fleet/", "internal/source/fleet"} {
+		if strings.Contains(string(stacks), part) {
+			t.Errorf("there is a goroutine of %s:\n%s", part, stacks)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -91,7 +92,7 @@ func Start(c Config) (*Broker, error) {
 		NoLog:           true,
 		NoSystemAccount: true,
 
-		TLSConfig:         serverTLS(c.Identity.Certificate),
+		TLSConfig:         serverTLS(c.Identity.Certificate, network(c.Host)),
 		TLSHandshakeFirst: true, // so that strangers are told nothing
 		TLSTimeout:        admission.Seconds(),
 		AuthTimeout:       admission.Seconds(),
@@ -126,13 +127,28 @@ func Start(c Config) (*Broker, error) {
 // errFlood ends a connection before it costs a signature.
 var errFlood = errors.New("too many connections a second")
 
-// serverTLS returns the server's configuration of TLS.
-func serverTLS(certificate tls.Certificate) *tls.Config {
+// errOtherFamily ends a connection by IPv6 to a server that is to listen on an address of IPv4.
+var errOtherFamily = errors.New("this server is for IPv4 alone")
+
+// network returns tcp4 for an address of IPv4 and tcp for others. NATS listens on 0.0.0.0 by IPv6 as
+// well, past a firewall for IPv4.
+func network(host string) string {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
+// serverTLS returns the server's configuration of TLS, for connections by a network.
+func serverTLS(certificate tls.Certificate, network string) *tls.Config {
 	handshakes := rate.NewLimiter(handshakesPerSecond, handshakesPerSecond)
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{certificate},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if remote, ok := hello.Conn.RemoteAddr().(*net.TCPAddr); ok && network == "tcp4" && remote.IP.To4() == nil {
+				return nil, errOtherFamily
+			}
 			if !handshakes.Allow() {
 				return nil, errFlood
 			}

@@ -303,6 +303,49 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestFamily has a server that listens on every address of IPv4 refuse those who come by IPv6.
+func TestFamily(t *testing.T) {
+	id, err := OpenIdentity(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := newLogged()
+	b, err := Start(Config{Host: "0.0.0.0", Identity: id, Fleet: wire.DefaultFleet, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	_, port, err := net.SplitHostPort(b.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect := func(host string) error {
+		d, err := ToHub(net.JoinHostPort(host, port), wire.DefaultFleet, func() (Credentials, error) { return Credentials{id.Token, id.Fingerprint}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := d.Dial(wire.NewID(), nats.NoReconnect())
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	if err := connect("127.0.0.1"); err != nil {
+		t.Error(err)
+	}
+	if listener, err := net.Listen("tcp", "[::1]:0"); err != nil { // then nobody comes by it anyway
+		t.Skip("this machine has no IPv6")
+	} else {
+		_ = listener.Close()
+	}
+	if err := connect("::1"); err == nil {
+		t.Error("somebody came in by IPv6")
+	}
+	if network("::") != "tcp" || network("hub.example") != "tcp" || network("127.0.0.1") != "tcp4" {
+		t.Error("the networks are wrong")
+	}
+}
+
 // TestPortTaken wants the reason from the operating system.
 func TestPortTaken(t *testing.T) {
 	b, _ := start(t, 0, io.Discard)

@@ -103,6 +103,9 @@ func (h *handler) WithGroup(name string) slog.Handler {
 // Handle implements [slog.Handler].
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	compose, known := composers[r.Message]
+	if !known {
+		compose, known = fleetComposers[r.Message]
+	}
 	if !known || h.grouped || r.Level < slog.LevelInfo { // who wants to know more wants all of it
 		return h.others.Handle(ctx, r)
 	}

@@ -119,6 +119,31 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestFleet holds what is said of a hub and of its workers to a golden file.
+func TestFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		log := slog.New(New(&text, Options{Clock: time.TimeOnly}))
+		time.Local = time.UTC
+		log.Info("machines join the fleet with this command, and with copies of these files", "command", "quantus-miner work --hub hub.example:9835", "files", []string{"dir/fleet-token", "dir/fleet-cert-sha256"})
+		log.Info("the fleet has a hub", "fleet", "main", "hub", "0123", "address", "hub.example:9835")
+		log.Info("machine joins", "machine", "rig7", "asked_for", "rig7", "version", "v1.1.0", "threads", 16, "id", "0123")
+		log.Info("machine joins", "machine", "rig7-2", "asked_for", "rig7", "version", "v1.1.0", "threads", 8, "id", "4567")
+		log.Warn("machine is gone", "machine", "rig7", "reason", "it has been silent for 5s")
+		log.Info("machine is back", "machine", "rig7")
+		log.Warn("machine is slow", "machine", "rig7", "reason", "\x1b[31mhalf")
+		log.Info("machine left", "machine", "rig7-2", "reason", "it has left")
+		log.Info("hash rate", "hash_rate_10s", 2.31e9, "jobs_total", 3, "found", 12, "time_to_block", 5*time.Second, "machines", 1999, "fleet_hash_rate", 2.3e9, "machines_idle", 2, "machines_gone", 1)
+		hub := log.With("hub", "hub.example:9835")
+		log.Info("mining for a hub", "hub", "hub.example:9835", "name", "rig7", "pow", "poseidon2", "engine", "cpu-simd", "kernel", "avx512", "workers", 16, "version", "v1.1.0")
+		hub.Warn("cannot connect to the hub", "reason", errors.New("connection refused"))
+		hub.Info("connected to the hub", "name", "rig7", "hub_id", "0123")
+		hub.Info("the hub has the winner", "job", "22729#3", "nonce", "0004ee450123")
+		log.Info("hash rate", "hash_rate_10s", 31e6, "jobs_total", 3, "found", 1, "hub", "connected to the hub hub.example:9835, which has no job", "state", "waiting", "leases", 0)
+		golden(t, "testdata/fleet.txt", text.String())
+	})
+}
+
 // TestPool holds what is said of a pool to a golden file.
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -252,6 +252,19 @@ func speed(f fields, past *lines) line {
 			}
 		}
 	}
+	if machines := f.text("machines"); machines != "" {
+		text := machines + " machines"
+		if rate, ok := f.number("fleet_hash_rate"); ok {
+			text += " " + Rate(rate)
+			now += rate
+		}
+		for _, state := range []string{"idle", "unable", "gone", "out"} {
+			if n := f.text("machines_" + state); n != "" {
+				text += ", " + n + " " + state
+			}
+		}
+		l.say(text)
+	}
 	// As for the time to a block: behind a pause each is too low in its own way.
 	if average, ok := f.number("hash_rate_10s"); ok && now > 0 {
 		now = max(now, average)
@@ -281,7 +294,7 @@ func speed(f fields, past *lines) line {
 		l.say("PAUSED")
 	}
 	if state := f.text("state"); state != "" && state != "working" {
-		l.say(f.text("node") + f.text("pool"))
+		l.say(f.text("node") + f.text("pool") + f.text("hub"))
 	}
 	return l
 }

@@ -37,11 +37,13 @@ func newRations() *rations {
 // of returns the ration that a line is of, or nil for none.
 func (rs *rations) of(r slog.Record) *ration {
 	switch {
+	case r.Message == "a winner waits for the hub": // many may, and the warning why must not be left out for them
+		return &rs.winners
 	case r.Level == slog.LevelWarn:
 		return &rs.warnings
 	case r.Level != slog.LevelInfo:
 		return nil
-	case r.Message == "result sent" || r.Message == "job completed" || r.Message == "share accepted":
+	case r.Message == "result sent" || r.Message == "job completed" || r.Message == "share accepted" || r.Message == "winner found" || r.Message == "the hub has the winner":
 		return &rs.winners
 	}
 	about := (*ration)(nil)

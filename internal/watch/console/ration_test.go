@@ -38,6 +38,22 @@ func TestRation(t *testing.T) {
 	})
 }
 
+// TestRationOfWaiting has many winners wait for a hub that is lost: what is said of that hub is written
+// nevertheless.
+func TestRationOfWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(Rationed(ForMachines(&out, slog.LevelInfo, false)))
+		for range 1000 {
+			log.Warn("a winner waits for the hub", "job", "a")
+		}
+		log.Warn("the search stops: the hub is silent")
+		if n := strings.Count(out.String(), "a winner waits"); n != 3 || !strings.Contains(out.String(), "the search stops") {
+			t.Errorf("%d of them are written:\n%s", n, &out)
+		}
+	})
+}
+
 // TestRationOfJobs has a node that sends a thousand jobs a second, each of which is won at
 // once, for machines and for people.
 func TestRationOfJobs(t *testing.T) {
