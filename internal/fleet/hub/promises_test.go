@@ -462,3 +462,39 @@ func TestNothingToSearchWith(t *testing.T) {
 		}
 	})
 }
+
+// TestWinnerOfBefore has a hub be restarted while a winner waits for it: the new one takes it, if the node wants the
+// same searched again.
+func TestWinnerOfBefore(t *testing.T) {
+	for name, header := range map[string]byte{"the same job": 1, "another job": 2} {
+		t.Run(name, func(t *testing.T) {
+			rule := &book{finds: 10_500}
+			bubble(t, func(t *testing.T) {
+				b := newBroker(t)
+				defer b.stop()
+				r := newRig(t, b, rule)
+				synctest.Wait()
+				w := r.work("a", cpu(rule, 1000))
+				defer w.leave()
+				r.submit(mining.Request{ID: "job", Header: [32]byte{1}, Range: nonces(1, 1_000_000)})
+				<-time.After(9 * time.Second)
+				w.line.cut()
+				<-time.After(4 * time.Second)
+				r.end()
+				r = newRig(t, b, rule)
+				defer r.end()
+				synctest.Wait()
+				job := r.submit(mining.Request{ID: "again", Header: [32]byte{header}, Range: nonces(1, 1_000_000)})
+				w.line.heal()
+				<-time.After(4 * time.Second)
+				s, want := job.Snapshot(), hub.WinnerCounts{Taken: 1}
+				if header != 1 {
+					want = hub.WinnerCounts{Stale: 1}
+				}
+				if o := r.hub.Overview(); o.Winners != want || s.Status == mining.Completed != (header == 1) {
+					t.Errorf("%+v, winners %+v", s, o.Winners)
+				}
+			})
+		})
+	}
+}

@@ -54,10 +54,7 @@ func (h *Hub) told(m *machine, leases []wire.Progress) {
 
 // offer offers a winner to its job.
 func (h *Hub) offer(ctx context.Context, m *machine, crew *mining.Crew, f wire.Found) (wire.Result, error) {
-	j := h.jobs.find(func(j *job) bool {
-		same := j.Header() == f.Header && j.Threshold() == u512.Uint(f.Threshold)
-		return same && (j.number == f.Job || f.Hub != h.id)
-	})
+	j := h.jobOf(f)
 	if j == nil {
 		h.counts.stale.Add(1)
 		return wire.Stale, nil
@@ -91,6 +88,21 @@ func (h *Hub) offer(ctx context.Context, m *machine, crew *mining.Crew, f wire.F
 		h.counts.stale.Add(1)
 		return wire.Stale, nil
 	}
+}
+
+// jobOf returns the job of a winner, or nil if it is over. A winner of a lease that was another hub's is
+// of the job for which the same is searched.
+func (h *Hub) jobOf(f wire.Found) *job {
+	same := func(j *mining.Job) bool { return j.Header() == f.Header && j.Threshold() == u512.Uint(f.Threshold) }
+	if f.Hub == h.id {
+		return h.jobs.find(func(j *job) bool { return j.number == f.Job && same(j.Job) })
+	}
+	for _, running := range h.miner.Current().Jobs {
+		if same(running.Job) {
+			return h.jobs.of(running.Job)
+		}
+	}
+	return nil
 }
 
 // putOut has a machine search no more: its crew has left already.
