@@ -164,6 +164,82 @@ func TestManyWinners(t *testing.T) {
 	})
 }
 
+// TestWinnersBesideThreads has a machine be cut off beside a thread of the hub, which searches its leases again, with
+// winners of which some have come: each comes once.
+func TestWinnersBesideThreads(t *testing.T) {
+	rule := &book{finds: 100}
+	bubble(t, func(t *testing.T) {
+		b := newBroker(t)
+		defer b.stop()
+		r := newRig(t, b, rule, &mining.Crew{Engine: cpu(rule, 1000), Workers: 1})
+		defer r.end()
+		synctest.Wait()
+		// Its two threads search with a gap between them: what is behind it is found, and not believed.
+		machine := cpu(rule, 1000)
+		machine.threads = 2
+		w := r.work("a", machine)
+		job := r.submit(mining.Request{ID: "job", Range: nonces(1, 50_000), GoOn: true})
+		seen := make(map[u512.Uint]int)
+		cut := time.After(10500 * time.Millisecond)
+		for over := false; !over; {
+			select {
+			case w := <-job.Winners():
+				seen[w.Nonce]++
+			case <-cut:
+				w.line.cut()
+			case <-job.Done():
+				over = true
+			}
+		}
+		w.leave()
+		for more := true; more; {
+			select {
+			case w := <-job.Winners():
+				seen[w.Nonce]++
+			default:
+				more = false
+			}
+		}
+		for n := uint64(100); n <= 50_000; n += 100 {
+			if seen[u512.From64(n)] != 1 {
+				t.Errorf("winner %d came %d times", n, seen[u512.From64(n)])
+			}
+		}
+	})
+}
+
+// TestReportOfBefore has a report come that is of another hub's leases, though of the same numbers: it is not
+// believed.
+func TestReportOfBefore(t *testing.T) {
+	rule := new(book)
+	fleetTest(t, rule, func(t *testing.T, r *rig) {
+		w := r.work("a", cpu(rule, 1000))
+		defer w.leave()
+		job := r.submit(mining.Request{ID: "job", Range: nonces(1, 20_000)})
+		<-time.After(1500 * time.Millisecond)
+		report := wire.Report{Hub: wire.NewID(), State: wire.Able}
+		for n := range uint64(wire.MaxLeases) {
+			report.Leases = append(report.Leases, wire.Progress{Number: n + 1, End: wire.Exhausted})
+		}
+		text, err := wire.Encode(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := nats.Connect("", nats.InProcessServer(r.broker))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.Publish("qm.v1.test.w."+r.machine("a").ID+".report", text); err != nil {
+			t.Fatal(err)
+		}
+		r.over(job)
+		if err := rule.check(nonces(1, 20_000), false); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestWinnerWithoutConnection has a machine find a winner while it is cut off, for as long as it may search. It
 // offers it when it is back; it is taken if its job is still there.
 func TestWinnerWithoutConnection(t *testing.T) {

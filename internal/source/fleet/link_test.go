@@ -283,6 +283,45 @@ func TestLeases(t *testing.T) {
 	})
 }
 
+// TestAnotherHub has the hub be another at once. What the worker holds is dropped, though the new one's numbers are
+// the same.
+func TestAnotherHub(t *testing.T) {
+	play(t, 1<<40, func(s *script) {
+		s.order(stretch(1, 1, 1, 60_000), 1)
+		<-time.After(1500 * time.Millisecond)
+		s.set(func() { s.hub = wire.NewID() })
+		<-time.After(1500 * time.Millisecond) // until its beacon
+		if n := s.miner.Current().Running; n != 0 {
+			t.Errorf("it searches %d leases of the hub before", n)
+		}
+		s.order(stretch(1, 1, 70_001, 80_000), 1)
+		if jobs := s.miner.Current().Jobs; len(jobs) != 1 || jobs[0].Job.Range().Start != u512.From64(70_001) {
+			t.Errorf("it searches %d leases of the hub", len(jobs))
+		}
+	})
+}
+
+// TestOver has a job be over, as a beacon says: its leases are dropped, and those that come late are not begun.
+func TestOver(t *testing.T) {
+	play(t, 1<<40, func(s *script) {
+		s.order(stretch(1, 5, 1, 60_000), 1)
+		s.order(stretch(2, 7, 1, 60_000), 1, 2)
+		s.send(s.subjects.Beacon(), wire.Beacon{Hub: s.hub, Jobs: []uint64{4}, Upto: 6})
+		synctest.Wait()
+		if n := s.miner.Current().Running; n != 1 {
+			t.Errorf("it searches %d leases, want that of job 7", n)
+		}
+		s.order(stretch(3, 6, 1, 60_000), 2, 3)
+		if n := s.miner.Current().Running; n != 1 {
+			t.Errorf("it searches %d leases, of a job that is over", n)
+		}
+		s.order(stretch(4, 4, 1, 60_000), 2, 4)
+		if n := s.miner.Current().Running; n != 2 {
+			t.Errorf("it searches %d leases, want those of jobs 4 and 7", n)
+		}
+	})
+}
+
 // TestSuspended has a worker be suspended in the middle of a lease. It searches nothing until it has asked the hub.
 func TestSuspended(t *testing.T) {
 	play(t, 1<<40, func(s *script) {
