@@ -121,7 +121,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if l.debug && !h.Enabled(ctx, slog.LevelDebug) {
 		return nil
 	}
-	for _, what := range []string{"warnings", "jobs", "winners"} {
+	for _, what := range []string{"warnings", "jobs", "winners", "machines"} {
 		if n, ok := values[what+"_omitted"]; ok {
 			l.say(fmt.Sprintf("(%s %s before it not shown)", n, what))
 		}

@@ -22,7 +22,7 @@ type rationed struct {
 }
 
 // rations are those of a log.
-type rations struct{ warnings, jobs, winners ration }
+type rations struct{ warnings, jobs, winners, machines ration }
 
 // newRations returns full rations. A line has up to 0.6 KB as JSON, so jobs and winners
 // together come to less than 5 KB in the first second, and to 1 KB in each that follows.
@@ -31,6 +31,8 @@ func newRations() *rations {
 		warnings: ration{burst: 30, interval: 2 * time.Second, omittedName: "warnings_omitted"},
 		jobs:     ration{burst: 4, interval: time.Second, omittedName: "jobs_omitted"},
 		winners:  ration{burst: 3, interval: time.Second, omittedName: "winners_omitted"},
+		// Of the machines of a fleet thousands may come at once.
+		machines: ration{burst: 30, interval: time.Second, omittedName: "machines_omitted"},
 	}
 }
 
@@ -48,8 +50,11 @@ func (rs *rations) of(r slog.Record) *ration {
 	}
 	about := (*ration)(nil)
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "job" {
+		switch a.Key {
+		case "job":
 			about = &rs.jobs
+		case "machine":
+			about = &rs.machines
 		}
 		return about == nil
 	})

@@ -54,6 +54,26 @@ func TestRationOfWaiting(t *testing.T) {
 	})
 }
 
+// TestRationOfMachines has a fleet of thousands come at once, and be lost at once.
+func TestRationOfMachines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(Rationed(ForMachines(&out, slog.LevelInfo, false)))
+		for i := range 2000 {
+			log.Info("machine joins", "machine", fmt.Sprint("rig", i))
+		}
+		for i := range 2000 {
+			log.Warn("machine is gone", "machine", fmt.Sprint("rig", i))
+		}
+		<-time.After(time.Second)
+		log.Info("machine is back", "machine", "rig0")
+		text := out.String()
+		if strings.Count(text, "joins") != 30 || strings.Count(text, "is gone") != 30 || !strings.Contains(text, `"machines_omitted":1970`) {
+			t.Error(text)
+		}
+	})
+}
+
 // TestRationOfJobs has a node that sends a thousand jobs a second, each of which is won at
 // once, for machines and for people.
 func TestRationOfJobs(t *testing.T) {
