@@ -16,426 +16,426 @@ DATA avx2External<>+64(SB)/8, $0x68b57a9cc9c126d6
 DATA avx2External<>+72(SB)/8, $0xd730ae3ce6efd2c9
 DATA avx2External<>+80(SB)/8, $0x9abe977b77033cfb
 DATA avx2External<>+88(SB)/8, $0xbeb9c4036eaa840e
-DATA avx2External<>+96(SB)/8, $0x00000000f252cbab
-DATA avx2External<>+104(SB)/8, $0x000000003b6c0020
-DATA avx2External<>+112(SB)/8, $0x00000000fe008e71
-DATA avx2External<>+120(SB)/8, $0x00000000366afdc7
-DATA avx2External<>+128(SB)/8, $0x0000000088e98c4c
-DATA avx2External<>+136(SB)/8, $0x00000000f519e8e2
-DATA avx2External<>+144(SB)/8, $0x00000000328c06fa
-DATA avx2External<>+152(SB)/8, $0x0000000077c5992e
-DATA avx2External<>+160(SB)/8, $0x00000000e7155ac8
-DATA avx2External<>+168(SB)/8, $0x000000001ca358a3
-DATA avx2External<>+176(SB)/8, $0x000000002e5edc9c
-DATA avx2External<>+184(SB)/8, $0x00000000deac9d46
-DATA avx2External<>+192(SB)/8, $0x00000000ffcfcc1b
-DATA avx2External<>+200(SB)/8, $0x0000000008615ea0
-DATA avx2External<>+208(SB)/8, $0x000000005ccac66a
-DATA avx2External<>+216(SB)/8, $0x000000001b233867
-DATA avx2External<>+224(SB)/8, $0x00000000f9567669
-DATA avx2External<>+232(SB)/8, $0x00000000a1e68f6b
-DATA avx2External<>+240(SB)/8, $0x0000000079350429
-DATA avx2External<>+248(SB)/8, $0x0000000055dd09e1
-DATA avx2External<>+256(SB)/8, $0x0000000091f9c25e
-DATA avx2External<>+264(SB)/8, $0x00000000b5836df4
-DATA avx2External<>+272(SB)/8, $0x000000009c15a7be
-DATA avx2External<>+280(SB)/8, $0x00000000abf836e8
-DATA avx2External<>+288(SB)/8, $0xf608e3808c9b1390
-DATA avx2External<>+296(SB)/8, $0xaaf0802acb60f738
-DATA avx2External<>+304(SB)/8, $0x6d2af615df7a7b52
-DATA avx2External<>+312(SB)/8, $0xafaf5171753c8b3f
-DATA avx2External<>+320(SB)/8, $0xd48b1c96b2849f06
-DATA avx2External<>+328(SB)/8, $0xe47ce888f53083c6
-DATA avx2External<>+336(SB)/8, $0x69b9d32dfcabc836
-DATA avx2External<>+344(SB)/8, $0x698e01d231c15ca7
-DATA avx2External<>+352(SB)/8, $0xdfae8bb632465178
-DATA avx2External<>+360(SB)/8, $0xca04a7ece62619c2
-DATA avx2External<>+368(SB)/8, $0x81f2504626aaefd8
-DATA avx2External<>+376(SB)/8, $0xbeb5e3bb4c348861
-DATA avx2External<>+384(SB)/8, $0x00000000ad0896f9
-DATA avx2External<>+392(SB)/8, $0x00000000d9cb9652
-DATA avx2External<>+400(SB)/8, $0x00000000fe06683a
-DATA avx2External<>+408(SB)/8, $0x00000000e03aea4b
-DATA avx2External<>+416(SB)/8, $0x00000000fa155d54
-DATA avx2External<>+424(SB)/8, $0x00000000bfbca2d6
-DATA avx2External<>+432(SB)/8, $0x000000007d3e7c9f
-DATA avx2External<>+440(SB)/8, $0x0000000070419e80
-DATA avx2External<>+448(SB)/8, $0x0000000052fbdcc6
-DATA avx2External<>+456(SB)/8, $0x0000000015670e2e
-DATA avx2External<>+464(SB)/8, $0x0000000054b2b9f1
-DATA avx2External<>+472(SB)/8, $0x000000001b11410b
-DATA avx2External<>+480(SB)/8, $0x00000000a5ea40bb
-DATA avx2External<>+488(SB)/8, $0x00000000cb7d71f3
-DATA avx2External<>+496(SB)/8, $0x000000006000518b
-DATA avx2External<>+504(SB)/8, $0x00000000385b16e6
-DATA avx2External<>+512(SB)/8, $0x000000007130f3b1
-DATA avx2External<>+520(SB)/8, $0x00000000076fe013
-DATA avx2External<>+528(SB)/8, $0x000000004472375e
-DATA avx2External<>+536(SB)/8, $0x00000000f042a5b0
-DATA avx2External<>+544(SB)/8, $0x000000009a16b308
-DATA avx2External<>+552(SB)/8, $0x00000000094e7352
-DATA avx2External<>+560(SB)/8, $0x000000006b4ea842
-DATA avx2External<>+568(SB)/8, $0x000000000bff223b
-DATA avx2External<>+576(SB)/8, $0x60e3247680beb032
-DATA avx2External<>+584(SB)/8, $0xf9aaaeeba430ee72
-DATA avx2External<>+592(SB)/8, $0xcdb222ac88259214
-DATA avx2External<>+600(SB)/8, $0x542bf3fb480b24d5
-DATA avx2External<>+608(SB)/8, $0xcb43b5def916c156
-DATA avx2External<>+616(SB)/8, $0xc99150dc12810830
-DATA avx2External<>+624(SB)/8, $0xbaac9a589a7fa702
-DATA avx2External<>+632(SB)/8, $0x9b9418487a915a4d
-DATA avx2External<>+640(SB)/8, $0xd93e024a5910be68
-DATA avx2External<>+648(SB)/8, $0x56f655e218dced14
-DATA avx2External<>+656(SB)/8, $0xc759532ddd586bd2
-DATA avx2External<>+664(SB)/8, $0xa2357af57f5128e9
-DATA avx2External<>+672(SB)/8, $0x00000000ac2e8ad8
-DATA avx2External<>+680(SB)/8, $0x00000000f4f8023b
-DATA avx2External<>+688(SB)/8, $0x000000008c3e11d6
-DATA avx2External<>+696(SB)/8, $0x00000000f3bef555
-DATA avx2External<>+704(SB)/8, $0x00000000a6006470
-DATA avx2External<>+712(SB)/8, $0x00000000586d5d08
-DATA avx2External<>+720(SB)/8, $0x000000003c723db2
-DATA avx2External<>+728(SB)/8, $0x0000000076d6acf5
-DATA avx2External<>+736(SB)/8, $0x00000000741b23ab
-DATA avx2External<>+744(SB)/8, $0x0000000059159ee9
-DATA avx2External<>+752(SB)/8, $0x00000000c3475abf
-DATA avx2External<>+760(SB)/8, $0x00000000a47bff31
-DATA avx2External<>+768(SB)/8, $0x00000000583e5d92
-DATA avx2External<>+776(SB)/8, $0x00000000351ba3bc
-DATA avx2External<>+784(SB)/8, $0x00000000bf9fc996
-DATA avx2External<>+792(SB)/8, $0x00000000dcfd6cc6
-DATA avx2External<>+800(SB)/8, $0x000000004aaa4467
-DATA avx2External<>+808(SB)/8, $0x0000000047e13c69
-DATA avx2External<>+816(SB)/8, $0x000000005282d685
-DATA avx2External<>+824(SB)/8, $0x0000000058272e27
-DATA avx2External<>+832(SB)/8, $0x00000000cad90821
-DATA avx2External<>+840(SB)/8, $0x00000000f370b9bf
-DATA avx2External<>+848(SB)/8, $0x00000000002eb6a8
-DATA avx2External<>+856(SB)/8, $0x00000000b81b4566
-DATA avx2External<>+864(SB)/8, $0x784ad861efbdae13
-DATA avx2External<>+872(SB)/8, $0x017a8e987cbc267f
-DATA avx2External<>+880(SB)/8, $0xbd5f24f4d0190341
-DATA avx2External<>+888(SB)/8, $0x68ad3c51168a0473
-DATA avx2External<>+896(SB)/8, $0xeb51a5bf2d396fcb
-DATA avx2External<>+904(SB)/8, $0x15751af4a96428fd
-DATA avx2External<>+912(SB)/8, $0xd78630a80d6e4ac0
-DATA avx2External<>+920(SB)/8, $0x4d168c2063397dbb
-DATA avx2External<>+928(SB)/8, $0x38206d1074a8ce69
-DATA avx2External<>+936(SB)/8, $0x35b8100f0086d29c
-DATA avx2External<>+944(SB)/8, $0xb3c22a997a5521a6
-DATA avx2External<>+952(SB)/8, $0x2274d5925a84b3b9
-DATA avx2External<>+960(SB)/8, $0x00000000286c2ab1
-DATA avx2External<>+968(SB)/8, $0x000000007ce8c867
-DATA avx2External<>+976(SB)/8, $0x00000000125c40ea
-DATA avx2External<>+984(SB)/8, $0x00000000804e8f6a
-DATA avx2External<>+992(SB)/8, $0x000000002bdeb71b
-DATA avx2External<>+1000(SB)/8, $0x000000001c42d51f
-DATA avx2External<>+1008(SB)/8, $0x000000001d8fce5e
-DATA avx2External<>+1016(SB)/8, $0x00000000cc4e9b3a
-DATA avx2External<>+1024(SB)/8, $0x000000003a91cd50
-DATA avx2External<>+1032(SB)/8, $0x00000000fce78c4c
-DATA avx2External<>+1040(SB)/8, $0x00000000b9426dea
-DATA avx2External<>+1048(SB)/8, $0x00000000a79b3339
-DATA avx2External<>+1056(SB)/8, $0x00000000d8de7e6a
-DATA avx2External<>+1064(SB)/8, $0x00000000a7d88916
-DATA avx2External<>+1072(SB)/8, $0x00000000ca990830
-DATA avx2External<>+1080(SB)/8, $0x000000001a52e4f2
-DATA avx2External<>+1088(SB)/8, $0x000000008a2d2451
-DATA avx2External<>+1096(SB)/8, $0x000000003ad911bd
-DATA avx2External<>+1104(SB)/8, $0x0000000011190183
-DATA avx2External<>+1112(SB)/8, $0x00000000f7c23a76
-DATA avx2External<>+1120(SB)/8, $0x0000000096518a9c
-DATA avx2External<>+1128(SB)/8, $0x000000007d511308
-DATA avx2External<>+1136(SB)/8, $0x00000000b33a5a81
-DATA avx2External<>+1144(SB)/8, $0x000000004444147a
-DATA avx2External<>+1152(SB)/8, $0x30872e006f1941d7
-DATA avx2External<>+1160(SB)/8, $0x7e95fe4e4194161f
-DATA avx2External<>+1168(SB)/8, $0xa24c69cb75a3707e
-DATA avx2External<>+1176(SB)/8, $0xde23f74c2a0b3a3d
-DATA avx2External<>+1184(SB)/8, $0xa8585087640e6cc1
-DATA avx2External<>+1192(SB)/8, $0xf7b71df49ac85802
-DATA avx2External<>+1200(SB)/8, $0x88f49a897e8afa10
-DATA avx2External<>+1208(SB)/8, $0x2a3210797deec1fa
-DATA avx2External<>+1216(SB)/8, $0x4d654a2c9bb2f3cc
-DATA avx2External<>+1224(SB)/8, $0xfcf33833e1cee58a
-DATA avx2External<>+1232(SB)/8, $0x5a0976f4f503d07a
-DATA avx2External<>+1240(SB)/8, $0xbd35541569e6dcbe
-DATA avx2External<>+1248(SB)/8, $0x00000000e9d0f302
-DATA avx2External<>+1256(SB)/8, $0x000000001e9114c6
-DATA avx2External<>+1264(SB)/8, $0x00000000e3d32c63
-DATA avx2External<>+1272(SB)/8, $0x000000003c753565
-DATA avx2External<>+1280(SB)/8, $0x00000000c43a0661
-DATA avx2External<>+1288(SB)/8, $0x0000000010c7da6c
-DATA avx2External<>+1296(SB)/8, $0x00000000a3a08a47
-DATA avx2External<>+1304(SB)/8, $0x00000000c25dc6c0
-DATA avx2External<>+1312(SB)/8, $0x00000000d1953083
-DATA avx2External<>+1320(SB)/8, $0x000000001692bfd5
-DATA avx2External<>+1328(SB)/8, $0x000000004ddfde09
-DATA avx2External<>+1336(SB)/8, $0x000000003d65954e
-DATA avx2External<>+1344(SB)/8, $0x000000006dca7c85
-DATA avx2External<>+1352(SB)/8, $0x00000000da7955db
-DATA avx2External<>+1360(SB)/8, $0x000000006432a6b7
-DATA avx2External<>+1368(SB)/8, $0x0000000099118809
-DATA avx2External<>+1376(SB)/8, $0x00000000c4dd07be
-DATA avx2External<>+1384(SB)/8, $0x00000000f3710509
-DATA avx2External<>+1392(SB)/8, $0x00000000812934ae
-DATA avx2External<>+1400(SB)/8, $0x00000000badd7f9e
-DATA avx2External<>+1408(SB)/8, $0x00000000312aa3c1
-DATA avx2External<>+1416(SB)/8, $0x000000004fdbda13
-DATA avx2External<>+1424(SB)/8, $0x00000000c573c6bd
-DATA avx2External<>+1432(SB)/8, $0x0000000014d939c6
-DATA avx2External<>+1440(SB)/8, $0x79d9330da18e63db
-DATA avx2External<>+1448(SB)/8, $0xa3821b26e6429f06
-DATA avx2External<>+1456(SB)/8, $0xeb0a1f0c0bed218e
-DATA avx2External<>+1464(SB)/8, $0x194b24f37022efdf
-DATA avx2External<>+1472(SB)/8, $0x33ae13b1be0e973c
-DATA avx2External<>+1480(SB)/8, $0xfc2fe76d700c84b6
-DATA avx2External<>+1488(SB)/8, $0x5d48cde909c12ace
-DATA avx2External<>+1496(SB)/8, $0x309819beeb8e8710
-DATA avx2External<>+1504(SB)/8, $0x3eaf6acea25b1388
-DATA avx2External<>+1512(SB)/8, $0xa030fca354aa41a5
-DATA avx2External<>+1520(SB)/8, $0x5670b326474bdc1b
-DATA avx2External<>+1528(SB)/8, $0x5a11e48546cff319
-DATA avx2External<>+1536(SB)/8, $0x00000000f1d26805
-DATA avx2External<>+1544(SB)/8, $0x000000006fb52c46
-DATA avx2External<>+1552(SB)/8, $0x00000000a17cd93e
-DATA avx2External<>+1560(SB)/8, $0x00000000b5d796fc
-DATA avx2External<>+1568(SB)/8, $0x00000000f4068af9
-DATA avx2External<>+1576(SB)/8, $0x00000000bb2d848c
-DATA avx2External<>+1584(SB)/8, $0x0000000042a99ff2
-DATA avx2External<>+1592(SB)/8, $0x00000000e405770d
-DATA avx2External<>+1600(SB)/8, $0x000000002aaec45f
-DATA avx2External<>+1608(SB)/8, $0x0000000058106cf4
-DATA avx2External<>+1616(SB)/8, $0x000000001ff815a1
-DATA avx2External<>+1624(SB)/8, $0x000000002d0a48ca
-DATA avx2External<>+1632(SB)/8, $0x000000009f1ecd29
-DATA avx2External<>+1640(SB)/8, $0x0000000064e32ed1
-DATA avx2External<>+1648(SB)/8, $0x00000000643bd086
-DATA avx2External<>+1656(SB)/8, $0x000000002dac2203
-DATA avx2External<>+1664(SB)/8, $0x0000000079aa1fd2
-DATA avx2External<>+1672(SB)/8, $0x000000004e5dee31
-DATA avx2External<>+1680(SB)/8, $0x00000000ca6f5a95
-DATA avx2External<>+1688(SB)/8, $0x00000000d030cb3d
-DATA avx2External<>+1696(SB)/8, $0x00000000e857fc69
-DATA avx2External<>+1704(SB)/8, $0x00000000e4f4b14b
-DATA avx2External<>+1712(SB)/8, $0x0000000088a772a4
-DATA avx2External<>+1720(SB)/8, $0x00000000e83e4247
-DATA avx2External<>+1728(SB)/8, $0x909e0429715df6b6
-DATA avx2External<>+1736(SB)/8, $0x47fd380245aae24c
-DATA avx2External<>+1744(SB)/8, $0xb82f2e766122be3d
-DATA avx2External<>+1752(SB)/8, $0xf478450fb475bd93
-DATA avx2External<>+1760(SB)/8, $0x0c08c0bafbbcfcde
-DATA avx2External<>+1768(SB)/8, $0x9a3ce85438ea4e3e
-DATA avx2External<>+1776(SB)/8, $0xb0e1726fd1ee9274
-DATA avx2External<>+1784(SB)/8, $0xcaea380faf67b2c7
-DATA avx2External<>+1792(SB)/8, $0xc7adb0b6e5af0973
-DATA avx2External<>+1800(SB)/8, $0xf3faee92bbb8c51b
-DATA avx2External<>+1808(SB)/8, $0x9cfccaf7a61feaa3
-DATA avx2External<>+1816(SB)/8, $0x66fb6dc7b86159a5
-DATA avx2External<>+1824(SB)/8, $0x00000000987a4643
-DATA avx2External<>+1832(SB)/8, $0x00000000ac1e2cd5
-DATA avx2External<>+1840(SB)/8, $0x000000008346ec31
-DATA avx2External<>+1848(SB)/8, $0x00000000c184c94e
-DATA avx2External<>+1856(SB)/8, $0x000000009b541ffc
-DATA avx2External<>+1864(SB)/8, $0x000000003c27fd98
-DATA avx2External<>+1872(SB)/8, $0x00000000a16b75b2
-DATA avx2External<>+1880(SB)/8, $0x0000000052d8ee95
-DATA avx2External<>+1888(SB)/8, $0x0000000053a60e34
-DATA avx2External<>+1896(SB)/8, $0x0000000086d84c83
-DATA avx2External<>+1904(SB)/8, $0x00000000fcc55acc
-DATA avx2External<>+1912(SB)/8, $0x0000000023fcc37d
-DATA avx2External<>+1920(SB)/8, $0x00000000a113b523
-DATA avx2External<>+1928(SB)/8, $0x000000003ae65dc1
-DATA avx2External<>+1936(SB)/8, $0x000000003443c167
-DATA avx2External<>+1944(SB)/8, $0x0000000071749dcb
-DATA avx2External<>+1952(SB)/8, $0x00000000402e3ab9
-DATA avx2External<>+1960(SB)/8, $0x00000000c3989173
-DATA avx2External<>+1968(SB)/8, $0x000000008fee0e80
-DATA avx2External<>+1976(SB)/8, $0x00000000fa355a17
-DATA avx2External<>+1984(SB)/8, $0x00000000aff8b060
-DATA avx2External<>+1992(SB)/8, $0x0000000028e80b41
-DATA avx2External<>+2000(SB)/8, $0x000000004e794204
-DATA avx2External<>+2008(SB)/8, $0x00000000e1b1a60a
-DATA avx2External<>+2016(SB)/8, $0x00000000ffffffff
-DATA avx2External<>+2024(SB)/8, $0x00000000ffffffff
-DATA avx2External<>+2032(SB)/8, $0x0000000000000000
-DATA avx2External<>+2040(SB)/8, $0x0000000000000000
-DATA avx2External<>+2048(SB)/8, $0x0000000000000000
-DATA avx2External<>+2056(SB)/8, $0x0000000000000000
-DATA avx2External<>+2064(SB)/8, $0x0000000000000000
-DATA avx2External<>+2072(SB)/8, $0x0000000000000000
-DATA avx2External<>+2080(SB)/8, $0x0000000000000000
-DATA avx2External<>+2088(SB)/8, $0x0000000000000000
-DATA avx2External<>+2096(SB)/8, $0x0000000000000000
-DATA avx2External<>+2104(SB)/8, $0x0000000000000000
-DATA avx2External<>+2112(SB)/8, $0x00000000879b08e2
-DATA avx2External<>+2120(SB)/8, $0x000000003bd748ff
-DATA avx2External<>+2128(SB)/8, $0x00000000c413e904
-DATA avx2External<>+2136(SB)/8, $0x0000000049445bfa
-DATA avx2External<>+2144(SB)/8, $0x00000000ee6b7dc4
-DATA avx2External<>+2152(SB)/8, $0x000000009ddbd88d
-DATA avx2External<>+2160(SB)/8, $0x000000003719796a
-DATA avx2External<>+2168(SB)/8, $0x0000000058647b06
-DATA avx2External<>+2176(SB)/8, $0x000000007ada8b0e
-DATA avx2External<>+2184(SB)/8, $0x00000000d07ba720
-DATA avx2External<>+2192(SB)/8, $0x00000000fd93aee5
-DATA avx2External<>+2200(SB)/8, $0x00000000e4382d20
-DATA avx2External<>+2208(SB)/8, $0x0000000053701e15
-DATA avx2External<>+2216(SB)/8, $0x00000000f8f73083
-DATA avx2External<>+2224(SB)/8, $0x00000000ad47162f
-DATA avx2External<>+2232(SB)/8, $0x000000007830a232
-DATA avx2External<>+2240(SB)/8, $0x00000000ab6e991c
-DATA avx2External<>+2248(SB)/8, $0x000000000b67aa03
-DATA avx2External<>+2256(SB)/8, $0x0000000022f50b98
-DATA avx2External<>+2264(SB)/8, $0x000000004ec6dea5
-DATA avx2External<>+2272(SB)/8, $0x00000000980a5af3
-DATA avx2External<>+2280(SB)/8, $0x000000003ec404b9
-DATA avx2External<>+2288(SB)/8, $0x00000000ea7677f7
-DATA avx2External<>+2296(SB)/8, $0x000000008eaeb8ec
-DATA avx2External<>+2304(SB)/8, $0x7676ed23dbe719ff
-DATA avx2External<>+2312(SB)/8, $0x5509d51583e4805f
-DATA avx2External<>+2320(SB)/8, $0xc9c92895eb502a99
-DATA avx2External<>+2328(SB)/8, $0x5256d67956bdec1b
-DATA avx2External<>+2336(SB)/8, $0x923bf51d4e496d8d
-DATA avx2External<>+2344(SB)/8, $0x397a7f6790853e1b
-DATA avx2External<>+2352(SB)/8, $0x5b72c3cebf85ce39
-DATA avx2External<>+2360(SB)/8, $0x2c6090abd6c9d4b2
-DATA avx2External<>+2368(SB)/8, $0x68b57a9cc9c126d6
-DATA avx2External<>+2376(SB)/8, $0xd730ae3ce6efd2c9
-DATA avx2External<>+2384(SB)/8, $0x9abe977b77033cfb
-DATA avx2External<>+2392(SB)/8, $0xbeb9c4036eaa840e
-DATA avx2External<>+2400(SB)/8, $0x00000000f252cbab
-DATA avx2External<>+2408(SB)/8, $0x000000003b6c0020
-DATA avx2External<>+2416(SB)/8, $0x00000000fe008e71
-DATA avx2External<>+2424(SB)/8, $0x00000000366afdc7
-DATA avx2External<>+2432(SB)/8, $0x0000000088e98c4c
-DATA avx2External<>+2440(SB)/8, $0x00000000f519e8e2
-DATA avx2External<>+2448(SB)/8, $0x00000000328c06fa
-DATA avx2External<>+2456(SB)/8, $0x0000000077c5992e
-DATA avx2External<>+2464(SB)/8, $0x00000000e7155ac8
-DATA avx2External<>+2472(SB)/8, $0x000000001ca358a3
-DATA avx2External<>+2480(SB)/8, $0x000000002e5edc9c
-DATA avx2External<>+2488(SB)/8, $0x00000000deac9d46
-DATA avx2External<>+2496(SB)/8, $0x00000000ffcfcc1b
-DATA avx2External<>+2504(SB)/8, $0x0000000008615ea0
-DATA avx2External<>+2512(SB)/8, $0x000000005ccac66a
-DATA avx2External<>+2520(SB)/8, $0x000000001b233867
-DATA avx2External<>+2528(SB)/8, $0x00000000f9567669
-DATA avx2External<>+2536(SB)/8, $0x00000000a1e68f6b
-DATA avx2External<>+2544(SB)/8, $0x0000000079350429
-DATA avx2External<>+2552(SB)/8, $0x0000000055dd09e1
-DATA avx2External<>+2560(SB)/8, $0x0000000091f9c25e
-DATA avx2External<>+2568(SB)/8, $0x00000000b5836df4
-DATA avx2External<>+2576(SB)/8, $0x000000009c15a7be
-DATA avx2External<>+2584(SB)/8, $0x00000000abf836e8
-DATA avx2External<>+2592(SB)/8, $0xf608e3808c9b1390
-DATA avx2External<>+2600(SB)/8, $0xaaf0802acb60f738
-DATA avx2External<>+2608(SB)/8, $0x6d2af615df7a7b52
-DATA avx2External<>+2616(SB)/8, $0xafaf5171753c8b3f
-DATA avx2External<>+2624(SB)/8, $0xd48b1c96b2849f06
-DATA avx2External<>+2632(SB)/8, $0xe47ce888f53083c6
-DATA avx2External<>+2640(SB)/8, $0x69b9d32dfcabc836
-DATA avx2External<>+2648(SB)/8, $0x698e01d231c15ca7
-DATA avx2External<>+2656(SB)/8, $0xdfae8bb632465178
-DATA avx2External<>+2664(SB)/8, $0xca04a7ece62619c2
-DATA avx2External<>+2672(SB)/8, $0x81f2504626aaefd8
-DATA avx2External<>+2680(SB)/8, $0xbeb5e3bb4c348861
-DATA avx2External<>+2688(SB)/8, $0x00000000ad0896f9
-DATA avx2External<>+2696(SB)/8, $0x00000000d9cb9652
-DATA avx2External<>+2704(SB)/8, $0x00000000fe06683a
-DATA avx2External<>+2712(SB)/8, $0x00000000e03aea4b
-DATA avx2External<>+2720(SB)/8, $0x00000000fa155d54
-DATA avx2External<>+2728(SB)/8, $0x00000000bfbca2d6
-DATA avx2External<>+2736(SB)/8, $0x000000007d3e7c9f
-DATA avx2External<>+2744(SB)/8, $0x0000000070419e80
-DATA avx2External<>+2752(SB)/8, $0x0000000052fbdcc6
-DATA avx2External<>+2760(SB)/8, $0x0000000015670e2e
-DATA avx2External<>+2768(SB)/8, $0x0000000054b2b9f1
-DATA avx2External<>+2776(SB)/8, $0x000000001b11410b
-DATA avx2External<>+2784(SB)/8, $0x00000000a5ea40bb
-DATA avx2External<>+2792(SB)/8, $0x00000000cb7d71f3
-DATA avx2External<>+2800(SB)/8, $0x000000006000518b
-DATA avx2External<>+2808(SB)/8, $0x00000000385b16e6
-DATA avx2External<>+2816(SB)/8, $0x000000007130f3b1
-DATA avx2External<>+2824(SB)/8, $0x00000000076fe013
-DATA avx2External<>+2832(SB)/8, $0x000000004472375e
-DATA avx2External<>+2840(SB)/8, $0x00000000f042a5b0
-DATA avx2External<>+2848(SB)/8, $0x000000009a16b308
-DATA avx2External<>+2856(SB)/8, $0x00000000094e7352
-DATA avx2External<>+2864(SB)/8, $0x000000006b4ea842
-DATA avx2External<>+2872(SB)/8, $0x000000000bff223b
-DATA avx2External<>+2880(SB)/8, $0x60e3247680beb032
-DATA avx2External<>+2888(SB)/8, $0xf9aaaeeba430ee72
-DATA avx2External<>+2896(SB)/8, $0xcdb222ac88259214
-DATA avx2External<>+2904(SB)/8, $0x542bf3fb480b24d5
-DATA avx2External<>+2912(SB)/8, $0xcb43b5def916c156
-DATA avx2External<>+2920(SB)/8, $0xc99150dc12810830
-DATA avx2External<>+2928(SB)/8, $0xbaac9a589a7fa702
-DATA avx2External<>+2936(SB)/8, $0x9b9418487a915a4d
-DATA avx2External<>+2944(SB)/8, $0xd93e024a5910be68
-DATA avx2External<>+2952(SB)/8, $0x56f655e218dced14
-DATA avx2External<>+2960(SB)/8, $0xc759532ddd586bd2
-DATA avx2External<>+2968(SB)/8, $0xa2357af57f5128e9
-DATA avx2External<>+2976(SB)/8, $0x00000000ac2e8ad8
-DATA avx2External<>+2984(SB)/8, $0x00000000f4f8023b
-DATA avx2External<>+2992(SB)/8, $0x000000008c3e11d6
-DATA avx2External<>+3000(SB)/8, $0x00000000f3bef555
-DATA avx2External<>+3008(SB)/8, $0x00000000a6006470
-DATA avx2External<>+3016(SB)/8, $0x00000000586d5d08
-DATA avx2External<>+3024(SB)/8, $0x000000003c723db2
-DATA avx2External<>+3032(SB)/8, $0x0000000076d6acf5
-DATA avx2External<>+3040(SB)/8, $0x00000000741b23ab
-DATA avx2External<>+3048(SB)/8, $0x0000000059159ee9
-DATA avx2External<>+3056(SB)/8, $0x00000000c3475abf
-DATA avx2External<>+3064(SB)/8, $0x00000000a47bff31
-DATA avx2External<>+3072(SB)/8, $0x00000000583e5d92
-DATA avx2External<>+3080(SB)/8, $0x00000000351ba3bc
-DATA avx2External<>+3088(SB)/8, $0x00000000bf9fc996
-DATA avx2External<>+3096(SB)/8, $0x00000000dcfd6cc6
-DATA avx2External<>+3104(SB)/8, $0x000000004aaa4467
-DATA avx2External<>+3112(SB)/8, $0x0000000047e13c69
-DATA avx2External<>+3120(SB)/8, $0x000000005282d685
-DATA avx2External<>+3128(SB)/8, $0x0000000058272e27
-DATA avx2External<>+3136(SB)/8, $0x00000000cad90821
-DATA avx2External<>+3144(SB)/8, $0x00000000f370b9bf
-DATA avx2External<>+3152(SB)/8, $0x00000000002eb6a8
-DATA avx2External<>+3160(SB)/8, $0x00000000b81b4566
-DATA avx2External<>+3168(SB)/8, $0x784ad861efbdae13
-DATA avx2External<>+3176(SB)/8, $0x017a8e987cbc267f
-DATA avx2External<>+3184(SB)/8, $0xbd5f24f4d0190341
-DATA avx2External<>+3192(SB)/8, $0x68ad3c51168a0473
-DATA avx2External<>+3200(SB)/8, $0xeb51a5bf2d396fcb
-DATA avx2External<>+3208(SB)/8, $0x15751af4a96428fd
-DATA avx2External<>+3216(SB)/8, $0xd78630a80d6e4ac0
-DATA avx2External<>+3224(SB)/8, $0x4d168c2063397dbb
-DATA avx2External<>+3232(SB)/8, $0x38206d1074a8ce69
-DATA avx2External<>+3240(SB)/8, $0x35b8100f0086d29c
-DATA avx2External<>+3248(SB)/8, $0xb3c22a997a5521a6
-DATA avx2External<>+3256(SB)/8, $0x2274d5925a84b3b9
-DATA avx2External<>+3264(SB)/8, $0x00000000286c2ab1
-DATA avx2External<>+3272(SB)/8, $0x000000007ce8c867
-DATA avx2External<>+3280(SB)/8, $0x00000000125c40ea
-DATA avx2External<>+3288(SB)/8, $0x00000000804e8f6a
-DATA avx2External<>+3296(SB)/8, $0x000000002bdeb71b
-DATA avx2External<>+3304(SB)/8, $0x000000001c42d51f
-DATA avx2External<>+3312(SB)/8, $0x000000001d8fce5e
-DATA avx2External<>+3320(SB)/8, $0x00000000cc4e9b3a
-DATA avx2External<>+3328(SB)/8, $0x000000003a91cd50
-DATA avx2External<>+3336(SB)/8, $0x00000000fce78c4c
-DATA avx2External<>+3344(SB)/8, $0x00000000b9426dea
-DATA avx2External<>+3352(SB)/8, $0x00000000a79b3339
-DATA avx2External<>+3360(SB)/8, $0x00000000d8de7e6a
-DATA avx2External<>+3368(SB)/8, $0x00000000a7d88916
-DATA avx2External<>+3376(SB)/8, $0x00000000ca990830
-DATA avx2External<>+3384(SB)/8, $0x000000001a52e4f2
-DATA avx2External<>+3392(SB)/8, $0x000000008a2d2451
-DATA avx2External<>+3400(SB)/8, $0x000000003ad911bd
-DATA avx2External<>+3408(SB)/8, $0x0000000011190183
-DATA avx2External<>+3416(SB)/8, $0x00000000f7c23a76
-DATA avx2External<>+3424(SB)/8, $0x0000000096518a9c
-DATA avx2External<>+3432(SB)/8, $0x000000007d511308
-DATA avx2External<>+3440(SB)/8, $0x00000000b33a5a81
-DATA avx2External<>+3448(SB)/8, $0x000000004444147a
+DATA avx2External<>+96(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+104(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+112(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+120(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+128(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+136(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+144(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+152(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+160(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+168(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+176(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+184(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+192(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+200(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+208(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+216(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+224(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+232(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+240(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+248(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+256(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+264(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+272(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+280(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+288(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+296(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+304(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+312(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+320(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+328(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+336(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+344(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+352(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+360(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+368(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+376(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+384(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+392(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+400(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+408(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+416(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+424(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+432(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+440(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+448(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+456(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+464(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+472(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+480(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+488(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+496(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+504(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+512(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+520(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+528(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+536(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+544(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+552(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+560(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+568(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+576(SB)/8, $0x000000011b233864
+DATA avx2External<>+584(SB)/8, $0x000000011b233864
+DATA avx2External<>+592(SB)/8, $0x000000011b233864
+DATA avx2External<>+600(SB)/8, $0x000000011b233864
+DATA avx2External<>+608(SB)/8, $0x00000002f956766a
+DATA avx2External<>+616(SB)/8, $0x00000002f956766a
+DATA avx2External<>+624(SB)/8, $0x00000002f956766a
+DATA avx2External<>+632(SB)/8, $0x00000002f956766a
+DATA avx2External<>+640(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+648(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+656(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+664(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+672(SB)/8, $0x000000027935042a
+DATA avx2External<>+680(SB)/8, $0x000000027935042a
+DATA avx2External<>+688(SB)/8, $0x000000027935042a
+DATA avx2External<>+696(SB)/8, $0x000000027935042a
+DATA avx2External<>+704(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+712(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+720(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+728(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+736(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+744(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+752(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+760(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+768(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+776(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+784(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+792(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+800(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+808(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+816(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+824(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+832(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+840(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+848(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+856(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+864(SB)/8, $0xf608e3808c9b1390
+DATA avx2External<>+872(SB)/8, $0xaaf0802acb60f738
+DATA avx2External<>+880(SB)/8, $0x6d2af615df7a7b52
+DATA avx2External<>+888(SB)/8, $0xafaf5171753c8b3f
+DATA avx2External<>+896(SB)/8, $0xd48b1c96b2849f06
+DATA avx2External<>+904(SB)/8, $0xe47ce888f53083c6
+DATA avx2External<>+912(SB)/8, $0x69b9d32dfcabc836
+DATA avx2External<>+920(SB)/8, $0x698e01d231c15ca7
+DATA avx2External<>+928(SB)/8, $0xdfae8bb632465178
+DATA avx2External<>+936(SB)/8, $0xca04a7ece62619c2
+DATA avx2External<>+944(SB)/8, $0x81f2504626aaefd8
+DATA avx2External<>+952(SB)/8, $0xbeb5e3bb4c348861
+DATA avx2External<>+960(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+968(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+976(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+984(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+992(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+1000(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+1008(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+1016(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+1024(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+1032(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+1040(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+1048(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+1056(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+1064(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+1072(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+1080(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+1088(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+1096(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+1104(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+1112(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+1120(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+1128(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+1136(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+1144(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+1152(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+1160(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+1168(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+1176(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+1184(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+1192(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+1200(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+1208(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+1216(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+1224(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+1232(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+1240(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+1248(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+1256(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+1264(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+1272(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+1280(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+1288(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+1296(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+1304(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+1312(SB)/8, $0x000000011b114108
+DATA avx2External<>+1320(SB)/8, $0x000000011b114108
+DATA avx2External<>+1328(SB)/8, $0x000000011b114108
+DATA avx2External<>+1336(SB)/8, $0x000000011b114108
+DATA avx2External<>+1344(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+1352(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+1360(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+1368(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+1376(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+1384(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+1392(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+1400(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+1408(SB)/8, $0x000000026000518c
+DATA avx2External<>+1416(SB)/8, $0x000000026000518c
+DATA avx2External<>+1424(SB)/8, $0x000000026000518c
+DATA avx2External<>+1432(SB)/8, $0x000000026000518c
+DATA avx2External<>+1440(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+1448(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+1456(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+1464(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+1472(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+1480(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+1488(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+1496(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+1504(SB)/8, $0x00000001076fe010
+DATA avx2External<>+1512(SB)/8, $0x00000001076fe010
+DATA avx2External<>+1520(SB)/8, $0x00000001076fe010
+DATA avx2External<>+1528(SB)/8, $0x00000001076fe010
+DATA avx2External<>+1536(SB)/8, $0x000000024472375f
+DATA avx2External<>+1544(SB)/8, $0x000000024472375f
+DATA avx2External<>+1552(SB)/8, $0x000000024472375f
+DATA avx2External<>+1560(SB)/8, $0x000000024472375f
+DATA avx2External<>+1568(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+1576(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+1584(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+1592(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+1600(SB)/8, $0x000000029a16b309
+DATA avx2External<>+1608(SB)/8, $0x000000029a16b309
+DATA avx2External<>+1616(SB)/8, $0x000000029a16b309
+DATA avx2External<>+1624(SB)/8, $0x000000029a16b309
+DATA avx2External<>+1632(SB)/8, $0x00000001094e734f
+DATA avx2External<>+1640(SB)/8, $0x00000001094e734f
+DATA avx2External<>+1648(SB)/8, $0x00000001094e734f
+DATA avx2External<>+1656(SB)/8, $0x00000001094e734f
+DATA avx2External<>+1664(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+1672(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+1680(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+1688(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+1696(SB)/8, $0x000000010bff2238
+DATA avx2External<>+1704(SB)/8, $0x000000010bff2238
+DATA avx2External<>+1712(SB)/8, $0x000000010bff2238
+DATA avx2External<>+1720(SB)/8, $0x000000010bff2238
+DATA avx2External<>+1728(SB)/8, $0x60e3247680beb032
+DATA avx2External<>+1736(SB)/8, $0xf9aaaeeba430ee72
+DATA avx2External<>+1744(SB)/8, $0xcdb222ac88259214
+DATA avx2External<>+1752(SB)/8, $0x542bf3fb480b24d5
+DATA avx2External<>+1760(SB)/8, $0xcb43b5def916c156
+DATA avx2External<>+1768(SB)/8, $0xc99150dc12810830
+DATA avx2External<>+1776(SB)/8, $0xbaac9a589a7fa702
+DATA avx2External<>+1784(SB)/8, $0x9b9418487a915a4d
+DATA avx2External<>+1792(SB)/8, $0xd93e024a5910be68
+DATA avx2External<>+1800(SB)/8, $0x56f655e218dced14
+DATA avx2External<>+1808(SB)/8, $0xc759532ddd586bd2
+DATA avx2External<>+1816(SB)/8, $0xa2357af57f5128e9
+DATA avx2External<>+1824(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+1832(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+1840(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+1848(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+1856(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+1864(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+1872(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+1880(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+1888(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+1896(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+1904(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+1912(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+1920(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+1928(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+1936(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+1944(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+1952(SB)/8, $0x00000002a6006471
+DATA avx2External<>+1960(SB)/8, $0x00000002a6006471
+DATA avx2External<>+1968(SB)/8, $0x00000002a6006471
+DATA avx2External<>+1976(SB)/8, $0x00000002a6006471
+DATA avx2External<>+1984(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+1992(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+2000(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+2008(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+2016(SB)/8, $0x000000023c723db3
+DATA avx2External<>+2024(SB)/8, $0x000000023c723db3
+DATA avx2External<>+2032(SB)/8, $0x000000023c723db3
+DATA avx2External<>+2040(SB)/8, $0x000000023c723db3
+DATA avx2External<>+2048(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+2056(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+2064(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+2072(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+2080(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+2088(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+2096(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+2104(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+2112(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+2120(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+2128(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+2136(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+2144(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+2152(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+2160(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+2168(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+2176(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+2184(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+2192(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+2200(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+2208(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+2216(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+2224(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+2232(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+2240(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+2248(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+2256(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+2264(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+2272(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+2280(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+2288(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+2296(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+2304(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+2312(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+2320(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+2328(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+2336(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+2344(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+2352(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+2360(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+2368(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+2376(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+2384(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+2392(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+2400(SB)/8, $0x000000025282d686
+DATA avx2External<>+2408(SB)/8, $0x000000025282d686
+DATA avx2External<>+2416(SB)/8, $0x000000025282d686
+DATA avx2External<>+2424(SB)/8, $0x000000025282d686
+DATA avx2External<>+2432(SB)/8, $0x0000000158272e24
+DATA avx2External<>+2440(SB)/8, $0x0000000158272e24
+DATA avx2External<>+2448(SB)/8, $0x0000000158272e24
+DATA avx2External<>+2456(SB)/8, $0x0000000158272e24
+DATA avx2External<>+2464(SB)/8, $0x00000002cad90822
+DATA avx2External<>+2472(SB)/8, $0x00000002cad90822
+DATA avx2External<>+2480(SB)/8, $0x00000002cad90822
+DATA avx2External<>+2488(SB)/8, $0x00000002cad90822
+DATA avx2External<>+2496(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+2504(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+2512(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+2520(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+2528(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+2536(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+2544(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+2552(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+2560(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+2568(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+2576(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+2584(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+2592(SB)/8, $0x784ad861efbdae13
+DATA avx2External<>+2600(SB)/8, $0x017a8e987cbc267f
+DATA avx2External<>+2608(SB)/8, $0xbd5f24f4d0190341
+DATA avx2External<>+2616(SB)/8, $0x68ad3c51168a0473
+DATA avx2External<>+2624(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx2External<>+2632(SB)/8, $0x15751af4a96428fd
+DATA avx2External<>+2640(SB)/8, $0xd78630a80d6e4ac0
+DATA avx2External<>+2648(SB)/8, $0x4d168c2063397dbb
+DATA avx2External<>+2656(SB)/8, $0x38206d1074a8ce69
+DATA avx2External<>+2664(SB)/8, $0x35b8100f0086d29c
+DATA avx2External<>+2672(SB)/8, $0xb3c22a997a5521a6
+DATA avx2External<>+2680(SB)/8, $0x2274d5925a84b3b9
+DATA avx2External<>+2688(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+2696(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+2704(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+2712(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+2720(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+2728(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+2736(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+2744(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+2752(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+2760(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+2768(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+2776(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+2784(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+2792(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+2800(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+2808(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+2816(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+2824(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+2832(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+2840(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+2848(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+2856(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+2864(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+2872(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+2880(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+2888(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+2896(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+2904(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+2912(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+2920(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+2928(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+2936(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+2944(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+2952(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+2960(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+2968(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+2976(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+2984(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+2992(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+3000(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+3008(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+3016(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+3024(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+3032(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+3040(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+3048(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+3056(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+3064(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+3072(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+3080(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+3088(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+3096(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+3104(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+3112(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+3120(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+3128(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+3136(SB)/8, $0x00000002ca990831
+DATA avx2External<>+3144(SB)/8, $0x00000002ca990831
+DATA avx2External<>+3152(SB)/8, $0x00000002ca990831
+DATA avx2External<>+3160(SB)/8, $0x00000002ca990831
+DATA avx2External<>+3168(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+3176(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+3184(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+3192(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+3200(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+3208(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+3216(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+3224(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+3232(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+3240(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+3248(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+3256(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+3264(SB)/8, $0x0000000211190184
+DATA avx2External<>+3272(SB)/8, $0x0000000211190184
+DATA avx2External<>+3280(SB)/8, $0x0000000211190184
+DATA avx2External<>+3288(SB)/8, $0x0000000211190184
+DATA avx2External<>+3296(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+3304(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+3312(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+3320(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+3328(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+3336(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+3344(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+3352(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+3360(SB)/8, $0x000000017d511305
+DATA avx2External<>+3368(SB)/8, $0x000000017d511305
+DATA avx2External<>+3376(SB)/8, $0x000000017d511305
+DATA avx2External<>+3384(SB)/8, $0x000000017d511305
+DATA avx2External<>+3392(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+3400(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+3408(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+3416(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+3424(SB)/8, $0x0000000144441477
+DATA avx2External<>+3432(SB)/8, $0x0000000144441477
+DATA avx2External<>+3440(SB)/8, $0x0000000144441477
+DATA avx2External<>+3448(SB)/8, $0x0000000144441477
 DATA avx2External<>+3456(SB)/8, $0x30872e006f1941d7
 DATA avx2External<>+3464(SB)/8, $0x7e95fe4e4194161f
 DATA avx2External<>+3472(SB)/8, $0xa24c69cb75a3707e
@@ -448,207 +448,1491 @@ DATA avx2External<>+3520(SB)/8, $0x4d654a2c9bb2f3cc
 DATA avx2External<>+3528(SB)/8, $0xfcf33833e1cee58a
 DATA avx2External<>+3536(SB)/8, $0x5a0976f4f503d07a
 DATA avx2External<>+3544(SB)/8, $0xbd35541569e6dcbe
-DATA avx2External<>+3552(SB)/8, $0x00000000e9d0f302
-DATA avx2External<>+3560(SB)/8, $0x000000001e9114c6
-DATA avx2External<>+3568(SB)/8, $0x00000000e3d32c63
-DATA avx2External<>+3576(SB)/8, $0x000000003c753565
-DATA avx2External<>+3584(SB)/8, $0x00000000c43a0661
-DATA avx2External<>+3592(SB)/8, $0x0000000010c7da6c
-DATA avx2External<>+3600(SB)/8, $0x00000000a3a08a47
-DATA avx2External<>+3608(SB)/8, $0x00000000c25dc6c0
-DATA avx2External<>+3616(SB)/8, $0x00000000d1953083
-DATA avx2External<>+3624(SB)/8, $0x000000001692bfd5
-DATA avx2External<>+3632(SB)/8, $0x000000004ddfde09
-DATA avx2External<>+3640(SB)/8, $0x000000003d65954e
-DATA avx2External<>+3648(SB)/8, $0x000000006dca7c85
-DATA avx2External<>+3656(SB)/8, $0x00000000da7955db
-DATA avx2External<>+3664(SB)/8, $0x000000006432a6b7
-DATA avx2External<>+3672(SB)/8, $0x0000000099118809
-DATA avx2External<>+3680(SB)/8, $0x00000000c4dd07be
-DATA avx2External<>+3688(SB)/8, $0x00000000f3710509
-DATA avx2External<>+3696(SB)/8, $0x00000000812934ae
-DATA avx2External<>+3704(SB)/8, $0x00000000badd7f9e
-DATA avx2External<>+3712(SB)/8, $0x00000000312aa3c1
-DATA avx2External<>+3720(SB)/8, $0x000000004fdbda13
-DATA avx2External<>+3728(SB)/8, $0x00000000c573c6bd
-DATA avx2External<>+3736(SB)/8, $0x0000000014d939c6
-DATA avx2External<>+3744(SB)/8, $0x79d9330da18e63db
-DATA avx2External<>+3752(SB)/8, $0xa3821b26e6429f06
-DATA avx2External<>+3760(SB)/8, $0xeb0a1f0c0bed218e
-DATA avx2External<>+3768(SB)/8, $0x194b24f37022efdf
-DATA avx2External<>+3776(SB)/8, $0x33ae13b1be0e973c
-DATA avx2External<>+3784(SB)/8, $0xfc2fe76d700c84b6
-DATA avx2External<>+3792(SB)/8, $0x5d48cde909c12ace
-DATA avx2External<>+3800(SB)/8, $0x309819beeb8e8710
-DATA avx2External<>+3808(SB)/8, $0x3eaf6acea25b1388
-DATA avx2External<>+3816(SB)/8, $0xa030fca354aa41a5
-DATA avx2External<>+3824(SB)/8, $0x5670b326474bdc1b
-DATA avx2External<>+3832(SB)/8, $0x5a11e48546cff319
-DATA avx2External<>+3840(SB)/8, $0x00000000f1d26805
-DATA avx2External<>+3848(SB)/8, $0x000000006fb52c46
-DATA avx2External<>+3856(SB)/8, $0x00000000a17cd93e
-DATA avx2External<>+3864(SB)/8, $0x00000000b5d796fc
-DATA avx2External<>+3872(SB)/8, $0x00000000f4068af9
-DATA avx2External<>+3880(SB)/8, $0x00000000bb2d848c
-DATA avx2External<>+3888(SB)/8, $0x0000000042a99ff2
-DATA avx2External<>+3896(SB)/8, $0x00000000e405770d
-DATA avx2External<>+3904(SB)/8, $0x000000002aaec45f
-DATA avx2External<>+3912(SB)/8, $0x0000000058106cf4
-DATA avx2External<>+3920(SB)/8, $0x000000001ff815a1
-DATA avx2External<>+3928(SB)/8, $0x000000002d0a48ca
-DATA avx2External<>+3936(SB)/8, $0x000000009f1ecd29
-DATA avx2External<>+3944(SB)/8, $0x0000000064e32ed1
-DATA avx2External<>+3952(SB)/8, $0x00000000643bd086
-DATA avx2External<>+3960(SB)/8, $0x000000002dac2203
-DATA avx2External<>+3968(SB)/8, $0x0000000079aa1fd2
-DATA avx2External<>+3976(SB)/8, $0x000000004e5dee31
-DATA avx2External<>+3984(SB)/8, $0x00000000ca6f5a95
-DATA avx2External<>+3992(SB)/8, $0x00000000d030cb3d
-DATA avx2External<>+4000(SB)/8, $0x00000000e857fc69
-DATA avx2External<>+4008(SB)/8, $0x00000000e4f4b14b
-DATA avx2External<>+4016(SB)/8, $0x0000000088a772a4
-DATA avx2External<>+4024(SB)/8, $0x00000000e83e4247
-DATA avx2External<>+4032(SB)/8, $0x909e0429715df6b6
-DATA avx2External<>+4040(SB)/8, $0x47fd380245aae24c
-DATA avx2External<>+4048(SB)/8, $0xb82f2e766122be3d
-DATA avx2External<>+4056(SB)/8, $0xf478450fb475bd93
-DATA avx2External<>+4064(SB)/8, $0x0c08c0bafbbcfcde
-DATA avx2External<>+4072(SB)/8, $0x9a3ce85438ea4e3e
-DATA avx2External<>+4080(SB)/8, $0xb0e1726fd1ee9274
-DATA avx2External<>+4088(SB)/8, $0xcaea380faf67b2c7
-DATA avx2External<>+4096(SB)/8, $0xc7adb0b6e5af0973
-DATA avx2External<>+4104(SB)/8, $0xf3faee92bbb8c51b
-DATA avx2External<>+4112(SB)/8, $0x9cfccaf7a61feaa3
-DATA avx2External<>+4120(SB)/8, $0x66fb6dc7b86159a5
-DATA avx2External<>+4128(SB)/8, $0x00000000987a4643
-DATA avx2External<>+4136(SB)/8, $0x00000000ac1e2cd5
-DATA avx2External<>+4144(SB)/8, $0x000000008346ec31
-DATA avx2External<>+4152(SB)/8, $0x00000000c184c94e
-DATA avx2External<>+4160(SB)/8, $0x000000009b541ffc
-DATA avx2External<>+4168(SB)/8, $0x000000003c27fd98
-DATA avx2External<>+4176(SB)/8, $0x00000000a16b75b2
-DATA avx2External<>+4184(SB)/8, $0x0000000052d8ee95
-DATA avx2External<>+4192(SB)/8, $0x0000000053a60e34
-DATA avx2External<>+4200(SB)/8, $0x0000000086d84c83
-DATA avx2External<>+4208(SB)/8, $0x00000000fcc55acc
-DATA avx2External<>+4216(SB)/8, $0x0000000023fcc37d
-DATA avx2External<>+4224(SB)/8, $0x00000000a113b523
-DATA avx2External<>+4232(SB)/8, $0x000000003ae65dc1
-DATA avx2External<>+4240(SB)/8, $0x000000003443c167
-DATA avx2External<>+4248(SB)/8, $0x0000000071749dcb
-DATA avx2External<>+4256(SB)/8, $0x00000000402e3ab9
-DATA avx2External<>+4264(SB)/8, $0x00000000c3989173
-DATA avx2External<>+4272(SB)/8, $0x000000008fee0e80
-DATA avx2External<>+4280(SB)/8, $0x00000000fa355a17
-DATA avx2External<>+4288(SB)/8, $0x00000000aff8b060
-DATA avx2External<>+4296(SB)/8, $0x0000000028e80b41
-DATA avx2External<>+4304(SB)/8, $0x000000004e794204
-DATA avx2External<>+4312(SB)/8, $0x00000000e1b1a60a
-DATA avx2External<>+4320(SB)/8, $0x0000000000000000
-DATA avx2External<>+4328(SB)/8, $0x0000000000000000
-DATA avx2External<>+4336(SB)/8, $0x0000000000000000
-DATA avx2External<>+4344(SB)/8, $0x0000000000000000
-DATA avx2External<>+4352(SB)/8, $0x0000000000000000
-DATA avx2External<>+4360(SB)/8, $0x0000000000000000
-DATA avx2External<>+4368(SB)/8, $0x0000000000000000
-DATA avx2External<>+4376(SB)/8, $0x0000000000000000
-DATA avx2External<>+4384(SB)/8, $0x0000000000000000
-DATA avx2External<>+4392(SB)/8, $0x0000000000000000
-DATA avx2External<>+4400(SB)/8, $0x0000000000000000
-DATA avx2External<>+4408(SB)/8, $0x0000000000000000
-DATA avx2External<>+4416(SB)/8, $0x0000000000000000
-DATA avx2External<>+4424(SB)/8, $0x0000000000000000
-DATA avx2External<>+4432(SB)/8, $0x0000000000000000
-DATA avx2External<>+4440(SB)/8, $0x0000000000000000
-DATA avx2External<>+4448(SB)/8, $0x0000000000000000
-DATA avx2External<>+4456(SB)/8, $0x0000000000000000
-DATA avx2External<>+4464(SB)/8, $0x0000000000000000
-DATA avx2External<>+4472(SB)/8, $0x0000000000000000
-DATA avx2External<>+4480(SB)/8, $0x0000000000000000
-DATA avx2External<>+4488(SB)/8, $0x0000000000000000
-DATA avx2External<>+4496(SB)/8, $0x0000000000000000
-DATA avx2External<>+4504(SB)/8, $0x0000000000000000
-DATA avx2External<>+4512(SB)/8, $0x0000000000000000
-DATA avx2External<>+4520(SB)/8, $0x0000000000000000
-DATA avx2External<>+4528(SB)/8, $0x0000000000000000
-DATA avx2External<>+4536(SB)/8, $0x0000000000000000
-DATA avx2External<>+4544(SB)/8, $0x0000000000000000
-DATA avx2External<>+4552(SB)/8, $0x0000000000000000
-DATA avx2External<>+4560(SB)/8, $0x0000000000000000
-DATA avx2External<>+4568(SB)/8, $0x0000000000000000
-DATA avx2External<>+4576(SB)/8, $0x0000000000000000
-DATA avx2External<>+4584(SB)/8, $0x0000000000000000
-DATA avx2External<>+4592(SB)/8, $0x0000000000000000
-DATA avx2External<>+4600(SB)/8, $0x0000000000000000
-GLOBL avx2External<>(SB), RODATA|NOPTR, $4608
+DATA avx2External<>+3552(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+3560(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+3568(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+3576(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+3584(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+3592(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+3600(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+3608(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+3616(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+3624(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+3632(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+3640(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+3648(SB)/8, $0x000000013c753562
+DATA avx2External<>+3656(SB)/8, $0x000000013c753562
+DATA avx2External<>+3664(SB)/8, $0x000000013c753562
+DATA avx2External<>+3672(SB)/8, $0x000000013c753562
+DATA avx2External<>+3680(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+3688(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+3696(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+3704(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+3712(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+3720(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+3728(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+3736(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+3744(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+3752(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+3760(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+3768(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+3776(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+3784(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+3792(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+3800(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+3808(SB)/8, $0x00000002d1953084
+DATA avx2External<>+3816(SB)/8, $0x00000002d1953084
+DATA avx2External<>+3824(SB)/8, $0x00000002d1953084
+DATA avx2External<>+3832(SB)/8, $0x00000002d1953084
+DATA avx2External<>+3840(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+3848(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+3856(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+3864(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+3872(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+3880(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+3888(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+3896(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+3904(SB)/8, $0x000000013d65954b
+DATA avx2External<>+3912(SB)/8, $0x000000013d65954b
+DATA avx2External<>+3920(SB)/8, $0x000000013d65954b
+DATA avx2External<>+3928(SB)/8, $0x000000013d65954b
+DATA avx2External<>+3936(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+3944(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+3952(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+3960(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+3968(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+3976(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+3984(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+3992(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+4000(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+4008(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+4016(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+4024(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+4032(SB)/8, $0x0000000199118806
+DATA avx2External<>+4040(SB)/8, $0x0000000199118806
+DATA avx2External<>+4048(SB)/8, $0x0000000199118806
+DATA avx2External<>+4056(SB)/8, $0x0000000199118806
+DATA avx2External<>+4064(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+4072(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+4080(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+4088(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+4096(SB)/8, $0x00000001f3710506
+DATA avx2External<>+4104(SB)/8, $0x00000001f3710506
+DATA avx2External<>+4112(SB)/8, $0x00000001f3710506
+DATA avx2External<>+4120(SB)/8, $0x00000001f3710506
+DATA avx2External<>+4128(SB)/8, $0x00000002812934af
+DATA avx2External<>+4136(SB)/8, $0x00000002812934af
+DATA avx2External<>+4144(SB)/8, $0x00000002812934af
+DATA avx2External<>+4152(SB)/8, $0x00000002812934af
+DATA avx2External<>+4160(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+4168(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+4176(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+4184(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+4192(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+4200(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+4208(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+4216(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+4224(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+4232(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+4240(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+4248(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+4256(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+4264(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+4272(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+4280(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+4288(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+4296(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+4304(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+4312(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+4320(SB)/8, $0x79d9330da18e63db
+DATA avx2External<>+4328(SB)/8, $0xa3821b26e6429f06
+DATA avx2External<>+4336(SB)/8, $0xeb0a1f0c0bed218e
+DATA avx2External<>+4344(SB)/8, $0x194b24f37022efdf
+DATA avx2External<>+4352(SB)/8, $0x33ae13b1be0e973c
+DATA avx2External<>+4360(SB)/8, $0xfc2fe76d700c84b6
+DATA avx2External<>+4368(SB)/8, $0x5d48cde909c12ace
+DATA avx2External<>+4376(SB)/8, $0x309819beeb8e8710
+DATA avx2External<>+4384(SB)/8, $0x3eaf6acea25b1388
+DATA avx2External<>+4392(SB)/8, $0xa030fca354aa41a5
+DATA avx2External<>+4400(SB)/8, $0x5670b326474bdc1b
+DATA avx2External<>+4408(SB)/8, $0x5a11e48546cff319
+DATA avx2External<>+4416(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+4424(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+4432(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+4440(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+4448(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+4456(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+4464(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+4472(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+4480(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+4488(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+4496(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+4504(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+4512(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+4520(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+4528(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+4536(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+4544(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+4552(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+4560(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+4568(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+4576(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+4584(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+4592(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+4600(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+4608(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+4616(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+4624(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+4632(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+4640(SB)/8, $0x00000001e405770a
+DATA avx2External<>+4648(SB)/8, $0x00000001e405770a
+DATA avx2External<>+4656(SB)/8, $0x00000001e405770a
+DATA avx2External<>+4664(SB)/8, $0x00000001e405770a
+DATA avx2External<>+4672(SB)/8, $0x000000022aaec460
+DATA avx2External<>+4680(SB)/8, $0x000000022aaec460
+DATA avx2External<>+4688(SB)/8, $0x000000022aaec460
+DATA avx2External<>+4696(SB)/8, $0x000000022aaec460
+DATA avx2External<>+4704(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+4712(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+4720(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+4728(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+4736(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+4744(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+4752(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+4760(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+4768(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+4776(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+4784(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+4792(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+4800(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+4808(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+4816(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+4824(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+4832(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+4840(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+4848(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+4856(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+4864(SB)/8, $0x00000002643bd087
+DATA avx2External<>+4872(SB)/8, $0x00000002643bd087
+DATA avx2External<>+4880(SB)/8, $0x00000002643bd087
+DATA avx2External<>+4888(SB)/8, $0x00000002643bd087
+DATA avx2External<>+4896(SB)/8, $0x000000012dac2200
+DATA avx2External<>+4904(SB)/8, $0x000000012dac2200
+DATA avx2External<>+4912(SB)/8, $0x000000012dac2200
+DATA avx2External<>+4920(SB)/8, $0x000000012dac2200
+DATA avx2External<>+4928(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+4936(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+4944(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+4952(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+4960(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+4968(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+4976(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+4984(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+4992(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+5000(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+5008(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+5016(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+5024(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+5032(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+5040(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+5048(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+5056(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+5064(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+5072(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+5080(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+5088(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+5096(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+5104(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+5112(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+5120(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+5128(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+5136(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+5144(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+5152(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+5160(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+5168(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+5176(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+5184(SB)/8, $0x909e0429715df6b6
+DATA avx2External<>+5192(SB)/8, $0x47fd380245aae24c
+DATA avx2External<>+5200(SB)/8, $0xb82f2e766122be3d
+DATA avx2External<>+5208(SB)/8, $0xf478450fb475bd93
+DATA avx2External<>+5216(SB)/8, $0x0c08c0bafbbcfcde
+DATA avx2External<>+5224(SB)/8, $0x9a3ce85438ea4e3e
+DATA avx2External<>+5232(SB)/8, $0xb0e1726fd1ee9274
+DATA avx2External<>+5240(SB)/8, $0xcaea380faf67b2c7
+DATA avx2External<>+5248(SB)/8, $0xc7adb0b6e5af0973
+DATA avx2External<>+5256(SB)/8, $0xf3faee92bbb8c51b
+DATA avx2External<>+5264(SB)/8, $0x9cfccaf7a61feaa3
+DATA avx2External<>+5272(SB)/8, $0x66fb6dc7b86159a5
+DATA avx2External<>+5280(SB)/8, $0x00000002987a4644
+DATA avx2External<>+5288(SB)/8, $0x00000002987a4644
+DATA avx2External<>+5296(SB)/8, $0x00000002987a4644
+DATA avx2External<>+5304(SB)/8, $0x00000002987a4644
+DATA avx2External<>+5312(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+5320(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+5328(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+5336(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+5344(SB)/8, $0x000000028346ec32
+DATA avx2External<>+5352(SB)/8, $0x000000028346ec32
+DATA avx2External<>+5360(SB)/8, $0x000000028346ec32
+DATA avx2External<>+5368(SB)/8, $0x000000028346ec32
+DATA avx2External<>+5376(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+5384(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+5392(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+5400(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+5408(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+5416(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+5424(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+5432(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+5440(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+5448(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+5456(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+5464(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+5472(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+5480(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+5488(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+5496(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+5504(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+5512(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+5520(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+5528(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+5536(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+5544(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+5552(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+5560(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+5568(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+5576(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+5584(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+5592(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+5600(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+5608(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+5616(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+5624(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+5632(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+5640(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+5648(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+5656(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+5664(SB)/8, $0x00000002a113b524
+DATA avx2External<>+5672(SB)/8, $0x00000002a113b524
+DATA avx2External<>+5680(SB)/8, $0x00000002a113b524
+DATA avx2External<>+5688(SB)/8, $0x00000002a113b524
+DATA avx2External<>+5696(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+5704(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+5712(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+5720(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+5728(SB)/8, $0x000000023443c168
+DATA avx2External<>+5736(SB)/8, $0x000000023443c168
+DATA avx2External<>+5744(SB)/8, $0x000000023443c168
+DATA avx2External<>+5752(SB)/8, $0x000000023443c168
+DATA avx2External<>+5760(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+5768(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+5776(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+5784(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+5792(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+5800(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+5808(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+5816(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+5824(SB)/8, $0x00000001c3989170
+DATA avx2External<>+5832(SB)/8, $0x00000001c3989170
+DATA avx2External<>+5840(SB)/8, $0x00000001c3989170
+DATA avx2External<>+5848(SB)/8, $0x00000001c3989170
+DATA avx2External<>+5856(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+5864(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+5872(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+5880(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+5888(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+5896(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+5904(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+5912(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+5920(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+5928(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+5936(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+5944(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+5952(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+5960(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+5968(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+5976(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+5984(SB)/8, $0x000000024e794205
+DATA avx2External<>+5992(SB)/8, $0x000000024e794205
+DATA avx2External<>+6000(SB)/8, $0x000000024e794205
+DATA avx2External<>+6008(SB)/8, $0x000000024e794205
+DATA avx2External<>+6016(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+6024(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+6032(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+6040(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+6048(SB)/8, $0x00000000ffffffff
+DATA avx2External<>+6056(SB)/8, $0x00000000ffffffff
+DATA avx2External<>+6064(SB)/8, $0x0000000000000000
+DATA avx2External<>+6072(SB)/8, $0x0000000000000000
+DATA avx2External<>+6080(SB)/8, $0x0000000000000000
+DATA avx2External<>+6088(SB)/8, $0x0000000000000000
+DATA avx2External<>+6096(SB)/8, $0x0000000000000000
+DATA avx2External<>+6104(SB)/8, $0x0000000000000000
+DATA avx2External<>+6112(SB)/8, $0x0000000000000000
+DATA avx2External<>+6120(SB)/8, $0x0000000000000000
+DATA avx2External<>+6128(SB)/8, $0x0000000000000000
+DATA avx2External<>+6136(SB)/8, $0x0000000000000000
+DATA avx2External<>+6144(SB)/8, $0x00000002879b08e3
+DATA avx2External<>+6152(SB)/8, $0x00000002879b08e3
+DATA avx2External<>+6160(SB)/8, $0x00000002879b08e3
+DATA avx2External<>+6168(SB)/8, $0x00000002879b08e3
+DATA avx2External<>+6176(SB)/8, $0x000000013bd748fc
+DATA avx2External<>+6184(SB)/8, $0x000000013bd748fc
+DATA avx2External<>+6192(SB)/8, $0x000000013bd748fc
+DATA avx2External<>+6200(SB)/8, $0x000000013bd748fc
+DATA avx2External<>+6208(SB)/8, $0x00000002c413e905
+DATA avx2External<>+6216(SB)/8, $0x00000002c413e905
+DATA avx2External<>+6224(SB)/8, $0x00000002c413e905
+DATA avx2External<>+6232(SB)/8, $0x00000002c413e905
+DATA avx2External<>+6240(SB)/8, $0x0000000149445bf7
+DATA avx2External<>+6248(SB)/8, $0x0000000149445bf7
+DATA avx2External<>+6256(SB)/8, $0x0000000149445bf7
+DATA avx2External<>+6264(SB)/8, $0x0000000149445bf7
+DATA avx2External<>+6272(SB)/8, $0x00000002ee6b7dc5
+DATA avx2External<>+6280(SB)/8, $0x00000002ee6b7dc5
+DATA avx2External<>+6288(SB)/8, $0x00000002ee6b7dc5
+DATA avx2External<>+6296(SB)/8, $0x00000002ee6b7dc5
+DATA avx2External<>+6304(SB)/8, $0x000000019ddbd88a
+DATA avx2External<>+6312(SB)/8, $0x000000019ddbd88a
+DATA avx2External<>+6320(SB)/8, $0x000000019ddbd88a
+DATA avx2External<>+6328(SB)/8, $0x000000019ddbd88a
+DATA avx2External<>+6336(SB)/8, $0x000000023719796b
+DATA avx2External<>+6344(SB)/8, $0x000000023719796b
+DATA avx2External<>+6352(SB)/8, $0x000000023719796b
+DATA avx2External<>+6360(SB)/8, $0x000000023719796b
+DATA avx2External<>+6368(SB)/8, $0x0000000158647b03
+DATA avx2External<>+6376(SB)/8, $0x0000000158647b03
+DATA avx2External<>+6384(SB)/8, $0x0000000158647b03
+DATA avx2External<>+6392(SB)/8, $0x0000000158647b03
+DATA avx2External<>+6400(SB)/8, $0x000000027ada8b0f
+DATA avx2External<>+6408(SB)/8, $0x000000027ada8b0f
+DATA avx2External<>+6416(SB)/8, $0x000000027ada8b0f
+DATA avx2External<>+6424(SB)/8, $0x000000027ada8b0f
+DATA avx2External<>+6432(SB)/8, $0x00000001d07ba71d
+DATA avx2External<>+6440(SB)/8, $0x00000001d07ba71d
+DATA avx2External<>+6448(SB)/8, $0x00000001d07ba71d
+DATA avx2External<>+6456(SB)/8, $0x00000001d07ba71d
+DATA avx2External<>+6464(SB)/8, $0x00000002fd93aee6
+DATA avx2External<>+6472(SB)/8, $0x00000002fd93aee6
+DATA avx2External<>+6480(SB)/8, $0x00000002fd93aee6
+DATA avx2External<>+6488(SB)/8, $0x00000002fd93aee6
+DATA avx2External<>+6496(SB)/8, $0x00000001e4382d1d
+DATA avx2External<>+6504(SB)/8, $0x00000001e4382d1d
+DATA avx2External<>+6512(SB)/8, $0x00000001e4382d1d
+DATA avx2External<>+6520(SB)/8, $0x00000001e4382d1d
+DATA avx2External<>+6528(SB)/8, $0x0000000253701e16
+DATA avx2External<>+6536(SB)/8, $0x0000000253701e16
+DATA avx2External<>+6544(SB)/8, $0x0000000253701e16
+DATA avx2External<>+6552(SB)/8, $0x0000000253701e16
+DATA avx2External<>+6560(SB)/8, $0x00000001f8f73080
+DATA avx2External<>+6568(SB)/8, $0x00000001f8f73080
+DATA avx2External<>+6576(SB)/8, $0x00000001f8f73080
+DATA avx2External<>+6584(SB)/8, $0x00000001f8f73080
+DATA avx2External<>+6592(SB)/8, $0x00000002ad471630
+DATA avx2External<>+6600(SB)/8, $0x00000002ad471630
+DATA avx2External<>+6608(SB)/8, $0x00000002ad471630
+DATA avx2External<>+6616(SB)/8, $0x00000002ad471630
+DATA avx2External<>+6624(SB)/8, $0x000000017830a22f
+DATA avx2External<>+6632(SB)/8, $0x000000017830a22f
+DATA avx2External<>+6640(SB)/8, $0x000000017830a22f
+DATA avx2External<>+6648(SB)/8, $0x000000017830a22f
+DATA avx2External<>+6656(SB)/8, $0x00000002ab6e991d
+DATA avx2External<>+6664(SB)/8, $0x00000002ab6e991d
+DATA avx2External<>+6672(SB)/8, $0x00000002ab6e991d
+DATA avx2External<>+6680(SB)/8, $0x00000002ab6e991d
+DATA avx2External<>+6688(SB)/8, $0x000000010b67aa00
+DATA avx2External<>+6696(SB)/8, $0x000000010b67aa00
+DATA avx2External<>+6704(SB)/8, $0x000000010b67aa00
+DATA avx2External<>+6712(SB)/8, $0x000000010b67aa00
+DATA avx2External<>+6720(SB)/8, $0x0000000222f50b99
+DATA avx2External<>+6728(SB)/8, $0x0000000222f50b99
+DATA avx2External<>+6736(SB)/8, $0x0000000222f50b99
+DATA avx2External<>+6744(SB)/8, $0x0000000222f50b99
+DATA avx2External<>+6752(SB)/8, $0x000000014ec6dea2
+DATA avx2External<>+6760(SB)/8, $0x000000014ec6dea2
+DATA avx2External<>+6768(SB)/8, $0x000000014ec6dea2
+DATA avx2External<>+6776(SB)/8, $0x000000014ec6dea2
+DATA avx2External<>+6784(SB)/8, $0x00000002980a5af4
+DATA avx2External<>+6792(SB)/8, $0x00000002980a5af4
+DATA avx2External<>+6800(SB)/8, $0x00000002980a5af4
+DATA avx2External<>+6808(SB)/8, $0x00000002980a5af4
+DATA avx2External<>+6816(SB)/8, $0x000000013ec404b6
+DATA avx2External<>+6824(SB)/8, $0x000000013ec404b6
+DATA avx2External<>+6832(SB)/8, $0x000000013ec404b6
+DATA avx2External<>+6840(SB)/8, $0x000000013ec404b6
+DATA avx2External<>+6848(SB)/8, $0x00000002ea7677f8
+DATA avx2External<>+6856(SB)/8, $0x00000002ea7677f8
+DATA avx2External<>+6864(SB)/8, $0x00000002ea7677f8
+DATA avx2External<>+6872(SB)/8, $0x00000002ea7677f8
+DATA avx2External<>+6880(SB)/8, $0x000000018eaeb8e9
+DATA avx2External<>+6888(SB)/8, $0x000000018eaeb8e9
+DATA avx2External<>+6896(SB)/8, $0x000000018eaeb8e9
+DATA avx2External<>+6904(SB)/8, $0x000000018eaeb8e9
+DATA avx2External<>+6912(SB)/8, $0x7676ed23dbe719ff
+DATA avx2External<>+6920(SB)/8, $0x5509d51583e4805f
+DATA avx2External<>+6928(SB)/8, $0xc9c92895eb502a99
+DATA avx2External<>+6936(SB)/8, $0x5256d67956bdec1b
+DATA avx2External<>+6944(SB)/8, $0x923bf51d4e496d8d
+DATA avx2External<>+6952(SB)/8, $0x397a7f6790853e1b
+DATA avx2External<>+6960(SB)/8, $0x5b72c3cebf85ce39
+DATA avx2External<>+6968(SB)/8, $0x2c6090abd6c9d4b2
+DATA avx2External<>+6976(SB)/8, $0x68b57a9cc9c126d6
+DATA avx2External<>+6984(SB)/8, $0xd730ae3ce6efd2c9
+DATA avx2External<>+6992(SB)/8, $0x9abe977b77033cfb
+DATA avx2External<>+7000(SB)/8, $0xbeb9c4036eaa840e
+DATA avx2External<>+7008(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+7016(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+7024(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+7032(SB)/8, $0x00000002f252cbac
+DATA avx2External<>+7040(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+7048(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+7056(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+7064(SB)/8, $0x000000013b6c001d
+DATA avx2External<>+7072(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+7080(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+7088(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+7096(SB)/8, $0x00000002fe008e72
+DATA avx2External<>+7104(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+7112(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+7120(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+7128(SB)/8, $0x00000001366afdc4
+DATA avx2External<>+7136(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+7144(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+7152(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+7160(SB)/8, $0x0000000288e98c4d
+DATA avx2External<>+7168(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+7176(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+7184(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+7192(SB)/8, $0x00000001f519e8df
+DATA avx2External<>+7200(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+7208(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+7216(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+7224(SB)/8, $0x00000002328c06fb
+DATA avx2External<>+7232(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+7240(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+7248(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+7256(SB)/8, $0x0000000177c5992b
+DATA avx2External<>+7264(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+7272(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+7280(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+7288(SB)/8, $0x00000002e7155ac9
+DATA avx2External<>+7296(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+7304(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+7312(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+7320(SB)/8, $0x000000011ca358a0
+DATA avx2External<>+7328(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+7336(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+7344(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+7352(SB)/8, $0x000000022e5edc9d
+DATA avx2External<>+7360(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+7368(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+7376(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+7384(SB)/8, $0x00000001deac9d43
+DATA avx2External<>+7392(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+7400(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+7408(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+7416(SB)/8, $0x00000002ffcfcc1c
+DATA avx2External<>+7424(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+7432(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+7440(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+7448(SB)/8, $0x0000000108615e9d
+DATA avx2External<>+7456(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+7464(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+7472(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+7480(SB)/8, $0x000000025ccac66b
+DATA avx2External<>+7488(SB)/8, $0x000000011b233864
+DATA avx2External<>+7496(SB)/8, $0x000000011b233864
+DATA avx2External<>+7504(SB)/8, $0x000000011b233864
+DATA avx2External<>+7512(SB)/8, $0x000000011b233864
+DATA avx2External<>+7520(SB)/8, $0x00000002f956766a
+DATA avx2External<>+7528(SB)/8, $0x00000002f956766a
+DATA avx2External<>+7536(SB)/8, $0x00000002f956766a
+DATA avx2External<>+7544(SB)/8, $0x00000002f956766a
+DATA avx2External<>+7552(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+7560(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+7568(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+7576(SB)/8, $0x00000001a1e68f68
+DATA avx2External<>+7584(SB)/8, $0x000000027935042a
+DATA avx2External<>+7592(SB)/8, $0x000000027935042a
+DATA avx2External<>+7600(SB)/8, $0x000000027935042a
+DATA avx2External<>+7608(SB)/8, $0x000000027935042a
+DATA avx2External<>+7616(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+7624(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+7632(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+7640(SB)/8, $0x0000000155dd09de
+DATA avx2External<>+7648(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+7656(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+7664(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+7672(SB)/8, $0x0000000291f9c25f
+DATA avx2External<>+7680(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+7688(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+7696(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+7704(SB)/8, $0x00000001b5836df1
+DATA avx2External<>+7712(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+7720(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+7728(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+7736(SB)/8, $0x000000029c15a7bf
+DATA avx2External<>+7744(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+7752(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+7760(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+7768(SB)/8, $0x00000001abf836e5
+DATA avx2External<>+7776(SB)/8, $0xf608e3808c9b1390
+DATA avx2External<>+7784(SB)/8, $0xaaf0802acb60f738
+DATA avx2External<>+7792(SB)/8, $0x6d2af615df7a7b52
+DATA avx2External<>+7800(SB)/8, $0xafaf5171753c8b3f
+DATA avx2External<>+7808(SB)/8, $0xd48b1c96b2849f06
+DATA avx2External<>+7816(SB)/8, $0xe47ce888f53083c6
+DATA avx2External<>+7824(SB)/8, $0x69b9d32dfcabc836
+DATA avx2External<>+7832(SB)/8, $0x698e01d231c15ca7
+DATA avx2External<>+7840(SB)/8, $0xdfae8bb632465178
+DATA avx2External<>+7848(SB)/8, $0xca04a7ece62619c2
+DATA avx2External<>+7856(SB)/8, $0x81f2504626aaefd8
+DATA avx2External<>+7864(SB)/8, $0xbeb5e3bb4c348861
+DATA avx2External<>+7872(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+7880(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+7888(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+7896(SB)/8, $0x00000002ad0896fa
+DATA avx2External<>+7904(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+7912(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+7920(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+7928(SB)/8, $0x00000001d9cb964f
+DATA avx2External<>+7936(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+7944(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+7952(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+7960(SB)/8, $0x00000002fe06683b
+DATA avx2External<>+7968(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+7976(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+7984(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+7992(SB)/8, $0x00000001e03aea48
+DATA avx2External<>+8000(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+8008(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+8016(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+8024(SB)/8, $0x00000002fa155d55
+DATA avx2External<>+8032(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+8040(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+8048(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+8056(SB)/8, $0x00000001bfbca2d3
+DATA avx2External<>+8064(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+8072(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+8080(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+8088(SB)/8, $0x000000027d3e7ca0
+DATA avx2External<>+8096(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+8104(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+8112(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+8120(SB)/8, $0x0000000170419e7d
+DATA avx2External<>+8128(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+8136(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+8144(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+8152(SB)/8, $0x0000000252fbdcc7
+DATA avx2External<>+8160(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+8168(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+8176(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+8184(SB)/8, $0x0000000115670e2b
+DATA avx2External<>+8192(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+8200(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+8208(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+8216(SB)/8, $0x0000000254b2b9f2
+DATA avx2External<>+8224(SB)/8, $0x000000011b114108
+DATA avx2External<>+8232(SB)/8, $0x000000011b114108
+DATA avx2External<>+8240(SB)/8, $0x000000011b114108
+DATA avx2External<>+8248(SB)/8, $0x000000011b114108
+DATA avx2External<>+8256(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+8264(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+8272(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+8280(SB)/8, $0x00000002a5ea40bc
+DATA avx2External<>+8288(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+8296(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+8304(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+8312(SB)/8, $0x00000001cb7d71f0
+DATA avx2External<>+8320(SB)/8, $0x000000026000518c
+DATA avx2External<>+8328(SB)/8, $0x000000026000518c
+DATA avx2External<>+8336(SB)/8, $0x000000026000518c
+DATA avx2External<>+8344(SB)/8, $0x000000026000518c
+DATA avx2External<>+8352(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+8360(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+8368(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+8376(SB)/8, $0x00000001385b16e3
+DATA avx2External<>+8384(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+8392(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+8400(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+8408(SB)/8, $0x000000027130f3b2
+DATA avx2External<>+8416(SB)/8, $0x00000001076fe010
+DATA avx2External<>+8424(SB)/8, $0x00000001076fe010
+DATA avx2External<>+8432(SB)/8, $0x00000001076fe010
+DATA avx2External<>+8440(SB)/8, $0x00000001076fe010
+DATA avx2External<>+8448(SB)/8, $0x000000024472375f
+DATA avx2External<>+8456(SB)/8, $0x000000024472375f
+DATA avx2External<>+8464(SB)/8, $0x000000024472375f
+DATA avx2External<>+8472(SB)/8, $0x000000024472375f
+DATA avx2External<>+8480(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+8488(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+8496(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+8504(SB)/8, $0x00000001f042a5ad
+DATA avx2External<>+8512(SB)/8, $0x000000029a16b309
+DATA avx2External<>+8520(SB)/8, $0x000000029a16b309
+DATA avx2External<>+8528(SB)/8, $0x000000029a16b309
+DATA avx2External<>+8536(SB)/8, $0x000000029a16b309
+DATA avx2External<>+8544(SB)/8, $0x00000001094e734f
+DATA avx2External<>+8552(SB)/8, $0x00000001094e734f
+DATA avx2External<>+8560(SB)/8, $0x00000001094e734f
+DATA avx2External<>+8568(SB)/8, $0x00000001094e734f
+DATA avx2External<>+8576(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+8584(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+8592(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+8600(SB)/8, $0x000000026b4ea843
+DATA avx2External<>+8608(SB)/8, $0x000000010bff2238
+DATA avx2External<>+8616(SB)/8, $0x000000010bff2238
+DATA avx2External<>+8624(SB)/8, $0x000000010bff2238
+DATA avx2External<>+8632(SB)/8, $0x000000010bff2238
+DATA avx2External<>+8640(SB)/8, $0x60e3247680beb032
+DATA avx2External<>+8648(SB)/8, $0xf9aaaeeba430ee72
+DATA avx2External<>+8656(SB)/8, $0xcdb222ac88259214
+DATA avx2External<>+8664(SB)/8, $0x542bf3fb480b24d5
+DATA avx2External<>+8672(SB)/8, $0xcb43b5def916c156
+DATA avx2External<>+8680(SB)/8, $0xc99150dc12810830
+DATA avx2External<>+8688(SB)/8, $0xbaac9a589a7fa702
+DATA avx2External<>+8696(SB)/8, $0x9b9418487a915a4d
+DATA avx2External<>+8704(SB)/8, $0xd93e024a5910be68
+DATA avx2External<>+8712(SB)/8, $0x56f655e218dced14
+DATA avx2External<>+8720(SB)/8, $0xc759532ddd586bd2
+DATA avx2External<>+8728(SB)/8, $0xa2357af57f5128e9
+DATA avx2External<>+8736(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+8744(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+8752(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+8760(SB)/8, $0x00000002ac2e8ad9
+DATA avx2External<>+8768(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+8776(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+8784(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+8792(SB)/8, $0x00000001f4f80238
+DATA avx2External<>+8800(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+8808(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+8816(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+8824(SB)/8, $0x000000028c3e11d7
+DATA avx2External<>+8832(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+8840(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+8848(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+8856(SB)/8, $0x00000001f3bef552
+DATA avx2External<>+8864(SB)/8, $0x00000002a6006471
+DATA avx2External<>+8872(SB)/8, $0x00000002a6006471
+DATA avx2External<>+8880(SB)/8, $0x00000002a6006471
+DATA avx2External<>+8888(SB)/8, $0x00000002a6006471
+DATA avx2External<>+8896(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+8904(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+8912(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+8920(SB)/8, $0x00000001586d5d05
+DATA avx2External<>+8928(SB)/8, $0x000000023c723db3
+DATA avx2External<>+8936(SB)/8, $0x000000023c723db3
+DATA avx2External<>+8944(SB)/8, $0x000000023c723db3
+DATA avx2External<>+8952(SB)/8, $0x000000023c723db3
+DATA avx2External<>+8960(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+8968(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+8976(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+8984(SB)/8, $0x0000000176d6acf2
+DATA avx2External<>+8992(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+9000(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+9008(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+9016(SB)/8, $0x00000002741b23ac
+DATA avx2External<>+9024(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+9032(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+9040(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+9048(SB)/8, $0x0000000159159ee6
+DATA avx2External<>+9056(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+9064(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+9072(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+9080(SB)/8, $0x00000002c3475ac0
+DATA avx2External<>+9088(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+9096(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+9104(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+9112(SB)/8, $0x00000001a47bff2e
+DATA avx2External<>+9120(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+9128(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+9136(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+9144(SB)/8, $0x00000002583e5d93
+DATA avx2External<>+9152(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+9160(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+9168(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+9176(SB)/8, $0x00000001351ba3b9
+DATA avx2External<>+9184(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+9192(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+9200(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+9208(SB)/8, $0x00000002bf9fc997
+DATA avx2External<>+9216(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+9224(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+9232(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+9240(SB)/8, $0x00000001dcfd6cc3
+DATA avx2External<>+9248(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+9256(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+9264(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+9272(SB)/8, $0x000000024aaa4468
+DATA avx2External<>+9280(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+9288(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+9296(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+9304(SB)/8, $0x0000000147e13c66
+DATA avx2External<>+9312(SB)/8, $0x000000025282d686
+DATA avx2External<>+9320(SB)/8, $0x000000025282d686
+DATA avx2External<>+9328(SB)/8, $0x000000025282d686
+DATA avx2External<>+9336(SB)/8, $0x000000025282d686
+DATA avx2External<>+9344(SB)/8, $0x0000000158272e24
+DATA avx2External<>+9352(SB)/8, $0x0000000158272e24
+DATA avx2External<>+9360(SB)/8, $0x0000000158272e24
+DATA avx2External<>+9368(SB)/8, $0x0000000158272e24
+DATA avx2External<>+9376(SB)/8, $0x00000002cad90822
+DATA avx2External<>+9384(SB)/8, $0x00000002cad90822
+DATA avx2External<>+9392(SB)/8, $0x00000002cad90822
+DATA avx2External<>+9400(SB)/8, $0x00000002cad90822
+DATA avx2External<>+9408(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+9416(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+9424(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+9432(SB)/8, $0x00000001f370b9bc
+DATA avx2External<>+9440(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+9448(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+9456(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+9464(SB)/8, $0x00000002002eb6a9
+DATA avx2External<>+9472(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+9480(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+9488(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+9496(SB)/8, $0x00000001b81b4563
+DATA avx2External<>+9504(SB)/8, $0x784ad861efbdae13
+DATA avx2External<>+9512(SB)/8, $0x017a8e987cbc267f
+DATA avx2External<>+9520(SB)/8, $0xbd5f24f4d0190341
+DATA avx2External<>+9528(SB)/8, $0x68ad3c51168a0473
+DATA avx2External<>+9536(SB)/8, $0xeb51a5bf2d396fcb
+DATA avx2External<>+9544(SB)/8, $0x15751af4a96428fd
+DATA avx2External<>+9552(SB)/8, $0xd78630a80d6e4ac0
+DATA avx2External<>+9560(SB)/8, $0x4d168c2063397dbb
+DATA avx2External<>+9568(SB)/8, $0x38206d1074a8ce69
+DATA avx2External<>+9576(SB)/8, $0x35b8100f0086d29c
+DATA avx2External<>+9584(SB)/8, $0xb3c22a997a5521a6
+DATA avx2External<>+9592(SB)/8, $0x2274d5925a84b3b9
+DATA avx2External<>+9600(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+9608(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+9616(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+9624(SB)/8, $0x00000002286c2ab2
+DATA avx2External<>+9632(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+9640(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+9648(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+9656(SB)/8, $0x000000017ce8c864
+DATA avx2External<>+9664(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+9672(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+9680(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+9688(SB)/8, $0x00000002125c40eb
+DATA avx2External<>+9696(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+9704(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+9712(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+9720(SB)/8, $0x00000001804e8f67
+DATA avx2External<>+9728(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+9736(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+9744(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+9752(SB)/8, $0x000000022bdeb71c
+DATA avx2External<>+9760(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+9768(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+9776(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+9784(SB)/8, $0x000000011c42d51c
+DATA avx2External<>+9792(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+9800(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+9808(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+9816(SB)/8, $0x000000021d8fce5f
+DATA avx2External<>+9824(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+9832(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+9840(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+9848(SB)/8, $0x00000001cc4e9b37
+DATA avx2External<>+9856(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+9864(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+9872(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+9880(SB)/8, $0x000000023a91cd51
+DATA avx2External<>+9888(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+9896(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+9904(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+9912(SB)/8, $0x00000001fce78c49
+DATA avx2External<>+9920(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+9928(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+9936(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+9944(SB)/8, $0x00000002b9426deb
+DATA avx2External<>+9952(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+9960(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+9968(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+9976(SB)/8, $0x00000001a79b3336
+DATA avx2External<>+9984(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+9992(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+10000(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+10008(SB)/8, $0x00000002d8de7e6b
+DATA avx2External<>+10016(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+10024(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+10032(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+10040(SB)/8, $0x00000001a7d88913
+DATA avx2External<>+10048(SB)/8, $0x00000002ca990831
+DATA avx2External<>+10056(SB)/8, $0x00000002ca990831
+DATA avx2External<>+10064(SB)/8, $0x00000002ca990831
+DATA avx2External<>+10072(SB)/8, $0x00000002ca990831
+DATA avx2External<>+10080(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+10088(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+10096(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+10104(SB)/8, $0x000000011a52e4ef
+DATA avx2External<>+10112(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+10120(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+10128(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+10136(SB)/8, $0x000000028a2d2452
+DATA avx2External<>+10144(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+10152(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+10160(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+10168(SB)/8, $0x000000013ad911ba
+DATA avx2External<>+10176(SB)/8, $0x0000000211190184
+DATA avx2External<>+10184(SB)/8, $0x0000000211190184
+DATA avx2External<>+10192(SB)/8, $0x0000000211190184
+DATA avx2External<>+10200(SB)/8, $0x0000000211190184
+DATA avx2External<>+10208(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+10216(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+10224(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+10232(SB)/8, $0x00000001f7c23a73
+DATA avx2External<>+10240(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+10248(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+10256(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+10264(SB)/8, $0x0000000296518a9d
+DATA avx2External<>+10272(SB)/8, $0x000000017d511305
+DATA avx2External<>+10280(SB)/8, $0x000000017d511305
+DATA avx2External<>+10288(SB)/8, $0x000000017d511305
+DATA avx2External<>+10296(SB)/8, $0x000000017d511305
+DATA avx2External<>+10304(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+10312(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+10320(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+10328(SB)/8, $0x00000002b33a5a82
+DATA avx2External<>+10336(SB)/8, $0x0000000144441477
+DATA avx2External<>+10344(SB)/8, $0x0000000144441477
+DATA avx2External<>+10352(SB)/8, $0x0000000144441477
+DATA avx2External<>+10360(SB)/8, $0x0000000144441477
+DATA avx2External<>+10368(SB)/8, $0x30872e006f1941d7
+DATA avx2External<>+10376(SB)/8, $0x7e95fe4e4194161f
+DATA avx2External<>+10384(SB)/8, $0xa24c69cb75a3707e
+DATA avx2External<>+10392(SB)/8, $0xde23f74c2a0b3a3d
+DATA avx2External<>+10400(SB)/8, $0xa8585087640e6cc1
+DATA avx2External<>+10408(SB)/8, $0xf7b71df49ac85802
+DATA avx2External<>+10416(SB)/8, $0x88f49a897e8afa10
+DATA avx2External<>+10424(SB)/8, $0x2a3210797deec1fa
+DATA avx2External<>+10432(SB)/8, $0x4d654a2c9bb2f3cc
+DATA avx2External<>+10440(SB)/8, $0xfcf33833e1cee58a
+DATA avx2External<>+10448(SB)/8, $0x5a0976f4f503d07a
+DATA avx2External<>+10456(SB)/8, $0xbd35541569e6dcbe
+DATA avx2External<>+10464(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+10472(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+10480(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+10488(SB)/8, $0x00000002e9d0f303
+DATA avx2External<>+10496(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+10504(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+10512(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+10520(SB)/8, $0x000000011e9114c3
+DATA avx2External<>+10528(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+10536(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+10544(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+10552(SB)/8, $0x00000002e3d32c64
+DATA avx2External<>+10560(SB)/8, $0x000000013c753562
+DATA avx2External<>+10568(SB)/8, $0x000000013c753562
+DATA avx2External<>+10576(SB)/8, $0x000000013c753562
+DATA avx2External<>+10584(SB)/8, $0x000000013c753562
+DATA avx2External<>+10592(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+10600(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+10608(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+10616(SB)/8, $0x00000002c43a0662
+DATA avx2External<>+10624(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+10632(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+10640(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+10648(SB)/8, $0x0000000110c7da69
+DATA avx2External<>+10656(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+10664(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+10672(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+10680(SB)/8, $0x00000002a3a08a48
+DATA avx2External<>+10688(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+10696(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+10704(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+10712(SB)/8, $0x00000001c25dc6bd
+DATA avx2External<>+10720(SB)/8, $0x00000002d1953084
+DATA avx2External<>+10728(SB)/8, $0x00000002d1953084
+DATA avx2External<>+10736(SB)/8, $0x00000002d1953084
+DATA avx2External<>+10744(SB)/8, $0x00000002d1953084
+DATA avx2External<>+10752(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+10760(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+10768(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+10776(SB)/8, $0x000000011692bfd2
+DATA avx2External<>+10784(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+10792(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+10800(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+10808(SB)/8, $0x000000024ddfde0a
+DATA avx2External<>+10816(SB)/8, $0x000000013d65954b
+DATA avx2External<>+10824(SB)/8, $0x000000013d65954b
+DATA avx2External<>+10832(SB)/8, $0x000000013d65954b
+DATA avx2External<>+10840(SB)/8, $0x000000013d65954b
+DATA avx2External<>+10848(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+10856(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+10864(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+10872(SB)/8, $0x000000026dca7c86
+DATA avx2External<>+10880(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+10888(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+10896(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+10904(SB)/8, $0x00000001da7955d8
+DATA avx2External<>+10912(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+10920(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+10928(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+10936(SB)/8, $0x000000026432a6b8
+DATA avx2External<>+10944(SB)/8, $0x0000000199118806
+DATA avx2External<>+10952(SB)/8, $0x0000000199118806
+DATA avx2External<>+10960(SB)/8, $0x0000000199118806
+DATA avx2External<>+10968(SB)/8, $0x0000000199118806
+DATA avx2External<>+10976(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+10984(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+10992(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+11000(SB)/8, $0x00000002c4dd07bf
+DATA avx2External<>+11008(SB)/8, $0x00000001f3710506
+DATA avx2External<>+11016(SB)/8, $0x00000001f3710506
+DATA avx2External<>+11024(SB)/8, $0x00000001f3710506
+DATA avx2External<>+11032(SB)/8, $0x00000001f3710506
+DATA avx2External<>+11040(SB)/8, $0x00000002812934af
+DATA avx2External<>+11048(SB)/8, $0x00000002812934af
+DATA avx2External<>+11056(SB)/8, $0x00000002812934af
+DATA avx2External<>+11064(SB)/8, $0x00000002812934af
+DATA avx2External<>+11072(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+11080(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+11088(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+11096(SB)/8, $0x00000001badd7f9b
+DATA avx2External<>+11104(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+11112(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+11120(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+11128(SB)/8, $0x00000002312aa3c2
+DATA avx2External<>+11136(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+11144(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+11152(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+11160(SB)/8, $0x000000014fdbda10
+DATA avx2External<>+11168(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+11176(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+11184(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+11192(SB)/8, $0x00000002c573c6be
+DATA avx2External<>+11200(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+11208(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+11216(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+11224(SB)/8, $0x0000000114d939c3
+DATA avx2External<>+11232(SB)/8, $0x79d9330da18e63db
+DATA avx2External<>+11240(SB)/8, $0xa3821b26e6429f06
+DATA avx2External<>+11248(SB)/8, $0xeb0a1f0c0bed218e
+DATA avx2External<>+11256(SB)/8, $0x194b24f37022efdf
+DATA avx2External<>+11264(SB)/8, $0x33ae13b1be0e973c
+DATA avx2External<>+11272(SB)/8, $0xfc2fe76d700c84b6
+DATA avx2External<>+11280(SB)/8, $0x5d48cde909c12ace
+DATA avx2External<>+11288(SB)/8, $0x309819beeb8e8710
+DATA avx2External<>+11296(SB)/8, $0x3eaf6acea25b1388
+DATA avx2External<>+11304(SB)/8, $0xa030fca354aa41a5
+DATA avx2External<>+11312(SB)/8, $0x5670b326474bdc1b
+DATA avx2External<>+11320(SB)/8, $0x5a11e48546cff319
+DATA avx2External<>+11328(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+11336(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+11344(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+11352(SB)/8, $0x00000002f1d26806
+DATA avx2External<>+11360(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+11368(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+11376(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+11384(SB)/8, $0x000000016fb52c43
+DATA avx2External<>+11392(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+11400(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+11408(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+11416(SB)/8, $0x00000002a17cd93f
+DATA avx2External<>+11424(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+11432(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+11440(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+11448(SB)/8, $0x00000001b5d796f9
+DATA avx2External<>+11456(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+11464(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+11472(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+11480(SB)/8, $0x00000002f4068afa
+DATA avx2External<>+11488(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+11496(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+11504(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+11512(SB)/8, $0x00000001bb2d8489
+DATA avx2External<>+11520(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+11528(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+11536(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+11544(SB)/8, $0x0000000242a99ff3
+DATA avx2External<>+11552(SB)/8, $0x00000001e405770a
+DATA avx2External<>+11560(SB)/8, $0x00000001e405770a
+DATA avx2External<>+11568(SB)/8, $0x00000001e405770a
+DATA avx2External<>+11576(SB)/8, $0x00000001e405770a
+DATA avx2External<>+11584(SB)/8, $0x000000022aaec460
+DATA avx2External<>+11592(SB)/8, $0x000000022aaec460
+DATA avx2External<>+11600(SB)/8, $0x000000022aaec460
+DATA avx2External<>+11608(SB)/8, $0x000000022aaec460
+DATA avx2External<>+11616(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+11624(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+11632(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+11640(SB)/8, $0x0000000158106cf1
+DATA avx2External<>+11648(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+11656(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+11664(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+11672(SB)/8, $0x000000021ff815a2
+DATA avx2External<>+11680(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+11688(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+11696(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+11704(SB)/8, $0x000000012d0a48c7
+DATA avx2External<>+11712(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+11720(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+11728(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+11736(SB)/8, $0x000000029f1ecd2a
+DATA avx2External<>+11744(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+11752(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+11760(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+11768(SB)/8, $0x0000000164e32ece
+DATA avx2External<>+11776(SB)/8, $0x00000002643bd087
+DATA avx2External<>+11784(SB)/8, $0x00000002643bd087
+DATA avx2External<>+11792(SB)/8, $0x00000002643bd087
+DATA avx2External<>+11800(SB)/8, $0x00000002643bd087
+DATA avx2External<>+11808(SB)/8, $0x000000012dac2200
+DATA avx2External<>+11816(SB)/8, $0x000000012dac2200
+DATA avx2External<>+11824(SB)/8, $0x000000012dac2200
+DATA avx2External<>+11832(SB)/8, $0x000000012dac2200
+DATA avx2External<>+11840(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+11848(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+11856(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+11864(SB)/8, $0x0000000279aa1fd3
+DATA avx2External<>+11872(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+11880(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+11888(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+11896(SB)/8, $0x000000014e5dee2e
+DATA avx2External<>+11904(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+11912(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+11920(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+11928(SB)/8, $0x00000002ca6f5a96
+DATA avx2External<>+11936(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+11944(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+11952(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+11960(SB)/8, $0x00000001d030cb3a
+DATA avx2External<>+11968(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+11976(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+11984(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+11992(SB)/8, $0x00000002e857fc6a
+DATA avx2External<>+12000(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+12008(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+12016(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+12024(SB)/8, $0x00000001e4f4b148
+DATA avx2External<>+12032(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+12040(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+12048(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+12056(SB)/8, $0x0000000288a772a5
+DATA avx2External<>+12064(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+12072(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+12080(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+12088(SB)/8, $0x00000001e83e4244
+DATA avx2External<>+12096(SB)/8, $0x909e0429715df6b6
+DATA avx2External<>+12104(SB)/8, $0x47fd380245aae24c
+DATA avx2External<>+12112(SB)/8, $0xb82f2e766122be3d
+DATA avx2External<>+12120(SB)/8, $0xf478450fb475bd93
+DATA avx2External<>+12128(SB)/8, $0x0c08c0bafbbcfcde
+DATA avx2External<>+12136(SB)/8, $0x9a3ce85438ea4e3e
+DATA avx2External<>+12144(SB)/8, $0xb0e1726fd1ee9274
+DATA avx2External<>+12152(SB)/8, $0xcaea380faf67b2c7
+DATA avx2External<>+12160(SB)/8, $0xc7adb0b6e5af0973
+DATA avx2External<>+12168(SB)/8, $0xf3faee92bbb8c51b
+DATA avx2External<>+12176(SB)/8, $0x9cfccaf7a61feaa3
+DATA avx2External<>+12184(SB)/8, $0x66fb6dc7b86159a5
+DATA avx2External<>+12192(SB)/8, $0x00000002987a4644
+DATA avx2External<>+12200(SB)/8, $0x00000002987a4644
+DATA avx2External<>+12208(SB)/8, $0x00000002987a4644
+DATA avx2External<>+12216(SB)/8, $0x00000002987a4644
+DATA avx2External<>+12224(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+12232(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+12240(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+12248(SB)/8, $0x00000001ac1e2cd2
+DATA avx2External<>+12256(SB)/8, $0x000000028346ec32
+DATA avx2External<>+12264(SB)/8, $0x000000028346ec32
+DATA avx2External<>+12272(SB)/8, $0x000000028346ec32
+DATA avx2External<>+12280(SB)/8, $0x000000028346ec32
+DATA avx2External<>+12288(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+12296(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+12304(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+12312(SB)/8, $0x00000001c184c94b
+DATA avx2External<>+12320(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+12328(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+12336(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+12344(SB)/8, $0x000000029b541ffd
+DATA avx2External<>+12352(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+12360(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+12368(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+12376(SB)/8, $0x000000013c27fd95
+DATA avx2External<>+12384(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+12392(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+12400(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+12408(SB)/8, $0x00000002a16b75b3
+DATA avx2External<>+12416(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+12424(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+12432(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+12440(SB)/8, $0x0000000152d8ee92
+DATA avx2External<>+12448(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+12456(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+12464(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+12472(SB)/8, $0x0000000253a60e35
+DATA avx2External<>+12480(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+12488(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+12496(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+12504(SB)/8, $0x0000000186d84c80
+DATA avx2External<>+12512(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+12520(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+12528(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+12536(SB)/8, $0x00000002fcc55acd
+DATA avx2External<>+12544(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+12552(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+12560(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+12568(SB)/8, $0x0000000123fcc37a
+DATA avx2External<>+12576(SB)/8, $0x00000002a113b524
+DATA avx2External<>+12584(SB)/8, $0x00000002a113b524
+DATA avx2External<>+12592(SB)/8, $0x00000002a113b524
+DATA avx2External<>+12600(SB)/8, $0x00000002a113b524
+DATA avx2External<>+12608(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+12616(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+12624(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+12632(SB)/8, $0x000000013ae65dbe
+DATA avx2External<>+12640(SB)/8, $0x000000023443c168
+DATA avx2External<>+12648(SB)/8, $0x000000023443c168
+DATA avx2External<>+12656(SB)/8, $0x000000023443c168
+DATA avx2External<>+12664(SB)/8, $0x000000023443c168
+DATA avx2External<>+12672(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+12680(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+12688(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+12696(SB)/8, $0x0000000171749dc8
+DATA avx2External<>+12704(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+12712(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+12720(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+12728(SB)/8, $0x00000002402e3aba
+DATA avx2External<>+12736(SB)/8, $0x00000001c3989170
+DATA avx2External<>+12744(SB)/8, $0x00000001c3989170
+DATA avx2External<>+12752(SB)/8, $0x00000001c3989170
+DATA avx2External<>+12760(SB)/8, $0x00000001c3989170
+DATA avx2External<>+12768(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+12776(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+12784(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+12792(SB)/8, $0x000000028fee0e81
+DATA avx2External<>+12800(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+12808(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+12816(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+12824(SB)/8, $0x00000001fa355a14
+DATA avx2External<>+12832(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+12840(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+12848(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+12856(SB)/8, $0x00000002aff8b061
+DATA avx2External<>+12864(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+12872(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+12880(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+12888(SB)/8, $0x0000000128e80b3e
+DATA avx2External<>+12896(SB)/8, $0x000000024e794205
+DATA avx2External<>+12904(SB)/8, $0x000000024e794205
+DATA avx2External<>+12912(SB)/8, $0x000000024e794205
+DATA avx2External<>+12920(SB)/8, $0x000000024e794205
+DATA avx2External<>+12928(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+12936(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+12944(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+12952(SB)/8, $0x00000001e1b1a607
+DATA avx2External<>+12960(SB)/8, $0x0000000000000000
+DATA avx2External<>+12968(SB)/8, $0x0000000000000000
+DATA avx2External<>+12976(SB)/8, $0x0000000000000000
+DATA avx2External<>+12984(SB)/8, $0x0000000000000000
+DATA avx2External<>+12992(SB)/8, $0x0000000000000000
+DATA avx2External<>+13000(SB)/8, $0x0000000000000000
+DATA avx2External<>+13008(SB)/8, $0x0000000000000000
+DATA avx2External<>+13016(SB)/8, $0x0000000000000000
+DATA avx2External<>+13024(SB)/8, $0x0000000000000000
+DATA avx2External<>+13032(SB)/8, $0x0000000000000000
+DATA avx2External<>+13040(SB)/8, $0x0000000000000000
+DATA avx2External<>+13048(SB)/8, $0x0000000000000000
+DATA avx2External<>+13056(SB)/8, $0x0000000200000001
+DATA avx2External<>+13064(SB)/8, $0x0000000200000001
+DATA avx2External<>+13072(SB)/8, $0x0000000200000001
+DATA avx2External<>+13080(SB)/8, $0x0000000200000001
+DATA avx2External<>+13088(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13096(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13104(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13112(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13120(SB)/8, $0x0000000200000001
+DATA avx2External<>+13128(SB)/8, $0x0000000200000001
+DATA avx2External<>+13136(SB)/8, $0x0000000200000001
+DATA avx2External<>+13144(SB)/8, $0x0000000200000001
+DATA avx2External<>+13152(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13160(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13168(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13176(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13184(SB)/8, $0x0000000200000001
+DATA avx2External<>+13192(SB)/8, $0x0000000200000001
+DATA avx2External<>+13200(SB)/8, $0x0000000200000001
+DATA avx2External<>+13208(SB)/8, $0x0000000200000001
+DATA avx2External<>+13216(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13224(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13232(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13240(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13248(SB)/8, $0x0000000200000001
+DATA avx2External<>+13256(SB)/8, $0x0000000200000001
+DATA avx2External<>+13264(SB)/8, $0x0000000200000001
+DATA avx2External<>+13272(SB)/8, $0x0000000200000001
+DATA avx2External<>+13280(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13288(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13296(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13304(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13312(SB)/8, $0x0000000200000001
+DATA avx2External<>+13320(SB)/8, $0x0000000200000001
+DATA avx2External<>+13328(SB)/8, $0x0000000200000001
+DATA avx2External<>+13336(SB)/8, $0x0000000200000001
+DATA avx2External<>+13344(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13352(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13360(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13368(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13376(SB)/8, $0x0000000200000001
+DATA avx2External<>+13384(SB)/8, $0x0000000200000001
+DATA avx2External<>+13392(SB)/8, $0x0000000200000001
+DATA avx2External<>+13400(SB)/8, $0x0000000200000001
+DATA avx2External<>+13408(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13416(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13424(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13432(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13440(SB)/8, $0x0000000200000001
+DATA avx2External<>+13448(SB)/8, $0x0000000200000001
+DATA avx2External<>+13456(SB)/8, $0x0000000200000001
+DATA avx2External<>+13464(SB)/8, $0x0000000200000001
+DATA avx2External<>+13472(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13480(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13488(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13496(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13504(SB)/8, $0x0000000200000001
+DATA avx2External<>+13512(SB)/8, $0x0000000200000001
+DATA avx2External<>+13520(SB)/8, $0x0000000200000001
+DATA avx2External<>+13528(SB)/8, $0x0000000200000001
+DATA avx2External<>+13536(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13544(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13552(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13560(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13568(SB)/8, $0x0000000200000001
+DATA avx2External<>+13576(SB)/8, $0x0000000200000001
+DATA avx2External<>+13584(SB)/8, $0x0000000200000001
+DATA avx2External<>+13592(SB)/8, $0x0000000200000001
+DATA avx2External<>+13600(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13608(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13616(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13624(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13632(SB)/8, $0x0000000200000001
+DATA avx2External<>+13640(SB)/8, $0x0000000200000001
+DATA avx2External<>+13648(SB)/8, $0x0000000200000001
+DATA avx2External<>+13656(SB)/8, $0x0000000200000001
+DATA avx2External<>+13664(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13672(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13680(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13688(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13696(SB)/8, $0x0000000200000001
+DATA avx2External<>+13704(SB)/8, $0x0000000200000001
+DATA avx2External<>+13712(SB)/8, $0x0000000200000001
+DATA avx2External<>+13720(SB)/8, $0x0000000200000001
+DATA avx2External<>+13728(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13736(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13744(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13752(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13760(SB)/8, $0x0000000200000001
+DATA avx2External<>+13768(SB)/8, $0x0000000200000001
+DATA avx2External<>+13776(SB)/8, $0x0000000200000001
+DATA avx2External<>+13784(SB)/8, $0x0000000200000001
+DATA avx2External<>+13792(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13800(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13808(SB)/8, $0x00000000fffffffd
+DATA avx2External<>+13816(SB)/8, $0x00000000fffffffd
+GLOBL avx2External<>(SB), RODATA|NOPTR, $13824
 
 DATA avx2Internal<>+0(SB)/8, $0x80054d4b48df49b7
-DATA avx2Internal<>+8(SB)/8, $0x00000000371b68fe
-DATA avx2Internal<>+16(SB)/8, $0x0000000048df49b6
-DATA avx2Internal<>+24(SB)/8, $0x49bdd3f9dc599933
-DATA avx2Internal<>+32(SB)/8, $0x00000000d9e892d4
-DATA avx2Internal<>+40(SB)/8, $0x00000000dc599931
-DATA avx2Internal<>+48(SB)/8, $0xd3a2c4ec892501bf
-DATA avx2Internal<>+56(SB)/8, $0x00000000a3383955
-DATA avx2Internal<>+64(SB)/8, $0x00000000892501bd
-DATA avx2Internal<>+72(SB)/8, $0x7f5f6cb59252ff55
-DATA avx2Internal<>+80(SB)/8, $0x00000000ee4d93f6
-DATA avx2Internal<>+88(SB)/8, $0x000000009252ff53
-DATA avx2Internal<>+96(SB)/8, $0x4d3b74036e200eac
-DATA avx2Internal<>+104(SB)/8, $0x0000000044a47d51
-DATA avx2Internal<>+112(SB)/8, $0x000000006e200eab
-DATA avx2Internal<>+120(SB)/8, $0x86d49540c3616f58
-DATA avx2Internal<>+128(SB)/8, $0x00000000b5c9fb68
-DATA avx2Internal<>+136(SB)/8, $0x00000000c3616f56
-DATA avx2Internal<>+144(SB)/8, $0xaf415689e8118717
-DATA avx2Internal<>+152(SB)/8, $0x0000000068ad2260
-DATA avx2Internal<>+160(SB)/8, $0x00000000e8118715
-DATA avx2Internal<>+168(SB)/8, $0x7cbc7c82924cccd2
-DATA avx2Internal<>+176(SB)/8, $0x00000000f0f6b6ac
-DATA avx2Internal<>+184(SB)/8, $0x00000000924cccd0
-DATA avx2Internal<>+192(SB)/8, $0x62aac6357f43aae2
-DATA avx2Internal<>+200(SB)/8, $0x000000001e118ee9
-DATA avx2Internal<>+208(SB)/8, $0x000000007f43aae1
-DATA avx2Internal<>+216(SB)/8, $0xd4b98914fac7501a
-DATA avx2Internal<>+224(SB)/8, $0x00000000307f26d2
-DATA avx2Internal<>+232(SB)/8, $0x00000000fac75018
-DATA avx2Internal<>+240(SB)/8, $0x3b86625e0ce067f2
-DATA avx2Internal<>+248(SB)/8, $0x00000000b79935b0
-DATA avx2Internal<>+256(SB)/8, $0x000000000ce067f1
-DATA avx2Internal<>+264(SB)/8, $0x59549ca16afe69d9
-DATA avx2Internal<>+272(SB)/8, $0x000000003bacf986
-DATA avx2Internal<>+280(SB)/8, $0x000000006afe69d8
-DATA avx2Internal<>+288(SB)/8, $0x6ded36383917f35a
-DATA avx2Internal<>+296(SB)/8, $0x0000000058fad66e
-DATA avx2Internal<>+304(SB)/8, $0x000000003917f359
-DATA avx2Internal<>+312(SB)/8, $0x3edfc514eebc5043
-DATA avx2Internal<>+320(SB)/8, $0x00000000d263eaa9
-DATA avx2Internal<>+328(SB)/8, $0x00000000eebc5041
-DATA avx2Internal<>+336(SB)/8, $0x1c5c75734e38fe61
-DATA avx2Internal<>+344(SB)/8, $0x00000000956a8c2c
-DATA avx2Internal<>+352(SB)/8, $0x000000004e38fe60
-DATA avx2Internal<>+360(SB)/8, $0x081b306b6f4ad6ce
-DATA avx2Internal<>+368(SB)/8, $0x000000008899f8c7
-DATA avx2Internal<>+376(SB)/8, $0x000000006f4ad6cd
-DATA avx2Internal<>+384(SB)/8, $0xed9609fedbc365c6
-DATA avx2Internal<>+392(SB)/8, $0x0000000036a6903c
-DATA avx2Internal<>+400(SB)/8, $0x00000000dbc365c4
-DATA avx2Internal<>+408(SB)/8, $0xb0cd3a5e08e2af55
-DATA avx2Internal<>+416(SB)/8, $0x000000004650164d
-DATA avx2Internal<>+424(SB)/8, $0x0000000008e2af54
-DATA avx2Internal<>+432(SB)/8, $0x388e78fdf2e5ce0d
-DATA avx2Internal<>+440(SB)/8, $0x00000000d48bb8f6
-DATA avx2Internal<>+448(SB)/8, $0x00000000f2e5ce0b
-DATA avx2Internal<>+456(SB)/8, $0xaed940e8e9d44f1c
-DATA avx2Internal<>+464(SB)/8, $0x0000000067526ffc
-DATA avx2Internal<>+472(SB)/8, $0x00000000e9d44f1a
-DATA avx2Internal<>+480(SB)/8, $0xb04412147a9ef081
-DATA avx2Internal<>+488(SB)/8, $0x00000000d51cfd6b
-DATA avx2Internal<>+496(SB)/8, $0x000000007a9ef07f
-DATA avx2Internal<>+504(SB)/8, $0x1256683e262b2eb3
-DATA avx2Internal<>+512(SB)/8, $0x00000000c77e690f
-DATA avx2Internal<>+520(SB)/8, $0x00000000262b2eb2
-GLOBL avx2Internal<>(SB), RODATA|NOPTR, $528
+DATA avx2Internal<>+8(SB)/8, $0x00000000371b68ff
+DATA avx2Internal<>+16(SB)/8, $0x00000000371b68ff
+DATA avx2Internal<>+24(SB)/8, $0x00000000371b68ff
+DATA avx2Internal<>+32(SB)/8, $0x00000000371b68ff
+DATA avx2Internal<>+40(SB)/8, $0x0000000048df49b5
+DATA avx2Internal<>+48(SB)/8, $0x0000000048df49b5
+DATA avx2Internal<>+56(SB)/8, $0x0000000048df49b5
+DATA avx2Internal<>+64(SB)/8, $0x0000000048df49b5
+DATA avx2Internal<>+72(SB)/8, $0x49bdd3f9dc599933
+DATA avx2Internal<>+80(SB)/8, $0x00000000d9e892d5
+DATA avx2Internal<>+88(SB)/8, $0x00000000d9e892d5
+DATA avx2Internal<>+96(SB)/8, $0x00000000d9e892d5
+DATA avx2Internal<>+104(SB)/8, $0x00000000d9e892d5
+DATA avx2Internal<>+112(SB)/8, $0x00000000dc599930
+DATA avx2Internal<>+120(SB)/8, $0x00000000dc599930
+DATA avx2Internal<>+128(SB)/8, $0x00000000dc599930
+DATA avx2Internal<>+136(SB)/8, $0x00000000dc599930
+DATA avx2Internal<>+144(SB)/8, $0xd3a2c4ec892501bf
+DATA avx2Internal<>+152(SB)/8, $0x00000000a3383956
+DATA avx2Internal<>+160(SB)/8, $0x00000000a3383956
+DATA avx2Internal<>+168(SB)/8, $0x00000000a3383956
+DATA avx2Internal<>+176(SB)/8, $0x00000000a3383956
+DATA avx2Internal<>+184(SB)/8, $0x00000000892501bc
+DATA avx2Internal<>+192(SB)/8, $0x00000000892501bc
+DATA avx2Internal<>+200(SB)/8, $0x00000000892501bc
+DATA avx2Internal<>+208(SB)/8, $0x00000000892501bc
+DATA avx2Internal<>+216(SB)/8, $0x7f5f6cb59252ff55
+DATA avx2Internal<>+224(SB)/8, $0x00000000ee4d93f7
+DATA avx2Internal<>+232(SB)/8, $0x00000000ee4d93f7
+DATA avx2Internal<>+240(SB)/8, $0x00000000ee4d93f7
+DATA avx2Internal<>+248(SB)/8, $0x00000000ee4d93f7
+DATA avx2Internal<>+256(SB)/8, $0x000000009252ff52
+DATA avx2Internal<>+264(SB)/8, $0x000000009252ff52
+DATA avx2Internal<>+272(SB)/8, $0x000000009252ff52
+DATA avx2Internal<>+280(SB)/8, $0x000000009252ff52
+DATA avx2Internal<>+288(SB)/8, $0x4d3b74036e200eac
+DATA avx2Internal<>+296(SB)/8, $0x0000000044a47d52
+DATA avx2Internal<>+304(SB)/8, $0x0000000044a47d52
+DATA avx2Internal<>+312(SB)/8, $0x0000000044a47d52
+DATA avx2Internal<>+320(SB)/8, $0x0000000044a47d52
+DATA avx2Internal<>+328(SB)/8, $0x000000006e200eaa
+DATA avx2Internal<>+336(SB)/8, $0x000000006e200eaa
+DATA avx2Internal<>+344(SB)/8, $0x000000006e200eaa
+DATA avx2Internal<>+352(SB)/8, $0x000000006e200eaa
+DATA avx2Internal<>+360(SB)/8, $0x86d49540c3616f58
+DATA avx2Internal<>+368(SB)/8, $0x00000000b5c9fb69
+DATA avx2Internal<>+376(SB)/8, $0x00000000b5c9fb69
+DATA avx2Internal<>+384(SB)/8, $0x00000000b5c9fb69
+DATA avx2Internal<>+392(SB)/8, $0x00000000b5c9fb69
+DATA avx2Internal<>+400(SB)/8, $0x00000000c3616f55
+DATA avx2Internal<>+408(SB)/8, $0x00000000c3616f55
+DATA avx2Internal<>+416(SB)/8, $0x00000000c3616f55
+DATA avx2Internal<>+424(SB)/8, $0x00000000c3616f55
+DATA avx2Internal<>+432(SB)/8, $0xaf415689e8118717
+DATA avx2Internal<>+440(SB)/8, $0x0000000068ad2261
+DATA avx2Internal<>+448(SB)/8, $0x0000000068ad2261
+DATA avx2Internal<>+456(SB)/8, $0x0000000068ad2261
+DATA avx2Internal<>+464(SB)/8, $0x0000000068ad2261
+DATA avx2Internal<>+472(SB)/8, $0x00000000e8118714
+DATA avx2Internal<>+480(SB)/8, $0x00000000e8118714
+DATA avx2Internal<>+488(SB)/8, $0x00000000e8118714
+DATA avx2Internal<>+496(SB)/8, $0x00000000e8118714
+DATA avx2Internal<>+504(SB)/8, $0x7cbc7c82924cccd2
+DATA avx2Internal<>+512(SB)/8, $0x00000000f0f6b6ad
+DATA avx2Internal<>+520(SB)/8, $0x00000000f0f6b6ad
+DATA avx2Internal<>+528(SB)/8, $0x00000000f0f6b6ad
+DATA avx2Internal<>+536(SB)/8, $0x00000000f0f6b6ad
+DATA avx2Internal<>+544(SB)/8, $0x00000000924ccccf
+DATA avx2Internal<>+552(SB)/8, $0x00000000924ccccf
+DATA avx2Internal<>+560(SB)/8, $0x00000000924ccccf
+DATA avx2Internal<>+568(SB)/8, $0x00000000924ccccf
+DATA avx2Internal<>+576(SB)/8, $0x62aac6357f43aae2
+DATA avx2Internal<>+584(SB)/8, $0x000000001e118eea
+DATA avx2Internal<>+592(SB)/8, $0x000000001e118eea
+DATA avx2Internal<>+600(SB)/8, $0x000000001e118eea
+DATA avx2Internal<>+608(SB)/8, $0x000000001e118eea
+DATA avx2Internal<>+616(SB)/8, $0x000000007f43aae0
+DATA avx2Internal<>+624(SB)/8, $0x000000007f43aae0
+DATA avx2Internal<>+632(SB)/8, $0x000000007f43aae0
+DATA avx2Internal<>+640(SB)/8, $0x000000007f43aae0
+DATA avx2Internal<>+648(SB)/8, $0xd4b98914fac7501a
+DATA avx2Internal<>+656(SB)/8, $0x00000000307f26d3
+DATA avx2Internal<>+664(SB)/8, $0x00000000307f26d3
+DATA avx2Internal<>+672(SB)/8, $0x00000000307f26d3
+DATA avx2Internal<>+680(SB)/8, $0x00000000307f26d3
+DATA avx2Internal<>+688(SB)/8, $0x00000000fac75017
+DATA avx2Internal<>+696(SB)/8, $0x00000000fac75017
+DATA avx2Internal<>+704(SB)/8, $0x00000000fac75017
+DATA avx2Internal<>+712(SB)/8, $0x00000000fac75017
+DATA avx2Internal<>+720(SB)/8, $0x3b86625e0ce067f2
+DATA avx2Internal<>+728(SB)/8, $0x00000000b79935b1
+DATA avx2Internal<>+736(SB)/8, $0x00000000b79935b1
+DATA avx2Internal<>+744(SB)/8, $0x00000000b79935b1
+DATA avx2Internal<>+752(SB)/8, $0x00000000b79935b1
+DATA avx2Internal<>+760(SB)/8, $0x000000000ce067f0
+DATA avx2Internal<>+768(SB)/8, $0x000000000ce067f0
+DATA avx2Internal<>+776(SB)/8, $0x000000000ce067f0
+DATA avx2Internal<>+784(SB)/8, $0x000000000ce067f0
+DATA avx2Internal<>+792(SB)/8, $0x59549ca16afe69d9
+DATA avx2Internal<>+800(SB)/8, $0x000000003bacf987
+DATA avx2Internal<>+808(SB)/8, $0x000000003bacf987
+DATA avx2Internal<>+816(SB)/8, $0x000000003bacf987
+DATA avx2Internal<>+824(SB)/8, $0x000000003bacf987
+DATA avx2Internal<>+832(SB)/8, $0x000000006afe69d7
+DATA avx2Internal<>+840(SB)/8, $0x000000006afe69d7
+DATA avx2Internal<>+848(SB)/8, $0x000000006afe69d7
+DATA avx2Internal<>+856(SB)/8, $0x000000006afe69d7
+DATA avx2Internal<>+864(SB)/8, $0x6ded36383917f35a
+DATA avx2Internal<>+872(SB)/8, $0x0000000058fad66f
+DATA avx2Internal<>+880(SB)/8, $0x0000000058fad66f
+DATA avx2Internal<>+888(SB)/8, $0x0000000058fad66f
+DATA avx2Internal<>+896(SB)/8, $0x0000000058fad66f
+DATA avx2Internal<>+904(SB)/8, $0x000000003917f358
+DATA avx2Internal<>+912(SB)/8, $0x000000003917f358
+DATA avx2Internal<>+920(SB)/8, $0x000000003917f358
+DATA avx2Internal<>+928(SB)/8, $0x000000003917f358
+DATA avx2Internal<>+936(SB)/8, $0x3edfc514eebc5043
+DATA avx2Internal<>+944(SB)/8, $0x00000000d263eaaa
+DATA avx2Internal<>+952(SB)/8, $0x00000000d263eaaa
+DATA avx2Internal<>+960(SB)/8, $0x00000000d263eaaa
+DATA avx2Internal<>+968(SB)/8, $0x00000000d263eaaa
+DATA avx2Internal<>+976(SB)/8, $0x00000000eebc5040
+DATA avx2Internal<>+984(SB)/8, $0x00000000eebc5040
+DATA avx2Internal<>+992(SB)/8, $0x00000000eebc5040
+DATA avx2Internal<>+1000(SB)/8, $0x00000000eebc5040
+DATA avx2Internal<>+1008(SB)/8, $0x1c5c75734e38fe61
+DATA avx2Internal<>+1016(SB)/8, $0x00000000956a8c2d
+DATA avx2Internal<>+1024(SB)/8, $0x00000000956a8c2d
+DATA avx2Internal<>+1032(SB)/8, $0x00000000956a8c2d
+DATA avx2Internal<>+1040(SB)/8, $0x00000000956a8c2d
+DATA avx2Internal<>+1048(SB)/8, $0x000000004e38fe5f
+DATA avx2Internal<>+1056(SB)/8, $0x000000004e38fe5f
+DATA avx2Internal<>+1064(SB)/8, $0x000000004e38fe5f
+DATA avx2Internal<>+1072(SB)/8, $0x000000004e38fe5f
+DATA avx2Internal<>+1080(SB)/8, $0x081b306b6f4ad6ce
+DATA avx2Internal<>+1088(SB)/8, $0x000000008899f8c8
+DATA avx2Internal<>+1096(SB)/8, $0x000000008899f8c8
+DATA avx2Internal<>+1104(SB)/8, $0x000000008899f8c8
+DATA avx2Internal<>+1112(SB)/8, $0x000000008899f8c8
+DATA avx2Internal<>+1120(SB)/8, $0x000000006f4ad6cc
+DATA avx2Internal<>+1128(SB)/8, $0x000000006f4ad6cc
+DATA avx2Internal<>+1136(SB)/8, $0x000000006f4ad6cc
+DATA avx2Internal<>+1144(SB)/8, $0x000000006f4ad6cc
+DATA avx2Internal<>+1152(SB)/8, $0xed9609fedbc365c6
+DATA avx2Internal<>+1160(SB)/8, $0x0000000036a6903d
+DATA avx2Internal<>+1168(SB)/8, $0x0000000036a6903d
+DATA avx2Internal<>+1176(SB)/8, $0x0000000036a6903d
+DATA avx2Internal<>+1184(SB)/8, $0x0000000036a6903d
+DATA avx2Internal<>+1192(SB)/8, $0x00000000dbc365c3
+DATA avx2Internal<>+1200(SB)/8, $0x00000000dbc365c3
+DATA avx2Internal<>+1208(SB)/8, $0x00000000dbc365c3
+DATA avx2Internal<>+1216(SB)/8, $0x00000000dbc365c3
+DATA avx2Internal<>+1224(SB)/8, $0xb0cd3a5e08e2af55
+DATA avx2Internal<>+1232(SB)/8, $0x000000004650164e
+DATA avx2Internal<>+1240(SB)/8, $0x000000004650164e
+DATA avx2Internal<>+1248(SB)/8, $0x000000004650164e
+DATA avx2Internal<>+1256(SB)/8, $0x000000004650164e
+DATA avx2Internal<>+1264(SB)/8, $0x0000000008e2af53
+DATA avx2Internal<>+1272(SB)/8, $0x0000000008e2af53
+DATA avx2Internal<>+1280(SB)/8, $0x0000000008e2af53
+DATA avx2Internal<>+1288(SB)/8, $0x0000000008e2af53
+DATA avx2Internal<>+1296(SB)/8, $0x388e78fdf2e5ce0d
+DATA avx2Internal<>+1304(SB)/8, $0x00000000d48bb8f7
+DATA avx2Internal<>+1312(SB)/8, $0x00000000d48bb8f7
+DATA avx2Internal<>+1320(SB)/8, $0x00000000d48bb8f7
+DATA avx2Internal<>+1328(SB)/8, $0x00000000d48bb8f7
+DATA avx2Internal<>+1336(SB)/8, $0x00000000f2e5ce0a
+DATA avx2Internal<>+1344(SB)/8, $0x00000000f2e5ce0a
+DATA avx2Internal<>+1352(SB)/8, $0x00000000f2e5ce0a
+DATA avx2Internal<>+1360(SB)/8, $0x00000000f2e5ce0a
+DATA avx2Internal<>+1368(SB)/8, $0xaed940e8e9d44f1c
+DATA avx2Internal<>+1376(SB)/8, $0x0000000067526ffd
+DATA avx2Internal<>+1384(SB)/8, $0x0000000067526ffd
+DATA avx2Internal<>+1392(SB)/8, $0x0000000067526ffd
+DATA avx2Internal<>+1400(SB)/8, $0x0000000067526ffd
+DATA avx2Internal<>+1408(SB)/8, $0x00000000e9d44f19
+DATA avx2Internal<>+1416(SB)/8, $0x00000000e9d44f19
+DATA avx2Internal<>+1424(SB)/8, $0x00000000e9d44f19
+DATA avx2Internal<>+1432(SB)/8, $0x00000000e9d44f19
+DATA avx2Internal<>+1440(SB)/8, $0xb04412147a9ef081
+DATA avx2Internal<>+1448(SB)/8, $0x00000000d51cfd6c
+DATA avx2Internal<>+1456(SB)/8, $0x00000000d51cfd6c
+DATA avx2Internal<>+1464(SB)/8, $0x00000000d51cfd6c
+DATA avx2Internal<>+1472(SB)/8, $0x00000000d51cfd6c
+DATA avx2Internal<>+1480(SB)/8, $0x000000007a9ef07e
+DATA avx2Internal<>+1488(SB)/8, $0x000000007a9ef07e
+DATA avx2Internal<>+1496(SB)/8, $0x000000007a9ef07e
+DATA avx2Internal<>+1504(SB)/8, $0x000000007a9ef07e
+DATA avx2Internal<>+1512(SB)/8, $0x1256683e262b2eb3
+DATA avx2Internal<>+1520(SB)/8, $0x00000000c77e6910
+DATA avx2Internal<>+1528(SB)/8, $0x00000000c77e6910
+DATA avx2Internal<>+1536(SB)/8, $0x00000000c77e6910
+DATA avx2Internal<>+1544(SB)/8, $0x00000000c77e6910
+DATA avx2Internal<>+1552(SB)/8, $0x00000000262b2eb1
+DATA avx2Internal<>+1560(SB)/8, $0x00000000262b2eb1
+DATA avx2Internal<>+1568(SB)/8, $0x00000000262b2eb1
+DATA avx2Internal<>+1576(SB)/8, $0x00000000262b2eb1
+GLOBL avx2Internal<>(SB), RODATA|NOPTR, $1584
 
 DATA avx2Diagonal<>+0(SB)/8, $0xc3b6c08e23ba9300
 DATA avx2Diagonal<>+8(SB)/8, $0xc3b6c08e23ba9300
@@ -764,7 +2048,19 @@ DATA avx2Numbers<>+96(SB)/8, $0x7fffffff00000000
 DATA avx2Numbers<>+104(SB)/8, $0x7fffffff00000000
 DATA avx2Numbers<>+112(SB)/8, $0x7fffffff00000000
 DATA avx2Numbers<>+120(SB)/8, $0x7fffffff00000000
-GLOBL avx2Numbers<>(SB), RODATA|NOPTR, $128
+DATA avx2Numbers<>+128(SB)/8, $0xffffffff00000000
+DATA avx2Numbers<>+136(SB)/8, $0xffffffff00000000
+DATA avx2Numbers<>+144(SB)/8, $0xffffffff00000000
+DATA avx2Numbers<>+152(SB)/8, $0xffffffff00000000
+DATA avx2Numbers<>+160(SB)/8, $0x0000000000000002
+DATA avx2Numbers<>+168(SB)/8, $0x0000000000000002
+DATA avx2Numbers<>+176(SB)/8, $0x0000000000000002
+DATA avx2Numbers<>+184(SB)/8, $0x0000000000000002
+DATA avx2Numbers<>+192(SB)/8, $0x00000000fffffffe
+DATA avx2Numbers<>+200(SB)/8, $0x00000000fffffffe
+DATA avx2Numbers<>+208(SB)/8, $0x00000000fffffffe
+DATA avx2Numbers<>+216(SB)/8, $0x00000000fffffffe
+GLOBL avx2Numbers<>(SB), RODATA|NOPTR, $224
 
 DATA avx2Swap4<>+0(SB)/8, $0x8080808000010203
 DATA avx2Swap4<>+8(SB)/8, $0x8080808008090a0b
@@ -851,279 +2147,261 @@ TEXT ·walkAVX2(SB), $0-24
 step:
 	VMOVDQU      1728(DI), Y1
 	MOVL         1728(DI), AX
-	VPSHUFB      avx2Swap4<>+0(SB), Y1, Y1
 	ADDL         $0x04, AX
+	VPSHUFB      avx2Swap4<>+0(SB), Y1, Y1
 	BSWAPL       AX
+	MOVQ         AX, DX
 	VPADDQ       Y1, Y1, Y2
-	MOVQ         AX, DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPADDQ       Y1, Y2, Y3
-	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1912(DI), DX
+	ADCQ         $0x00, SI
 	VPADDQ       Y2, Y2, Y4
-	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPADDQ       Y3, Y3, Y5
-	SBBL         SI, SI
-	ADDQ         SI, DX
-	VPBROADCASTQ 1544(DI), Y6
 	MOVQ         DX, 2008(DI)
-	VPSLLQ       $0x34, Y6, Y6
 	MOVQ         AX, DX
-	VPBROADCASTQ 1536(DI), Y7
+	VPBROADCASTQ 1544(DI), Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPSLLQ       $0x34, Y6, Y6
 	ADDQ         1920(DI), DX
-	VPADDQ       Y7, Y6, Y6
 	ADCQ         $0x00, SI
+	VPBROADCASTQ 1536(DI), Y7
 	ADDQ         (BX)(SI*8), DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPADDQ       Y1, Y6, Y7
+	VPADDQ       Y7, Y6, Y6
 	MOVQ         DX, 2016(DI)
 	MOVQ         AX, DX
-	VPCMPGTD     Y7, Y6, Y6
+	VPADDQ       Y1, Y6, Y7
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y6, Y6
 	ADDQ         AX, DX
-	VPADDQ       Y6, Y7, Y6
+	VPANDN       Y6, Y7, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ       Y0, Y7, Y8
 	ADDQ         1928(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADCQ         $0x00, SI
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	ADDQ         (BX)(SI*8), DX
-	VMOVDQU      Y6, (DI)
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPBROADCASTQ 1560(DI), Y6
+	VMOVDQU      Y6, (DI)
 	MOVQ         DX, 2024(DI)
 	MOVQ         AX, DX
-	VPSLLQ       $0x34, Y6, Y6
+	VPBROADCASTQ 1560(DI), Y6
 	ADDQ         AX, DX
-	VPBROADCASTQ 1552(DI), Y7
+	VPSLLQ       $0x34, Y6, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
-	VPADDQ       Y7, Y6, Y6
 	ADDQ         1936(DI), DX
+	VPBROADCASTQ 1552(DI), Y7
 	ADCQ         $0x00, SI
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPADDQ       Y1, Y6, Y7
+	VPADDQ       Y7, Y6, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2032(DI)
-	VPCMPGTD     Y7, Y6, Y6
+	VPADDQ       Y1, Y6, Y7
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y6, Y6
+	VPANDN       Y6, Y7, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
-	VPADDQ       Y6, Y7, Y6
+	VPADDQ       Y0, Y7, Y8
 	ADDQ         1944(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
-	VMOVDQU      Y6, 128(DI)
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPBROADCASTQ 1576(DI), Y6
+	VMOVDQU      Y6, 128(DI)
 	MOVQ         DX, 2040(DI)
 	MOVQ         AX, DX
-	VPSLLQ       $0x34, Y6, Y6
+	VPBROADCASTQ 1576(DI), Y6
 	ADDQ         AX, DX
-	VPBROADCASTQ 1568(DI), Y7
+	VPSLLQ       $0x34, Y6, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1952(DI), DX
-	VPADDQ       Y7, Y6, Y6
+	VPBROADCASTQ 1568(DI), Y7
 	ADCQ         $0x00, SI
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPADDQ       Y3, Y6, Y7
+	VPADDQ       Y7, Y6, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2048(DI)
-	VPCMPGTD     Y7, Y6, Y6
+	VPADDQ       Y3, Y6, Y7
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y6, Y6
+	VPANDN       Y6, Y7, Y6
 	ADDQ         AX, DX
 	ADDQ         AX, DX
-	VPADDQ       Y6, Y7, Y6
+	VPADDQ       Y0, Y7, Y8
 	ADDQ         AX, DX
 	ADDQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	VMOVDQU      Y6, 256(DI)
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1960(DI), DX
-	VPBROADCASTQ 1592(DI), Y6
+	VMOVDQU      Y6, 256(DI)
 	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
-	VPSLLQ       $0x34, Y6, Y6
+	VPBROADCASTQ 1592(DI), Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPBROADCASTQ 1584(DI), Y7
+	VPSLLQ       $0x34, Y6, Y6
 	MOVQ         DX, 2056(DI)
 	MOVQ         AX, DX
+	VPBROADCASTQ 1584(DI), Y7
+	ADDQ         AX, DX
+	ADDQ         AX, DX
+	ADDQ         AX, DX
 	VPADDQ       Y7, Y6, Y6
-	ADDQ         AX, DX
-	ADDQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	ADDQ         AX, DX
-	VPADDQ       Y2, Y6, Y7
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
-	VPCMPGTD     Y7, Y6, Y6
+	VPADDQ       Y2, Y6, Y7
 	ADDQ         1968(DI), DX
 	ADCQ         $0x00, SI
-	VPSRLQ       $0x20, Y6, Y6
+	VPANDN       Y6, Y7, Y6
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPADDQ       Y6, Y7, Y6
+	VPADDQ       Y0, Y7, Y8
 	ADDQ         SI, DX
 	MOVQ         DX, 2064(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	MOVQ         AX, DX
-	VMOVDQU      Y6, 384(DI)
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU      Y6, 384(DI)
 	ADDQ         1976(DI), DX
-	VPBROADCASTQ 1608(DI), Y6
 	ADCQ         $0x00, SI
-	VPSLLQ       $0x34, Y6, Y6
+	VPBROADCASTQ 1608(DI), Y6
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPBROADCASTQ 1600(DI), Y7
+	VPSLLQ       $0x34, Y6, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2072(DI)
-	VPADDQ       Y7, Y6, Y6
 	MOVQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	VPBROADCASTQ 1600(DI), Y7
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ       Y7, Y6, Y6
 	ADDQ         1984(DI), DX
-	VPADDQ       Y2, Y6, Y7
 	ADCQ         $0x00, SI
+	VPADDQ       Y2, Y6, Y7
 	ADDQ         (BX)(SI*8), DX
-	VPCMPGTD     Y7, Y6, Y6
 	SBBL         SI, SI
-	VPSRLQ       $0x20, Y6, Y6
+	VPANDN       Y6, Y7, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2080(DI)
-	VPADDQ       Y6, Y7, Y6
+	VPADDQ       Y0, Y7, Y8
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADDQ         AX, DX
-	VMOVDQU      Y6, 512(DI)
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VMOVDQU      Y6, 512(DI)
 	ADDQ         1992(DI), DX
-	VPBROADCASTQ 1624(DI), Y6
 	ADCQ         $0x00, SI
+	VPBROADCASTQ 1624(DI), Y6
 	ADDQ         (BX)(SI*8), DX
-	VPSLLQ       $0x34, Y6, Y6
 	SBBL         SI, SI
-	VPBROADCASTQ 1616(DI), Y7
+	VPSLLQ       $0x34, Y6, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2088(DI)
-	VPADDQ       Y7, Y6, Y6
 	MOVQ         AX, DX
+	VPBROADCASTQ 1616(DI), Y7
 	ADDQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
+	VPADDQ       Y7, Y6, Y6
 	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPADDQ       Y2, Y6, Y7
 	ADDQ         2000(DI), AX
+	VPADDQ       Y2, Y6, Y7
 	ADCQ         $0x00, DX
-	VPCMPGTD     Y7, Y6, Y6
 	ADDQ         (BX)(DX*8), AX
+	VPANDN       Y6, Y7, Y6
 	SBBL         DX, DX
-	VPSRLQ       $0x20, Y6, Y6
 	ADDQ         DX, AX
 	MOVQ         AX, 2096(DI)
-	VPADDQ       Y6, Y7, Y6
+	VPADDQ       Y0, Y7, Y8
 	MOVL         1728(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	ADDL         $0x05, AX
+	VBLENDVPD    Y6, Y8, Y7, Y6
 	BSWAPL       AX
+	MOVQ         AX, DX
 	VMOVDQU      Y6, 640(DI)
-	MOVQ         AX, DX
+	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPBROADCASTQ 1640(DI), Y6
-	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1912(DI), DX
+	ADCQ         $0x00, SI
 	VPSLLQ       $0x34, Y6, Y6
-	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
+	SBBL         SI, SI
+	ADDQ         SI, DX
 	VPBROADCASTQ 1632(DI), Y7
-	SBBL         SI, SI
-	ADDQ         SI, DX
-	VPADDQ       Y7, Y6, Y6
 	MOVQ         DX, 2104(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
 	MOVQ         AX, DX
-	VPADDQ       Y5, Y6, Y5
+	VPADDQ       Y7, Y6, Y6
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ       Y5, Y6, Y5
 	ADDQ         1920(DI), DX
-	VPCMPGTD     Y5, Y6, Y6
 	ADCQ         $0x00, SI
+	VPANDN       Y6, Y5, Y6
 	ADDQ         (BX)(SI*8), DX
-	VPSRLQ       $0x20, Y6, Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y0, Y5, Y7
 	MOVQ         DX, 2112(DI)
 	MOVQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	ADDQ         AX, DX
 	ADDQ         AX, DX
 	VMOVDQU      Y5, 768(DI)
-	ADDQ         AX, DX
-	VPBROADCASTQ 1656(DI), Y5
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPBROADCASTQ 1656(DI), Y5
 	ADDQ         1928(DI), DX
-	VPSLLQ       $0x34, Y5, Y5
 	ADCQ         $0x00, SI
+	VPSLLQ       $0x34, Y5, Y5
 	ADDQ         (BX)(SI*8), DX
-	VPBROADCASTQ 1648(DI), Y6
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPADDQ       Y6, Y5, Y5
+	VPBROADCASTQ 1648(DI), Y6
 	MOVQ         DX, 2120(DI)
 	MOVQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
+	VPADDQ       Y6, Y5, Y5
 	ADDQ         AX, DX
 	VPADDQ       Y4, Y5, Y4
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
-	VPCMPGTD     Y4, Y5, Y5
 	ADDQ         1936(DI), DX
+	VPANDN       Y5, Y4, Y5
 	ADCQ         $0x00, SI
-	VPSRLQ       $0x20, Y5, Y5
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPADDQ       Y5, Y4, Y4
+	VPADDQ       Y0, Y4, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2128(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VBLENDVPD    Y5, Y6, Y4, Y4
 	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VMOVDQU      Y4, 896(DI)
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	VPBROADCASTQ 1672(DI), Y4
 	ADDQ         1944(DI), DX
-	VPSLLQ       $0x34, Y4, Y4
 	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
-	VPBROADCASTQ 1664(DI), Y5
+	VPSLLQ       $0x34, Y4, Y4
 	SBBL         SI, SI
 	ADDQ         SI, DX
-	VPADDQ       Y5, Y4, Y4
+	VPBROADCASTQ 1664(DI), Y5
 	MOVQ         DX, 2136(DI)
 	MOVQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPADDQ       Y5, Y4, Y4
 	ADDQ         AX, DX
 	VPADDQ       Y1, Y4, Y5
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1952(DI), DX
-	VPCMPGTD     Y5, Y4, Y4
+	VPANDN       Y4, Y5, Y4
 	ADCQ         $0x00, SI
-	VPSRLQ       $0x20, Y4, Y4
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
-	VPADDQ       Y4, Y5, Y4
+	VPADDQ       Y0, Y5, Y6
 	ADDQ         SI, DX
 	MOVQ         DX, 2144(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y6, Y5, Y4
 	MOVQ         AX, DX
 	ADDQ         AX, DX
 	VMOVDQU      Y4, 1024(DI)
@@ -1133,26 +2411,24 @@ step:
 	ADDQ         AX, DX
 	ADDQ         AX, DX
 	VPSLLQ       $0x34, Y4, Y4
-	VPBROADCASTQ 1680(DI), Y5
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
 	ADDQ         1960(DI), DX
-	VPADDQ       Y5, Y4, Y4
+	VPBROADCASTQ 1680(DI), Y5
 	ADCQ         $0x00, SI
 	ADDQ         (BX)(SI*8), DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
+	VPADDQ       Y5, Y4, Y4
 	SBBL         SI, SI
 	ADDQ         SI, DX
 	VPADDQ       Y1, Y4, Y1
 	MOVQ         DX, 2152(DI)
 	MOVQ         AX, DX
-	VPCMPGTD     Y1, Y4, Y4
+	VPANDN       Y4, Y1, Y4
 	ADDQ         AX, DX
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y4, Y4
 	ADDQ         AX, DX
-	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y0, Y1, Y5
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VBLENDVPD    Y4, Y5, Y1, Y1
 	ADDQ         1968(DI), DX
 	ADCQ         $0x00, SI
 	VMOVDQU      Y1, 1152(DI)
@@ -1161,28 +2437,26 @@ step:
 	VPBROADCASTQ 1704(DI), Y1
 	ADDQ         SI, DX
 	MOVQ         DX, 2160(DI)
-	VPSLLQ       $0x34, Y1, Y1
 	MOVQ         AX, DX
-	VPBROADCASTQ 1696(DI), Y4
+	VPSLLQ       $0x34, Y1, Y1
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPBROADCASTQ 1696(DI), Y4
 	ADDQ         1976(DI), DX
-	VPADDQ       Y4, Y1, Y1
 	ADCQ         $0x00, SI
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
+	VPADDQ       Y4, Y1, Y1
 	ADDQ         (BX)(SI*8), DX
 	SBBL         SI, SI
 	VPADDQ       Y3, Y1, Y3
 	ADDQ         SI, DX
 	MOVQ         DX, 2168(DI)
-	VPCMPGTD     Y3, Y1, Y1
 	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
+	VPANDN       Y1, Y3, Y1
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPADDQ       Y0, Y3, Y4
 	ADDQ         1984(DI), DX
-	VPADDQ       Y1, Y3, Y1
 	ADCQ         $0x00, SI
+	VBLENDVPD    Y1, Y4, Y3, Y1
 	ADDQ         (BX)(SI*8), DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SBBL         SI, SI
 	VMOVDQU      Y1, 1280(DI)
 	ADDQ         SI, DX
@@ -1190,31 +2464,29 @@ step:
 	VPBROADCASTQ 1720(DI), Y1
 	MOVQ         AX, DX
 	ADDQ         AX, DX
-	VPSLLQ       $0x34, Y1, Y1
 	ADDQ         AX, DX
-	VPBROADCASTQ 1712(DI), Y3
+	VPSLLQ       $0x34, Y1, Y1
 	MULXQ        scalarEpsilon<>+0(SB), DX, SI
+	VPBROADCASTQ 1712(DI), Y3
 	ADDQ         1992(DI), DX
-	VPADDQ       Y3, Y1, Y1
 	ADCQ         $0x00, SI
+	VPADDQ       Y3, Y1, Y1
 	ADDQ         (BX)(SI*8), DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	SBBL         SI, SI
 	VPADDQ       Y2, Y1, Y2
 	ADDQ         SI, DX
 	MOVQ         DX, 2184(DI)
-	VPCMPGTD     Y2, Y1, Y1
 	MOVQ         AX, DX
+	VPANDN       Y1, Y2, Y1
 	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
+	VPADDQ       Y0, Y2, Y3
 	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPADDQ       Y1, Y2, Y1
 	ADDQ         2000(DI), AX
+	VBLENDVPD    Y1, Y3, Y2, Y1
 	ADCQ         $0x00, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
 	ADDQ         (BX)(DX*8), AX
-	SBBL         DX, DX
 	VMOVDQU      Y1, 1408(DI)
+	SBBL         DX, DX
 	ADDQ         DX, AX
 	MOVQ         AX, 2192(DI)
 	ADDQ         2296(DI), DI
@@ -1224,3784 +2496,3628 @@ step:
 	MOVQ         $0x00000000, 1896(DI)
 
 external:
-	VMOVDQU      (DI), Y1
-	VMOVDQU      128(DI), Y4
-	MOVQ         2008(DI), DX
-	VMOVSHDUP    Y1, Y2
-	MULXQ        DX, DX, AX
-	VMOVSHDUP    Y4, Y5
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y1, Y1, Y3
-	ADDQ         DX, R8
-	VPMULUDQ     Y4, Y4, Y6
-	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y2, Y1, Y1
-	VPMULUDQ     Y5, Y4, Y7
-	SBBQ         DX, R8
-	VPSRLQ       $0x21, Y3, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x21, Y6, Y8
-	SBBL         R8, R8
-	VPADDQ       Y4, Y1, Y1
-	SUBQ         R8, AX
-	VPADDQ       Y8, Y7, Y4
-	MOVQ         2008(DI), DX
-	VPMULUDQ     Y2, Y2, Y2
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x1f, Y4, Y8
-	ADDQ         DX, R9
-	VPADDQ       Y5, Y2, Y2
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y8, Y7, Y5
-	SBBQ         DX, R9
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SUBQ         R9, R8
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	VPSLLQ       $0x21, Y1, Y1
-	SBBL         R9, R9
-	VPSLLQ       $0x21, Y4, Y4
-	SUBQ         R9, R8
-	VPADDQ       Y1, Y3, Y1
-	MOVQ         AX, DX
-	VPADDQ       Y4, Y6, Y3
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y2, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Y3, Y1, Y3
-	SBBQ         DX, R9
-	VPSUBQ       Y6, Y4, Y6
-	SUBQ         R9, AX
-	VPCMPGTD     Y1, Y3, Y1
-	SBBL         R9, R9
-	VPCMPGTD     Y4, Y6, Y4
-	SUBQ         R9, AX
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R8, DX
-	VPSUBQ       Y1, Y3, Y1
-	MULXQ        AX, AX, DX
-	VPSUBQ       Y4, Y6, Y3
-	SHLXQ        CX, AX, R8
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         AX, R8
-	VPMULUDQ     Y0, Y5, Y4
-	SHRXQ        CX, R8, AX
-	VPADDQ       Y2, Y1, Y2
-	SBBQ         AX, R8
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         R8, DX
-	VPCMPGTD     Y4, Y3, Y3
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         DX, 2008(DI)
-	VPADDQ       Y1, Y2, Y1
-	MOVQ         2016(DI), DX
-	VPADDQ       Y3, Y4, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SHLXQ        CX, DX, R8
-	VMOVSHDUP    Y1, Y2
-	ADDQ         DX, R8
-	VMOVSHDUP    Y7, Y8
-	SHRXQ        CX, R8, DX
-	VMOVSHDUP    (DI), Y3
-	SBBQ         DX, R8
-	VMOVSHDUP    128(DI), Y9
-	SUBQ         R8, AX
-	VPMULUDQ     (DI), Y1, Y4
-	VPMULUDQ     128(DI), Y7, Y10
-	SBBL         R8, R8
-	VPMULUDQ     Y3, Y1, Y5
-	SUBQ         R8, AX
-	VPMULUDQ     Y9, Y7, Y11
-	MOVQ         2016(DI), DX
-	VPSRLQ       $0x20, Y4, Y6
-	MULXQ        AX, DX, R8
-	VPSRLQ       $0x20, Y10, Y12
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y6, Y5, Y5
-	VPADDQ       Y12, Y11, Y12
-	ADDQ         DX, R9
-	VPMULUDQ     (DI), Y2, Y6
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     128(DI), Y8, Y13
-	SBBQ         DX, R9
-	VPAND        Y0, Y5, Y11
-	SUBQ         R9, R8
-	VPAND        Y0, Y12, Y14
-	SBBL         R9, R9
-	VPADDQ       Y11, Y6, Y6
-	SUBQ         R9, R8
-	VPADDQ       Y14, Y13, Y11
-	VPMULUDQ     Y3, Y2, Y3
-	MOVQ         AX, DX
-	VPMULUDQ     Y9, Y8, Y9
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y5, Y5
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x20, Y12, Y12
-	ADDQ         DX, R9
-	VPADDQ       Y5, Y3, Y3
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y12, Y9, Y9
-	VPSRLQ       $0x20, Y6, Y5
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y11, Y12
-	SUBQ         R9, AX
-	VPADDQ       Y5, Y3, Y3
-	SBBL         R9, R9
-	VPADDQ       Y12, Y9, Y5
-	SUBQ         R9, AX
-	VMOVSLDUP    Y6, Y6
-	MOVQ         R8, DX
-	VMOVSLDUP    Y11, Y9
-	MULXQ        AX, AX, DX
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	SHLXQ        CX, AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y3, Y6
-	SBBQ         AX, R8
-	VPSRLQ       $0x20, Y5, Y10
-	SUBQ         R8, DX
-	VPSUBQ       Y6, Y4, Y6
-	VPSUBQ       Y10, Y9, Y10
-	SBBL         R8, R8
-	VPCMPGTD     Y4, Y6, Y4
-	SUBQ         R8, DX
-	VPCMPGTD     Y9, Y10, Y9
-	MOVQ         DX, 2016(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2024(DI), DX
-	VPSRLQ       $0x20, Y9, Y9
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y4, Y6, Y4
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Y9, Y10, Y6
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R8
-	VPMULUDQ     Y0, Y5, Y5
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y3, Y4, Y3
-	SBBQ         DX, R8
-	VPADDQ       Y5, Y6, Y5
-	SUBQ         R8, AX
-	VPCMPGTD     Y3, Y4, Y4
-	SBBL         R8, R8
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         2024(DI), DX
-	VPADDQ       Y4, Y3, Y3
-	MULXQ        AX, DX, R8
-	VPADDQ       Y6, Y5, Y4
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y1, Y1, Y4
-	VPMULUDQ     Y7, Y7, Y6
-	SBBQ         DX, R9
-	VPMULUDQ     Y2, Y1, Y1
-	SUBQ         R9, R8
-	VPMULUDQ     Y8, Y7, Y9
-	SBBL         R9, R9
-	VPSRLQ       $0x21, Y4, Y7
-	SUBQ         R9, R8
-	VPSRLQ       $0x21, Y6, Y10
-	MOVQ         AX, DX
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y10, Y9, Y7
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y2, Y2, Y2
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y8, Y8, Y9
-	ADDQ         DX, R9
-	VPSRLQ       $0x1f, Y1, Y8
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x1f, Y7, Y10
-	SBBQ         DX, R9
-	VPADDQ       Y8, Y2, Y2
-	SUBQ         R9, AX
-	VPADDQ       Y10, Y9, Y8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	SBBL         R9, R9
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R9, AX
-	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         R8, DX
-	VPSLLQ       $0x21, Y7, Y7
-	MULXQ        AX, AX, DX
-	VPADDQ       Y1, Y4, Y1
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y7, Y6, Y4
-	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y2, Y4
-	SBBQ         AX, R8
-	VPSRLQ       $0x20, Y8, Y7
-	SUBQ         R8, DX
-	VPSUBQ       Y4, Y1, Y4
-	SBBL         R8, R8
-	VPSUBQ       Y7, Y6, Y7
-	SUBQ         R8, DX
-	VPCMPGTD     Y1, Y4, Y1
-	VPCMPGTD     Y6, Y7, Y6
-	MOVQ         DX, 2024(DI)
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         2032(DI), DX
-	VPSRLQ       $0x20, Y6, Y6
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y1, Y4, Y1
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Y6, Y7, Y4
-	ADDQ         DX, R8
-	VPMULUDQ     Y0, Y2, Y2
-	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y0, Y8, Y6
-	VPADDQ       Y2, Y1, Y2
-	SBBQ         DX, R8
-	VPADDQ       Y6, Y4, Y6
-	SUBQ         R8, AX
-	VPCMPGTD     Y2, Y1, Y1
-	SBBL         R8, R8
-	VPCMPGTD     Y6, Y4, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         2032(DI), DX
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y1, Y2, Y1
-	MULXQ        AX, DX, R8
-	VPADDQ       Y4, Y6, Y2
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SHRXQ        CX, R9, DX
-	VMOVSHDUP    Y1, Y2
-	SBBQ         DX, R9
-	VMOVSHDUP    Y7, Y8
-	SUBQ         R9, R8
-	VMOVSHDUP    Y3, Y4
-	VMOVSHDUP    Y5, Y9
-	SBBL         R9, R9
-	VPMULUDQ     Y3, Y1, Y6
-	SUBQ         R9, R8
-	VPMULUDQ     Y5, Y7, Y10
-	MOVQ         AX, DX
-	VPMULUDQ     Y4, Y1, Y1
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y9, Y7, Y11
-	SHLXQ        CX, DX, R9
-	VPBROADCASTQ 96(SI), Y7
-	VPBROADCASTQ 112(SI), Y12
-	ADDQ         DX, R9
-	VPADDQ       Y7, Y6, Y6
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y12, Y10, Y10
-	SBBQ         DX, R9
-	VPBROADCASTQ 104(SI), Y7
-	SUBQ         R9, AX
-	VPBROADCASTQ 120(SI), Y12
-	SBBL         R9, R9
-	VPADDQ       Y7, Y1, Y1
-	SUBQ         R9, AX
-	VPADDQ       Y12, Y11, Y11
-	VPSRLQ       $0x20, Y6, Y7
-	MOVQ         R8, DX
-	VPSRLQ       $0x20, Y10, Y12
-	MULXQ        AX, AX, DX
-	VPADDQ       Y7, Y1, Y1
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y12, Y11, Y7
-	ADDQ         AX, R8
-	VPMULUDQ     Y3, Y2, Y3
-	SHRXQ        CX, R8, AX
-	VPMULUDQ     Y5, Y8, Y11
-	VPAND        Y0, Y1, Y5
-	SBBQ         AX, R8
-	VPAND        Y0, Y7, Y12
-	SUBQ         R8, DX
-	VPADDQ       Y5, Y3, Y3
-	SBBL         R8, R8
-	VPADDQ       Y12, Y11, Y5
-	SUBQ         R8, DX
-	VPMULUDQ     Y4, Y2, Y2
-	MOVQ         DX, 2032(DI)
-	VPMULUDQ     Y9, Y8, Y4
-	MOVQ         2040(DI), DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	MULXQ        DX, DX, AX
-	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y7, Y4, Y4
-	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y3, Y2
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y5, Y7
-	SBBQ         DX, R8
-	VPADDQ       Y2, Y1, Y1
-	VPADDQ       Y7, Y4, Y2
-	SUBQ         R8, AX
-	VMOVSLDUP    Y3, Y3
-	SBBL         R8, R8
-	VMOVSLDUP    Y5, Y4
-	SUBQ         R8, AX
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	MOVQ         2040(DI), DX
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	MULXQ        AX, DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y2, Y6
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Y4, Y3, Y4
-	SBBQ         DX, R9
-	VPSUBQ       Y6, Y5, Y6
-	SUBQ         R9, R8
-	VPCMPGTD     Y3, Y4, Y3
-	SBBL         R9, R9
-	VPCMPGTD     Y5, Y6, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y5, Y5
-	MOVQ         AX, DX
-	VPSUBQ       Y3, Y4, Y3
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y5, Y6, Y4
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         DX, R9
-	VPMULUDQ     Y0, Y2, Y2
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y2, Y4, Y2
-	SBBQ         DX, R9
-	VPCMPGTD     Y1, Y3, Y3
-	SUBQ         R9, AX
-	VPCMPGTD     Y2, Y4, Y4
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R9, AX
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R8, DX
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	MULXQ        AX, AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         AX, R8
-	VMOVDQU      Y1, (DI)
-	SHRXQ        CX, R8, AX
-	VMOVDQU      Y2, 128(DI)
-	SBBQ         AX, R8
-	VMOVDQU      256(DI), Y1
-	SUBQ         R8, DX
-	VMOVDQU      384(DI), Y4
-	VMOVSHDUP    Y1, Y2
-	SBBL         R8, R8
-	VMOVSHDUP    Y4, Y5
-	SUBQ         R8, DX
-	VPMULUDQ     Y1, Y1, Y3
-	MOVQ         DX, 2040(DI)
-	VPMULUDQ     Y4, Y4, Y6
-	MOVQ         2048(DI), DX
-	VPMULUDQ     Y2, Y1, Y1
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y5, Y4, Y7
-	VPSRLQ       $0x21, Y3, Y4
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x21, Y6, Y8
-	ADDQ         DX, R8
-	VPADDQ       Y4, Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y8, Y7, Y4
-	SBBQ         DX, R8
-	VPMULUDQ     Y2, Y2, Y2
-	SUBQ         R8, AX
-	VPMULUDQ     Y5, Y5, Y7
-	SBBL         R8, R8
-	VPSRLQ       $0x1f, Y1, Y5
-	VPSRLQ       $0x1f, Y4, Y8
-	SUBQ         R8, AX
-	VPADDQ       Y5, Y2, Y2
-	MOVQ         2048(DI), DX
-	VPADDQ       Y8, Y7, Y5
-	MULXQ        AX, DX, R8
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SHLXQ        CX, DX, R9
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ         DX, R9
-	VPSLLQ       $0x21, Y1, Y1
-	SHRXQ        CX, R9, DX
-	VPSLLQ       $0x21, Y4, Y4
-	VPADDQ       Y1, Y3, Y1
-	SBBQ         DX, R9
-	VPADDQ       Y4, Y6, Y3
-	SUBQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBL         R9, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y2, Y3
-	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y5, Y6
-	VPSUBQ       Y3, Y1, Y3
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y6, Y4, Y6
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y1, Y3, Y1
-	ADDQ         DX, R9
-	VPCMPGTD     Y4, Y6, Y4
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y1, Y1
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R9, AX
-	VPSUBQ       Y1, Y3, Y1
-	VPSUBQ       Y4, Y6, Y3
-	SBBL         R9, R9
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R9, AX
-	VPMULUDQ     Y0, Y5, Y4
-	MOVQ         R8, DX
-	VPADDQ       Y2, Y1, Y2
-	MULXQ        AX, AX, DX
-	VPADDQ       Y4, Y3, Y4
-	SHLXQ        CX, AX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	VPCMPGTD     Y4, Y3, Y3
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         AX, R8
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, DX
-	VPADDQ       Y3, Y4, Y2
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	MOVQ         DX, 2048(DI)
-	VMOVSHDUP    Y7, Y8
-	MOVQ         2056(DI), DX
-	VMOVSHDUP    256(DI), Y3
-	MULXQ        DX, DX, AX
-	VMOVSHDUP    384(DI), Y9
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     256(DI), Y1, Y4
-	ADDQ         DX, R8
-	VPMULUDQ     384(DI), Y7, Y10
-	VPMULUDQ     Y3, Y1, Y5
-	SHRXQ        CX, R8, DX
-	VPMULUDQ     Y9, Y7, Y11
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y4, Y6
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y10, Y12
-	SBBL         R8, R8
-	VPADDQ       Y6, Y5, Y5
-	SUBQ         R8, AX
-	VPADDQ       Y12, Y11, Y12
-	MOVQ         2056(DI), DX
-	VPMULUDQ     256(DI), Y2, Y6
-	VPMULUDQ     384(DI), Y8, Y13
-	MULXQ        AX, DX, R8
-	VPAND        Y0, Y5, Y11
-	SHLXQ        CX, DX, R9
-	VPAND        Y0, Y12, Y14
-	ADDQ         DX, R9
-	VPADDQ       Y11, Y6, Y6
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y14, Y13, Y11
-	SBBQ         DX, R9
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y9, Y8, Y9
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y5, Y5
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y12, Y12
-	SUBQ         R9, R8
-	VPADDQ       Y5, Y3, Y3
-	MOVQ         AX, DX
-	VPADDQ       Y12, Y9, Y9
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y6, Y5
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x20, Y11, Y12
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         DX, R9
-	VPADDQ       Y12, Y9, Y5
-	SHRXQ        CX, R9, DX
-	VMOVSLDUP    Y6, Y6
-	SBBQ         DX, R9
-	VMOVSLDUP    Y11, Y9
-	SUBQ         R9, AX
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	SBBL         R9, R9
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         R9, AX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	MOVQ         R8, DX
-	VPSRLQ       $0x20, Y3, Y6
-	MULXQ        AX, AX, DX
-	VPSRLQ       $0x20, Y5, Y10
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Y6, Y4, Y6
-	ADDQ         AX, R8
-	VPSUBQ       Y10, Y9, Y10
-	SHRXQ        CX, R8, AX
-	VPCMPGTD     Y4, Y6, Y4
-	VPCMPGTD     Y9, Y10, Y9
-	SBBQ         AX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y9, Y9
-	SBBL         R8, R8
-	VPSUBQ       Y4, Y6, Y4
-	SUBQ         R8, DX
-	VPSUBQ       Y9, Y10, Y6
-	MOVQ         DX, 2056(DI)
-	VPMULUDQ     Y0, Y3, Y3
-	VPMULUDQ     Y0, Y5, Y5
-	MOVQ         2064(DI), DX
-	VPADDQ       Y3, Y4, Y3
-	MULXQ        DX, DX, AX
-	VPADDQ       Y5, Y6, Y5
-	SHLXQ        CX, DX, R8
-	VPCMPGTD     Y3, Y4, Y4
-	ADDQ         DX, R8
-	VPCMPGTD     Y5, Y6, Y6
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y4, Y3, Y3
-	SUBQ         R8, AX
-	VPADDQ       Y6, Y5, Y4
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	MOVQ         2064(DI), DX
-	VPMULUDQ     Y1, Y1, Y4
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y7, Y7, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y8, Y7, Y9
-	ADDQ         DX, R9
-	VPSRLQ       $0x21, Y4, Y7
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x21, Y6, Y10
-	SBBQ         DX, R9
-	VPADDQ       Y7, Y1, Y1
-	SUBQ         R9, R8
-	VPADDQ       Y10, Y9, Y7
-	SBBL         R9, R9
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y8, Y8, Y9
-	SUBQ         R9, R8
-	VPSRLQ       $0x1f, Y1, Y8
-	MOVQ         AX, DX
-	VPSRLQ       $0x1f, Y7, Y10
-	MULXQ        DX, DX, AX
-	VPADDQ       Y8, Y2, Y2
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y10, Y9, Y8
-	ADDQ         DX, R9
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SHRXQ        CX, R9, DX
-	VPSLLQ       $0x21, Y1, Y1
-	SBBQ         DX, R9
-	VPSLLQ       $0x21, Y7, Y7
-	SUBQ         R9, AX
-	VPADDQ       Y1, Y4, Y1
-	SBBL         R9, R9
-	VPADDQ       Y7, Y6, Y4
-	SUBQ         R9, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	VPSRLQ       $0x20, Y2, Y4
-	MULXQ        AX, AX, DX
-	VPSRLQ       $0x20, Y8, Y7
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Y4, Y1, Y4
-	ADDQ         AX, R8
-	VPSUBQ       Y7, Y6, Y7
-	SHRXQ        CX, R8, AX
-	VPCMPGTD     Y1, Y4, Y1
-	SBBQ         AX, R8
-	VPCMPGTD     Y6, Y7, Y6
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y6, Y6
-	SBBL         R8, R8
-	VPSUBQ       Y1, Y4, Y1
-	SUBQ         R8, DX
-	VPSUBQ       Y6, Y7, Y4
-	MOVQ         DX, 2064(DI)
-	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         2072(DI), DX
-	VPMULUDQ     Y0, Y8, Y6
-	MULXQ        DX, DX, AX
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y6, Y4, Y6
-	SHLXQ        CX, DX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	ADDQ         DX, R8
-	VPCMPGTD     Y6, Y4, Y4
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y1, Y1
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, AX
-	VPADDQ       Y1, Y2, Y1
-	SBBL         R8, R8
-	VPADDQ       Y4, Y6, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MOVQ         2072(DI), DX
-	VMOVSHDUP    Y1, Y2
-	MULXQ        AX, DX, R8
-	VMOVSHDUP    Y7, Y8
-	SHLXQ        CX, DX, R9
-	VMOVSHDUP    Y3, Y4
-	ADDQ         DX, R9
-	VMOVSHDUP    Y5, Y9
-	VPMULUDQ     Y3, Y1, Y6
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y5, Y7, Y10
-	SBBQ         DX, R9
-	VPMULUDQ     Y4, Y1, Y1
-	SUBQ         R9, R8
-	VPMULUDQ     Y9, Y7, Y11
-	SBBL         R9, R9
-	VPBROADCASTQ 128(SI), Y7
-	SUBQ         R9, R8
-	VPBROADCASTQ 144(SI), Y12
-	MOVQ         AX, DX
-	VPADDQ       Y7, Y6, Y6
-	VPADDQ       Y12, Y10, Y10
-	MULXQ        DX, DX, AX
-	VPBROADCASTQ 136(SI), Y7
-	SHLXQ        CX, DX, R9
-	VPBROADCASTQ 152(SI), Y12
-	ADDQ         DX, R9
-	VPADDQ       Y7, Y1, Y1
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y12, Y11, Y11
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y6, Y7
-	VPSRLQ       $0x20, Y10, Y12
-	SUBQ         R9, AX
-	VPADDQ       Y7, Y1, Y1
-	SBBL         R9, R9
-	VPADDQ       Y12, Y11, Y7
-	SUBQ         R9, AX
-	VPMULUDQ     Y3, Y2, Y3
-	MOVQ         R8, DX
-	VPMULUDQ     Y5, Y8, Y11
-	MULXQ        AX, AX, DX
-	VPAND        Y0, Y1, Y5
-	SHLXQ        CX, AX, R8
-	VPAND        Y0, Y7, Y12
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         AX, R8
-	VPADDQ       Y12, Y11, Y5
-	SHRXQ        CX, R8, AX
-	VPMULUDQ     Y4, Y2, Y2
-	SBBQ         AX, R8
-	VPMULUDQ     Y9, Y8, Y4
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y1, Y1
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y7, Y7
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, DX
-	VPADDQ       Y7, Y4, Y4
-	MOVQ         DX, 2072(DI)
-	VPSRLQ       $0x20, Y3, Y2
-	MOVQ         2080(DI), DX
-	VPSRLQ       $0x20, Y5, Y7
-	MULXQ        DX, DX, AX
-	VPADDQ       Y2, Y1, Y1
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y7, Y4, Y2
-	ADDQ         DX, R8
-	VMOVSLDUP    Y3, Y3
-	VMOVSLDUP    Y5, Y4
-	SHRXQ        CX, R8, DX
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SBBQ         DX, R8
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	SUBQ         R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y1, Y4
-	VPSRLQ       $0x20, Y2, Y6
-	MOVQ         2080(DI), DX
-	VPSUBQ       Y4, Y3, Y4
-	MULXQ        AX, DX, R8
-	VPSUBQ       Y6, Y5, Y6
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y3, Y4, Y3
-	ADDQ         DX, R9
-	VPCMPGTD     Y5, Y6, Y5
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y5, Y5
-	VPSUBQ       Y3, Y4, Y3
-	SUBQ         R9, R8
-	VPSUBQ       Y5, Y6, Y4
-	SBBL         R9, R9
-	VPMULUDQ     Y0, Y1, Y1
-	SUBQ         R9, R8
-	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         AX, DX
-	VPADDQ       Y1, Y3, Y1
-	MULXQ        DX, DX, AX
-	VPADDQ       Y2, Y4, Y2
-	VPCMPGTD     Y1, Y3, Y3
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y2, Y4, Y4
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y3, Y3
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R9
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R9, AX
-	VPADDQ       Y4, Y2, Y2
-	SBBL         R9, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SUBQ         R9, AX
-	VMOVDQU      Y1, 256(DI)
-	MOVQ         R8, DX
-	VMOVDQU      Y2, 384(DI)
-	MULXQ        AX, AX, DX
-	VMOVDQU      512(DI), Y1
-	SHLXQ        CX, AX, R8
-	VMOVDQU      640(DI), Y4
-	ADDQ         AX, R8
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y4, Y5
-	SHRXQ        CX, R8, AX
-	VPMULUDQ     Y1, Y1, Y3
-	SBBQ         AX, R8
-	VPMULUDQ     Y4, Y4, Y6
-	SUBQ         R8, DX
-	VPMULUDQ     Y2, Y1, Y1
-	SBBL         R8, R8
-	VPMULUDQ     Y5, Y4, Y7
-	SUBQ         R8, DX
-	VPSRLQ       $0x21, Y3, Y4
-	MOVQ         DX, 2080(DI)
-	VPSRLQ       $0x21, Y6, Y8
-	VPADDQ       Y4, Y1, Y1
-	MOVQ         2088(DI), DX
-	VPADDQ       Y8, Y7, Y4
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y2, Y2, Y2
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y5, Y5, Y7
-	ADDQ         DX, R8
-	VPSRLQ       $0x1f, Y1, Y5
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x1f, Y4, Y8
-	VPADDQ       Y5, Y2, Y2
-	SBBQ         DX, R8
-	VPADDQ       Y8, Y7, Y5
-	SUBQ         R8, AX
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	SBBL         R8, R8
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ         R8, AX
-	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         2088(DI), DX
-	VPSLLQ       $0x21, Y4, Y4
-	MULXQ        AX, DX, R8
-	VPADDQ       Y1, Y3, Y1
-	VPADDQ       Y4, Y6, Y3
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y2, Y3
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y5, Y6
-	SUBQ         R9, R8
-	VPSUBQ       Y3, Y1, Y3
-	VPSUBQ       Y6, Y4, Y6
-	SBBL         R9, R9
-	VPCMPGTD     Y1, Y3, Y1
-	SUBQ         R9, R8
-	VPCMPGTD     Y4, Y6, Y4
-	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y1, Y1
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, DX, R9
-	VPSUBQ       Y1, Y3, Y1
-	ADDQ         DX, R9
-	VPSUBQ       Y4, Y6, Y3
-	VPMULUDQ     Y0, Y2, Y2
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y0, Y5, Y4
-	SBBQ         DX, R9
-	VPADDQ       Y2, Y1, Y2
-	SUBQ         R9, AX
-	VPADDQ       Y4, Y3, Y4
-	SBBL         R9, R9
-	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         R9, AX
-	VPCMPGTD     Y4, Y3, Y3
-	MOVQ         R8, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        AX, AX, DX
-	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y3, Y4, Y2
-	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SBBQ         AX, R8
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y7, Y8
-	SUBQ         R8, DX
-	VMOVSHDUP    512(DI), Y3
-	SBBL         R8, R8
-	VMOVSHDUP    640(DI), Y9
-	SUBQ         R8, DX
-	VPMULUDQ     512(DI), Y1, Y4
-	MOVQ         DX, 2088(DI)
-	VPMULUDQ     640(DI), Y7, Y10
-	MOVQ         2096(DI), DX
-	VPMULUDQ     Y3, Y1, Y5
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y9, Y7, Y11
-	VPSRLQ       $0x20, Y4, Y6
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y10, Y12
-	ADDQ         DX, R8
-	VPADDQ       Y6, Y5, Y5
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y12, Y11, Y12
-	SBBQ         DX, R8
-	VPMULUDQ     512(DI), Y2, Y6
-	SUBQ         R8, AX
-	VPMULUDQ     640(DI), Y8, Y13
-	VPAND        Y0, Y5, Y11
-	SBBL         R8, R8
-	VPAND        Y0, Y12, Y14
-	SUBQ         R8, AX
-	VPADDQ       Y11, Y6, Y6
-	MOVQ         2096(DI), DX
-	VPADDQ       Y14, Y13, Y11
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y3, Y2, Y3
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y9, Y8, Y9
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y5, Y5
-	VPSRLQ       $0x20, Y12, Y12
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y5, Y3, Y3
-	SBBQ         DX, R9
-	VPADDQ       Y12, Y9, Y9
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y6, Y5
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y11, Y12
-	SUBQ         R9, R8
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y9, Y5
-	MOVQ         AX, DX
-	VMOVSLDUP    Y6, Y6
-	MULXQ        DX, DX, AX
-	VMOVSLDUP    Y11, Y9
-	SHLXQ        CX, DX, R9
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	ADDQ         DX, R9
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	SHRXQ        CX, R9, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SBBQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	VPSRLQ       $0x20, Y3, Y6
-	SUBQ         R9, AX
-	VPSRLQ       $0x20, Y5, Y10
-	SBBL         R9, R9
-	VPSUBQ       Y6, Y4, Y6
-	SUBQ         R9, AX
-	VPSUBQ       Y10, Y9, Y10
-	MOVQ         R8, DX
-	VPCMPGTD     Y4, Y6, Y4
-	MULXQ        AX, AX, DX
-	VPCMPGTD     Y9, Y10, Y9
-	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y9, Y9
-	ADDQ         AX, R8
-	VPSUBQ       Y4, Y6, Y4
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Y9, Y10, Y6
-	SBBQ         AX, R8
-	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R8, DX
-	VPMULUDQ     Y0, Y5, Y5
-	SBBL         R8, R8
-	VPADDQ       Y3, Y4, Y3
-	VPADDQ       Y5, Y6, Y5
-	SUBQ         R8, DX
-	VPCMPGTD     Y3, Y4, Y4
-	MOVQ         DX, 2096(DI)
-	VPCMPGTD     Y5, Y6, Y6
-	MOVQ         2008(DI), AX
-	VPSRLQ       $0x20, Y4, Y4
-	MOVL         $0x00000000, DX
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         2040(DI), AX
-	VPADDQ       Y4, Y3, Y3
-	VPADDQ       Y6, Y5, Y4
-	ADCQ         $0x00, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         2072(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	ADCQ         $0x00, DX
-	VPMULUDQ     Y1, Y1, Y4
-	MOVQ         AX, 2200(DI)
-	VPMULUDQ     Y7, Y7, Y6
-	MOVQ         DX, 2208(DI)
-	VPMULUDQ     Y2, Y1, Y1
-	MOVQ         2016(DI), AX
-	VPMULUDQ     Y8, Y7, Y9
-	VPSRLQ       $0x21, Y4, Y7
-	MOVL         $0x00000000, DX
-	VPSRLQ       $0x21, Y6, Y10
-	ADDQ         2048(DI), AX
-	VPADDQ       Y7, Y1, Y1
-	ADCQ         $0x00, DX
-	VPADDQ       Y10, Y9, Y7
-	ADDQ         2080(DI), AX
-	VPMULUDQ     Y2, Y2, Y2
-	ADCQ         $0x00, DX
-	VPMULUDQ     Y8, Y8, Y9
-	VPSRLQ       $0x1f, Y1, Y8
-	MOVQ         AX, 2216(DI)
-	VPSRLQ       $0x1f, Y7, Y10
-	MOVQ         DX, 2224(DI)
-	VPADDQ       Y8, Y2, Y2
-	MOVQ         2024(DI), AX
-	VPADDQ       Y10, Y9, Y8
-	MOVL         $0x00000000, DX
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ         2056(DI), AX
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADCQ         $0x00, DX
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y7, Y7
-	ADDQ         2088(DI), AX
-	VPADDQ       Y1, Y4, Y1
-	ADCQ         $0x00, DX
-	VPADDQ       Y7, Y6, Y4
-	MOVQ         AX, 2232(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         DX, 2240(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	MOVQ         2032(DI), AX
-	VPSRLQ       $0x20, Y2, Y4
-	VPSRLQ       $0x20, Y8, Y7
-	MOVL         $0x00000000, DX
-	VPSUBQ       Y4, Y1, Y4
-	ADDQ         2064(DI), AX
-	VPSUBQ       Y7, Y6, Y7
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y1, Y4, Y1
-	ADDQ         2096(DI), AX
-	VPCMPGTD     Y6, Y7, Y6
-	ADCQ         $0x00, DX
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         AX, 2248(DI)
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y1, Y4, Y1
-	MOVQ         DX, 2256(DI)
-	VPSUBQ       Y6, Y7, Y4
-	MOVQ         2016(DI), AX
-	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         2224(DI), DX
-	VPMULUDQ     Y0, Y8, Y6
-	ADDQ         2216(DI), AX
-	VPADDQ       Y2, Y1, Y2
-	ADCQ         $0x00, DX
-	VPADDQ       Y6, Y4, Y6
-	VPCMPGTD     Y2, Y1, Y1
-	MOVQ         2008(DI), R8
-	VPCMPGTD     Y6, Y4, Y4
-	MOVQ         2208(DI), R9
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         2200(DI), R8
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         $0x00, R9
-	VPADDQ       Y1, Y2, Y1
-	MOVQ         R8, 2264(DI)
-	VPADDQ       Y4, Y6, Y2
-	MOVQ         R9, 2272(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	ADDQ         AX, R8
-	VMOVSHDUP    Y1, Y2
-	ADCQ         DX, R9
-	VMOVSHDUP    Y7, Y8
-	MOVQ         2032(DI), R10
-	VMOVSHDUP    Y3, Y4
-	MOVQ         2256(DI), R11
-	VMOVSHDUP    Y5, Y9
-	ADDQ         2248(DI), R10
-	VPMULUDQ     Y3, Y1, Y6
-	ADCQ         $0x00, R11
-	VPMULUDQ     Y5, Y7, Y10
-	VPMULUDQ     Y4, Y1, Y1
-	MOVQ         2024(DI), R12
-	VPMULUDQ     Y9, Y7, Y11
-	MOVQ         2240(DI), R13
-	VPBROADCASTQ 160(SI), Y7
-	ADDQ         2232(DI), R12
-	VPBROADCASTQ 176(SI), Y12
-	ADCQ         $0x00, R13
-	VPADDQ       Y7, Y6, Y6
-	MOVQ         R12, 2280(DI)
-	VPADDQ       Y12, Y10, Y10
-	VPBROADCASTQ 168(SI), Y7
-	MOVQ         R13, 2288(DI)
-	VPBROADCASTQ 184(SI), Y12
-	ADDQ         R10, R12
-	VPADDQ       Y7, Y1, Y1
-	ADCQ         R11, R13
-	VPADDQ       Y12, Y11, Y11
-	ADDQ         R8, AX
-	VPSRLQ       $0x20, Y6, Y7
-	ADCQ         R9, DX
-	VPSRLQ       $0x20, Y10, Y12
-	ADDQ         R12, AX
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y7
-	ADCQ         R13, DX
-	VPMULUDQ     Y3, Y2, Y3
-	ADDQ         R8, R10
-	VPMULUDQ     Y5, Y8, Y11
-	ADCQ         R9, R11
-	VPAND        Y0, Y1, Y5
-	ADDQ         R12, R10
-	VPAND        Y0, Y7, Y12
-	ADCQ         R13, R11
-	VPADDQ       Y5, Y3, Y3
-	VPADDQ       Y12, Y11, Y5
-	ADDQ         AX, R8
-	VPMULUDQ     Y4, Y2, Y2
-	ADCQ         DX, R9
-	VPMULUDQ     Y9, Y8, Y4
-	ADDQ         (SI), R8
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y7, Y7
-	ADDQ         (BX)(R9*8), R8
-	VPADDQ       Y1, Y2, Y1
-	SBBL         R9, R9
-	VPADDQ       Y7, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y2
-	ADDQ         R9, R8
-	VPSRLQ       $0x20, Y5, Y7
-	MOVQ         R8, 2008(DI)
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         R10, R12
-	VPADDQ       Y7, Y4, Y2
-	ADCQ         R11, R13
-	VMOVSLDUP    Y3, Y3
-	ADDQ         16(SI), R12
-	VMOVSLDUP    Y5, Y4
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	ADCQ         $0x00, R13
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	ADDQ         (BX)(R13*8), R12
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R13, R13
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	ADDQ         R13, R12
-	VPSRLQ       $0x20, Y1, Y4
-	MOVQ         R12, 2024(DI)
-	VPSRLQ       $0x20, Y2, Y6
-	ADDQ         2280(DI), AX
-	VPSUBQ       Y4, Y3, Y4
-	VPSUBQ       Y6, Y5, Y6
-	ADCQ         2288(DI), DX
-	VPCMPGTD     Y3, Y4, Y3
-	ADDQ         2280(DI), AX
-	VPCMPGTD     Y5, Y6, Y5
-	ADCQ         2288(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         8(SI), AX
-	VPSRLQ       $0x20, Y5, Y5
-	ADCQ         $0x00, DX
-	VPSUBQ       Y3, Y4, Y3
-	VPSUBQ       Y5, Y6, Y4
-	ADDQ         (BX)(DX*8), AX
-	VPMULUDQ     Y0, Y1, Y1
-	SBBL         DX, DX
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         DX, AX
-	VPADDQ       Y1, Y3, Y1
-	MOVQ         AX, 2016(DI)
-	VPADDQ       Y2, Y4, Y2
-	ADDQ         2264(DI), R10
-	VPCMPGTD     Y1, Y3, Y3
-	ADCQ         2272(DI), R11
-	VPCMPGTD     Y2, Y4, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2264(DI), R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         2272(DI), R11
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         24(SI), R10
-	VPADDQ       Y4, Y2, Y2
-	ADCQ         $0x00, R11
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         (BX)(R11*8), R10
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VMOVDQU      Y1, 512(DI)
-	SBBL         R11, R11
-	VMOVDQU      Y2, 640(DI)
-	ADDQ         R11, R10
-	VMOVDQU      768(DI), Y1
-	MOVQ         R10, 2032(DI)
-	VMOVDQU      896(DI), Y4
-	MOVQ         2048(DI), AX
-	VMOVSHDUP    Y1, Y2
-	MOVQ         2224(DI), DX
-	VMOVSHDUP    Y4, Y5
-	ADDQ         2216(DI), AX
-	VPMULUDQ     Y1, Y1, Y3
-	VPMULUDQ     Y4, Y4, Y6
-	ADCQ         $0x00, DX
-	VPMULUDQ     Y2, Y1, Y1
-	MOVQ         2040(DI), R8
-	VPMULUDQ     Y5, Y4, Y7
-	MOVQ         2208(DI), R9
-	VPSRLQ       $0x21, Y3, Y4
-	ADDQ         2200(DI), R8
-	VPSRLQ       $0x21, Y6, Y8
-	ADCQ         $0x00, R9
-	VPADDQ       Y4, Y1, Y1
-	VPADDQ       Y8, Y7, Y4
-	MOVQ         R8, 2264(DI)
-	VPMULUDQ     Y2, Y2, Y2
-	MOVQ         R9, 2272(DI)
-	VPMULUDQ     Y5, Y5, Y7
-	ADDQ         AX, R8
-	VPSRLQ       $0x1f, Y1, Y5
-	ADCQ         DX, R9
-	VPSRLQ       $0x1f, Y4, Y8
-	MOVQ         2064(DI), R10
-	VPADDQ       Y5, Y2, Y2
-	MOVQ         2256(DI), R11
-	VPADDQ       Y8, Y7, Y5
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	ADDQ         2248(DI), R10
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADCQ         $0x00, R11
-	VPSLLQ       $0x21, Y1, Y1
-	MOVQ         2056(DI), R12
-	VPSLLQ       $0x21, Y4, Y4
-	MOVQ         2240(DI), R13
-	VPADDQ       Y1, Y3, Y1
-	ADDQ         2232(DI), R12
-	VPADDQ       Y4, Y6, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADCQ         $0x00, R13
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	MOVQ         R12, 2280(DI)
-	VPSRLQ       $0x20, Y2, Y3
-	MOVQ         R13, 2288(DI)
-	VPSRLQ       $0x20, Y5, Y6
-	ADDQ         R10, R12
-	VPSUBQ       Y3, Y1, Y3
-	ADCQ         R11, R13
-	VPSUBQ       Y6, Y4, Y6
-	ADDQ         R8, AX
-	VPCMPGTD     Y1, Y3, Y1
-	VPCMPGTD     Y4, Y6, Y4
-	ADCQ         R9, DX
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         R12, AX
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         R13, DX
-	VPSUBQ       Y1, Y3, Y1
-	ADDQ         R8, R10
-	VPSUBQ       Y4, Y6, Y3
-	ADCQ         R9, R11
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y5, Y4
-	ADDQ         R12, R10
-	VPADDQ       Y2, Y1, Y2
-	ADCQ         R13, R11
-	VPADDQ       Y4, Y3, Y4
-	ADDQ         AX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	ADCQ         DX, R9
-	VPCMPGTD     Y4, Y3, Y3
-	ADDQ         32(SI), R8
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         (BX)(R9*8), R8
-	VPADDQ       Y3, Y4, Y2
-	SBBL         R9, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MOVQ         R8, 2040(DI)
-	VMOVSHDUP    Y1, Y2
-	ADDQ         R10, R12
-	VMOVSHDUP    Y7, Y8
-	ADCQ         R11, R13
-	VMOVSHDUP    768(DI), Y3
-	VMOVSHDUP    896(DI), Y9
-	ADDQ         48(SI), R12
-	VPMULUDQ     768(DI), Y1, Y4
-	ADCQ         $0x00, R13
-	VPMULUDQ     896(DI), Y7, Y10
-	ADDQ         (BX)(R13*8), R12
-	VPMULUDQ     Y3, Y1, Y5
-	SBBL         R13, R13
-	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         R13, R12
-	VPSRLQ       $0x20, Y4, Y6
-	VPSRLQ       $0x20, Y10, Y12
-	MOVQ         R12, 2056(DI)
-	VPADDQ       Y6, Y5, Y5
-	ADDQ         2280(DI), AX
-	VPADDQ       Y12, Y11, Y12
-	ADCQ         2288(DI), DX
-	VPMULUDQ     768(DI), Y2, Y6
-	ADDQ         2280(DI), AX
-	VPMULUDQ     896(DI), Y8, Y13
-	ADCQ         2288(DI), DX
-	VPAND        Y0, Y5, Y11
-	ADDQ         40(SI), AX
-	VPAND        Y0, Y12, Y14
-	VPADDQ       Y11, Y6, Y6
-	ADCQ         $0x00, DX
-	VPADDQ       Y14, Y13, Y11
-	ADDQ         (BX)(DX*8), AX
-	VPMULUDQ     Y3, Y2, Y3
-	SBBL         DX, DX
-	VPMULUDQ     Y9, Y8, Y9
-	ADDQ         DX, AX
-	VPSRLQ       $0x20, Y5, Y5
-	MOVQ         AX, 2048(DI)
-	VPSRLQ       $0x20, Y12, Y12
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         2264(DI), R10
-	VPADDQ       Y12, Y9, Y9
-	ADCQ         2272(DI), R11
-	VPSRLQ       $0x20, Y6, Y5
-	ADDQ         2264(DI), R10
-	VPSRLQ       $0x20, Y11, Y12
-	ADCQ         2272(DI), R11
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         56(SI), R10
-	VPADDQ       Y12, Y9, Y5
-	ADCQ         $0x00, R11
-	VMOVSLDUP    Y6, Y6
-	VMOVSLDUP    Y11, Y9
-	ADDQ         (BX)(R11*8), R10
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	SBBL         R11, R11
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	ADDQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         R10, 2064(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	MOVQ         2080(DI), AX
-	VPSRLQ       $0x20, Y3, Y6
-	VPSRLQ       $0x20, Y5, Y10
-	MOVQ         2224(DI), DX
-	VPSUBQ       Y6, Y4, Y6
-	ADDQ         2216(DI), AX
-	VPSUBQ       Y10, Y9, Y10
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y4, Y6, Y4
-	MOVQ         2072(DI), R8
-	VPCMPGTD     Y9, Y10, Y9
-	MOVQ         2208(DI), R9
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2200(DI), R8
-	VPSRLQ       $0x20, Y9, Y9
-	VPSUBQ       Y4, Y6, Y4
-	ADCQ         $0x00, R9
-	VPSUBQ       Y9, Y10, Y6
-	MOVQ         R8, 2264(DI)
-	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         R9, 2272(DI)
-	VPMULUDQ     Y0, Y5, Y5
-	ADDQ         AX, R8
-	VPADDQ       Y3, Y4, Y3
-	ADCQ         DX, R9
-	VPADDQ       Y5, Y6, Y5
-	VPCMPGTD     Y3, Y4, Y4
-	MOVQ         2096(DI), R10
-	VPCMPGTD     Y5, Y6, Y6
-	MOVQ         2256(DI), R11
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2248(DI), R10
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         $0x00, R11
-	VPADDQ       Y4, Y3, Y3
-	MOVQ         2088(DI), R12
-	VPADDQ       Y6, Y5, Y4
-	MOVQ         2240(DI), R13
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	ADDQ         2232(DI), R12
-	VPMULUDQ     Y1, Y1, Y4
-	ADCQ         $0x00, R13
-	VPMULUDQ     Y7, Y7, Y6
-	MOVQ         R12, 2280(DI)
-	VPMULUDQ     Y2, Y1, Y1
-	MOVQ         R13, 2288(DI)
-	VPMULUDQ     Y8, Y7, Y9
-	ADDQ         R10, R12
-	VPSRLQ       $0x21, Y4, Y7
-	VPSRLQ       $0x21, Y6, Y10
-	ADCQ         R11, R13
-	VPADDQ       Y7, Y1, Y1
-	ADDQ         R8, AX
-	VPADDQ       Y10, Y9, Y7
-	ADCQ         R9, DX
-	VPMULUDQ     Y2, Y2, Y2
-	ADDQ         R12, AX
-	VPMULUDQ     Y8, Y8, Y9
-	ADCQ         R13, DX
-	VPSRLQ       $0x1f, Y1, Y8
-	ADDQ         R8, R10
-	VPSRLQ       $0x1f, Y7, Y10
-	VPADDQ       Y8, Y2, Y2
-	ADCQ         R9, R11
-	VPADDQ       Y10, Y9, Y8
-	ADDQ         R12, R10
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	ADCQ         R13, R11
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ         AX, R8
-	VPSLLQ       $0x21, Y1, Y1
-	ADCQ         DX, R9
-	VPSLLQ       $0x21, Y7, Y7
-	VPADDQ       Y1, Y4, Y1
-	ADDQ         64(SI), R8
-	VPADDQ       Y7, Y6, Y4
-	ADCQ         $0x00, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         (BX)(R9*8), R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y2, Y4
-	ADDQ         R9, R8
-	VPSRLQ       $0x20, Y8, Y7
-	MOVQ         R8, 2072(DI)
-	VPSUBQ       Y4, Y1, Y4
-	VPSUBQ       Y7, Y6, Y7
-	ADDQ         R10, R12
-	VPCMPGTD     Y1, Y4, Y1
-	ADCQ         R11, R13
-	VPCMPGTD     Y6, Y7, Y6
-	ADDQ         80(SI), R12
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         $0x00, R13
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         (BX)(R13*8), R12
-	VPSUBQ       Y1, Y4, Y1
-	VPSUBQ       Y6, Y7, Y4
-	SBBL         R13, R13
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         R13, R12
-	VPMULUDQ     Y0, Y8, Y6
-	MOVQ         R12, 2088(DI)
-	VPADDQ       Y2, Y1, Y2
-	ADDQ         2280(DI), AX
-	VPADDQ       Y6, Y4, Y6
-	ADCQ         2288(DI), DX
-	VPCMPGTD     Y2, Y1, Y1
-	ADDQ         2280(DI), AX
-	VPCMPGTD     Y6, Y4, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         2288(DI), DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         72(SI), AX
-	VPADDQ       Y1, Y2, Y1
-	ADCQ         $0x00, DX
-	VPADDQ       Y4, Y6, Y2
-	ADDQ         (BX)(DX*8), AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBL         DX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP    Y1, Y2
-	ADDQ         DX, AX
-	VMOVSHDUP    Y7, Y8
-	MOVQ         AX, 2080(DI)
-	VMOVSHDUP    Y3, Y4
-	ADDQ         2264(DI), R10
-	VMOVSHDUP    Y5, Y9
-	ADCQ         2272(DI), R11
-	VPMULUDQ     Y3, Y1, Y6
-	ADDQ         2264(DI), R10
-	VPMULUDQ     Y5, Y7, Y10
-	ADCQ         2272(DI), R11
-	VPMULUDQ     Y4, Y1, Y1
-	VPMULUDQ     Y9, Y7, Y11
-	ADDQ         88(SI), R10
-	VPBROADCASTQ 192(SI), Y7
-	ADCQ         $0x00, R11
-	VPBROADCASTQ 208(SI), Y12
-	ADDQ         (BX)(R11*8), R10
-	VPADDQ       Y7, Y6, Y6
-	SBBL         R11, R11
-	VPADDQ       Y12, Y10, Y10
-	ADDQ         R11, R10
-	VPBROADCASTQ 200(SI), Y7
-	MOVQ         R10, 2096(DI)
-	VPBROADCASTQ 216(SI), Y12
-	VPADDQ       Y7, Y1, Y1
-	MOVQ         2104(DI), DX
-	VPADDQ       Y12, Y11, Y11
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y6, Y7
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y10, Y12
-	ADDQ         DX, R8
-	VPADDQ       Y7, Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y12, Y11, Y7
-	VPMULUDQ     Y3, Y2, Y3
-	SBBQ         DX, R8
-	VPMULUDQ     Y5, Y8, Y11
-	SUBQ         R8, AX
-	VPAND        Y0, Y1, Y5
-	SBBL         R8, R8
-	VPAND        Y0, Y7, Y12
-	SUBQ         R8, AX
-	VPADDQ       Y5, Y3, Y3
-	MOVQ         2104(DI), DX
-	VPADDQ       Y12, Y11, Y5
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y4, Y2, Y2
-	VPMULUDQ     Y9, Y8, Y4
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y7, Y7
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y1, Y2, Y1
-	SBBQ         DX, R9
-	VPADDQ       Y7, Y4, Y4
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y3, Y2
-	VPSRLQ       $0x20, Y5, Y7
-	SBBL         R9, R9
-	VPADDQ       Y2, Y1, Y1
-	SUBQ         R9, R8
-	VPADDQ       Y7, Y4, Y2
-	MOVQ         AX, DX
-	VMOVSLDUP    Y3, Y3
-	MULXQ        DX, DX, AX
-	VMOVSLDUP    Y5, Y4
-	SHLXQ        CX, DX, R9
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	ADDQ         DX, R9
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHRXQ        CX, R9, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y1, Y4
-	SUBQ         R9, AX
-	VPSRLQ       $0x20, Y2, Y6
-	SBBL         R9, R9
-	VPSUBQ       Y4, Y3, Y4
-	SUBQ         R9, AX
-	VPSUBQ       Y6, Y5, Y6
-	VPCMPGTD     Y3, Y4, Y3
-	MOVQ         R8, DX
-	VPCMPGTD     Y5, Y6, Y5
-	MULXQ        AX, AX, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         AX, R8
-	VPSUBQ       Y3, Y4, Y3
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Y5, Y6, Y4
-	SBBQ         AX, R8
-	VPMULUDQ     Y0, Y1, Y1
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R8, DX
-	VPADDQ       Y1, Y3, Y1
-	SBBL         R8, R8
-	VPADDQ       Y2, Y4, Y2
-	SUBQ         R8, DX
-	VPCMPGTD     Y1, Y3, Y3
-	MOVQ         DX, 2104(DI)
-	VPCMPGTD     Y2, Y4, Y4
-	MOVQ         2112(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y4, Y4
-	MULXQ        DX, DX, AX
-	VPADDQ       Y3, Y1, Y1
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y4, Y2, Y2
-	ADDQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SBBQ         DX, R8
-	VMOVDQU      Y1, 768(DI)
-	SUBQ         R8, AX
-	VMOVDQU      Y2, 896(DI)
-	VMOVDQU      1024(DI), Y1
-	SBBL         R8, R8
-	VMOVDQU      1152(DI), Y4
-	SUBQ         R8, AX
-	VMOVSHDUP    Y1, Y2
-	MOVQ         2112(DI), DX
-	VMOVSHDUP    Y4, Y5
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y1, Y1, Y3
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y4, Y4, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         DX, R9
-	VPMULUDQ     Y5, Y4, Y7
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x21, Y3, Y4
-	SBBQ         DX, R9
-	VPSRLQ       $0x21, Y6, Y8
-	SUBQ         R9, R8
-	VPADDQ       Y4, Y1, Y1
-	SBBL         R9, R9
-	VPADDQ       Y8, Y7, Y4
-	SUBQ         R9, R8
-	VPMULUDQ     Y2, Y2, Y2
-	VPMULUDQ     Y5, Y5, Y7
-	MOVQ         AX, DX
-	VPSRLQ       $0x1f, Y1, Y5
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x1f, Y4, Y8
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y5, Y2, Y2
-	ADDQ         DX, R9
-	VPADDQ       Y8, Y7, Y5
-	SHRXQ        CX, R9, DX
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SBBQ         DX, R9
-	VPSLLQ       $0x21, Y1, Y1
-	SUBQ         R9, AX
-	VPSLLQ       $0x21, Y4, Y4
-	SBBL         R9, R9
-	VPADDQ       Y1, Y3, Y1
-	SUBQ         R9, AX
-	VPADDQ       Y4, Y6, Y3
-	MOVQ         R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ        AX, AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	VPSRLQ       $0x20, Y2, Y3
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y5, Y6
-	ADDQ         AX, R8
-	VPSUBQ       Y3, Y1, Y3
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Y6, Y4, Y6
-	SBBQ         AX, R8
-	VPCMPGTD     Y1, Y3, Y1
-	SUBQ         R8, DX
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, DX
-	VPSUBQ       Y1, Y3, Y1
-	MOVQ         DX, 2112(DI)
-	VPSUBQ       Y4, Y6, Y3
-	MOVQ         2120(DI), DX
-	VPMULUDQ     Y0, Y2, Y2
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y0, Y5, Y4
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y2, Y1, Y2
-	VPADDQ       Y4, Y3, Y4
-	ADDQ         DX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPCMPGTD     Y4, Y3, Y3
-	SBBQ         DX, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R8, R8
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y3, Y4, Y2
-	SUBQ         R8, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         2120(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	MULXQ        AX, DX, R8
-	VMOVSHDUP    Y1, Y2
-	SHLXQ        CX, DX, R9
-	VMOVSHDUP    Y7, Y8
-	ADDQ         DX, R9
-	VMOVSHDUP    1024(DI), Y3
-	SHRXQ        CX, R9, DX
-	VMOVSHDUP    1152(DI), Y9
-	VPMULUDQ     1024(DI), Y1, Y4
-	SBBQ         DX, R9
-	VPMULUDQ     1152(DI), Y7, Y10
-	SUBQ         R9, R8
-	VPMULUDQ     Y3, Y1, Y5
-	SBBL         R9, R9
-	VPMULUDQ     Y9, Y7, Y11
-	SUBQ         R9, R8
-	VPSRLQ       $0x20, Y4, Y6
-	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y10, Y12
-	VPADDQ       Y6, Y5, Y5
-	MULXQ        DX, DX, AX
-	VPADDQ       Y12, Y11, Y12
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     1024(DI), Y2, Y6
-	ADDQ         DX, R9
-	VPMULUDQ     1152(DI), Y8, Y13
-	SHRXQ        CX, R9, DX
-	VPAND        Y0, Y5, Y11
-	SBBQ         DX, R9
-	VPAND        Y0, Y12, Y14
-	SUBQ         R9, AX
-	VPADDQ       Y11, Y6, Y6
-	VPADDQ       Y14, Y13, Y11
-	SBBL         R9, R9
-	VPMULUDQ     Y3, Y2, Y3
-	SUBQ         R9, AX
-	VPMULUDQ     Y9, Y8, Y9
-	MOVQ         R8, DX
-	VPSRLQ       $0x20, Y5, Y5
-	MULXQ        AX, AX, DX
-	VPSRLQ       $0x20, Y12, Y12
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         AX, R8
-	VPADDQ       Y12, Y9, Y9
-	VPSRLQ       $0x20, Y6, Y5
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y11, Y12
-	SBBQ         AX, R8
-	VPADDQ       Y5, Y3, Y3
-	SUBQ         R8, DX
-	VPADDQ       Y12, Y9, Y5
-	SBBL         R8, R8
-	VMOVSLDUP    Y6, Y6
-	SUBQ         R8, DX
-	VMOVSLDUP    Y11, Y9
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	MOVQ         DX, 2120(DI)
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	MOVQ         2128(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y3, Y6
-	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y5, Y10
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Y6, Y4, Y6
-	VPSUBQ       Y10, Y9, Y10
-	SBBQ         DX, R8
-	VPCMPGTD     Y4, Y6, Y4
-	SUBQ         R8, AX
-	VPCMPGTD     Y9, Y10, Y9
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y9, Y9
-	MOVQ         2128(DI), DX
-	VPSUBQ       Y4, Y6, Y4
-	VPSUBQ       Y9, Y10, Y6
-	MULXQ        AX, DX, R8
-	VPMULUDQ     Y0, Y3, Y3
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y0, Y5, Y5
-	ADDQ         DX, R9
-	VPADDQ       Y3, Y4, Y3
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y5, Y6, Y5
-	SBBQ         DX, R9
-	VPCMPGTD     Y3, Y4, Y4
-	SUBQ         R9, R8
-	VPCMPGTD     Y5, Y6, Y6
-	VPSRLQ       $0x20, Y4, Y4
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y6, Y6
-	SUBQ         R9, R8
-	VPADDQ       Y4, Y3, Y3
-	MOVQ         AX, DX
-	VPADDQ       Y6, Y5, Y4
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPMULUDQ     Y1, Y1, Y4
-	ADDQ         DX, R9
-	VPMULUDQ     Y7, Y7, Y6
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y2, Y1, Y1
-	SBBQ         DX, R9
-	VPMULUDQ     Y8, Y7, Y9
-	SUBQ         R9, AX
-	VPSRLQ       $0x21, Y4, Y7
-	SBBL         R9, R9
-	VPSRLQ       $0x21, Y6, Y10
-	SUBQ         R9, AX
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y10, Y9, Y7
-	MOVQ         R8, DX
-	VPMULUDQ     Y2, Y2, Y2
-	MULXQ        AX, AX, DX
-	VPMULUDQ     Y8, Y8, Y9
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x1f, Y1, Y8
-	ADDQ         AX, R8
-	VPSRLQ       $0x1f, Y7, Y10
-	SHRXQ        CX, R8, AX
-	VPADDQ       Y8, Y2, Y2
-	VPADDQ       Y10, Y9, Y8
-	SBBQ         AX, R8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	SUBQ         R8, DX
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SBBL         R8, R8
-	VPSLLQ       $0x21, Y1, Y1
-	SUBQ         R8, DX
-	VPSLLQ       $0x21, Y7, Y7
-	MOVQ         DX, 2128(DI)
-	VPADDQ       Y1, Y4, Y1
-	MOVQ         2136(DI), DX
-	VPADDQ       Y7, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y2, Y4
-	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y8, Y7
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Y4, Y1, Y4
-	SBBQ         DX, R8
-	VPSUBQ       Y7, Y6, Y7
-	VPCMPGTD     Y1, Y4, Y1
-	SUBQ         R8, AX
-	VPCMPGTD     Y6, Y7, Y6
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         2136(DI), DX
-	VPSUBQ       Y1, Y4, Y1
-	MULXQ        AX, DX, R8
-	VPSUBQ       Y6, Y7, Y4
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y0, Y2, Y2
-	VPMULUDQ     Y0, Y8, Y6
-	ADDQ         DX, R9
-	VPADDQ       Y2, Y1, Y2
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y6, Y4, Y6
-	SBBQ         DX, R9
-	VPCMPGTD     Y2, Y1, Y1
-	SUBQ         R9, R8
-	VPCMPGTD     Y6, Y4, Y4
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R9, R8
-	VPADDQ       Y1, Y2, Y1
-	MOVQ         AX, DX
-	VPADDQ       Y4, Y6, Y2
-	MULXQ        DX, DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	ADDQ         DX, R9
-	VMOVSHDUP    Y1, Y2
-	SHRXQ        CX, R9, DX
-	VMOVSHDUP    Y7, Y8
-	VMOVSHDUP    Y3, Y4
-	SBBQ         DX, R9
-	VMOVSHDUP    Y5, Y9
-	SUBQ         R9, AX
-	VPMULUDQ     Y3, Y1, Y6
-	SBBL         R9, R9
-	VPMULUDQ     Y5, Y7, Y10
-	SUBQ         R9, AX
-	VPMULUDQ     Y4, Y1, Y1
-	MOVQ         R8, DX
-	VPMULUDQ     Y9, Y7, Y11
-	VPBROADCASTQ 224(SI), Y7
-	MULXQ        AX, AX, DX
-	VPBROADCASTQ 240(SI), Y12
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y7, Y6, Y6
-	ADDQ         AX, R8
-	VPADDQ       Y12, Y10, Y10
-	SHRXQ        CX, R8, AX
-	VPBROADCASTQ 232(SI), Y7
-	SBBQ         AX, R8
-	VPBROADCASTQ 248(SI), Y12
-	SUBQ         R8, DX
-	VPADDQ       Y7, Y1, Y1
-	VPADDQ       Y12, Y11, Y11
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y6, Y7
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y10, Y12
-	MOVQ         DX, 2136(DI)
-	VPADDQ       Y7, Y1, Y1
-	MOVQ         2144(DI), DX
-	VPADDQ       Y12, Y11, Y7
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y3, Y2, Y3
-	VPMULUDQ     Y5, Y8, Y11
-	SHLXQ        CX, DX, R8
-	VPAND        Y0, Y1, Y5
-	ADDQ         DX, R8
-	VPAND        Y0, Y7, Y12
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y5, Y3, Y3
-	SBBQ         DX, R8
-	VPADDQ       Y12, Y11, Y5
-	SUBQ         R8, AX
-	VPMULUDQ     Y4, Y2, Y2
-	SBBL         R8, R8
-	VPMULUDQ     Y9, Y8, Y4
-	VPSRLQ       $0x20, Y1, Y1
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y7, Y7
-	MOVQ         2144(DI), DX
-	VPADDQ       Y1, Y2, Y1
-	MULXQ        AX, DX, R8
-	VPADDQ       Y7, Y4, Y4
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x20, Y3, Y2
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y5, Y7
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y2, Y1, Y1
-	VPADDQ       Y7, Y4, Y2
-	SBBQ         DX, R9
-	VMOVSLDUP    Y3, Y3
-	SUBQ         R9, R8
-	VMOVSLDUP    Y5, Y4
-	SBBL         R9, R9
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SUBQ         R9, R8
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	MOVQ         AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y1, Y4
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x20, Y2, Y6
-	ADDQ         DX, R9
-	VPSUBQ       Y4, Y3, Y4
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Y6, Y5, Y6
-	SBBQ         DX, R9
-	VPCMPGTD     Y3, Y4, Y3
-	SUBQ         R9, AX
-	VPCMPGTD     Y5, Y6, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R9, AX
-	VPSUBQ       Y3, Y4, Y3
-	MOVQ         R8, DX
-	VPSUBQ       Y5, Y6, Y4
-	MULXQ        AX, AX, DX
-	VPMULUDQ     Y0, Y1, Y1
-	SHLXQ        CX, AX, R8
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y1, Y3, Y1
-	ADDQ         AX, R8
-	VPADDQ       Y2, Y4, Y2
-	SHRXQ        CX, R8, AX
-	VPCMPGTD     Y1, Y3, Y3
-	SBBQ         AX, R8
-	VPCMPGTD     Y2, Y4, Y4
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R8, DX
-	VPADDQ       Y3, Y1, Y1
-	VPADDQ       Y4, Y2, Y2
-	MOVQ         DX, 2144(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         2152(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ        DX, DX, AX
-	VMOVDQU      Y1, 1024(DI)
-	SHLXQ        CX, DX, R8
-	VMOVDQU      Y2, 1152(DI)
-	ADDQ         DX, R8
-	VMOVDQU      1280(DI), Y1
-	VMOVDQU      1408(DI), Y4
-	SHRXQ        CX, R8, DX
-	VMOVSHDUP    Y1, Y2
-	SBBQ         DX, R8
-	VMOVSHDUP    Y4, Y5
-	SUBQ         R8, AX
-	VPMULUDQ     Y1, Y1, Y3
-	SBBL         R8, R8
-	VPMULUDQ     Y4, Y4, Y6
-	SUBQ         R8, AX
-	VPMULUDQ     Y2, Y1, Y1
-	MOVQ         2152(DI), DX
-	VPMULUDQ     Y5, Y4, Y7
-	VPSRLQ       $0x21, Y3, Y4
-	MULXQ        AX, DX, R8
-	VPSRLQ       $0x21, Y6, Y8
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         DX, R9
-	VPADDQ       Y8, Y7, Y4
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y2, Y2, Y2
-	SBBQ         DX, R9
-	VPMULUDQ     Y5, Y5, Y7
-	VPSRLQ       $0x1f, Y1, Y5
-	SUBQ         R9, R8
-	VPSRLQ       $0x1f, Y4, Y8
-	SBBL         R9, R9
-	VPADDQ       Y5, Y2, Y2
-	SUBQ         R9, R8
-	VPADDQ       Y8, Y7, Y5
-	MOVQ         AX, DX
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	MULXQ        DX, DX, AX
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	SHLXQ        CX, DX, R9
-	VPSLLQ       $0x21, Y1, Y1
-	VPSLLQ       $0x21, Y4, Y4
-	ADDQ         DX, R9
-	VPADDQ       Y1, Y3, Y1
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y4, Y6, Y3
-	SBBQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R9, AX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y4
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y2, Y3
-	VPSRLQ       $0x20, Y5, Y6
-	SUBQ         R9, AX
-	VPSUBQ       Y3, Y1, Y3
-	MOVQ         R8, DX
-	VPSUBQ       Y6, Y4, Y6
-	MULXQ        AX, AX, DX
-	VPCMPGTD     Y1, Y3, Y1
-	SHLXQ        CX, AX, R8
-	VPCMPGTD     Y4, Y6, Y4
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y1, Y3, Y1
-	SBBQ         AX, R8
-	VPSUBQ       Y4, Y6, Y3
-	SUBQ         R8, DX
-	VPMULUDQ     Y0, Y2, Y2
-	SBBL         R8, R8
-	VPMULUDQ     Y0, Y5, Y4
-	SUBQ         R8, DX
-	VPADDQ       Y2, Y1, Y2
-	MOVQ         DX, 2152(DI)
-	VPADDQ       Y4, Y3, Y4
-	VPCMPGTD     Y2, Y1, Y1
-	MOVQ         2160(DI), DX
-	VPCMPGTD     Y4, Y3, Y3
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y1, Y1
-	SHLXQ        CX, DX, R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         DX, R8
-	VPADDQ       Y1, Y2, Y1
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y3, Y4, Y2
-	SBBQ         DX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ         R8, AX
-	VMOVSHDUP    Y1, Y2
-	SBBL         R8, R8
-	VMOVSHDUP    Y7, Y8
-	SUBQ         R8, AX
-	VMOVSHDUP    1280(DI), Y3
-	MOVQ         2160(DI), DX
-	VMOVSHDUP    1408(DI), Y9
-	MULXQ        AX, DX, R8
-	VPMULUDQ     1280(DI), Y1, Y4
-	VPMULUDQ     1408(DI), Y7, Y10
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y3, Y1, Y5
-	ADDQ         DX, R9
-	VPMULUDQ     Y9, Y7, Y11
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y4, Y6
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y10, Y12
-	SUBQ         R9, R8
-	VPADDQ       Y6, Y5, Y5
-	SBBL         R9, R9
-	VPADDQ       Y12, Y11, Y12
-	VPMULUDQ     1280(DI), Y2, Y6
-	SUBQ         R9, R8
-	VPMULUDQ     1408(DI), Y8, Y13
-	MOVQ         AX, DX
-	VPAND        Y0, Y5, Y11
-	MULXQ        DX, DX, AX
-	VPAND        Y0, Y12, Y14
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y11, Y6, Y6
-	ADDQ         DX, R9
-	VPADDQ       Y14, Y13, Y11
-	VPMULUDQ     Y3, Y2, Y3
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y9, Y8, Y9
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R9, AX
-	VPSRLQ       $0x20, Y12, Y12
-	SBBL         R9, R9
-	VPADDQ       Y5, Y3, Y3
-	SUBQ         R9, AX
-	VPADDQ       Y12, Y9, Y9
-	MOVQ         R8, DX
-	VPSRLQ       $0x20, Y6, Y5
-	VPSRLQ       $0x20, Y11, Y12
-	MULXQ        AX, AX, DX
-	VPADDQ       Y5, Y3, Y3
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y12, Y9, Y5
-	ADDQ         AX, R8
-	VMOVSLDUP    Y6, Y6
-	SHRXQ        CX, R8, AX
-	VMOVSLDUP    Y11, Y9
-	SBBQ         AX, R8
-	VPBLENDD     $0xaa, Y6, Y4, Y4
-	SUBQ         R8, DX
-	VPBLENDD     $0xaa, Y9, Y10, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y9
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y3, Y6
-	MOVQ         DX, 2160(DI)
-	VPSRLQ       $0x20, Y5, Y10
-	MOVQ         2168(DI), DX
-	VPSUBQ       Y6, Y4, Y6
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y10, Y9, Y10
-	VPCMPGTD     Y4, Y6, Y4
-	SHLXQ        CX, DX, R8
-	VPCMPGTD     Y9, Y10, Y9
-	ADDQ         DX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y9, Y9
-	SBBQ         DX, R8
-	VPSUBQ       Y4, Y6, Y4
-	SUBQ         R8, AX
-	VPSUBQ       Y9, Y10, Y6
-	SBBL         R8, R8
-	VPMULUDQ     Y0, Y3, Y3
-	VPMULUDQ     Y0, Y5, Y5
-	SUBQ         R8, AX
-	VPADDQ       Y3, Y4, Y3
-	MOVQ         2168(DI), DX
-	VPADDQ       Y5, Y6, Y5
-	MULXQ        AX, DX, R8
-	VPCMPGTD     Y3, Y4, Y4
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y5, Y6, Y6
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y4, Y4
-	VPSRLQ       $0x20, Y6, Y6
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y4, Y3, Y3
-	SBBQ         DX, R9
-	VPADDQ       Y6, Y5, Y4
-	SUBQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R9, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	SUBQ         R9, R8
-	VPMULUDQ     Y1, Y1, Y4
-	MOVQ         AX, DX
-	VPMULUDQ     Y7, Y7, Y6
-	VPMULUDQ     Y2, Y1, Y1
-	MULXQ        DX, DX, AX
-	VPMULUDQ     Y8, Y7, Y9
-	SHLXQ        CX, DX, R9
-	VPSRLQ       $0x21, Y4, Y7
-	ADDQ         DX, R9
-	VPSRLQ       $0x21, Y6, Y10
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y7, Y1, Y1
-	SBBQ         DX, R9
-	VPADDQ       Y10, Y9, Y7
-	VPMULUDQ     Y2, Y2, Y2
-	SUBQ         R9, AX
-	VPMULUDQ     Y8, Y8, Y9
-	SBBL         R9, R9
-	VPSRLQ       $0x1f, Y1, Y8
-	SUBQ         R9, AX
-	VPSRLQ       $0x1f, Y7, Y10
-	MOVQ         R8, DX
-	VPADDQ       Y8, Y2, Y2
-	MULXQ        AX, AX, DX
-	VPADDQ       Y10, Y9, Y8
-	SHLXQ        CX, AX, R8
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	VPAND        avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ         AX, R8
-	VPSLLQ       $0x21, Y1, Y1
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x21, Y7, Y7
-	SBBQ         AX, R8
-	VPADDQ       Y1, Y4, Y1
-	SUBQ         R8, DX
-	VPADDQ       Y7, Y6, Y4
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y6
-	SUBQ         R8, DX
-	VPSRLQ       $0x20, Y2, Y4
-	MOVQ         DX, 2168(DI)
-	VPSRLQ       $0x20, Y8, Y7
-	MOVQ         2176(DI), DX
-	VPSUBQ       Y4, Y1, Y4
-	MULXQ        DX, DX, AX
-	VPSUBQ       Y7, Y6, Y7
-	SHLXQ        CX, DX, R8
-	VPCMPGTD     Y1, Y4, Y1
-	ADDQ         DX, R8
-	VPCMPGTD     Y6, Y7, Y6
-	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y6, Y6
-	SBBQ         DX, R8
-	VPSUBQ       Y1, Y4, Y1
-	SUBQ         R8, AX
-	VPSUBQ       Y6, Y7, Y4
-	SBBL         R8, R8
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R8, AX
-	VPMULUDQ     Y0, Y8, Y6
-	VPADDQ       Y2, Y1, Y2
-	MOVQ         2176(DI), DX
-	VPADDQ       Y6, Y4, Y6
-	MULXQ        AX, DX, R8
-	VPCMPGTD     Y2, Y1, Y1
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y6, Y4, Y4
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y1, Y1
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y4, Y4
-	SBBQ         DX, R9
-	VPADDQ       Y1, Y2, Y1
-	VPADDQ       Y4, Y6, Y2
-	SUBQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SBBL         R9, R9
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ         R9, R8
-	VMOVSHDUP    Y1, Y2
-	MOVQ         AX, DX
-	VMOVSHDUP    Y7, Y8
-	MULXQ        DX, DX, AX
-	VMOVSHDUP    Y3, Y4
-	VMOVSHDUP    Y5, Y9
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y3, Y1, Y6
-	ADDQ         DX, R9
-	VPMULUDQ     Y5, Y7, Y10
-	SHRXQ        CX, R9, DX
-	VPMULUDQ     Y4, Y1, Y1
-	SBBQ         DX, R9
-	VPMULUDQ     Y9, Y7, Y11
-	SUBQ         R9, AX
-	VPBROADCASTQ 256(SI), Y7
-	SBBL         R9, R9
-	VPBROADCASTQ 272(SI), Y12
-	VPADDQ       Y7, Y6, Y6
-	SUBQ         R9, AX
-	VPADDQ       Y12, Y10, Y10
-	MOVQ         R8, DX
-	VPBROADCASTQ 264(SI), Y7
-	MULXQ        AX, AX, DX
-	VPBROADCASTQ 280(SI), Y12
-	SHLXQ        CX, AX, R8
-	VPADDQ       Y7, Y1, Y1
-	ADDQ         AX, R8
-	VPADDQ       Y12, Y11, Y11
-	VPSRLQ       $0x20, Y6, Y7
-	SHRXQ        CX, R8, AX
-	VPSRLQ       $0x20, Y10, Y12
-	SBBQ         AX, R8
-	VPADDQ       Y7, Y1, Y1
-	SUBQ         R8, DX
-	VPADDQ       Y12, Y11, Y7
-	SBBL         R8, R8
-	VPMULUDQ     Y3, Y2, Y3
-	SUBQ         R8, DX
-	VPMULUDQ     Y5, Y8, Y11
-	MOVQ         DX, 2176(DI)
-	VPAND        Y0, Y1, Y5
-	VPAND        Y0, Y7, Y12
-	MOVQ         2184(DI), DX
-	VPADDQ       Y5, Y3, Y3
-	MULXQ        DX, DX, AX
-	VPADDQ       Y12, Y11, Y5
-	SHLXQ        CX, DX, R8
-	VPMULUDQ     Y4, Y2, Y2
-	ADDQ         DX, R8
-	VPMULUDQ     Y9, Y8, Y4
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y1, Y1
-	VPSRLQ       $0x20, Y7, Y7
-	SBBQ         DX, R8
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R8, AX
-	VPADDQ       Y7, Y4, Y4
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y3, Y2
-	SUBQ         R8, AX
-	VPSRLQ       $0x20, Y5, Y7
-	MOVQ         2184(DI), DX
-	VPADDQ       Y2, Y1, Y1
-	MULXQ        AX, DX, R8
-	VPADDQ       Y7, Y4, Y2
-	VMOVSLDUP    Y3, Y3
-	SHLXQ        CX, DX, R9
-	VMOVSLDUP    Y5, Y4
-	ADDQ         DX, R9
-	VPBLENDD     $0xaa, Y3, Y6, Y3
-	SHRXQ        CX, R9, DX
-	VPBLENDD     $0xaa, Y4, Y10, Y4
-	SBBQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y5
-	VPSRLQ       $0x20, Y1, Y4
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y2, Y6
-	SUBQ         R9, R8
-	VPSUBQ       Y4, Y3, Y4
-	MOVQ         AX, DX
-	VPSUBQ       Y6, Y5, Y6
-	MULXQ        DX, DX, AX
-	VPCMPGTD     Y3, Y4, Y3
-	SHLXQ        CX, DX, R9
-	VPCMPGTD     Y5, Y6, Y5
-	ADDQ         DX, R9
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y5, Y5
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Y3, Y4, Y3
-	SBBQ         DX, R9
-	VPSUBQ       Y5, Y6, Y4
-	SUBQ         R9, AX
-	VPMULUDQ     Y0, Y1, Y1
-	SBBL         R9, R9
-	VPMULUDQ     Y0, Y2, Y2
-	SUBQ         R9, AX
-	VPADDQ       Y1, Y3, Y1
-	MOVQ         R8, DX
-	VPADDQ       Y2, Y4, Y2
-	VPCMPGTD     Y1, Y3, Y3
-	MULXQ        AX, AX, DX
-	VPCMPGTD     Y2, Y4, Y4
-	SHLXQ        CX, AX, R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y4, Y4
-	SHRXQ        CX, R8, AX
-	VPADDQ       Y3, Y1, Y1
-	SBBQ         AX, R8
-	VPADDQ       Y4, Y2, Y2
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SBBL         R8, R8
-	VMOVDQU      Y1, 1280(DI)
-	SUBQ         R8, DX
-	VMOVDQU      Y2, 1408(DI)
-	MOVQ         DX, 2184(DI)
-	VPAND        (DI), Y0, Y1
-	MOVQ         2192(DI), DX
-	VPAND        128(DI), Y0, Y2
-	MULXQ        DX, DX, AX
-	VPAND        256(DI), Y0, Y3
-	VPAND        384(DI), Y0, Y4
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y2, Y1, Y5
-	ADDQ         DX, R8
-	VPADDQ       Y4, Y3, Y6
-	SHRXQ        CX, R8, DX
-	VPADDQ       Y6, Y5, Y7
-	SBBQ         DX, R8
-	VPADDQ       Y2, Y7, Y2
-	SUBQ         R8, AX
-	VPADDQ       Y4, Y7, Y4
-	VPADDQ       Y5, Y2, Y5
-	SBBL         R8, R8
-	VPADDQ       Y3, Y3, Y3
-	SUBQ         R8, AX
-	VPADDQ       Y3, Y2, Y2
-	MOVQ         2192(DI), DX
-	VPADDQ       Y6, Y4, Y3
-	MULXQ        AX, DX, R8
-	VPADDQ       Y1, Y1, Y1
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y1, Y4, Y1
-	ADDQ         DX, R9
-	VMOVDQU      Y5, 64(DI)
-	VMOVDQU      Y2, 192(DI)
-	SHRXQ        CX, R9, DX
-	VMOVDQU      Y3, 320(DI)
-	SBBQ         DX, R9
-	VMOVDQU      Y1, 448(DI)
-	SUBQ         R9, R8
-	VPAND        512(DI), Y0, Y4
-	SBBL         R9, R9
-	VPAND        640(DI), Y0, Y6
-	SUBQ         R9, R8
-	VPAND        768(DI), Y0, Y7
-	VPAND        896(DI), Y0, Y8
-	MOVQ         AX, DX
-	VPADDQ       Y6, Y4, Y9
-	MULXQ        DX, DX, AX
-	VPADDQ       Y8, Y7, Y10
-	SHLXQ        CX, DX, R9
-	VPADDQ       Y10, Y9, Y11
-	ADDQ         DX, R9
-	VPADDQ       Y6, Y11, Y6
-	SHRXQ        CX, R9, DX
-	VPADDQ       Y8, Y11, Y8
-	SBBQ         DX, R9
-	VPADDQ       Y9, Y6, Y9
-	VPADDQ       Y7, Y7, Y7
-	SUBQ         R9, AX
-	VPADDQ       Y7, Y6, Y6
-	SBBL         R9, R9
-	VPADDQ       Y10, Y8, Y7
-	SUBQ         R9, AX
-	VPADDQ       Y4, Y4, Y4
-	MOVQ         R8, DX
-	VPADDQ       Y4, Y8, Y4
-	MULXQ        AX, AX, DX
-	VMOVDQU      Y9, 576(DI)
-	VPADDQ       Y9, Y5, Y5
-	SHLXQ        CX, AX, R8
-	VMOVDQU      Y6, 704(DI)
-	ADDQ         AX, R8
-	VPADDQ       Y6, Y2, Y2
-	SHRXQ        CX, R8, AX
-	VMOVDQU      Y7, 832(DI)
-	SBBQ         AX, R8
-	VPADDQ       Y7, Y3, Y3
-	SUBQ         R8, DX
-	VMOVDQU      Y4, 960(DI)
-	SBBL         R8, R8
-	VPADDQ       Y4, Y1, Y1
-	VPAND        1024(DI), Y0, Y4
-	SUBQ         R8, DX
-	VPAND        1152(DI), Y0, Y6
-	MOVQ         DX, 2192(DI)
-	VPAND        1280(DI), Y0, Y7
-	MOVQ         2104(DI), AX
-	VPAND        1408(DI), Y0, Y8
-	MOVL         $0x00000000, DX
-	VPADDQ       Y6, Y4, Y9
-	ADDQ         2136(DI), AX
-	VPADDQ       Y8, Y7, Y10
-	VPADDQ       Y10, Y9, Y11
-	ADCQ         $0x00, DX
-	VPADDQ       Y6, Y11, Y6
-	ADDQ         2168(DI), AX
-	VPADDQ       Y8, Y11, Y8
-	ADCQ         $0x00, DX
-	VPADDQ       Y9, Y6, Y9
-	MOVQ         AX, 2200(DI)
-	VPADDQ       Y7, Y7, Y7
-	MOVQ         DX, 2208(DI)
-	VPADDQ       Y7, Y6, Y6
-	MOVQ         2112(DI), AX
-	VPADDQ       Y10, Y8, Y7
-	VPADDQ       Y4, Y4, Y4
-	MOVL         $0x00000000, DX
-	VPADDQ       Y4, Y8, Y4
-	ADDQ         2144(DI), AX
-	VMOVDQU      Y9, 1088(DI)
-	ADCQ         $0x00, DX
-	VPADDQ       Y9, Y5, Y5
-	ADDQ         2176(DI), AX
-	VMOVDQU      Y6, 1216(DI)
-	ADCQ         $0x00, DX
-	VPADDQ       Y6, Y2, Y2
-	VMOVDQU      Y7, 1344(DI)
-	MOVQ         AX, 2216(DI)
-	VPADDQ       Y7, Y3, Y3
-	MOVQ         DX, 2224(DI)
-	VMOVDQU      Y4, 1472(DI)
-	MOVQ         2120(DI), AX
-	VPADDQ       Y4, Y1, Y1
-	MOVL         $0x00000000, DX
-	VPADDQ       64(DI), Y5, Y4
-	ADDQ         2152(DI), AX
-	VMOVDQU      Y4, 96(DI)
-	ADCQ         $0x00, DX
-	VPADDQ       192(DI), Y2, Y4
-	VMOVDQU      Y4, 224(DI)
-	ADDQ         2184(DI), AX
-	VPADDQ       320(DI), Y3, Y4
-	ADCQ         $0x00, DX
-	VMOVDQU      Y4, 352(DI)
-	MOVQ         AX, 2232(DI)
-	VPADDQ       448(DI), Y1, Y4
-	MOVQ         DX, 2240(DI)
-	VMOVDQU      Y4, 480(DI)
-	MOVQ         2128(DI), AX
-	VPADDQ       576(DI), Y5, Y4
-	VMOVDQU      Y4, 608(DI)
-	MOVL         $0x00000000, DX
-	VPADDQ       704(DI), Y2, Y4
-	ADDQ         2160(DI), AX
-	VMOVDQU      Y4, 736(DI)
-	ADCQ         $0x00, DX
-	VPADDQ       832(DI), Y3, Y4
-	ADDQ         2192(DI), AX
-	VMOVDQU      Y4, 864(DI)
-	ADCQ         $0x00, DX
-	VPADDQ       960(DI), Y1, Y4
-	MOVQ         AX, 2248(DI)
-	VMOVDQU      Y4, 992(DI)
-	VPADDQ       1088(DI), Y5, Y4
-	MOVQ         DX, 2256(DI)
-	VMOVDQU      Y4, 1120(DI)
-	MOVQ         2112(DI), AX
-	VPADDQ       1216(DI), Y2, Y2
-	MOVQ         2224(DI), DX
-	VMOVDQU      Y2, 1248(DI)
-	ADDQ         2216(DI), AX
-	VPADDQ       1344(DI), Y3, Y2
-	ADCQ         $0x00, DX
-	VMOVDQU      Y2, 1376(DI)
-	VPADDQ       1472(DI), Y1, Y1
-	MOVQ         2104(DI), R8
-	VMOVDQU      Y1, 1504(DI)
-	MOVQ         2208(DI), R9
-	VMOVDQU      (DI), Y1
-	ADDQ         2200(DI), R8
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         $0x00, R9
-	VMOVDQU      128(DI), Y2
-	MOVQ         R8, 2264(DI)
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         R9, 2272(DI)
-	VMOVDQU      256(DI), Y3
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         AX, R8
-	VMOVDQU      384(DI), Y4
-	ADCQ         DX, R9
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2128(DI), R10
-	VPADDQ       Y2, Y1, Y5
-	MOVQ         2256(DI), R11
-	VPADDQ       Y4, Y3, Y6
-	ADDQ         2248(DI), R10
-	VPADDQ       Y6, Y5, Y7
-	ADCQ         $0x00, R11
-	VPADDQ       Y2, Y7, Y2
-	VPADDQ       Y4, Y7, Y4
-	MOVQ         2120(DI), R12
-	VPADDQ       Y5, Y2, Y5
-	MOVQ         2240(DI), R13
-	VPADDQ       Y3, Y3, Y3
-	ADDQ         2232(DI), R12
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         $0x00, R13
-	VPADDQ       Y6, Y4, Y3
-	MOVQ         R12, 2280(DI)
-	VPADDQ       Y1, Y1, Y1
-	VPADDQ       Y1, Y4, Y1
-	MOVQ         R13, 2288(DI)
-	VMOVDQU      Y5, 64(DI)
-	ADDQ         R10, R12
-	VMOVDQU      Y2, 192(DI)
-	ADCQ         R11, R13
-	VMOVDQU      Y3, 320(DI)
-	ADDQ         R8, AX
-	VMOVDQU      Y1, 448(DI)
-	ADCQ         R9, DX
-	VMOVDQU      512(DI), Y4
-	ADDQ         R12, AX
-	VPSRLQ       $0x20, Y4, Y4
-	VMOVDQU      640(DI), Y6
-	ADCQ         R13, DX
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R8, R10
-	VMOVDQU      768(DI), Y7
-	ADCQ         R9, R11
-	VPSRLQ       $0x20, Y7, Y7
-	ADDQ         R12, R10
-	VMOVDQU      896(DI), Y8
-	ADCQ         R13, R11
-	VPSRLQ       $0x20, Y8, Y8
-	VPADDQ       Y6, Y4, Y9
-	ADDQ         AX, R8
-	VPADDQ       Y8, Y7, Y10
-	ADCQ         DX, R9
-	VPADDQ       Y10, Y9, Y11
-	ADDQ         (SI), R8
-	VPADDQ       Y6, Y11, Y6
-	ADCQ         $0x00, R9
-	VPADDQ       Y8, Y11, Y8
-	ADDQ         (BX)(R9*8), R8
-	VPADDQ       Y9, Y6, Y9
-	SBBL         R9, R9
-	VPADDQ       Y7, Y7, Y7
-	VPADDQ       Y7, Y6, Y6
-	ADDQ         R9, R8
-	VPADDQ       Y10, Y8, Y7
-	MOVQ         R8, 2104(DI)
-	VPADDQ       Y4, Y4, Y4
-	ADDQ         R10, R12
-	VPADDQ       Y4, Y8, Y4
-	ADCQ         R11, R13
-	VMOVDQU      Y9, 576(DI)
-	ADDQ         16(SI), R12
-	VPADDQ       Y9, Y5, Y5
-	VMOVDQU      Y6, 704(DI)
-	ADCQ         $0x00, R13
-	VPADDQ       Y6, Y2, Y2
-	ADDQ         (BX)(R13*8), R12
-	VMOVDQU      Y7, 832(DI)
-	SBBL         R13, R13
-	VPADDQ       Y7, Y3, Y3
-	ADDQ         R13, R12
-	VMOVDQU      Y4, 960(DI)
-	MOVQ         R12, 2120(DI)
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         2280(DI), AX
-	VMOVDQU      1024(DI), Y4
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         2288(DI), DX
-	VMOVDQU      1152(DI), Y6
-	ADDQ         2280(DI), AX
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         2288(DI), DX
-	VMOVDQU      1280(DI), Y7
-	ADDQ         8(SI), AX
-	VPSRLQ       $0x20, Y7, Y7
-	ADCQ         $0x00, DX
-	VMOVDQU      1408(DI), Y8
-	VPSRLQ       $0x20, Y8, Y8
-	ADDQ         (BX)(DX*8), AX
-	VPADDQ       Y6, Y4, Y9
-	SBBL         DX, DX
-	VPADDQ       Y8, Y7, Y10
-	ADDQ         DX, AX
-	VPADDQ       Y10, Y9, Y11
-	MOVQ         AX, 2112(DI)
-	VPADDQ       Y6, Y11, Y6
-	ADDQ         2264(DI), R10
-	VPADDQ       Y8, Y11, Y8
-	ADCQ         2272(DI), R11
-	VPADDQ       Y9, Y6, Y9
-	VPADDQ       Y7, Y7, Y7
-	ADDQ         2264(DI), R10
-	VPADDQ       Y7, Y6, Y6
-	ADCQ         2272(DI), R11
-	VPADDQ       Y10, Y8, Y7
-	ADDQ         24(SI), R10
-	VPADDQ       Y4, Y4, Y4
-	ADCQ         $0x00, R11
-	VPADDQ       Y4, Y8, Y4
-	ADDQ         (BX)(R11*8), R10
-	VMOVDQU      Y9, 1088(DI)
-	VPADDQ       Y9, Y5, Y5
-	SBBL         R11, R11
-	VMOVDQU      Y6, 1216(DI)
-	ADDQ         R11, R10
-	VPADDQ       Y6, Y2, Y2
-	MOVQ         R10, 2128(DI)
-	VMOVDQU      Y7, 1344(DI)
-	MOVQ         2144(DI), AX
-	VPADDQ       Y7, Y3, Y3
-	MOVQ         2224(DI), DX
-	VMOVDQU      Y4, 1472(DI)
-	ADDQ         2216(DI), AX
-	VPADDQ       Y4, Y1, Y1
-	VPADDQ       64(DI), Y5, Y4
-	ADCQ         $0x00, DX
-	VMOVDQU      96(DI), Y6
-	MOVQ         2136(DI), R8
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         2208(DI), R9
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2200(DI), R8
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         $0x00, R9
-	VPADDQ       Y4, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	MOVQ         R8, 2264(DI)
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         R9, 2272(DI)
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         DX, R9
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         2160(DI), R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         2256(DI), R11
-	VMOVDQU      Y4, (DI)
-	VPADDQ       192(DI), Y2, Y4
-	ADDQ         2248(DI), R10
-	VMOVDQU      224(DI), Y6
-	ADCQ         $0x00, R11
-	VPSLLQ       $0x20, Y4, Y7
-	MOVQ         2152(DI), R12
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2240(DI), R13
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         2232(DI), R12
-	VPADDQ       Y4, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ         $0x00, R13
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         R12, 2280(DI)
-	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         R13, 2288(DI)
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R10, R12
-	VPADDQ       Y6, Y4, Y4
-	ADCQ         R11, R13
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R8, AX
-	VMOVDQU      Y4, 128(DI)
-	VPADDQ       320(DI), Y3, Y4
-	ADCQ         R9, DX
-	VMOVDQU      352(DI), Y6
-	ADDQ         R12, AX
-	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         R13, DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R8, R10
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         R9, R11
-	VPADDQ       Y4, Y6, Y4
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ         R12, R10
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         R13, R11
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         AX, R8
-	VPSRLQ       $0x20, Y6, Y6
-	ADCQ         DX, R9
-	VPADDQ       Y6, Y4, Y4
-	ADDQ         32(SI), R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         $0x00, R9
-	VMOVDQU      Y4, 256(DI)
-	VPADDQ       448(DI), Y1, Y4
-	ADDQ         (BX)(R9*8), R8
-	VMOVDQU      480(DI), Y6
-	SBBL         R9, R9
-	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         R9, R8
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         R8, 2136(DI)
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         R10, R12
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         R11, R13
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         48(SI), R12
-	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         $0x00, R13
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         (BX)(R13*8), R12
-	VPADDQ       Y6, Y4, Y4
-	SBBL         R13, R13
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R13, R12
-	VMOVDQU      Y4, 384(DI)
-	VPADDQ       576(DI), Y5, Y4
-	MOVQ         R12, 2152(DI)
-	VMOVDQU      608(DI), Y6
-	ADDQ         2280(DI), AX
-	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         2288(DI), DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2280(DI), AX
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         2288(DI), DX
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         40(SI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y4, Y6, Y6
-	ADDQ         (BX)(DX*8), AX
-	VPSRLQ       $0x20, Y6, Y6
-	SBBL         DX, DX
-	VPADDQ       Y6, Y4, Y4
-	ADDQ         DX, AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         AX, 2144(DI)
-	VMOVDQU      Y4, 512(DI)
-	VPADDQ       704(DI), Y2, Y4
-	ADDQ         2264(DI), R10
-	VMOVDQU      736(DI), Y6
-	ADCQ         2272(DI), R11
-	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         2264(DI), R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         2272(DI), R11
-	VPMULUDQ     Y0, Y4, Y4
-	ADDQ         56(SI), R10
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, R11
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         (BX)(R11*8), R10
-	VPCMPGTD     Y4, Y6, Y6
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R11, R10
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         R10, 2160(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         2176(DI), AX
-	VMOVDQU      Y4, 640(DI)
-	VPADDQ       832(DI), Y3, Y4
-	MOVQ         2224(DI), DX
-	VMOVDQU      864(DI), Y6
-	ADDQ         2216(DI), AX
-	VPSLLQ       $0x20, Y4, Y7
-	ADCQ         $0x00, DX
-	VPSRLQ       $0x20, Y4, Y4
-	MOVQ         2168(DI), R8
-	VPMULUDQ     Y0, Y4, Y4
-	MOVQ         2208(DI), R9
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         2200(DI), R8
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, R9
-	VPCMPGTD     Y4, Y6, Y6
-	MOVQ         R8, 2264(DI)
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         R9, 2272(DI)
-	VPADDQ       Y6, Y4, Y4
-	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         DX, R9
-	VMOVDQU      Y4, 768(DI)
-	VPADDQ       960(DI), Y1, Y4
-	MOVQ         2192(DI), R10
-	VMOVDQU      992(DI), Y6
-	MOVQ         2256(DI), R11
-	VPSLLQ       $0x20, Y4, Y7
-	ADDQ         2248(DI), R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADCQ         $0x00, R11
-	VPMULUDQ     Y0, Y4, Y4
-	MOVQ         2184(DI), R12
-	VPADDQ       Y4, Y6, Y4
-	MOVQ         2240(DI), R13
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y6
-	VPADDQ       Y4, Y6, Y4
-	ADDQ         2232(DI), R12
-	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         $0x00, R13
-	VPSRLQ       $0x20, Y6, Y6
-	MOVQ         R12, 2280(DI)
-	VPADDQ       Y6, Y4, Y4
-	MOVQ         R13, 2288(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ         R10, R12
-	VMOVDQU      Y4, 896(DI)
-	VPADDQ       1088(DI), Y5, Y4
-	ADCQ         R11, R13
-	VMOVDQU      1120(DI), Y5
-	ADDQ         R8, AX
-	VPSLLQ       $0x20, Y4, Y6
-	ADCQ         R9, DX
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         R12, AX
-	VPMULUDQ     Y0, Y4, Y4
-	ADCQ         R13, DX
-	VPADDQ       Y4, Y5, Y4
-	ADDQ         R8, R10
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y5
-	VPADDQ       Y4, Y5, Y4
-	ADCQ         R9, R11
-	VPCMPGTD     Y4, Y5, Y5
-	ADDQ         R12, R10
-	VPSRLQ       $0x20, Y5, Y5
-	ADCQ         R13, R11
-	VPADDQ       Y5, Y4, Y4
-	ADDQ         AX, R8
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ         DX, R9
-	VMOVDQU      Y4, 1024(DI)
-	VPADDQ       1216(DI), Y2, Y2
-	ADDQ         64(SI), R8
-	VMOVDQU      1248(DI), Y4
-	ADCQ         $0x00, R9
-	VPSLLQ       $0x20, Y2, Y5
-	ADDQ         (BX)(R9*8), R8
-	VPSRLQ       $0x20, Y2, Y2
-	SBBL         R9, R9
-	VPMULUDQ     Y0, Y2, Y2
-	ADDQ         R9, R8
-	VPADDQ       Y2, Y4, Y2
-	MOVQ         R8, 2168(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y4
-	VPADDQ       Y2, Y4, Y2
-	ADDQ         R10, R12
-	VPCMPGTD     Y2, Y4, Y4
-	ADCQ         R11, R13
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         80(SI), R12
-	VPADDQ       Y4, Y2, Y2
-	ADCQ         $0x00, R13
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         (BX)(R13*8), R12
-	VMOVDQU      Y2, 1152(DI)
-	VPADDQ       1344(DI), Y3, Y2
-	SBBL         R13, R13
-	VMOVDQU      1376(DI), Y3
-	ADDQ         R13, R12
-	VPSLLQ       $0x20, Y2, Y4
-	MOVQ         R12, 2184(DI)
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         2280(DI), AX
-	VPMULUDQ     Y0, Y2, Y2
-	ADCQ         2288(DI), DX
-	VPADDQ       Y2, Y3, Y2
-	ADDQ         2280(DI), AX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y3
-	VPADDQ       Y2, Y3, Y2
-	ADCQ         2288(DI), DX
-	VPCMPGTD     Y2, Y3, Y3
-	ADDQ         72(SI), AX
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, DX
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         (BX)(DX*8), AX
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SBBL         DX, DX
-	VMOVDQU      Y2, 1280(DI)
-	VPADDQ       1472(DI), Y1, Y1
-	ADDQ         DX, AX
-	VMOVDQU      1504(DI), Y2
-	MOVQ         AX, 2176(DI)
-	VPSLLQ       $0x20, Y1, Y3
-	ADDQ         2264(DI), R10
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         2272(DI), R11
-	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         2264(DI), R10
-	VPADDQ       Y1, Y2, Y1
-	ADCQ         2272(DI), R11
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y2
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         88(SI), R10
-	VPCMPGTD     Y1, Y2, Y2
-	ADCQ         $0x00, R11
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         (BX)(R11*8), R10
-	VPADDQ       Y2, Y1, Y1
-	SBBL         R11, R11
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         R11, R10
-	VMOVDQU      Y1, 1408(DI)
-	MOVQ         R10, 2192(DI)
-	ADDQ         2296(DI), DI
-	CMPQ         2296(DI), $0x00
-	JLT          external
-	ADDQ         $0x00000120, SI
-	INCQ         1896(DI)
-	MOVL         1896(DI), AX
-	TESTL        $0x00000003, AX
-	JNE          external
-	TESTL        $0x00000004, AX
-	JNE          inside
-	CMPL         AX, $0x10
-	JEQ          end
+	VMOVDQU   (DI), Y1
+	VMOVDQU   128(DI), Y4
+	MOVQ      2008(DI), DX
+	VMOVSHDUP Y1, Y2
+	MULXQ     DX, DX, AX
+	VMOVSHDUP Y4, Y5
+	SHLXQ     CX, DX, R8
+	VPMULUDQ  Y1, Y1, Y3
+	ADDQ      DX, R8
+	VPMULUDQ  Y4, Y4, Y6
+	SHRXQ     CX, R8, DX
+	VPMULUDQ  Y2, Y1, Y1
+	SBBQ      DX, R8
+	VPMULUDQ  Y5, Y4, Y7
+	SUBQ      R8, AX
+	VPSRLQ    $0x21, Y3, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x21, Y6, Y8
+	SUBQ      R8, AX
+	VPADDQ    Y4, Y1, Y1
+	MOVQ      2008(DI), DX
+	VPADDQ    Y8, Y7, Y4
+	MULXQ     AX, DX, R8
+	VPMULUDQ  Y2, Y2, Y2
+	VPMULUDQ  Y5, Y5, Y7
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x1f, Y1, Y5
+	ADDQ      DX, R9
+	VPSRLQ    $0x1f, Y4, Y8
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y5, Y2, Y2
+	SBBQ      DX, R9
+	VPADDQ    Y8, Y7, Y5
+	SUBQ      R9, R8
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SBBL      R9, R9
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ      R9, R8
+	VPSLLQ    $0x21, Y1, Y1
+	MOVQ      AX, DX
+	VPSLLQ    $0x21, Y4, Y4
+	MULXQ     DX, DX, AX
+	VPADDQ    Y1, Y3, Y1
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y4, Y6, Y3
+	ADDQ      DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	VPSRLQ    $0x20, Y2, Y3
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y5, Y6
+	SUBQ      R9, AX
+	VPSUBQ    Y3, Y1, Y3
+	SBBL      R9, R9
+	VPSUBQ    Y6, Y4, Y6
+	SUBQ      R9, AX
+	VPCMPGTD  Y1, Y3, Y1
+	MOVQ      R8, DX
+	VPCMPGTD  Y4, Y6, Y4
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R8
+	VPSUBQ    Y1, Y3, Y1
+	SHRXQ     CX, R8, AX
+	VPSUBQ    Y4, Y6, Y3
+	SBBQ      AX, R8
+	VPMULUDQ  Y0, Y2, Y2
+	SUBQ      R8, DX
+	VPMULUDQ  Y0, Y5, Y4
+	SBBL      R8, R8
+	VPADDQ    Y2, Y1, Y2
+	VPADDQ    Y4, Y3, Y4
+	SUBQ      R8, DX
+	VPCMPGTD  Y2, Y1, Y1
+	MOVQ      DX, 2008(DI)
+	VPCMPGTD  Y4, Y3, Y3
+	MOVQ      2016(DI), DX
+	VPSRLQ    $0x20, Y1, Y1
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R8
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      DX, R8
+	VPADDQ    Y3, Y4, Y2
+	SHRXQ     CX, R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ      R8, AX
+	VMOVSHDUP Y1, Y2
+	SBBL      R8, R8
+	VMOVSHDUP Y7, Y8
+	SUBQ      R8, AX
+	VMOVSHDUP (DI), Y3
+	MOVQ      2016(DI), DX
+	VMOVSHDUP 128(DI), Y9
+	VPMULUDQ  (DI), Y1, Y4
+	MULXQ     AX, DX, R8
+	VPMULUDQ  128(DI), Y7, Y10
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y3, Y1, Y5
+	ADDQ      DX, R9
+	VPMULUDQ  Y9, Y7, Y11
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y4, Y6
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y10, Y12
+	SUBQ      R9, R8
+	VPADDQ    Y6, Y5, Y5
+	SBBL      R9, R9
+	VPADDQ    Y12, Y11, Y12
+	SUBQ      R9, R8
+	VPMULUDQ  (DI), Y2, Y6
+	MOVQ      AX, DX
+	VPMULUDQ  128(DI), Y8, Y13
+	MULXQ     DX, DX, AX
+	VPAND     Y0, Y5, Y11
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y12, Y14
+	ADDQ      DX, R9
+	VPADDQ    Y11, Y6, Y6
+	VPADDQ    Y14, Y13, Y11
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y3, Y2, Y3
+	SBBQ      DX, R9
+	VPMULUDQ  Y9, Y8, Y9
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y12, Y12
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      R8, DX
+	VPADDQ    Y12, Y9, Y9
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y6, Y5
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y11, Y12
+	ADDQ      AX, R8
+	VPADDQ    Y5, Y3, Y3
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y12, Y9, Y5
+	SBBQ      AX, R8
+	VMOVSLDUP Y6, Y6
+	SUBQ      R8, DX
+	VMOVSLDUP Y11, Y9
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	SBBL      R8, R8
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ      DX, 2016(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ      2024(DI), DX
+	VPSRLQ    $0x20, Y3, Y6
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y5, Y10
+	SHLXQ     CX, DX, R8
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      DX, R8
+	VPSUBQ    Y10, Y9, Y10
+	SHRXQ     CX, R8, DX
+	VPCMPGTD  Y4, Y6, Y4
+	SBBQ      DX, R8
+	VPCMPGTD  Y9, Y10, Y9
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y9, Y9
+	SUBQ      R8, AX
+	VPSUBQ    Y4, Y6, Y4
+	VPSUBQ    Y9, Y10, Y6
+	MOVQ      2024(DI), DX
+	VPMULUDQ  Y0, Y3, Y3
+	MULXQ     AX, DX, R8
+	VPMULUDQ  Y0, Y5, Y5
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y3, Y4, Y3
+	ADDQ      DX, R9
+	VPADDQ    Y5, Y6, Y5
+	SHRXQ     CX, R9, DX
+	VPCMPGTD  Y3, Y4, Y4
+	SBBQ      DX, R9
+	VPCMPGTD  Y5, Y6, Y6
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y6, Y6
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y3, Y3
+	MOVQ      AX, DX
+	VPADDQ    Y6, Y5, Y4
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ     CX, DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ  Y1, Y1, Y4
+	ADDQ      DX, R9
+	VPMULUDQ  Y7, Y7, Y6
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y2, Y1, Y1
+	SBBQ      DX, R9
+	VPMULUDQ  Y8, Y7, Y9
+	SUBQ      R9, AX
+	VPSRLQ    $0x21, Y4, Y7
+	SBBL      R9, R9
+	VPSRLQ    $0x21, Y6, Y10
+	SUBQ      R9, AX
+	VPADDQ    Y7, Y1, Y1
+	MOVQ      R8, DX
+	VPADDQ    Y10, Y9, Y7
+	MULXQ     AX, AX, DX
+	VPMULUDQ  Y2, Y2, Y2
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y8, Y8, Y9
+	ADDQ      AX, R8
+	VPSRLQ    $0x1f, Y1, Y8
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x1f, Y7, Y10
+	SBBQ      AX, R8
+	VPADDQ    Y8, Y2, Y2
+	VPADDQ    Y10, Y9, Y8
+	SUBQ      R8, DX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	SBBL      R8, R8
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ      R8, DX
+	VPSLLQ    $0x21, Y1, Y1
+	MOVQ      DX, 2024(DI)
+	VPSLLQ    $0x21, Y7, Y7
+	MOVQ      2032(DI), DX
+	VPADDQ    Y1, Y4, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y7, Y6, Y4
+	SHLXQ     CX, DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	SHRXQ     CX, R8, DX
+	VPSRLQ    $0x20, Y2, Y4
+	SBBQ      DX, R8
+	VPSRLQ    $0x20, Y8, Y7
+	SUBQ      R8, AX
+	VPSUBQ    Y4, Y1, Y4
+	SBBL      R8, R8
+	VPSUBQ    Y7, Y6, Y7
+	VPCMPGTD  Y1, Y4, Y1
+	SUBQ      R8, AX
+	VPCMPGTD  Y6, Y7, Y6
+	MOVQ      2032(DI), DX
+	VPSRLQ    $0x20, Y1, Y1
+	MULXQ     AX, DX, R8
+	VPSRLQ    $0x20, Y6, Y6
+	SHLXQ     CX, DX, R9
+	VPSUBQ    Y1, Y4, Y1
+	ADDQ      DX, R9
+	VPSUBQ    Y6, Y7, Y4
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y0, Y2, Y2
+	SBBQ      DX, R9
+	VPMULUDQ  Y0, Y8, Y6
+	SUBQ      R9, R8
+	VPADDQ    Y2, Y1, Y2
+	SBBL      R9, R9
+	VPADDQ    Y6, Y4, Y6
+	SUBQ      R9, R8
+	VPCMPGTD  Y2, Y1, Y1
+	MOVQ      AX, DX
+	VPCMPGTD  Y6, Y4, Y4
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      DX, R9
+	VPADDQ    Y4, Y6, Y2
+	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ      R9, AX
+	VMOVSHDUP Y1, Y2
+	SBBL      R9, R9
+	VMOVSHDUP Y7, Y8
+	SUBQ      R9, AX
+	VMOVSHDUP Y3, Y4
+	MOVQ      R8, DX
+	VMOVSHDUP Y5, Y9
+	MULXQ     AX, AX, DX
+	VPMULUDQ  Y1, Y3, Y6
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y7, Y5, Y10
+	ADDQ      AX, R8
+	VPMULUDQ  Y2, Y3, Y3
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y8, Y5, Y11
+	VPSRLQ    $0x20, Y6, Y5
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y10, Y12
+	SUBQ      R8, DX
+	VPADDQ    Y5, Y3, Y3
+	SBBL      R8, R8
+	VPADDQ    Y12, Y11, Y5
+	SUBQ      R8, DX
+	VPMULUDQ  Y1, Y4, Y1
+	MOVQ      DX, 2032(DI)
+	VPMULUDQ  Y7, Y9, Y11
+	MOVQ      2040(DI), DX
+	VPAND     Y0, Y3, Y7
+	MULXQ     DX, DX, AX
+	VPAND     Y0, Y5, Y12
+	SHLXQ     CX, DX, R8
+	VPADDQ    Y7, Y1, Y1
+	ADDQ      DX, R8
+	VPADDQ    Y12, Y11, Y7
+	SHRXQ     CX, R8, DX
+	VPMULUDQ  Y2, Y4, Y2
+	SBBQ      DX, R8
+	VPMULUDQ  Y8, Y9, Y4
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y3, Y3
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R8, R8
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R8, AX
+	VPADDQ    Y5, Y4, Y4
+	MOVQ      2040(DI), DX
+	VPSRLQ    $0x20, Y1, Y3
+	MULXQ     AX, DX, R8
+	VPSRLQ    $0x20, Y7, Y5
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      DX, R9
+	VPADDQ    Y5, Y4, Y4
+	SHRXQ     CX, R9, DX
+	VPAND     Y0, Y2, Y3
+	SBBQ      DX, R9
+	VPAND     Y0, Y4, Y5
+	SUBQ      R9, R8
+	VPAND     Y0, Y6, Y6
+	SBBL      R9, R9
+	VPAND     Y0, Y10, Y8
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y2, Y2
+	MOVQ      AX, DX
+	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y2, Y3, Y2
+	MULXQ     DX, DX, AX
+	VPADDQ    Y4, Y5, Y4
+	SHLXQ     CX, DX, R9
+	VPSUBQ    Y2, Y6, Y2
+	ADDQ      DX, R9
+	VPSUBQ    Y4, Y8, Y4
+	SHRXQ     CX, R9, DX
+	VPAND     Y0, Y1, Y1
+	SBBQ      DX, R9
+	VPAND     Y0, Y7, Y6
+	SUBQ      R9, AX
+	VPADDQ    Y1, Y3, Y1
+	SBBL      R9, R9
+	VPADDQ    Y6, Y5, Y3
+	SUBQ      R9, AX
+	VPADDQ    96(SI), Y2, Y2
+	MOVQ      R8, DX
+	VPADDQ    160(SI), Y4, Y4
+	MULXQ     AX, AX, DX
+	VMOVDQU   Y2, (DI)
+	SHLXQ     CX, AX, R8
+	VMOVDQU   Y4, 128(DI)
+	VPADDQ    128(SI), Y1, Y1
+	ADDQ      AX, R8
+	VPADDQ    192(SI), Y3, Y2
+	SHRXQ     CX, R8, AX
+	VMOVDQU   Y1, 32(DI)
+	SBBQ      AX, R8
+	VMOVDQU   Y2, 160(DI)
+	SUBQ      R8, DX
+	VMOVDQU   256(DI), Y1
+	SBBL      R8, R8
+	VMOVDQU   384(DI), Y4
+	SUBQ      R8, DX
+	VMOVSHDUP Y1, Y2
+	MOVQ      DX, 2040(DI)
+	VMOVSHDUP Y4, Y5
+	MOVQ      2048(DI), DX
+	VPMULUDQ  Y1, Y1, Y3
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y4, Y4, Y6
+	SHLXQ     CX, DX, R8
+	VPMULUDQ  Y2, Y1, Y1
+	ADDQ      DX, R8
+	VPMULUDQ  Y5, Y4, Y7
+	SHRXQ     CX, R8, DX
+	VPSRLQ    $0x21, Y3, Y4
+	VPSRLQ    $0x21, Y6, Y8
+	SBBQ      DX, R8
+	VPADDQ    Y4, Y1, Y1
+	SUBQ      R8, AX
+	VPADDQ    Y8, Y7, Y4
+	SBBL      R8, R8
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R8, AX
+	VPMULUDQ  Y5, Y5, Y7
+	MOVQ      2048(DI), DX
+	VPSRLQ    $0x1f, Y1, Y5
+	MULXQ     AX, DX, R8
+	VPSRLQ    $0x1f, Y4, Y8
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y5, Y2, Y2
+	ADDQ      DX, R9
+	VPADDQ    Y8, Y7, Y5
+	SHRXQ     CX, R9, DX
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SBBQ      DX, R9
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ      R9, R8
+	VPSLLQ    $0x21, Y1, Y1
+	SBBL      R9, R9
+	VPSLLQ    $0x21, Y4, Y4
+	VPADDQ    Y1, Y3, Y1
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y6, Y3
+	MOVQ      AX, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y2, Y3
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y5, Y6
+	SHRXQ     CX, R9, DX
+	VPSUBQ    Y3, Y1, Y3
+	SBBQ      DX, R9
+	VPSUBQ    Y6, Y4, Y6
+	SUBQ      R9, AX
+	VPCMPGTD  Y1, Y3, Y1
+	SBBL      R9, R9
+	VPCMPGTD  Y4, Y6, Y4
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y4
+	MULXQ     AX, AX, DX
+	VPSUBQ    Y1, Y3, Y1
+	VPSUBQ    Y4, Y6, Y3
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      AX, R8
+	VPMULUDQ  Y0, Y5, Y4
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y2, Y1, Y2
+	SBBQ      AX, R8
+	VPADDQ    Y4, Y3, Y4
+	SUBQ      R8, DX
+	VPCMPGTD  Y2, Y1, Y1
+	SBBL      R8, R8
+	VPCMPGTD  Y4, Y3, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      DX, 2048(DI)
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2056(DI), DX
+	VPADDQ    Y1, Y2, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y3, Y4, Y2
+	SHLXQ     CX, DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP Y1, Y2
+	SHRXQ     CX, R8, DX
+	VMOVSHDUP Y7, Y8
+	SBBQ      DX, R8
+	VMOVSHDUP 256(DI), Y3
+	SUBQ      R8, AX
+	VMOVSHDUP 384(DI), Y9
+	SBBL      R8, R8
+	VPMULUDQ  256(DI), Y1, Y4
+	SUBQ      R8, AX
+	VPMULUDQ  384(DI), Y7, Y10
+	MOVQ      2056(DI), DX
+	VPMULUDQ  Y3, Y1, Y5
+	MULXQ     AX, DX, R8
+	VPMULUDQ  Y9, Y7, Y11
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y4, Y6
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y10, Y12
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y6, Y5, Y5
+	SBBQ      DX, R9
+	VPADDQ    Y12, Y11, Y12
+	SUBQ      R9, R8
+	VPMULUDQ  256(DI), Y2, Y6
+	VPMULUDQ  384(DI), Y8, Y13
+	SBBL      R9, R9
+	VPAND     Y0, Y5, Y11
+	SUBQ      R9, R8
+	VPAND     Y0, Y12, Y14
+	MOVQ      AX, DX
+	VPADDQ    Y11, Y6, Y6
+	MULXQ     DX, DX, AX
+	VPADDQ    Y14, Y13, Y11
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y3, Y2, Y3
+	ADDQ      DX, R9
+	VPMULUDQ  Y9, Y8, Y9
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y5, Y5
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y12, Y12
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y3, Y3
+	SBBL      R9, R9
+	VPADDQ    Y12, Y9, Y9
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y6, Y5
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y11, Y12
+	VPADDQ    Y5, Y3, Y3
+	MULXQ     AX, AX, DX
+	VPADDQ    Y12, Y9, Y5
+	SHLXQ     CX, AX, R8
+	VMOVSLDUP Y6, Y6
+	ADDQ      AX, R8
+	VMOVSLDUP Y11, Y9
+	SHRXQ     CX, R8, AX
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	SBBQ      AX, R8
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SBBL      R8, R8
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y3, Y6
+	MOVQ      DX, 2056(DI)
+	VPSRLQ    $0x20, Y5, Y10
+	MOVQ      2064(DI), DX
+	VPSUBQ    Y6, Y4, Y6
+	MULXQ     DX, DX, AX
+	VPSUBQ    Y10, Y9, Y10
+	SHLXQ     CX, DX, R8
+	VPCMPGTD  Y4, Y6, Y4
+	VPCMPGTD  Y9, Y10, Y9
+	ADDQ      DX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SHRXQ     CX, R8, DX
+	VPSRLQ    $0x20, Y9, Y9
+	SBBQ      DX, R8
+	VPSUBQ    Y4, Y6, Y4
+	SUBQ      R8, AX
+	VPSUBQ    Y9, Y10, Y6
+	SBBL      R8, R8
+	VPMULUDQ  Y0, Y3, Y3
+	SUBQ      R8, AX
+	VPMULUDQ  Y0, Y5, Y5
+	MOVQ      2064(DI), DX
+	VPADDQ    Y3, Y4, Y3
+	MULXQ     AX, DX, R8
+	VPADDQ    Y5, Y6, Y5
+	SHLXQ     CX, DX, R9
+	VPCMPGTD  Y3, Y4, Y4
+	ADDQ      DX, R9
+	VPCMPGTD  Y5, Y6, Y6
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y6, Y6
+	VPADDQ    Y4, Y3, Y3
+	SUBQ      R9, R8
+	VPADDQ    Y6, Y5, Y4
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	MOVQ      AX, DX
+	VPMULUDQ  Y1, Y1, Y4
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y7, Y7, Y6
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y2, Y1, Y1
+	ADDQ      DX, R9
+	VPMULUDQ  Y8, Y7, Y9
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x21, Y4, Y7
+	SBBQ      DX, R9
+	VPSRLQ    $0x21, Y6, Y10
+	SUBQ      R9, AX
+	VPADDQ    Y7, Y1, Y1
+	SBBL      R9, R9
+	VPADDQ    Y10, Y9, Y7
+	SUBQ      R9, AX
+	VPMULUDQ  Y2, Y2, Y2
+	VPMULUDQ  Y8, Y8, Y9
+	MOVQ      R8, DX
+	VPSRLQ    $0x1f, Y1, Y8
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x1f, Y7, Y10
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y8, Y2, Y2
+	ADDQ      AX, R8
+	VPADDQ    Y10, Y9, Y8
+	SHRXQ     CX, R8, AX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	SBBQ      AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SUBQ      R8, DX
+	VPSLLQ    $0x21, Y1, Y1
+	SBBL      R8, R8
+	VPSLLQ    $0x21, Y7, Y7
+	SUBQ      R8, DX
+	VPADDQ    Y1, Y4, Y1
+	MOVQ      DX, 2064(DI)
+	VPADDQ    Y7, Y6, Y4
+	MOVQ      2072(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ    $0x20, Y2, Y4
+	SHLXQ     CX, DX, R8
+	VPSRLQ    $0x20, Y8, Y7
+	ADDQ      DX, R8
+	VPSUBQ    Y4, Y1, Y4
+	SHRXQ     CX, R8, DX
+	VPSUBQ    Y7, Y6, Y7
+	SBBQ      DX, R8
+	VPCMPGTD  Y1, Y4, Y1
+	SUBQ      R8, AX
+	VPCMPGTD  Y6, Y7, Y6
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y6, Y6
+	MOVQ      2072(DI), DX
+	VPSUBQ    Y1, Y4, Y1
+	MULXQ     AX, DX, R8
+	VPSUBQ    Y6, Y7, Y4
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      DX, R9
+	VPMULUDQ  Y0, Y8, Y6
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y2, Y1, Y2
+	VPADDQ    Y6, Y4, Y6
+	SBBQ      DX, R9
+	VPCMPGTD  Y2, Y1, Y1
+	SUBQ      R9, R8
+	VPCMPGTD  Y6, Y4, Y4
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      AX, DX
+	VPADDQ    Y1, Y2, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y4, Y6, Y2
+	SHLXQ     CX, DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SHRXQ     CX, R9, DX
+	VMOVSHDUP Y1, Y2
+	SBBQ      DX, R9
+	VMOVSHDUP Y7, Y8
+	SUBQ      R9, AX
+	VMOVSHDUP Y3, Y4
+	SBBL      R9, R9
+	VMOVSHDUP Y5, Y9
+	VPMULUDQ  Y1, Y3, Y6
+	SUBQ      R9, AX
+	VPMULUDQ  Y7, Y5, Y10
+	MOVQ      R8, DX
+	VPMULUDQ  Y2, Y3, Y3
+	MULXQ     AX, AX, DX
+	VPMULUDQ  Y8, Y5, Y11
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y6, Y5
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y10, Y12
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y5, Y3, Y3
+	SBBQ      AX, R8
+	VPADDQ    Y12, Y11, Y5
+	SUBQ      R8, DX
+	VPMULUDQ  Y1, Y4, Y1
+	SBBL      R8, R8
+	VPMULUDQ  Y7, Y9, Y11
+	SUBQ      R8, DX
+	VPAND     Y0, Y3, Y7
+	MOVQ      DX, 2072(DI)
+	VPAND     Y0, Y5, Y12
+	MOVQ      2080(DI), DX
+	VPADDQ    Y7, Y1, Y1
+	VPADDQ    Y12, Y11, Y7
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y2, Y4, Y2
+	SHLXQ     CX, DX, R8
+	VPMULUDQ  Y8, Y9, Y4
+	ADDQ      DX, R8
+	VPSRLQ    $0x20, Y3, Y3
+	SHRXQ     CX, R8, DX
+	VPSRLQ    $0x20, Y5, Y5
+	SBBQ      DX, R8
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R8, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y1, Y3
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y7, Y5
+	MOVQ      2080(DI), DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     AX, DX, R8
+	VPADDQ    Y5, Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y2, Y3
+	VPAND     Y0, Y4, Y5
+	ADDQ      DX, R9
+	VPAND     Y0, Y6, Y6
+	SHRXQ     CX, R9, DX
+	VPAND     Y0, Y10, Y8
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y2, Y2
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPADDQ    Y2, Y3, Y2
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y5, Y4
+	MOVQ      AX, DX
+	VPSUBQ    Y2, Y6, Y2
+	MULXQ     DX, DX, AX
+	VPSUBQ    Y4, Y8, Y4
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y1, Y1
+	ADDQ      DX, R9
+	VPAND     Y0, Y7, Y6
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y1, Y3, Y1
+	SBBQ      DX, R9
+	VPADDQ    Y6, Y5, Y3
+	VPADDQ    224(SI), Y2, Y2
+	SUBQ      R9, AX
+	VPADDQ    288(SI), Y4, Y4
+	SBBL      R9, R9
+	VMOVDQU   Y2, 256(DI)
+	SUBQ      R9, AX
+	VMOVDQU   Y4, 384(DI)
+	MOVQ      R8, DX
+	VPADDQ    256(SI), Y1, Y1
+	MULXQ     AX, AX, DX
+	VPADDQ    320(SI), Y3, Y2
+	SHLXQ     CX, AX, R8
+	VMOVDQU   Y1, 288(DI)
+	ADDQ      AX, R8
+	VMOVDQU   Y2, 416(DI)
+	SHRXQ     CX, R8, AX
+	VMOVDQU   512(DI), Y1
+	SBBQ      AX, R8
+	VMOVDQU   640(DI), Y4
+	SUBQ      R8, DX
+	VMOVSHDUP Y1, Y2
+	SBBL      R8, R8
+	VMOVSHDUP Y4, Y5
+	SUBQ      R8, DX
+	VPMULUDQ  Y1, Y1, Y3
+	VPMULUDQ  Y4, Y4, Y6
+	MOVQ      DX, 2080(DI)
+	VPMULUDQ  Y2, Y1, Y1
+	MOVQ      2088(DI), DX
+	VPMULUDQ  Y5, Y4, Y7
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x21, Y3, Y4
+	SHLXQ     CX, DX, R8
+	VPSRLQ    $0x21, Y6, Y8
+	ADDQ      DX, R8
+	VPADDQ    Y4, Y1, Y1
+	SHRXQ     CX, R8, DX
+	VPADDQ    Y8, Y7, Y4
+	SBBQ      DX, R8
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R8, AX
+	VPMULUDQ  Y5, Y5, Y7
+	SBBL      R8, R8
+	VPSRLQ    $0x1f, Y1, Y5
+	SUBQ      R8, AX
+	VPSRLQ    $0x1f, Y4, Y8
+	MOVQ      2088(DI), DX
+	VPADDQ    Y5, Y2, Y2
+	MULXQ     AX, DX, R8
+	VPADDQ    Y8, Y7, Y5
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SHLXQ     CX, DX, R9
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      DX, R9
+	VPSLLQ    $0x21, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPSLLQ    $0x21, Y4, Y4
+	SBBQ      DX, R9
+	VPADDQ    Y1, Y3, Y1
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y6, Y3
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	MOVQ      AX, DX
+	VPSRLQ    $0x20, Y2, Y3
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y5, Y6
+	SHLXQ     CX, DX, R9
+	VPSUBQ    Y3, Y1, Y3
+	ADDQ      DX, R9
+	VPSUBQ    Y6, Y4, Y6
+	SHRXQ     CX, R9, DX
+	VPCMPGTD  Y1, Y3, Y1
+	VPCMPGTD  Y4, Y6, Y4
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPSUBQ    Y1, Y3, Y1
+	SUBQ      R9, AX
+	VPSUBQ    Y4, Y6, Y3
+	MOVQ      R8, DX
+	VPMULUDQ  Y0, Y2, Y2
+	MULXQ     AX, AX, DX
+	VPMULUDQ  Y0, Y5, Y4
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y2, Y1, Y2
+	ADDQ      AX, R8
+	VPADDQ    Y4, Y3, Y4
+	SHRXQ     CX, R8, AX
+	VPCMPGTD  Y2, Y1, Y1
+	SBBQ      AX, R8
+	VPCMPGTD  Y4, Y3, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y1, Y2, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y3, Y4, Y2
+	MOVQ      DX, 2088(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      2096(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	MULXQ     DX, DX, AX
+	VMOVSHDUP Y1, Y2
+	SHLXQ     CX, DX, R8
+	VMOVSHDUP Y7, Y8
+	ADDQ      DX, R8
+	VMOVSHDUP 512(DI), Y3
+	SHRXQ     CX, R8, DX
+	VMOVSHDUP 640(DI), Y9
+	SBBQ      DX, R8
+	VPMULUDQ  512(DI), Y1, Y4
+	SUBQ      R8, AX
+	VPMULUDQ  640(DI), Y7, Y10
+	SBBL      R8, R8
+	VPMULUDQ  Y3, Y1, Y5
+	SUBQ      R8, AX
+	VPMULUDQ  Y9, Y7, Y11
+	MOVQ      2096(DI), DX
+	VPSRLQ    $0x20, Y4, Y6
+	VPSRLQ    $0x20, Y10, Y12
+	MULXQ     AX, DX, R8
+	VPADDQ    Y6, Y5, Y5
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y12, Y11, Y12
+	ADDQ      DX, R9
+	VPMULUDQ  512(DI), Y2, Y6
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  640(DI), Y8, Y13
+	SBBQ      DX, R9
+	VPAND     Y0, Y5, Y11
+	SUBQ      R9, R8
+	VPAND     Y0, Y12, Y14
+	SBBL      R9, R9
+	VPADDQ    Y11, Y6, Y6
+	SUBQ      R9, R8
+	VPADDQ    Y14, Y13, Y11
+	MOVQ      AX, DX
+	VPMULUDQ  Y3, Y2, Y3
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y9, Y8, Y9
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y12, Y12
+	VPADDQ    Y5, Y3, Y3
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y12, Y9, Y9
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y6, Y5
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y11, Y12
+	SBBL      R9, R9
+	VPADDQ    Y5, Y3, Y3
+	SUBQ      R9, AX
+	VPADDQ    Y12, Y9, Y5
+	MOVQ      R8, DX
+	VMOVSLDUP Y6, Y6
+	MULXQ     AX, AX, DX
+	VMOVSLDUP Y11, Y9
+	SHLXQ     CX, AX, R8
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	ADDQ      AX, R8
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	SHRXQ     CX, R8, AX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SBBQ      AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y3, Y6
+	VPSRLQ    $0x20, Y5, Y10
+	SBBL      R8, R8
+	VPSUBQ    Y6, Y4, Y6
+	SUBQ      R8, DX
+	VPSUBQ    Y10, Y9, Y10
+	MOVQ      DX, 2096(DI)
+	VPCMPGTD  Y4, Y6, Y4
+	MOVQ      2008(DI), AX
+	VPCMPGTD  Y9, Y10, Y9
+	MOVL      $0x00000000, DX
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      2040(DI), AX
+	VPSRLQ    $0x20, Y9, Y9
+	ADCQ      $0x00, DX
+	VPSUBQ    Y4, Y6, Y4
+	ADDQ      2072(DI), AX
+	VPSUBQ    Y9, Y10, Y6
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y0, Y3, Y3
+	MOVQ      AX, 2200(DI)
+	VPMULUDQ  Y0, Y5, Y5
+	MOVQ      DX, 2208(DI)
+	VPADDQ    Y3, Y4, Y3
+	MOVQ      2016(DI), AX
+	VPADDQ    Y5, Y6, Y5
+	VPCMPGTD  Y3, Y4, Y4
+	MOVL      $0x00000000, DX
+	VPCMPGTD  Y5, Y6, Y6
+	ADDQ      2048(DI), AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, DX
+	VPSRLQ    $0x20, Y6, Y6
+	ADDQ      2080(DI), AX
+	VPADDQ    Y4, Y3, Y3
+	ADCQ      $0x00, DX
+	VPADDQ    Y6, Y5, Y4
+	MOVQ      AX, 2216(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	MOVQ      DX, 2224(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	MOVQ      2024(DI), AX
+	VPMULUDQ  Y1, Y1, Y4
+	MOVL      $0x00000000, DX
+	VPMULUDQ  Y7, Y7, Y6
+	ADDQ      2056(DI), AX
+	VPMULUDQ  Y2, Y1, Y1
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y8, Y7, Y9
+	ADDQ      2088(DI), AX
+	VPSRLQ    $0x21, Y4, Y7
+	VPSRLQ    $0x21, Y6, Y10
+	ADCQ      $0x00, DX
+	VPADDQ    Y7, Y1, Y1
+	MOVQ      AX, 2232(DI)
+	VPADDQ    Y10, Y9, Y7
+	MOVQ      DX, 2240(DI)
+	VPMULUDQ  Y2, Y2, Y2
+	MOVQ      2032(DI), AX
+	VPMULUDQ  Y8, Y8, Y9
+	MOVL      $0x00000000, DX
+	VPSRLQ    $0x1f, Y1, Y8
+	ADDQ      2064(DI), AX
+	VPSRLQ    $0x1f, Y7, Y10
+	ADCQ      $0x00, DX
+	VPADDQ    Y8, Y2, Y2
+	ADDQ      2096(DI), AX
+	VPADDQ    Y10, Y9, Y8
+	ADCQ      $0x00, DX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	MOVQ      AX, 2248(DI)
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	MOVQ      DX, 2256(DI)
+	VPSLLQ    $0x21, Y1, Y1
+	MOVQ      2016(DI), AX
+	VPSLLQ    $0x21, Y7, Y7
+	VPADDQ    Y1, Y4, Y1
+	MOVQ      2224(DI), DX
+	VPADDQ    Y7, Y6, Y4
+	ADDQ      2216(DI), AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ      $0x00, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	MOVQ      2008(DI), R8
+	VPSRLQ    $0x20, Y2, Y4
+	MOVQ      2208(DI), R9
+	VPSRLQ    $0x20, Y8, Y7
+	ADDQ      2200(DI), R8
+	VPSUBQ    Y4, Y1, Y4
+	ADCQ      $0x00, R9
+	VPSUBQ    Y7, Y6, Y7
+	MOVQ      R8, 2264(DI)
+	VPCMPGTD  Y1, Y4, Y1
+	MOVQ      R9, 2272(DI)
+	VPCMPGTD  Y6, Y7, Y6
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      DX, R9
+	VPSRLQ    $0x20, Y6, Y6
+	MOVQ      2032(DI), R10
+	VPSUBQ    Y1, Y4, Y1
+	VPSUBQ    Y6, Y7, Y4
+	MOVQ      2256(DI), R11
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      2248(DI), R10
+	VPMULUDQ  Y0, Y8, Y6
+	ADCQ      $0x00, R11
+	VPADDQ    Y2, Y1, Y2
+	MOVQ      2024(DI), R12
+	VPADDQ    Y6, Y4, Y6
+	MOVQ      2240(DI), R13
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      2232(DI), R12
+	VPCMPGTD  Y6, Y4, Y4
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      R12, 2280(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R13, 2288(DI)
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      R10, R12
+	VPADDQ    Y4, Y6, Y2
+	ADCQ      R11, R13
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      R8, AX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP Y1, Y2
+	ADCQ      R9, DX
+	VMOVSHDUP Y7, Y8
+	ADDQ      R12, AX
+	VMOVSHDUP Y3, Y4
+	ADCQ      R13, DX
+	VMOVSHDUP Y5, Y9
+	ADDQ      R8, R10
+	VPMULUDQ  Y1, Y3, Y6
+	ADCQ      R9, R11
+	VPMULUDQ  Y7, Y5, Y10
+	ADDQ      R12, R10
+	VPMULUDQ  Y2, Y3, Y3
+	ADCQ      R13, R11
+	VPMULUDQ  Y8, Y5, Y11
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y6, Y5
+	ADCQ      DX, R9
+	VPSRLQ    $0x20, Y10, Y12
+	ADDQ      (SI), R8
+	VPADDQ    Y5, Y3, Y3
+	ADCQ      $0x00, R9
+	VPADDQ    Y12, Y11, Y5
+	VPMULUDQ  Y1, Y4, Y1
+	ADDQ      (BX)(R9*8), R8
+	VPMULUDQ  Y7, Y9, Y11
+	SBBL      R9, R9
+	VPAND     Y0, Y3, Y7
+	ADDQ      R9, R8
+	VPAND     Y0, Y5, Y12
+	MOVQ      R8, 2008(DI)
+	VPADDQ    Y7, Y1, Y1
+	ADDQ      R10, R12
+	VPADDQ    Y12, Y11, Y7
+	ADCQ      R11, R13
+	VPMULUDQ  Y2, Y4, Y2
+	ADDQ      16(SI), R12
+	VPMULUDQ  Y8, Y9, Y4
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      (BX)(R13*8), R12
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R13, R13
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      R13, R12
+	VPADDQ    Y5, Y4, Y4
+	MOVQ      R12, 2024(DI)
+	VPSRLQ    $0x20, Y1, Y3
+	VPSRLQ    $0x20, Y7, Y5
+	ADDQ      2280(DI), AX
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      2288(DI), DX
+	VPADDQ    Y5, Y4, Y4
+	ADDQ      2280(DI), AX
+	VPAND     Y0, Y2, Y3
+	ADCQ      2288(DI), DX
+	VPAND     Y0, Y4, Y5
+	ADDQ      8(SI), AX
+	VPAND     Y0, Y6, Y6
+	ADCQ      $0x00, DX
+	VPAND     Y0, Y10, Y8
+	ADDQ      (BX)(DX*8), AX
+	VPSRLQ    $0x20, Y2, Y2
+	SBBL      DX, DX
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      DX, AX
+	VPADDQ    Y2, Y3, Y2
+	MOVQ      AX, 2016(DI)
+	VPADDQ    Y4, Y5, Y4
+	ADDQ      2264(DI), R10
+	VPSUBQ    Y2, Y6, Y2
+	ADCQ      2272(DI), R11
+	VPSUBQ    Y4, Y8, Y4
+	VPAND     Y0, Y1, Y1
+	ADDQ      2264(DI), R10
+	VPAND     Y0, Y7, Y6
+	ADCQ      2272(DI), R11
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      24(SI), R10
+	VPADDQ    Y6, Y5, Y3
+	ADCQ      $0x00, R11
+	VPADDQ    352(SI), Y2, Y2
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    416(SI), Y4, Y4
+	SBBL      R11, R11
+	VMOVDQU   Y2, 512(DI)
+	ADDQ      R11, R10
+	VMOVDQU   Y4, 640(DI)
+	MOVQ      R10, 2032(DI)
+	VPADDQ    384(SI), Y1, Y1
+	MOVQ      2048(DI), AX
+	VPADDQ    448(SI), Y3, Y2
+	MOVQ      2224(DI), DX
+	VMOVDQU   Y1, 544(DI)
+	ADDQ      2216(DI), AX
+	VMOVDQU   Y2, 672(DI)
+	ADCQ      $0x00, DX
+	VMOVDQU   768(DI), Y1
+	VMOVDQU   896(DI), Y4
+	MOVQ      2040(DI), R8
+	VMOVSHDUP Y1, Y2
+	MOVQ      2208(DI), R9
+	VMOVSHDUP Y4, Y5
+	ADDQ      2200(DI), R8
+	VPMULUDQ  Y1, Y1, Y3
+	ADCQ      $0x00, R9
+	VPMULUDQ  Y4, Y4, Y6
+	MOVQ      R8, 2264(DI)
+	VPMULUDQ  Y2, Y1, Y1
+	MOVQ      R9, 2272(DI)
+	VPMULUDQ  Y5, Y4, Y7
+	ADDQ      AX, R8
+	VPSRLQ    $0x21, Y3, Y4
+	ADCQ      DX, R9
+	VPSRLQ    $0x21, Y6, Y8
+	MOVQ      2064(DI), R10
+	VPADDQ    Y4, Y1, Y1
+	MOVQ      2256(DI), R11
+	VPADDQ    Y8, Y7, Y4
+	ADDQ      2248(DI), R10
+	VPMULUDQ  Y2, Y2, Y2
+	ADCQ      $0x00, R11
+	VPMULUDQ  Y5, Y5, Y7
+	VPSRLQ    $0x1f, Y1, Y5
+	MOVQ      2056(DI), R12
+	VPSRLQ    $0x1f, Y4, Y8
+	MOVQ      2240(DI), R13
+	VPADDQ    Y5, Y2, Y2
+	ADDQ      2232(DI), R12
+	VPADDQ    Y8, Y7, Y5
+	ADCQ      $0x00, R13
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	MOVQ      R12, 2280(DI)
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	MOVQ      R13, 2288(DI)
+	VPSLLQ    $0x21, Y1, Y1
+	ADDQ      R10, R12
+	VPSLLQ    $0x21, Y4, Y4
+	ADCQ      R11, R13
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      R8, AX
+	VPADDQ    Y4, Y6, Y3
+	ADCQ      R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      R12, AX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	ADCQ      R13, DX
+	VPSRLQ    $0x20, Y2, Y3
+	VPSRLQ    $0x20, Y5, Y6
+	ADDQ      R8, R10
+	VPSUBQ    Y3, Y1, Y3
+	ADCQ      R9, R11
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      R12, R10
+	VPCMPGTD  Y1, Y3, Y1
+	ADCQ      R13, R11
+	VPCMPGTD  Y4, Y6, Y4
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      DX, R9
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      32(SI), R8
+	VPSUBQ    Y1, Y3, Y1
+	ADCQ      $0x00, R9
+	VPSUBQ    Y4, Y6, Y3
+	ADDQ      (BX)(R9*8), R8
+	VPMULUDQ  Y0, Y2, Y2
+	SBBL      R9, R9
+	VPMULUDQ  Y0, Y5, Y4
+	ADDQ      R9, R8
+	VPADDQ    Y2, Y1, Y2
+	MOVQ      R8, 2040(DI)
+	VPADDQ    Y4, Y3, Y4
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      R10, R12
+	VPCMPGTD  Y4, Y3, Y3
+	ADCQ      R11, R13
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      48(SI), R12
+	VPSRLQ    $0x20, Y3, Y3
+	ADCQ      $0x00, R13
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y3, Y4, Y2
+	SBBL      R13, R13
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      R13, R12
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	MOVQ      R12, 2056(DI)
+	VMOVSHDUP Y1, Y2
+	ADDQ      2280(DI), AX
+	VMOVSHDUP Y7, Y8
+	ADCQ      2288(DI), DX
+	VMOVSHDUP 768(DI), Y3
+	ADDQ      2280(DI), AX
+	VMOVSHDUP 896(DI), Y9
+	ADCQ      2288(DI), DX
+	VPMULUDQ  768(DI), Y1, Y4
+	VPMULUDQ  896(DI), Y7, Y10
+	ADDQ      40(SI), AX
+	VPMULUDQ  Y3, Y1, Y5
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y9, Y7, Y11
+	ADDQ      (BX)(DX*8), AX
+	VPSRLQ    $0x20, Y4, Y6
+	SBBL      DX, DX
+	VPSRLQ    $0x20, Y10, Y12
+	ADDQ      DX, AX
+	VPADDQ    Y6, Y5, Y5
+	MOVQ      AX, 2048(DI)
+	VPADDQ    Y12, Y11, Y12
+	ADDQ      2264(DI), R10
+	VPMULUDQ  768(DI), Y2, Y6
+	ADCQ      2272(DI), R11
+	VPMULUDQ  896(DI), Y8, Y13
+	ADDQ      2264(DI), R10
+	VPAND     Y0, Y5, Y11
+	ADCQ      2272(DI), R11
+	VPAND     Y0, Y12, Y14
+	ADDQ      56(SI), R10
+	VPADDQ    Y11, Y6, Y6
+	ADCQ      $0x00, R11
+	VPADDQ    Y14, Y13, Y11
+	VPMULUDQ  Y3, Y2, Y3
+	ADDQ      (BX)(R11*8), R10
+	VPMULUDQ  Y9, Y8, Y9
+	SBBL      R11, R11
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y12, Y12
+	MOVQ      R10, 2064(DI)
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      2080(DI), AX
+	VPADDQ    Y12, Y9, Y9
+	MOVQ      2224(DI), DX
+	VPSRLQ    $0x20, Y6, Y5
+	ADDQ      2216(DI), AX
+	VPSRLQ    $0x20, Y11, Y12
+	ADCQ      $0x00, DX
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      2072(DI), R8
+	VPADDQ    Y12, Y9, Y5
+	MOVQ      2208(DI), R9
+	VMOVSLDUP Y6, Y6
+	ADDQ      2200(DI), R8
+	VMOVSLDUP Y11, Y9
+	ADCQ      $0x00, R9
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	MOVQ      R8, 2264(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ      R9, 2272(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y3, Y6
+	ADCQ      DX, R9
+	VPSRLQ    $0x20, Y5, Y10
+	MOVQ      2096(DI), R10
+	VPSUBQ    Y6, Y4, Y6
+	MOVQ      2256(DI), R11
+	VPSUBQ    Y10, Y9, Y10
+	ADDQ      2248(DI), R10
+	VPCMPGTD  Y4, Y6, Y4
+	ADCQ      $0x00, R11
+	VPCMPGTD  Y9, Y10, Y9
+	MOVQ      2088(DI), R12
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      2240(DI), R13
+	VPSRLQ    $0x20, Y9, Y9
+	ADDQ      2232(DI), R12
+	VPSUBQ    Y4, Y6, Y4
+	ADCQ      $0x00, R13
+	VPSUBQ    Y9, Y10, Y6
+	VPMULUDQ  Y0, Y3, Y3
+	MOVQ      R12, 2280(DI)
+	VPMULUDQ  Y0, Y5, Y5
+	MOVQ      R13, 2288(DI)
+	VPADDQ    Y3, Y4, Y3
+	ADDQ      R10, R12
+	VPADDQ    Y5, Y6, Y5
+	ADCQ      R11, R13
+	VPCMPGTD  Y3, Y4, Y4
+	ADDQ      R8, AX
+	VPCMPGTD  Y5, Y6, Y6
+	ADCQ      R9, DX
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      R12, AX
+	VPSRLQ    $0x20, Y6, Y6
+	ADCQ      R13, DX
+	VPADDQ    Y4, Y3, Y3
+	ADDQ      R8, R10
+	VPADDQ    Y6, Y5, Y4
+	ADCQ      R9, R11
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ      R12, R10
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	ADCQ      R13, R11
+	VPMULUDQ  Y1, Y1, Y4
+	VPMULUDQ  Y7, Y7, Y6
+	ADDQ      AX, R8
+	VPMULUDQ  Y2, Y1, Y1
+	ADCQ      DX, R9
+	VPMULUDQ  Y8, Y7, Y9
+	ADDQ      64(SI), R8
+	VPSRLQ    $0x21, Y4, Y7
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x21, Y6, Y10
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    Y7, Y1, Y1
+	SBBL      R9, R9
+	VPADDQ    Y10, Y9, Y7
+	ADDQ      R9, R8
+	VPMULUDQ  Y2, Y2, Y2
+	MOVQ      R8, 2072(DI)
+	VPMULUDQ  Y8, Y8, Y9
+	ADDQ      R10, R12
+	VPSRLQ    $0x1f, Y1, Y8
+	ADCQ      R11, R13
+	VPSRLQ    $0x1f, Y7, Y10
+	ADDQ      80(SI), R12
+	VPADDQ    Y8, Y2, Y2
+	ADCQ      $0x00, R13
+	VPADDQ    Y10, Y9, Y8
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ      (BX)(R13*8), R12
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SBBL      R13, R13
+	VPSLLQ    $0x21, Y1, Y1
+	ADDQ      R13, R12
+	VPSLLQ    $0x21, Y7, Y7
+	MOVQ      R12, 2088(DI)
+	VPADDQ    Y1, Y4, Y1
+	ADDQ      2280(DI), AX
+	VPADDQ    Y7, Y6, Y4
+	ADCQ      2288(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      2280(DI), AX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	ADCQ      2288(DI), DX
+	VPSRLQ    $0x20, Y2, Y4
+	ADDQ      72(SI), AX
+	VPSRLQ    $0x20, Y8, Y7
+	ADCQ      $0x00, DX
+	VPSUBQ    Y4, Y1, Y4
+	ADDQ      (BX)(DX*8), AX
+	VPSUBQ    Y7, Y6, Y7
+	SBBL      DX, DX
+	VPCMPGTD  Y1, Y4, Y1
+	VPCMPGTD  Y6, Y7, Y6
+	ADDQ      DX, AX
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      AX, 2080(DI)
+	VPSRLQ    $0x20, Y6, Y6
+	ADDQ      2264(DI), R10
+	VPSUBQ    Y1, Y4, Y1
+	ADCQ      2272(DI), R11
+	VPSUBQ    Y6, Y7, Y4
+	ADDQ      2264(DI), R10
+	VPMULUDQ  Y0, Y2, Y2
+	ADCQ      2272(DI), R11
+	VPMULUDQ  Y0, Y8, Y6
+	ADDQ      88(SI), R10
+	VPADDQ    Y2, Y1, Y2
+	ADCQ      $0x00, R11
+	VPADDQ    Y6, Y4, Y6
+	ADDQ      (BX)(R11*8), R10
+	VPCMPGTD  Y2, Y1, Y1
+	SBBL      R11, R11
+	VPCMPGTD  Y6, Y4, Y4
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      R10, 2096(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y1, Y2, Y1
+	MOVQ      2104(DI), DX
+	VPADDQ    Y4, Y6, Y2
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ     CX, DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	ADDQ      DX, R8
+	VMOVSHDUP Y1, Y2
+	SHRXQ     CX, R8, DX
+	VMOVSHDUP Y7, Y8
+	SBBQ      DX, R8
+	VMOVSHDUP Y3, Y4
+	SUBQ      R8, AX
+	VMOVSHDUP Y5, Y9
+	SBBL      R8, R8
+	VPMULUDQ  Y1, Y3, Y6
+	SUBQ      R8, AX
+	VPMULUDQ  Y7, Y5, Y10
+	MOVQ      2104(DI), DX
+	VPMULUDQ  Y2, Y3, Y3
+	MULXQ     AX, DX, R8
+	VPMULUDQ  Y8, Y5, Y11
+	VPSRLQ    $0x20, Y6, Y5
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y10, Y12
+	ADDQ      DX, R9
+	VPADDQ    Y5, Y3, Y3
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y12, Y11, Y5
+	SBBQ      DX, R9
+	VPMULUDQ  Y1, Y4, Y1
+	SUBQ      R9, R8
+	VPMULUDQ  Y7, Y9, Y11
+	SBBL      R9, R9
+	VPAND     Y0, Y3, Y7
+	SUBQ      R9, R8
+	VPAND     Y0, Y5, Y12
+	MOVQ      AX, DX
+	VPADDQ    Y7, Y1, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y12, Y11, Y7
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y2, Y4, Y2
+	ADDQ      DX, R9
+	VPMULUDQ  Y8, Y9, Y4
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y3, Y3
+	VPSRLQ    $0x20, Y5, Y5
+	SBBQ      DX, R9
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y1, Y3
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y7, Y5
+	MOVQ      R8, DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     AX, AX, DX
+	VPADDQ    Y5, Y4, Y4
+	SHLXQ     CX, AX, R8
+	VPAND     Y0, Y2, Y3
+	ADDQ      AX, R8
+	VPAND     Y0, Y4, Y5
+	SHRXQ     CX, R8, AX
+	VPAND     Y0, Y6, Y6
+	SBBQ      AX, R8
+	VPAND     Y0, Y10, Y8
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y2, Y2
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y2, Y3, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y4, Y5, Y4
+	MOVQ      DX, 2104(DI)
+	VPSUBQ    Y2, Y6, Y2
+	MOVQ      2112(DI), DX
+	VPSUBQ    Y4, Y8, Y4
+	MULXQ     DX, DX, AX
+	VPAND     Y0, Y1, Y1
+	SHLXQ     CX, DX, R8
+	VPAND     Y0, Y7, Y6
+	ADDQ      DX, R8
+	VPADDQ    Y1, Y3, Y1
+	SHRXQ     CX, R8, DX
+	VPADDQ    Y6, Y5, Y3
+	SBBQ      DX, R8
+	VPADDQ    480(SI), Y2, Y2
+	SUBQ      R8, AX
+	VPADDQ    544(SI), Y4, Y4
+	SBBL      R8, R8
+	VMOVDQU   Y2, 768(DI)
+	SUBQ      R8, AX
+	VMOVDQU   Y4, 896(DI)
+	MOVQ      2112(DI), DX
+	VPADDQ    512(SI), Y1, Y1
+	VPADDQ    576(SI), Y3, Y2
+	MULXQ     AX, DX, R8
+	VMOVDQU   Y1, 800(DI)
+	SHLXQ     CX, DX, R9
+	VMOVDQU   Y2, 928(DI)
+	ADDQ      DX, R9
+	VMOVDQU   1024(DI), Y1
+	SHRXQ     CX, R9, DX
+	VMOVDQU   1152(DI), Y4
+	SBBQ      DX, R9
+	VMOVSHDUP Y1, Y2
+	SUBQ      R9, R8
+	VMOVSHDUP Y4, Y5
+	SBBL      R9, R9
+	VPMULUDQ  Y1, Y1, Y3
+	SUBQ      R9, R8
+	VPMULUDQ  Y4, Y4, Y6
+	MOVQ      AX, DX
+	VPMULUDQ  Y2, Y1, Y1
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y5, Y4, Y7
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x21, Y3, Y4
+	ADDQ      DX, R9
+	VPSRLQ    $0x21, Y6, Y8
+	VPADDQ    Y4, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y8, Y7, Y4
+	SBBQ      DX, R9
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R9, AX
+	VPMULUDQ  Y5, Y5, Y7
+	SBBL      R9, R9
+	VPSRLQ    $0x1f, Y1, Y5
+	SUBQ      R9, AX
+	VPSRLQ    $0x1f, Y4, Y8
+	MOVQ      R8, DX
+	VPADDQ    Y5, Y2, Y2
+	MULXQ     AX, AX, DX
+	VPADDQ    Y8, Y7, Y5
+	SHLXQ     CX, AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	ADDQ      AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SHRXQ     CX, R8, AX
+	VPSLLQ    $0x21, Y1, Y1
+	SBBQ      AX, R8
+	VPSLLQ    $0x21, Y4, Y4
+	SUBQ      R8, DX
+	VPADDQ    Y1, Y3, Y1
+	VPADDQ    Y4, Y6, Y3
+	SBBL      R8, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	MOVQ      DX, 2112(DI)
+	VPSRLQ    $0x20, Y2, Y3
+	MOVQ      2120(DI), DX
+	VPSRLQ    $0x20, Y5, Y6
+	MULXQ     DX, DX, AX
+	VPSUBQ    Y3, Y1, Y3
+	SHLXQ     CX, DX, R8
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      DX, R8
+	VPCMPGTD  Y1, Y3, Y1
+	SHRXQ     CX, R8, DX
+	VPCMPGTD  Y4, Y6, Y4
+	SBBQ      DX, R8
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R8, R8
+	VPSUBQ    Y1, Y3, Y1
+	SUBQ      R8, AX
+	VPSUBQ    Y4, Y6, Y3
+	VPMULUDQ  Y0, Y2, Y2
+	MOVQ      2120(DI), DX
+	VPMULUDQ  Y0, Y5, Y4
+	MULXQ     AX, DX, R8
+	VPADDQ    Y2, Y1, Y2
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y4, Y3, Y4
+	ADDQ      DX, R9
+	VPCMPGTD  Y2, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPCMPGTD  Y4, Y3, Y3
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      R9, R9
+	VPADDQ    Y1, Y2, Y1
+	SUBQ      R9, R8
+	VPADDQ    Y3, Y4, Y2
+	MOVQ      AX, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SHLXQ     CX, DX, R9
+	VMOVSHDUP Y1, Y2
+	VMOVSHDUP Y7, Y8
+	ADDQ      DX, R9
+	VMOVSHDUP 1024(DI), Y3
+	SHRXQ     CX, R9, DX
+	VMOVSHDUP 1152(DI), Y9
+	SBBQ      DX, R9
+	VPMULUDQ  1024(DI), Y1, Y4
+	SUBQ      R9, AX
+	VPMULUDQ  1152(DI), Y7, Y10
+	SBBL      R9, R9
+	VPMULUDQ  Y3, Y1, Y5
+	SUBQ      R9, AX
+	VPMULUDQ  Y9, Y7, Y11
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y6
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y10, Y12
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y6, Y5, Y5
+	ADDQ      AX, R8
+	VPADDQ    Y12, Y11, Y12
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  1024(DI), Y2, Y6
+	SBBQ      AX, R8
+	VPMULUDQ  1152(DI), Y8, Y13
+	VPAND     Y0, Y5, Y11
+	SUBQ      R8, DX
+	VPAND     Y0, Y12, Y14
+	SBBL      R8, R8
+	VPADDQ    Y11, Y6, Y6
+	SUBQ      R8, DX
+	VPADDQ    Y14, Y13, Y11
+	MOVQ      DX, 2120(DI)
+	VPMULUDQ  Y3, Y2, Y3
+	MOVQ      2128(DI), DX
+	VPMULUDQ  Y9, Y8, Y9
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y5, Y5
+	SHLXQ     CX, DX, R8
+	VPSRLQ    $0x20, Y12, Y12
+	ADDQ      DX, R8
+	VPADDQ    Y5, Y3, Y3
+	SHRXQ     CX, R8, DX
+	VPADDQ    Y12, Y9, Y9
+	SBBQ      DX, R8
+	VPSRLQ    $0x20, Y6, Y5
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y11, Y12
+	SBBL      R8, R8
+	VPADDQ    Y5, Y3, Y3
+	VPADDQ    Y12, Y9, Y5
+	SUBQ      R8, AX
+	VMOVSLDUP Y6, Y6
+	MOVQ      2128(DI), DX
+	VMOVSLDUP Y11, Y9
+	MULXQ     AX, DX, R8
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	ADDQ      DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y3, Y6
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y5, Y10
+	SBBL      R9, R9
+	VPSUBQ    Y6, Y4, Y6
+	SUBQ      R9, R8
+	VPSUBQ    Y10, Y9, Y10
+	MOVQ      AX, DX
+	VPCMPGTD  Y4, Y6, Y4
+	MULXQ     DX, DX, AX
+	VPCMPGTD  Y9, Y10, Y9
+	VPSRLQ    $0x20, Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y9, Y9
+	ADDQ      DX, R9
+	VPSUBQ    Y4, Y6, Y4
+	SHRXQ     CX, R9, DX
+	VPSUBQ    Y9, Y10, Y6
+	SBBQ      DX, R9
+	VPMULUDQ  Y0, Y3, Y3
+	SUBQ      R9, AX
+	VPMULUDQ  Y0, Y5, Y5
+	SBBL      R9, R9
+	VPADDQ    Y3, Y4, Y3
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y6, Y5
+	MOVQ      R8, DX
+	VPCMPGTD  Y3, Y4, Y4
+	MULXQ     AX, AX, DX
+	VPCMPGTD  Y5, Y6, Y6
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y6, Y6
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y4, Y3, Y3
+	VPADDQ    Y6, Y5, Y4
+	SBBQ      AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	SBBL      R8, R8
+	VPMULUDQ  Y1, Y1, Y4
+	SUBQ      R8, DX
+	VPMULUDQ  Y7, Y7, Y6
+	MOVQ      DX, 2128(DI)
+	VPMULUDQ  Y2, Y1, Y1
+	MOVQ      2136(DI), DX
+	VPMULUDQ  Y8, Y7, Y9
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x21, Y4, Y7
+	SHLXQ     CX, DX, R8
+	VPSRLQ    $0x21, Y6, Y10
+	ADDQ      DX, R8
+	VPADDQ    Y7, Y1, Y1
+	SHRXQ     CX, R8, DX
+	VPADDQ    Y10, Y9, Y7
+	SBBQ      DX, R8
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R8, AX
+	VPMULUDQ  Y8, Y8, Y9
+	VPSRLQ    $0x1f, Y1, Y8
+	SBBL      R8, R8
+	VPSRLQ    $0x1f, Y7, Y10
+	SUBQ      R8, AX
+	VPADDQ    Y8, Y2, Y2
+	MOVQ      2136(DI), DX
+	VPADDQ    Y10, Y9, Y8
+	MULXQ     AX, DX, R8
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      DX, R9
+	VPSLLQ    $0x21, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPSLLQ    $0x21, Y7, Y7
+	SBBQ      DX, R9
+	VPADDQ    Y1, Y4, Y1
+	SUBQ      R9, R8
+	VPADDQ    Y7, Y6, Y4
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	MOVQ      AX, DX
+	VPSRLQ    $0x20, Y2, Y4
+	VPSRLQ    $0x20, Y8, Y7
+	MULXQ     DX, DX, AX
+	VPSUBQ    Y4, Y1, Y4
+	SHLXQ     CX, DX, R9
+	VPSUBQ    Y7, Y6, Y7
+	ADDQ      DX, R9
+	VPCMPGTD  Y1, Y4, Y1
+	SHRXQ     CX, R9, DX
+	VPCMPGTD  Y6, Y7, Y6
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y6, Y6
+	SBBL      R9, R9
+	VPSUBQ    Y1, Y4, Y1
+	SUBQ      R9, AX
+	VPSUBQ    Y6, Y7, Y4
+	MOVQ      R8, DX
+	VPMULUDQ  Y0, Y2, Y2
+	MULXQ     AX, AX, DX
+	VPMULUDQ  Y0, Y8, Y6
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y2, Y1, Y2
+	VPADDQ    Y6, Y4, Y6
+	ADDQ      AX, R8
+	VPCMPGTD  Y2, Y1, Y1
+	SHRXQ     CX, R8, AX
+	VPCMPGTD  Y6, Y4, Y4
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R8, R8
+	VPADDQ    Y1, Y2, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y4, Y6, Y2
+	MOVQ      DX, 2136(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      2144(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	MULXQ     DX, DX, AX
+	VMOVSHDUP Y1, Y2
+	SHLXQ     CX, DX, R8
+	VMOVSHDUP Y7, Y8
+	ADDQ      DX, R8
+	VMOVSHDUP Y3, Y4
+	SHRXQ     CX, R8, DX
+	VMOVSHDUP Y5, Y9
+	VPMULUDQ  Y1, Y3, Y6
+	SBBQ      DX, R8
+	VPMULUDQ  Y7, Y5, Y10
+	SUBQ      R8, AX
+	VPMULUDQ  Y2, Y3, Y3
+	SBBL      R8, R8
+	VPMULUDQ  Y8, Y5, Y11
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y6, Y5
+	MOVQ      2144(DI), DX
+	VPSRLQ    $0x20, Y10, Y12
+	MULXQ     AX, DX, R8
+	VPADDQ    Y5, Y3, Y3
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y12, Y11, Y5
+	ADDQ      DX, R9
+	VPMULUDQ  Y1, Y4, Y1
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y7, Y9, Y11
+	SBBQ      DX, R9
+	VPAND     Y0, Y3, Y7
+	SUBQ      R9, R8
+	VPAND     Y0, Y5, Y12
+	SBBL      R9, R9
+	VPADDQ    Y7, Y1, Y1
+	VPADDQ    Y12, Y11, Y7
+	SUBQ      R9, R8
+	VPMULUDQ  Y2, Y4, Y2
+	MOVQ      AX, DX
+	VPMULUDQ  Y8, Y9, Y4
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      DX, R9
+	VPADDQ    Y3, Y2, Y2
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y3
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y7, Y5
+	SBBL      R9, R9
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y4, Y4
+	MOVQ      R8, DX
+	VPAND     Y0, Y2, Y3
+	MULXQ     AX, AX, DX
+	VPAND     Y0, Y4, Y5
+	VPAND     Y0, Y6, Y6
+	SHLXQ     CX, AX, R8
+	VPAND     Y0, Y10, Y8
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y2, Y2
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBQ      AX, R8
+	VPADDQ    Y2, Y3, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y4, Y5, Y4
+	SBBL      R8, R8
+	VPSUBQ    Y2, Y6, Y2
+	SUBQ      R8, DX
+	VPSUBQ    Y4, Y8, Y4
+	MOVQ      DX, 2144(DI)
+	VPAND     Y0, Y1, Y1
+	MOVQ      2152(DI), DX
+	VPAND     Y0, Y7, Y6
+	MULXQ     DX, DX, AX
+	VPADDQ    Y1, Y3, Y1
+	SHLXQ     CX, DX, R8
+	VPADDQ    Y6, Y5, Y3
+	ADDQ      DX, R8
+	VPADDQ    608(SI), Y2, Y2
+	VPADDQ    672(SI), Y4, Y4
+	SHRXQ     CX, R8, DX
+	VMOVDQU   Y2, 1024(DI)
+	SBBQ      DX, R8
+	VMOVDQU   Y4, 1152(DI)
+	SUBQ      R8, AX
+	VPADDQ    640(SI), Y1, Y1
+	SBBL      R8, R8
+	VPADDQ    704(SI), Y3, Y2
+	SUBQ      R8, AX
+	VMOVDQU   Y1, 1056(DI)
+	MOVQ      2152(DI), DX
+	VMOVDQU   Y2, 1184(DI)
+	MULXQ     AX, DX, R8
+	VMOVDQU   1280(DI), Y1
+	SHLXQ     CX, DX, R9
+	VMOVDQU   1408(DI), Y4
+	ADDQ      DX, R9
+	VMOVSHDUP Y1, Y2
+	SHRXQ     CX, R9, DX
+	VMOVSHDUP Y4, Y5
+	SBBQ      DX, R9
+	VPMULUDQ  Y1, Y1, Y3
+	SUBQ      R9, R8
+	VPMULUDQ  Y4, Y4, Y6
+	VPMULUDQ  Y2, Y1, Y1
+	SBBL      R9, R9
+	VPMULUDQ  Y5, Y4, Y7
+	SUBQ      R9, R8
+	VPSRLQ    $0x21, Y3, Y4
+	MOVQ      AX, DX
+	VPSRLQ    $0x21, Y6, Y8
+	MULXQ     DX, DX, AX
+	VPADDQ    Y4, Y1, Y1
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y8, Y7, Y4
+	ADDQ      DX, R9
+	VPMULUDQ  Y2, Y2, Y2
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y5, Y5, Y7
+	SBBQ      DX, R9
+	VPSRLQ    $0x1f, Y1, Y5
+	SUBQ      R9, AX
+	VPSRLQ    $0x1f, Y4, Y8
+	SBBL      R9, R9
+	VPADDQ    Y5, Y2, Y2
+	SUBQ      R9, AX
+	VPADDQ    Y8, Y7, Y5
+	MOVQ      R8, DX
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	MULXQ     AX, AX, DX
+	VPSLLQ    $0x21, Y1, Y1
+	SHLXQ     CX, AX, R8
+	VPSLLQ    $0x21, Y4, Y4
+	ADDQ      AX, R8
+	VPADDQ    Y1, Y3, Y1
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y4, Y6, Y3
+	SBBQ      AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y2, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y5, Y6
+	MOVQ      DX, 2152(DI)
+	VPSUBQ    Y3, Y1, Y3
+	MOVQ      2160(DI), DX
+	VPSUBQ    Y6, Y4, Y6
+	MULXQ     DX, DX, AX
+	VPCMPGTD  Y1, Y3, Y1
+	SHLXQ     CX, DX, R8
+	VPCMPGTD  Y4, Y6, Y4
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      DX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SHRXQ     CX, R8, DX
+	VPSUBQ    Y1, Y3, Y1
+	SBBQ      DX, R8
+	VPSUBQ    Y4, Y6, Y3
+	SUBQ      R8, AX
+	VPMULUDQ  Y0, Y2, Y2
+	SBBL      R8, R8
+	VPMULUDQ  Y0, Y5, Y4
+	SUBQ      R8, AX
+	VPADDQ    Y2, Y1, Y2
+	MOVQ      2160(DI), DX
+	VPADDQ    Y4, Y3, Y4
+	MULXQ     AX, DX, R8
+	VPCMPGTD  Y2, Y1, Y1
+	SHLXQ     CX, DX, R9
+	VPCMPGTD  Y4, Y3, Y3
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y3, Y3
+	SBBQ      DX, R9
+	VPADDQ    Y1, Y2, Y1
+	VPADDQ    Y3, Y4, Y2
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ      R9, R8
+	VMOVSHDUP Y1, Y2
+	MOVQ      AX, DX
+	VMOVSHDUP Y7, Y8
+	MULXQ     DX, DX, AX
+	VMOVSHDUP 1280(DI), Y3
+	SHLXQ     CX, DX, R9
+	VMOVSHDUP 1408(DI), Y9
+	ADDQ      DX, R9
+	VPMULUDQ  1280(DI), Y1, Y4
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  1408(DI), Y7, Y10
+	SBBQ      DX, R9
+	VPMULUDQ  Y3, Y1, Y5
+	SUBQ      R9, AX
+	VPMULUDQ  Y9, Y7, Y11
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y4, Y6
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y10, Y12
+	VPADDQ    Y6, Y5, Y5
+	MOVQ      R8, DX
+	VPADDQ    Y12, Y11, Y12
+	MULXQ     AX, AX, DX
+	VPMULUDQ  1280(DI), Y2, Y6
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  1408(DI), Y8, Y13
+	ADDQ      AX, R8
+	VPAND     Y0, Y5, Y11
+	SHRXQ     CX, R8, AX
+	VPAND     Y0, Y12, Y14
+	SBBQ      AX, R8
+	VPADDQ    Y11, Y6, Y6
+	SUBQ      R8, DX
+	VPADDQ    Y14, Y13, Y11
+	SBBL      R8, R8
+	VPMULUDQ  Y3, Y2, Y3
+	SUBQ      R8, DX
+	VPMULUDQ  Y9, Y8, Y9
+	MOVQ      DX, 2160(DI)
+	VPSRLQ    $0x20, Y5, Y5
+	MOVQ      2168(DI), DX
+	VPSRLQ    $0x20, Y12, Y12
+	MULXQ     DX, DX, AX
+	VPADDQ    Y5, Y3, Y3
+	VPADDQ    Y12, Y9, Y9
+	SHLXQ     CX, DX, R8
+	VPSRLQ    $0x20, Y6, Y5
+	ADDQ      DX, R8
+	VPSRLQ    $0x20, Y11, Y12
+	SHRXQ     CX, R8, DX
+	VPADDQ    Y5, Y3, Y3
+	SBBQ      DX, R8
+	VPADDQ    Y12, Y9, Y5
+	SUBQ      R8, AX
+	VMOVSLDUP Y6, Y6
+	SBBL      R8, R8
+	VMOVSLDUP Y11, Y9
+	SUBQ      R8, AX
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	MOVQ      2168(DI), DX
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	MULXQ     AX, DX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SHLXQ     CX, DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y3, Y6
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y5, Y10
+	VPSUBQ    Y6, Y4, Y6
+	SBBQ      DX, R9
+	VPSUBQ    Y10, Y9, Y10
+	SUBQ      R9, R8
+	VPCMPGTD  Y4, Y6, Y4
+	SBBL      R9, R9
+	VPCMPGTD  Y9, Y10, Y9
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      AX, DX
+	VPSRLQ    $0x20, Y9, Y9
+	MULXQ     DX, DX, AX
+	VPSUBQ    Y4, Y6, Y4
+	SHLXQ     CX, DX, R9
+	VPSUBQ    Y9, Y10, Y6
+	ADDQ      DX, R9
+	VPMULUDQ  Y0, Y3, Y3
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y0, Y5, Y5
+	SBBQ      DX, R9
+	VPADDQ    Y3, Y4, Y3
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y6, Y5
+	SBBL      R9, R9
+	VPCMPGTD  Y3, Y4, Y4
+	VPCMPGTD  Y5, Y6, Y6
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y6, Y6
+	MULXQ     AX, AX, DX
+	VPADDQ    Y4, Y3, Y3
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y6, Y5, Y4
+	ADDQ      AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SHRXQ     CX, R8, AX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	SBBQ      AX, R8
+	VPMULUDQ  Y1, Y1, Y4
+	SUBQ      R8, DX
+	VPMULUDQ  Y7, Y7, Y6
+	SBBL      R8, R8
+	VPMULUDQ  Y2, Y1, Y1
+	SUBQ      R8, DX
+	VPMULUDQ  Y8, Y7, Y9
+	MOVQ      DX, 2168(DI)
+	VPSRLQ    $0x21, Y4, Y7
+	MOVQ      2176(DI), DX
+	VPSRLQ    $0x21, Y6, Y10
+	VPADDQ    Y7, Y1, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y10, Y9, Y7
+	SHLXQ     CX, DX, R8
+	VPMULUDQ  Y2, Y2, Y2
+	ADDQ      DX, R8
+	VPMULUDQ  Y8, Y8, Y9
+	SHRXQ     CX, R8, DX
+	VPSRLQ    $0x1f, Y1, Y8
+	SBBQ      DX, R8
+	VPSRLQ    $0x1f, Y7, Y10
+	SUBQ      R8, AX
+	VPADDQ    Y8, Y2, Y2
+	SBBL      R8, R8
+	VPADDQ    Y10, Y9, Y8
+	SUBQ      R8, AX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	MOVQ      2176(DI), DX
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	MULXQ     AX, DX, R8
+	VPSLLQ    $0x21, Y1, Y1
+	SHLXQ     CX, DX, R9
+	VPSLLQ    $0x21, Y7, Y7
+	VPADDQ    Y1, Y4, Y1
+	ADDQ      DX, R9
+	VPADDQ    Y7, Y6, Y4
+	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      DX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y2, Y4
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y8, Y7
+	SUBQ      R9, R8
+	VPSUBQ    Y4, Y1, Y4
+	MOVQ      AX, DX
+	VPSUBQ    Y7, Y6, Y7
+	MULXQ     DX, DX, AX
+	VPCMPGTD  Y1, Y4, Y1
+	SHLXQ     CX, DX, R9
+	VPCMPGTD  Y6, Y7, Y6
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y6, Y6
+	SBBQ      DX, R9
+	VPSUBQ    Y1, Y4, Y1
+	VPSUBQ    Y6, Y7, Y4
+	SUBQ      R9, AX
+	VPMULUDQ  Y0, Y2, Y2
+	SBBL      R9, R9
+	VPMULUDQ  Y0, Y8, Y6
+	SUBQ      R9, AX
+	VPADDQ    Y2, Y1, Y2
+	MOVQ      R8, DX
+	VPADDQ    Y6, Y4, Y6
+	MULXQ     AX, AX, DX
+	VPCMPGTD  Y2, Y1, Y1
+	SHLXQ     CX, AX, R8
+	VPCMPGTD  Y6, Y4, Y4
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y1
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBQ      AX, R8
+	VPADDQ    Y1, Y2, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y4, Y6, Y2
+	SBBL      R8, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	VMOVSHDUP Y1, Y2
+	MOVQ      DX, 2176(DI)
+	VMOVSHDUP Y7, Y8
+	MOVQ      2184(DI), DX
+	VMOVSHDUP Y3, Y4
+	MULXQ     DX, DX, AX
+	VMOVSHDUP Y5, Y9
+	SHLXQ     CX, DX, R8
+	VPMULUDQ  Y1, Y3, Y6
+	ADDQ      DX, R8
+	VPMULUDQ  Y7, Y5, Y10
+	SHRXQ     CX, R8, DX
+	VPMULUDQ  Y2, Y3, Y3
+	SBBQ      DX, R8
+	VPMULUDQ  Y8, Y5, Y11
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y6, Y5
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y10, Y12
+	SUBQ      R8, AX
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      2184(DI), DX
+	VPADDQ    Y12, Y11, Y5
+	MULXQ     AX, DX, R8
+	VPMULUDQ  Y1, Y4, Y1
+	VPMULUDQ  Y7, Y9, Y11
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y3, Y7
+	ADDQ      DX, R9
+	VPAND     Y0, Y5, Y12
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y7, Y1, Y1
+	SBBQ      DX, R9
+	VPADDQ    Y12, Y11, Y7
+	SUBQ      R9, R8
+	VPMULUDQ  Y2, Y4, Y2
+	SBBL      R9, R9
+	VPMULUDQ  Y8, Y9, Y4
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      AX, DX
+	VPSRLQ    $0x20, Y5, Y5
+	MULXQ     DX, DX, AX
+	VPADDQ    Y3, Y2, Y2
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y5, Y4, Y4
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y3
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y7, Y5
+	VPADDQ    Y3, Y2, Y2
+	SBBQ      DX, R9
+	VPADDQ    Y5, Y4, Y4
+	SUBQ      R9, AX
+	VPAND     Y0, Y2, Y3
+	SBBL      R9, R9
+	VPAND     Y0, Y4, Y5
+	SUBQ      R9, AX
+	VPAND     Y0, Y6, Y6
+	MOVQ      R8, DX
+	VPAND     Y0, Y10, Y8
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y2, Y2
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R8
+	VPADDQ    Y2, Y3, Y2
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y4, Y5, Y4
+	SBBQ      AX, R8
+	VPSUBQ    Y2, Y6, Y2
+	SUBQ      R8, DX
+	VPSUBQ    Y4, Y8, Y4
+	SBBL      R8, R8
+	VPAND     Y0, Y1, Y1
+	VPAND     Y0, Y7, Y6
+	SUBQ      R8, DX
+	VPADDQ    Y1, Y3, Y1
+	MOVQ      DX, 2184(DI)
+	VPADDQ    Y6, Y5, Y3
+	MOVQ      2192(DI), DX
+	VPADDQ    736(SI), Y2, Y2
+	MULXQ     DX, DX, AX
+	VPADDQ    800(SI), Y4, Y4
+	SHLXQ     CX, DX, R8
+	VMOVDQU   Y2, 1280(DI)
+	ADDQ      DX, R8
+	VMOVDQU   Y4, 1408(DI)
+	SHRXQ     CX, R8, DX
+	VPADDQ    768(SI), Y1, Y1
+	SBBQ      DX, R8
+	VPADDQ    832(SI), Y3, Y2
+	SUBQ      R8, AX
+	VMOVDQU   Y1, 1312(DI)
+	SBBL      R8, R8
+	VMOVDQU   Y2, 1440(DI)
+	SUBQ      R8, AX
+	VMOVDQU   (DI), Y1
+	MOVQ      2192(DI), DX
+	VMOVDQU   128(DI), Y2
+	VMOVDQU   256(DI), Y3
+	MULXQ     AX, DX, R8
+	VMOVDQU   384(DI), Y4
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y2, Y1, Y5
+	ADDQ      DX, R9
+	VPADDQ    Y4, Y3, Y6
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y6, Y5, Y7
+	SBBQ      DX, R9
+	VPADDQ    Y2, Y7, Y2
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y7, Y4
+	SBBL      R9, R9
+	VPADDQ    Y5, Y2, Y5
+	SUBQ      R9, R8
+	VPADDQ    Y3, Y3, Y3
+	MOVQ      AX, DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     DX, DX, AX
+	VPADDQ    Y6, Y4, Y3
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y1, Y1, Y1
+	ADDQ      DX, R9
+	VPADDQ    Y1, Y4, Y1
+	VMOVDQU   Y5, 64(DI)
+	SHRXQ     CX, R9, DX
+	VMOVDQU   Y2, 192(DI)
+	SBBQ      DX, R9
+	VMOVDQU   Y3, 320(DI)
+	SUBQ      R9, AX
+	VMOVDQU   Y1, 448(DI)
+	SBBL      R9, R9
+	VMOVDQU   512(DI), Y4
+	SUBQ      R9, AX
+	VMOVDQU   640(DI), Y6
+	MOVQ      R8, DX
+	VMOVDQU   768(DI), Y7
+	MULXQ     AX, AX, DX
+	VMOVDQU   896(DI), Y8
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y6, Y4, Y9
+	ADDQ      AX, R8
+	VPADDQ    Y8, Y7, Y10
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y10, Y9, Y11
+	SBBQ      AX, R8
+	VPADDQ    Y6, Y11, Y6
+	SUBQ      R8, DX
+	VPADDQ    Y8, Y11, Y8
+	VPADDQ    Y9, Y6, Y9
+	SBBL      R8, R8
+	VPADDQ    Y7, Y7, Y7
+	SUBQ      R8, DX
+	VPADDQ    Y7, Y6, Y6
+	MOVQ      DX, 2192(DI)
+	VPADDQ    Y10, Y8, Y7
+	MOVQ      2104(DI), AX
+	VPADDQ    Y4, Y4, Y4
+	MOVL      $0x00000000, DX
+	VPADDQ    Y4, Y8, Y4
+	ADDQ      2136(DI), AX
+	VMOVDQU   Y9, 576(DI)
+	ADCQ      $0x00, DX
+	VPADDQ    Y9, Y5, Y5
+	ADDQ      2168(DI), AX
+	VMOVDQU   Y6, 704(DI)
+	ADCQ      $0x00, DX
+	VPADDQ    Y6, Y2, Y2
+	MOVQ      AX, 2200(DI)
+	VMOVDQU   Y7, 832(DI)
+	MOVQ      DX, 2208(DI)
+	VPADDQ    Y7, Y3, Y3
+	MOVQ      2112(DI), AX
+	VMOVDQU   Y4, 960(DI)
+	VPADDQ    Y4, Y1, Y1
+	MOVL      $0x00000000, DX
+	VMOVDQU   1024(DI), Y4
+	ADDQ      2144(DI), AX
+	VMOVDQU   1152(DI), Y6
+	ADCQ      $0x00, DX
+	VMOVDQU   1280(DI), Y7
+	ADDQ      2176(DI), AX
+	VMOVDQU   1408(DI), Y8
+	ADCQ      $0x00, DX
+	VPADDQ    Y6, Y4, Y9
+	MOVQ      AX, 2216(DI)
+	VPADDQ    Y8, Y7, Y10
+	MOVQ      DX, 2224(DI)
+	VPADDQ    Y10, Y9, Y11
+	MOVQ      2120(DI), AX
+	VPADDQ    Y6, Y11, Y6
+	MOVL      $0x00000000, DX
+	VPADDQ    Y8, Y11, Y8
+	ADDQ      2152(DI), AX
+	VPADDQ    Y9, Y6, Y9
+	ADCQ      $0x00, DX
+	VPADDQ    Y7, Y7, Y7
+	ADDQ      2184(DI), AX
+	VPADDQ    Y7, Y6, Y6
+	VPADDQ    Y10, Y8, Y7
+	ADCQ      $0x00, DX
+	VPADDQ    Y4, Y4, Y4
+	MOVQ      AX, 2232(DI)
+	VPADDQ    Y4, Y8, Y4
+	MOVQ      DX, 2240(DI)
+	VMOVDQU   Y9, 1088(DI)
+	MOVQ      2128(DI), AX
+	VPADDQ    Y9, Y5, Y5
+	MOVL      $0x00000000, DX
+	VMOVDQU   Y6, 1216(DI)
+	ADDQ      2160(DI), AX
+	VPADDQ    Y6, Y2, Y2
+	ADCQ      $0x00, DX
+	VMOVDQU   Y7, 1344(DI)
+	ADDQ      2192(DI), AX
+	VPADDQ    Y7, Y3, Y3
+	ADCQ      $0x00, DX
+	VMOVDQU   Y4, 1472(DI)
+	MOVQ      AX, 2248(DI)
+	VPADDQ    Y4, Y1, Y1
+	MOVQ      DX, 2256(DI)
+	VPADDQ    64(DI), Y5, Y4
+	MOVQ      2112(DI), AX
+	VMOVDQU   Y4, 96(DI)
+	VPADDQ    192(DI), Y2, Y4
+	MOVQ      2224(DI), DX
+	VMOVDQU   Y4, 224(DI)
+	ADDQ      2216(DI), AX
+	VPADDQ    320(DI), Y3, Y4
+	ADCQ      $0x00, DX
+	VMOVDQU   Y4, 352(DI)
+	MOVQ      2104(DI), R8
+	VPADDQ    448(DI), Y1, Y4
+	MOVQ      2208(DI), R9
+	VMOVDQU   Y4, 480(DI)
+	ADDQ      2200(DI), R8
+	VPADDQ    576(DI), Y5, Y4
+	ADCQ      $0x00, R9
+	VMOVDQU   Y4, 608(DI)
+	MOVQ      R8, 2264(DI)
+	VPADDQ    704(DI), Y2, Y4
+	MOVQ      R9, 2272(DI)
+	VMOVDQU   Y4, 736(DI)
+	ADDQ      AX, R8
+	VPADDQ    832(DI), Y3, Y4
+	ADCQ      DX, R9
+	VMOVDQU   Y4, 864(DI)
+	MOVQ      2128(DI), R10
+	VPADDQ    960(DI), Y1, Y4
+	VMOVDQU   Y4, 992(DI)
+	MOVQ      2256(DI), R11
+	VPADDQ    1088(DI), Y5, Y4
+	ADDQ      2248(DI), R10
+	VMOVDQU   Y4, 1120(DI)
+	ADCQ      $0x00, R11
+	VPADDQ    1216(DI), Y2, Y2
+	MOVQ      2120(DI), R12
+	VMOVDQU   Y2, 1248(DI)
+	MOVQ      2240(DI), R13
+	VPADDQ    1344(DI), Y3, Y2
+	ADDQ      2232(DI), R12
+	VMOVDQU   Y2, 1376(DI)
+	ADCQ      $0x00, R13
+	VPADDQ    1472(DI), Y1, Y1
+	MOVQ      R12, 2280(DI)
+	VMOVDQU   Y1, 1504(DI)
+	MOVQ      R13, 2288(DI)
+	VMOVDQU   32(DI), Y1
+	ADDQ      R10, R12
+	VMOVDQU   160(DI), Y2
+	ADCQ      R11, R13
+	VMOVDQU   288(DI), Y3
+	ADDQ      R8, AX
+	VMOVDQU   416(DI), Y4
+	VPADDQ    Y2, Y1, Y5
+	ADCQ      R9, DX
+	VPADDQ    Y4, Y3, Y6
+	ADDQ      R12, AX
+	VPADDQ    Y6, Y5, Y7
+	ADCQ      R13, DX
+	VPADDQ    Y2, Y7, Y2
+	ADDQ      R8, R10
+	VPADDQ    Y4, Y7, Y4
+	ADCQ      R9, R11
+	VPADDQ    Y5, Y2, Y5
+	ADDQ      R12, R10
+	VPADDQ    Y3, Y3, Y3
+	ADCQ      R13, R11
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      AX, R8
+	VPADDQ    Y6, Y4, Y3
+	ADCQ      DX, R9
+	VPADDQ    Y1, Y1, Y1
+	ADDQ      (SI), R8
+	VPADDQ    Y1, Y4, Y1
+	ADCQ      $0x00, R9
+	VMOVDQU   Y5, 64(DI)
+	VMOVDQU   Y2, 192(DI)
+	ADDQ      (BX)(R9*8), R8
+	VMOVDQU   Y3, 320(DI)
+	SBBL      R9, R9
+	VMOVDQU   Y1, 448(DI)
+	ADDQ      R9, R8
+	VMOVDQU   544(DI), Y4
+	MOVQ      R8, 2104(DI)
+	VMOVDQU   672(DI), Y6
+	ADDQ      R10, R12
+	VMOVDQU   800(DI), Y7
+	ADCQ      R11, R13
+	VMOVDQU   928(DI), Y8
+	ADDQ      16(SI), R12
+	VPADDQ    Y6, Y4, Y9
+	ADCQ      $0x00, R13
+	VPADDQ    Y8, Y7, Y10
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y10, Y9, Y11
+	SBBL      R13, R13
+	VPADDQ    Y6, Y11, Y6
+	ADDQ      R13, R12
+	VPADDQ    Y8, Y11, Y8
+	MOVQ      R12, 2120(DI)
+	VPADDQ    Y9, Y6, Y9
+	VPADDQ    Y7, Y7, Y7
+	ADDQ      2280(DI), AX
+	VPADDQ    Y7, Y6, Y6
+	ADCQ      2288(DI), DX
+	VPADDQ    Y10, Y8, Y7
+	ADDQ      2280(DI), AX
+	VPADDQ    Y4, Y4, Y4
+	ADCQ      2288(DI), DX
+	VPADDQ    Y4, Y8, Y4
+	ADDQ      8(SI), AX
+	VMOVDQU   Y9, 576(DI)
+	ADCQ      $0x00, DX
+	VPADDQ    Y9, Y5, Y5
+	ADDQ      (BX)(DX*8), AX
+	VMOVDQU   Y6, 704(DI)
+	SBBL      DX, DX
+	VPADDQ    Y6, Y2, Y2
+	ADDQ      DX, AX
+	VMOVDQU   Y7, 832(DI)
+	MOVQ      AX, 2112(DI)
+	VPADDQ    Y7, Y3, Y3
+	ADDQ      2264(DI), R10
+	VMOVDQU   Y4, 960(DI)
+	ADCQ      2272(DI), R11
+	VPADDQ    Y4, Y1, Y1
+	VMOVDQU   1056(DI), Y4
+	ADDQ      2264(DI), R10
+	VMOVDQU   1184(DI), Y6
+	ADCQ      2272(DI), R11
+	VMOVDQU   1312(DI), Y7
+	ADDQ      24(SI), R10
+	VMOVDQU   1440(DI), Y8
+	ADCQ      $0x00, R11
+	VPADDQ    Y6, Y4, Y9
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y8, Y7, Y10
+	SBBL      R11, R11
+	VPADDQ    Y10, Y9, Y11
+	ADDQ      R11, R10
+	VPADDQ    Y6, Y11, Y6
+	MOVQ      R10, 2128(DI)
+	VPADDQ    Y8, Y11, Y8
+	MOVQ      2144(DI), AX
+	VPADDQ    Y9, Y6, Y9
+	MOVQ      2224(DI), DX
+	VPADDQ    Y7, Y7, Y7
+	ADDQ      2216(DI), AX
+	VPADDQ    Y7, Y6, Y6
+	ADCQ      $0x00, DX
+	VPADDQ    Y10, Y8, Y7
+	VPADDQ    Y4, Y4, Y4
+	MOVQ      2136(DI), R8
+	VPADDQ    Y4, Y8, Y4
+	MOVQ      2208(DI), R9
+	VMOVDQU   Y9, 1088(DI)
+	ADDQ      2200(DI), R8
+	VPADDQ    Y9, Y5, Y5
+	ADCQ      $0x00, R9
+	VMOVDQU   Y6, 1216(DI)
+	MOVQ      R8, 2264(DI)
+	VPADDQ    Y6, Y2, Y2
+	MOVQ      R9, 2272(DI)
+	VMOVDQU   Y7, 1344(DI)
+	ADDQ      AX, R8
+	VPADDQ    Y7, Y3, Y3
+	ADCQ      DX, R9
+	VMOVDQU   Y4, 1472(DI)
+	MOVQ      2160(DI), R10
+	VPADDQ    Y4, Y1, Y1
+	MOVQ      2256(DI), R11
+	VPADDQ    64(DI), Y5, Y4
+	ADDQ      2248(DI), R10
+	VMOVDQU   96(DI), Y6
+	ADCQ      $0x00, R11
+	VPSLLQ    $0x20, Y4, Y7
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      2152(DI), R12
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      2240(DI), R13
+	VPADDQ    Y4, Y6, Y4
+	ADDQ      2232(DI), R12
+	VPADDQ    Y4, Y7, Y4
+	ADCQ      $0x00, R13
+	VPANDN    Y7, Y4, Y6
+	MOVQ      R12, 2280(DI)
+	VPADDQ    Y0, Y4, Y7
+	MOVQ      R13, 2288(DI)
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      R10, R12
+	VMOVDQU   Y4, (DI)
+	ADCQ      R11, R13
+	VPADDQ    192(DI), Y2, Y4
+	ADDQ      R8, AX
+	VMOVDQU   224(DI), Y6
+	ADCQ      R9, DX
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      R12, AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      R13, DX
+	VPMULUDQ  Y0, Y4, Y4
+	VPADDQ    Y4, Y6, Y4
+	ADDQ      R8, R10
+	VPADDQ    Y4, Y7, Y4
+	ADCQ      R9, R11
+	VPANDN    Y7, Y4, Y6
+	ADDQ      R12, R10
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      R13, R11
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      AX, R8
+	VMOVDQU   Y4, 128(DI)
+	ADCQ      DX, R9
+	VPADDQ    320(DI), Y3, Y4
+	ADDQ      32(SI), R8
+	VMOVDQU   352(DI), Y6
+	ADCQ      $0x00, R9
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      (BX)(R9*8), R8
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      R9, R8
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      R8, 2136(DI)
+	VPADDQ    Y4, Y7, Y4
+	VPANDN    Y7, Y4, Y6
+	ADDQ      R10, R12
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      R11, R13
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      48(SI), R12
+	VMOVDQU   Y4, 256(DI)
+	ADCQ      $0x00, R13
+	VPADDQ    448(DI), Y1, Y4
+	ADDQ      (BX)(R13*8), R12
+	VMOVDQU   480(DI), Y6
+	SBBL      R13, R13
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      R13, R12
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R12, 2152(DI)
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      2280(DI), AX
+	VPADDQ    Y4, Y6, Y4
+	ADCQ      2288(DI), DX
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2280(DI), AX
+	VPANDN    Y7, Y4, Y6
+	ADCQ      2288(DI), DX
+	VPADDQ    Y0, Y4, Y7
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      40(SI), AX
+	VMOVDQU   Y4, 384(DI)
+	ADCQ      $0x00, DX
+	VPADDQ    576(DI), Y5, Y4
+	ADDQ      (BX)(DX*8), AX
+	VMOVDQU   608(DI), Y6
+	SBBL      DX, DX
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      DX, AX
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      AX, 2144(DI)
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      2264(DI), R10
+	VPADDQ    Y4, Y6, Y4
+	ADCQ      2272(DI), R11
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2264(DI), R10
+	VPANDN    Y7, Y4, Y6
+	ADCQ      2272(DI), R11
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      56(SI), R10
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      $0x00, R11
+	VMOVDQU   Y4, 512(DI)
+	VPADDQ    704(DI), Y2, Y4
+	ADDQ      (BX)(R11*8), R10
+	VMOVDQU   736(DI), Y6
+	SBBL      R11, R11
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R10, 2160(DI)
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      2176(DI), AX
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      2224(DI), DX
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2216(DI), AX
+	VPANDN    Y7, Y4, Y6
+	ADCQ      $0x00, DX
+	VPADDQ    Y0, Y4, Y7
+	MOVQ      2168(DI), R8
+	VBLENDVPD Y6, Y7, Y4, Y4
+	MOVQ      2208(DI), R9
+	VMOVDQU   Y4, 640(DI)
+	ADDQ      2200(DI), R8
+	VPADDQ    832(DI), Y3, Y4
+	ADCQ      $0x00, R9
+	VMOVDQU   864(DI), Y6
+	VPSLLQ    $0x20, Y4, Y7
+	MOVQ      R8, 2264(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R9, 2272(DI)
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      AX, R8
+	VPADDQ    Y4, Y6, Y4
+	ADCQ      DX, R9
+	VPADDQ    Y4, Y7, Y4
+	MOVQ      2192(DI), R10
+	VPANDN    Y7, Y4, Y6
+	MOVQ      2256(DI), R11
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      2248(DI), R10
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      $0x00, R11
+	VMOVDQU   Y4, 768(DI)
+	MOVQ      2184(DI), R12
+	VPADDQ    960(DI), Y1, Y4
+	MOVQ      2240(DI), R13
+	VMOVDQU   992(DI), Y6
+	ADDQ      2232(DI), R12
+	VPSLLQ    $0x20, Y4, Y7
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y4, Y4
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      R12, 2280(DI)
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      R13, 2288(DI)
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      R10, R12
+	VPANDN    Y7, Y4, Y6
+	ADCQ      R11, R13
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      R8, AX
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      R9, DX
+	VMOVDQU   Y4, 896(DI)
+	ADDQ      R12, AX
+	VPADDQ    1088(DI), Y5, Y4
+	ADCQ      R13, DX
+	VMOVDQU   1120(DI), Y5
+	ADDQ      R8, R10
+	VPSLLQ    $0x20, Y4, Y6
+	ADCQ      R9, R11
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      R12, R10
+	VPMULUDQ  Y0, Y4, Y4
+	ADCQ      R13, R11
+	VPADDQ    Y4, Y5, Y4
+	VPADDQ    Y4, Y6, Y4
+	ADDQ      AX, R8
+	VPANDN    Y6, Y4, Y5
+	ADCQ      DX, R9
+	VPADDQ    Y0, Y4, Y6
+	ADDQ      64(SI), R8
+	VBLENDVPD Y5, Y6, Y4, Y4
+	ADCQ      $0x00, R9
+	VMOVDQU   Y4, 1024(DI)
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    1216(DI), Y2, Y2
+	SBBL      R9, R9
+	VMOVDQU   1248(DI), Y4
+	ADDQ      R9, R8
+	VPSLLQ    $0x20, Y2, Y5
+	MOVQ      R8, 2168(DI)
+	VPSRLQ    $0x20, Y2, Y2
+	ADDQ      R10, R12
+	VPMULUDQ  Y0, Y2, Y2
+	ADCQ      R11, R13
+	VPADDQ    Y2, Y4, Y2
+	ADDQ      80(SI), R12
+	VPADDQ    Y2, Y5, Y2
+	ADCQ      $0x00, R13
+	VPANDN    Y5, Y2, Y4
+	VPADDQ    Y0, Y2, Y5
+	ADDQ      (BX)(R13*8), R12
+	VBLENDVPD Y4, Y5, Y2, Y2
+	SBBL      R13, R13
+	VMOVDQU   Y2, 1152(DI)
+	ADDQ      R13, R12
+	VPADDQ    1344(DI), Y3, Y2
+	MOVQ      R12, 2184(DI)
+	VMOVDQU   1376(DI), Y3
+	ADDQ      2280(DI), AX
+	VPSLLQ    $0x20, Y2, Y4
+	ADCQ      2288(DI), DX
+	VPSRLQ    $0x20, Y2, Y2
+	ADDQ      2280(DI), AX
+	VPMULUDQ  Y0, Y2, Y2
+	ADCQ      2288(DI), DX
+	VPADDQ    Y2, Y3, Y2
+	ADDQ      72(SI), AX
+	VPADDQ    Y2, Y4, Y2
+	ADCQ      $0x00, DX
+	VPANDN    Y4, Y2, Y3
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y0, Y2, Y4
+	SBBL      DX, DX
+	VBLENDVPD Y3, Y4, Y2, Y2
+	VMOVDQU   Y2, 1280(DI)
+	ADDQ      DX, AX
+	VPADDQ    1472(DI), Y1, Y1
+	MOVQ      AX, 2176(DI)
+	VMOVDQU   1504(DI), Y2
+	ADDQ      2264(DI), R10
+	VPSLLQ    $0x20, Y1, Y3
+	ADCQ      2272(DI), R11
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      2264(DI), R10
+	VPMULUDQ  Y0, Y1, Y1
+	ADCQ      2272(DI), R11
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      88(SI), R10
+	VPADDQ    Y1, Y3, Y1
+	ADCQ      $0x00, R11
+	VPANDN    Y3, Y1, Y2
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y0, Y1, Y3
+	SBBL      R11, R11
+	VBLENDVPD Y2, Y3, Y1, Y1
+	ADDQ      R11, R10
+	VMOVDQU   Y1, 1408(DI)
+	MOVQ      R10, 2192(DI)
+	ADDQ      2296(DI), DI
+	CMPQ      2296(DI), $0x00
+	JLT       external
+	ADDQ      $0x00000360, SI
+	INCQ      1896(DI)
+	MOVL      1896(DI), AX
+	TESTL     $0x00000003, AX
+	JNE       external
+	TESTL     $0x00000004, AX
+	JNE       inside
+	CMPL      AX, $0x10
+	JEQ       end
 
 between:
-	VPAND    (DI), Y0, Y1
-	MOVQ     2008(DI), AX
-	VPAND    128(DI), Y0, Y2
-	MOVL     $0x00000000, DX
-	VPAND    256(DI), Y0, Y3
-	ADDQ     2040(DI), AX
-	ADCQ     $0x00, DX
-	VPAND    384(DI), Y0, Y4
-	ADDQ     2072(DI), AX
-	VPADDQ   Y2, Y1, Y5
-	ADCQ     $0x00, DX
-	MOVQ     AX, 2200(DI)
-	VPADDQ   Y4, Y3, Y6
-	MOVQ     DX, 2208(DI)
-	VPADDQ   Y6, Y5, Y7
-	MOVQ     2016(DI), AX
-	MOVL     $0x00000000, DX
-	VPADDQ   Y2, Y7, Y2
-	ADDQ     2048(DI), AX
-	VPADDQ   Y4, Y7, Y4
-	ADCQ     $0x00, DX
-	ADDQ     2080(DI), AX
-	VPADDQ   Y5, Y2, Y5
-	ADCQ     $0x00, DX
-	VPADDQ   Y3, Y3, Y3
-	MOVQ     AX, 2216(DI)
-	MOVQ     DX, 2224(DI)
-	VPADDQ   Y3, Y2, Y2
-	MOVQ     2024(DI), AX
-	VPADDQ   Y6, Y4, Y3
-	MOVL     $0x00000000, DX
-	ADDQ     2056(DI), AX
-	VPADDQ   Y1, Y1, Y1
-	ADCQ     $0x00, DX
-	VPADDQ   Y1, Y4, Y1
-	ADDQ     2088(DI), AX
-	VMOVDQU  Y5, 64(DI)
-	ADCQ     $0x00, DX
-	MOVQ     AX, 2232(DI)
-	VMOVDQU  Y2, 192(DI)
-	MOVQ     DX, 2240(DI)
-	VMOVDQU  Y3, 320(DI)
-	MOVQ     2032(DI), AX
-	MOVL     $0x00000000, DX
-	VMOVDQU  Y1, 448(DI)
-	ADDQ     2064(DI), AX
-	VPAND    512(DI), Y0, Y4
-	ADCQ     $0x00, DX
-	ADDQ     2096(DI), AX
-	VPAND    640(DI), Y0, Y6
-	ADCQ     $0x00, DX
-	VPAND    768(DI), Y0, Y7
-	MOVQ     AX, 2248(DI)
-	MOVQ     DX, 2256(DI)
-	VPAND    896(DI), Y0, Y8
-	MOVQ     2016(DI), AX
-	VPADDQ   Y6, Y4, Y9
-	MOVQ     2224(DI), DX
-	ADDQ     2216(DI), AX
-	VPADDQ   Y8, Y7, Y10
-	ADCQ     $0x00, DX
-	VPADDQ   Y10, Y9, Y11
-	MOVQ     2008(DI), R8
-	MOVQ     2208(DI), R9
-	VPADDQ   Y6, Y11, Y6
-	ADDQ     2200(DI), R8
-	VPADDQ   Y8, Y11, Y8
-	ADCQ     $0x00, R9
-	MOVQ     R8, 2264(DI)
-	VPADDQ   Y9, Y6, Y9
-	MOVQ     R9, 2272(DI)
-	VPADDQ   Y7, Y7, Y7
-	ADDQ     AX, R8
-	VPADDQ   Y7, Y6, Y6
-	ADCQ     DX, R9
-	MOVQ     2032(DI), R10
-	VPADDQ   Y10, Y8, Y7
-	MOVQ     2256(DI), R11
-	VPADDQ   Y4, Y4, Y4
-	ADDQ     2248(DI), R10
-	ADCQ     $0x00, R11
-	VPADDQ   Y4, Y8, Y4
-	MOVQ     2024(DI), R12
-	VMOVDQU  Y9, 576(DI)
-	MOVQ     2240(DI), R13
-	ADDQ     2232(DI), R12
-	VPADDQ   Y9, Y5, Y5
-	ADCQ     $0x00, R13
-	VMOVDQU  Y6, 704(DI)
-	MOVQ     R12, 2280(DI)
-	MOVQ     R13, 2288(DI)
-	VPADDQ   Y6, Y2, Y2
-	ADDQ     R10, R12
-	VMOVDQU  Y7, 832(DI)
-	ADCQ     R11, R13
-	ADDQ     R8, AX
-	VPADDQ   Y7, Y3, Y3
-	ADCQ     R9, DX
-	VMOVDQU  Y4, 960(DI)
-	ADDQ     R12, AX
-	ADCQ     R13, DX
-	VPADDQ   Y4, Y1, Y1
-	ADDQ     R8, R10
-	VPAND    1024(DI), Y0, Y4
-	ADCQ     R9, R11
-	ADDQ     R12, R10
-	VPAND    1152(DI), Y0, Y6
-	ADCQ     R13, R11
-	VPAND    1280(DI), Y0, Y7
-	ADDQ     AX, R8
-	VPAND    1408(DI), Y0, Y8
-	ADCQ     DX, R9
-	ADDQ     scalarSecond<>+0(SB), R8
-	VPADDQ   Y6, Y4, Y9
-	ADCQ     $0x00, R9
-	VPADDQ   Y8, Y7, Y10
-	ADDQ     (BX)(R9*8), R8
-	SBBL     R9, R9
-	VPADDQ   Y10, Y9, Y11
-	ADDQ     R9, R8
-	VPADDQ   Y6, Y11, Y6
-	MOVQ     R8, 2008(DI)
-	ADDQ     R10, R12
-	VPADDQ   Y8, Y11, Y8
-	ADCQ     R11, R13
-	VPADDQ   Y9, Y6, Y9
-	ADDQ     scalarSecond<>+16(SB), R12
-	ADCQ     $0x00, R13
-	VPADDQ   Y7, Y7, Y7
-	ADDQ     (BX)(R13*8), R12
-	VPADDQ   Y7, Y6, Y6
-	SBBL     R13, R13
-	ADDQ     R13, R12
-	VPADDQ   Y10, Y8, Y7
-	MOVQ     R12, 2024(DI)
-	VPADDQ   Y4, Y4, Y4
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VPADDQ   Y4, Y8, Y4
-	ADDQ     2280(DI), AX
-	VMOVDQU  Y9, 1088(DI)
-	ADCQ     2288(DI), DX
-	ADDQ     scalarSecond<>+8(SB), AX
-	VPADDQ   Y9, Y5, Y5
-	ADCQ     $0x00, DX
-	VMOVDQU  Y6, 1216(DI)
-	ADDQ     (BX)(DX*8), AX
-	VPADDQ   Y6, Y2, Y2
-	SBBL     DX, DX
-	ADDQ     DX, AX
-	VMOVDQU  Y7, 1344(DI)
-	MOVQ     AX, 2016(DI)
-	VPADDQ   Y7, Y3, Y3
-	ADDQ     2264(DI), R10
-	ADCQ     2272(DI), R11
-	VMOVDQU  Y4, 1472(DI)
-	ADDQ     2264(DI), R10
-	VPADDQ   Y4, Y1, Y1
-	ADCQ     2272(DI), R11
-	ADDQ     scalarSecond<>+24(SB), R10
-	VPADDQ   64(DI), Y5, Y4
-	ADCQ     $0x00, R11
-	VMOVDQU  Y4, 96(DI)
-	ADDQ     (BX)(R11*8), R10
-	SBBL     R11, R11
-	VPADDQ   192(DI), Y2, Y4
-	ADDQ     R11, R10
-	VMOVDQU  Y4, 224(DI)
-	MOVQ     R10, 2032(DI)
-	MOVQ     2048(DI), AX
-	VPADDQ   320(DI), Y3, Y4
-	MOVQ     2224(DI), DX
-	VMOVDQU  Y4, 352(DI)
-	ADDQ     2216(DI), AX
-	ADCQ     $0x00, DX
-	VPADDQ   448(DI), Y1, Y4
-	MOVQ     2040(DI), R8
-	VMOVDQU  Y4, 480(DI)
-	MOVQ     2208(DI), R9
-	ADDQ     2200(DI), R8
-	VPADDQ   576(DI), Y5, Y4
-	ADCQ     $0x00, R9
-	VMOVDQU  Y4, 608(DI)
-	MOVQ     R8, 2264(DI)
-	VPADDQ   704(DI), Y2, Y4
-	MOVQ     R9, 2272(DI)
-	ADDQ     AX, R8
-	VMOVDQU  Y4, 736(DI)
-	ADCQ     DX, R9
-	VPADDQ   832(DI), Y3, Y4
-	MOVQ     2064(DI), R10
-	MOVQ     2256(DI), R11
-	VMOVDQU  Y4, 864(DI)
-	ADDQ     2248(DI), R10
-	VPADDQ   960(DI), Y1, Y4
-	ADCQ     $0x00, R11
-	MOVQ     2056(DI), R12
-	VMOVDQU  Y4, 992(DI)
-	MOVQ     2240(DI), R13
-	VPADDQ   1088(DI), Y5, Y4
-	ADDQ     2232(DI), R12
-	ADCQ     $0x00, R13
-	VMOVDQU  Y4, 1120(DI)
-	MOVQ     R12, 2280(DI)
-	VPADDQ   1216(DI), Y2, Y2
-	MOVQ     R13, 2288(DI)
-	ADDQ     R10, R12
-	VMOVDQU  Y2, 1248(DI)
-	ADCQ     R11, R13
-	VPADDQ   1344(DI), Y3, Y2
-	ADDQ     R8, AX
-	ADCQ     R9, DX
-	VMOVDQU  Y2, 1376(DI)
-	ADDQ     R12, AX
-	VPADDQ   1472(DI), Y1, Y1
-	ADCQ     R13, DX
-	VMOVDQU  Y1, 1504(DI)
-	ADDQ     R8, R10
-	ADCQ     R9, R11
-	VMOVDQU  (DI), Y1
-	ADDQ     R12, R10
-	VPSRLQ   $0x20, Y1, Y1
-	ADCQ     R13, R11
-	ADDQ     AX, R8
-	VMOVDQU  128(DI), Y2
-	ADCQ     DX, R9
-	VPSRLQ   $0x20, Y2, Y2
-	ADDQ     scalarSecond<>+32(SB), R8
-	ADCQ     $0x00, R9
-	VMOVDQU  256(DI), Y3
-	ADDQ     (BX)(R9*8), R8
-	VPSRLQ   $0x20, Y3, Y3
-	SBBL     R9, R9
-	ADDQ     R9, R8
-	VMOVDQU  384(DI), Y4
-	MOVQ     R8, 2040(DI)
-	VPSRLQ   $0x20, Y4, Y4
-	ADDQ     R10, R12
-	ADCQ     R11, R13
-	VPADDQ   Y2, Y1, Y5
-	ADDQ     scalarSecond<>+48(SB), R12
-	VPADDQ   Y4, Y3, Y6
-	ADCQ     $0x00, R13
-	ADDQ     (BX)(R13*8), R12
-	VPADDQ   Y6, Y5, Y7
-	SBBL     R13, R13
-	VPADDQ   Y2, Y7, Y2
-	ADDQ     R13, R12
-	MOVQ     R12, 2056(DI)
-	VPADDQ   Y4, Y7, Y4
-	ADDQ     2280(DI), AX
-	VPADDQ   Y5, Y2, Y5
-	ADCQ     2288(DI), DX
-	VPADDQ   Y3, Y3, Y3
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VPADDQ   Y3, Y2, Y2
-	ADDQ     scalarSecond<>+40(SB), AX
-	VPADDQ   Y6, Y4, Y3
-	ADCQ     $0x00, DX
-	ADDQ     (BX)(DX*8), AX
-	VPADDQ   Y1, Y1, Y1
-	SBBL     DX, DX
-	VPADDQ   Y1, Y4, Y1
-	ADDQ     DX, AX
-	MOVQ     AX, 2048(DI)
-	VMOVDQU  Y5, 64(DI)
-	ADDQ     2264(DI), R10
-	VMOVDQU  Y2, 192(DI)
-	ADCQ     2272(DI), R11
-	ADDQ     2264(DI), R10
-	VMOVDQU  Y3, 320(DI)
-	ADCQ     2272(DI), R11
-	VMOVDQU  Y1, 448(DI)
-	ADDQ     scalarSecond<>+56(SB), R10
-	ADCQ     $0x00, R11
-	VMOVDQU  512(DI), Y4
-	ADDQ     (BX)(R11*8), R10
-	VPSRLQ   $0x20, Y4, Y4
-	SBBL     R11, R11
-	ADDQ     R11, R10
-	VMOVDQU  640(DI), Y6
-	MOVQ     R10, 2064(DI)
-	VPSRLQ   $0x20, Y6, Y6
-	MOVQ     2080(DI), AX
-	MOVQ     2224(DI), DX
-	VMOVDQU  768(DI), Y7
-	ADDQ     2216(DI), AX
-	VPSRLQ   $0x20, Y7, Y7
-	ADCQ     $0x00, DX
-	VMOVDQU  896(DI), Y8
-	MOVQ     2072(DI), R8
-	MOVQ     2208(DI), R9
-	VPSRLQ   $0x20, Y8, Y8
-	ADDQ     2200(DI), R8
-	VPADDQ   Y6, Y4, Y9
-	ADCQ     $0x00, R9
-	MOVQ     R8, 2264(DI)
-	VPADDQ   Y8, Y7, Y10
-	MOVQ     R9, 2272(DI)
-	VPADDQ   Y10, Y9, Y11
-	ADDQ     AX, R8
-	ADCQ     DX, R9
-	VPADDQ   Y6, Y11, Y6
-	MOVQ     2096(DI), R10
-	VPADDQ   Y8, Y11, Y8
-	MOVQ     2256(DI), R11
-	ADDQ     2248(DI), R10
-	VPADDQ   Y9, Y6, Y9
-	ADCQ     $0x00, R11
-	VPADDQ   Y7, Y7, Y7
-	MOVQ     2088(DI), R12
-	MOVQ     2240(DI), R13
-	VPADDQ   Y7, Y6, Y6
-	ADDQ     2232(DI), R12
-	VPADDQ   Y10, Y8, Y7
-	ADCQ     $0x00, R13
-	MOVQ     R12, 2280(DI)
-	VPADDQ   Y4, Y4, Y4
-	MOVQ     R13, 2288(DI)
-	VPADDQ   Y4, Y8, Y4
-	ADDQ     R10, R12
-	ADCQ     R11, R13
-	VMOVDQU  Y9, 576(DI)
-	ADDQ     R8, AX
-	VPADDQ   Y9, Y5, Y5
-	ADCQ     R9, DX
-	VMOVDQU  Y6, 704(DI)
-	ADDQ     R12, AX
-	ADCQ     R13, DX
-	VPADDQ   Y6, Y2, Y2
-	ADDQ     R8, R10
-	VMOVDQU  Y7, 832(DI)
-	ADCQ     R9, R11
-	ADDQ     R12, R10
-	VPADDQ   Y7, Y3, Y3
-	ADCQ     R13, R11
-	VMOVDQU  Y4, 960(DI)
-	ADDQ     AX, R8
-	ADCQ     DX, R9
-	VPADDQ   Y4, Y1, Y1
-	ADDQ     scalarSecond<>+64(SB), R8
-	VMOVDQU  1024(DI), Y4
-	ADCQ     $0x00, R9
-	ADDQ     (BX)(R9*8), R8
-	VPSRLQ   $0x20, Y4, Y4
-	SBBL     R9, R9
-	VMOVDQU  1152(DI), Y6
-	ADDQ     R9, R8
-	MOVQ     R8, 2072(DI)
-	VPSRLQ   $0x20, Y6, Y6
-	ADDQ     R10, R12
-	VMOVDQU  1280(DI), Y7
-	ADCQ     R11, R13
-	ADDQ     scalarSecond<>+80(SB), R12
-	VPSRLQ   $0x20, Y7, Y7
-	ADCQ     $0x00, R13
-	VMOVDQU  1408(DI), Y8
-	ADDQ     (BX)(R13*8), R12
-	SBBL     R13, R13
-	VPSRLQ   $0x20, Y8, Y8
-	ADDQ     R13, R12
-	VPADDQ   Y6, Y4, Y9
-	MOVQ     R12, 2088(DI)
-	VPADDQ   Y8, Y7, Y10
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VPADDQ   Y10, Y9, Y11
-	ADDQ     2280(DI), AX
-	VPADDQ   Y6, Y11, Y6
-	ADCQ     2288(DI), DX
-	ADDQ     scalarSecond<>+72(SB), AX
-	VPADDQ   Y8, Y11, Y8
-	ADCQ     $0x00, DX
-	VPADDQ   Y9, Y6, Y9
-	ADDQ     (BX)(DX*8), AX
-	SBBL     DX, DX
-	VPADDQ   Y7, Y7, Y7
-	ADDQ     DX, AX
-	VPADDQ   Y7, Y6, Y6
-	MOVQ     AX, 2080(DI)
-	ADDQ     2264(DI), R10
-	VPADDQ   Y10, Y8, Y7
-	ADCQ     2272(DI), R11
-	VPADDQ   Y4, Y4, Y4
-	ADDQ     2264(DI), R10
-	ADCQ     2272(DI), R11
-	VPADDQ   Y4, Y8, Y4
-	ADDQ     scalarSecond<>+88(SB), R10
-	VMOVDQU  Y9, 1088(DI)
-	ADCQ     $0x00, R11
-	ADDQ     (BX)(R11*8), R10
-	VPADDQ   Y9, Y5, Y5
-	SBBL     R11, R11
-	VMOVDQU  Y6, 1216(DI)
-	ADDQ     R11, R10
-	MOVQ     R10, 2096(DI)
-	VPADDQ   Y6, Y2, Y2
-	MOVQ     2104(DI), AX
-	VMOVDQU  Y7, 1344(DI)
-	MOVL     $0x00000000, DX
-	VPADDQ   Y7, Y3, Y3
-	ADDQ     2136(DI), AX
-	ADCQ     $0x00, DX
-	VMOVDQU  Y4, 1472(DI)
-	ADDQ     2168(DI), AX
-	VPADDQ   Y4, Y1, Y1
-	ADCQ     $0x00, DX
-	MOVQ     AX, 2200(DI)
-	VPADDQ   64(DI), Y5, Y4
-	MOVQ     DX, 2208(DI)
-	VMOVDQU  96(DI), Y6
-	MOVQ     2112(DI), AX
-	MOVL     $0x00000000, DX
-	VPSLLQ   $0x20, Y4, Y7
-	ADDQ     2144(DI), AX
-	VPSRLQ   $0x20, Y4, Y4
-	ADCQ     $0x00, DX
-	ADDQ     2176(DI), AX
-	VPMULUDQ Y0, Y4, Y4
-	ADCQ     $0x00, DX
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     AX, 2216(DI)
-	MOVQ     DX, 2224(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	MOVQ     2120(DI), AX
-	VPADDQ   Y4, Y6, Y4
-	MOVL     $0x00000000, DX
-	ADDQ     2152(DI), AX
-	VPCMPGTD Y4, Y6, Y6
-	ADCQ     $0x00, DX
-	VPSRLQ   $0x20, Y6, Y6
-	ADDQ     2184(DI), AX
-	VPADDQ   Y6, Y4, Y4
-	ADCQ     $0x00, DX
-	MOVQ     AX, 2232(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ     DX, 2240(DI)
-	VMOVDQU  Y4, (DI)
-	MOVQ     2128(DI), AX
-	MOVL     $0x00000000, DX
-	VPADDQ   192(DI), Y2, Y4
-	ADDQ     2160(DI), AX
-	VMOVDQU  224(DI), Y6
-	ADCQ     $0x00, DX
-	ADDQ     2192(DI), AX
-	VPSLLQ   $0x20, Y4, Y7
-	ADCQ     $0x00, DX
-	VPSRLQ   $0x20, Y4, Y4
-	MOVQ     AX, 2248(DI)
-	MOVQ     DX, 2256(DI)
-	VPMULUDQ Y0, Y4, Y4
-	MOVQ     2112(DI), AX
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     2224(DI), DX
-	ADDQ     2216(DI), AX
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ     $0x00, DX
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     2104(DI), R8
-	MOVQ     2208(DI), R9
-	VPCMPGTD Y4, Y6, Y6
-	ADDQ     2200(DI), R8
-	VPSRLQ   $0x20, Y6, Y6
-	ADCQ     $0x00, R9
-	MOVQ     R8, 2264(DI)
-	VPADDQ   Y6, Y4, Y4
-	MOVQ     R9, 2272(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ     AX, R8
-	VMOVDQU  Y4, 128(DI)
-	ADCQ     DX, R9
-	MOVQ     2128(DI), R10
-	VPADDQ   320(DI), Y3, Y4
-	MOVQ     2256(DI), R11
-	VMOVDQU  352(DI), Y6
-	ADDQ     2248(DI), R10
-	ADCQ     $0x00, R11
-	VPSLLQ   $0x20, Y4, Y7
-	MOVQ     2120(DI), R12
-	VPSRLQ   $0x20, Y4, Y4
-	MOVQ     2240(DI), R13
-	ADDQ     2232(DI), R12
-	VPMULUDQ Y0, Y4, Y4
-	ADCQ     $0x00, R13
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     R12, 2280(DI)
-	MOVQ     R13, 2288(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ     R10, R12
-	VPADDQ   Y4, Y6, Y4
-	ADCQ     R11, R13
-	ADDQ     R8, AX
-	VPCMPGTD Y4, Y6, Y6
-	ADCQ     R9, DX
-	VPSRLQ   $0x20, Y6, Y6
-	ADDQ     R12, AX
-	ADCQ     R13, DX
-	VPADDQ   Y6, Y4, Y4
-	ADDQ     R8, R10
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ     R9, R11
-	ADDQ     R12, R10
-	VMOVDQU  Y4, 256(DI)
-	ADCQ     R13, R11
-	VPADDQ   448(DI), Y1, Y4
-	ADDQ     AX, R8
-	VMOVDQU  480(DI), Y6
-	ADCQ     DX, R9
-	ADDQ     scalarSecond<>+0(SB), R8
-	VPSLLQ   $0x20, Y4, Y7
-	ADCQ     $0x00, R9
-	VPSRLQ   $0x20, Y4, Y4
-	ADDQ     (BX)(R9*8), R8
-	SBBL     R9, R9
-	VPMULUDQ Y0, Y4, Y4
-	ADDQ     R9, R8
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     R8, 2104(DI)
-	ADDQ     R10, R12
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ     R11, R13
-	VPADDQ   Y4, Y6, Y4
-	ADDQ     scalarSecond<>+16(SB), R12
-	ADCQ     $0x00, R13
-	VPCMPGTD Y4, Y6, Y6
-	ADDQ     (BX)(R13*8), R12
-	VPSRLQ   $0x20, Y6, Y6
-	SBBL     R13, R13
-	ADDQ     R13, R12
-	VPADDQ   Y6, Y4, Y4
-	MOVQ     R12, 2120(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VMOVDQU  Y4, 384(DI)
-	ADDQ     2280(DI), AX
-	VPADDQ   576(DI), Y5, Y4
-	ADCQ     2288(DI), DX
-	ADDQ     scalarSecond<>+8(SB), AX
-	VMOVDQU  608(DI), Y6
-	ADCQ     $0x00, DX
-	VPSLLQ   $0x20, Y4, Y7
-	ADDQ     (BX)(DX*8), AX
-	VPSRLQ   $0x20, Y4, Y4
-	SBBL     DX, DX
-	ADDQ     DX, AX
-	VPMULUDQ Y0, Y4, Y4
-	MOVQ     AX, 2112(DI)
-	VPADDQ   Y4, Y6, Y4
-	ADDQ     2264(DI), R10
-	ADCQ     2272(DI), R11
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ     2264(DI), R10
-	VPADDQ   Y4, Y6, Y4
-	ADCQ     2272(DI), R11
-	ADDQ     scalarSecond<>+24(SB), R10
-	VPCMPGTD Y4, Y6, Y6
-	ADCQ     $0x00, R11
-	VPSRLQ   $0x20, Y6, Y6
-	ADDQ     (BX)(R11*8), R10
-	SBBL     R11, R11
-	VPADDQ   Y6, Y4, Y4
-	ADDQ     R11, R10
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ     R10, 2128(DI)
-	MOVQ     2144(DI), AX
-	VMOVDQU  Y4, 512(DI)
-	MOVQ     2224(DI), DX
-	VPADDQ   704(DI), Y2, Y4
-	ADDQ     2216(DI), AX
-	ADCQ     $0x00, DX
-	VMOVDQU  736(DI), Y6
-	MOVQ     2136(DI), R8
-	VPSLLQ   $0x20, Y4, Y7
-	MOVQ     2208(DI), R9
-	ADDQ     2200(DI), R8
-	VPSRLQ   $0x20, Y4, Y4
-	ADCQ     $0x00, R9
-	VPMULUDQ Y0, Y4, Y4
-	MOVQ     R8, 2264(DI)
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     R9, 2272(DI)
-	ADDQ     AX, R8
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ     DX, R9
-	VPADDQ   Y4, Y6, Y4
-	MOVQ     2160(DI), R10
-	MOVQ     2256(DI), R11
-	VPCMPGTD Y4, Y6, Y6
-	ADDQ     2248(DI), R10
-	VPSRLQ   $0x20, Y6, Y6
-	ADCQ     $0x00, R11
-	MOVQ     2152(DI), R12
-	VPADDQ   Y6, Y4, Y4
-	MOVQ     2240(DI), R13
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ     2232(DI), R12
-	ADCQ     $0x00, R13
-	VMOVDQU  Y4, 640(DI)
-	MOVQ     R12, 2280(DI)
-	VPADDQ   832(DI), Y3, Y4
-	MOVQ     R13, 2288(DI)
-	ADDQ     R10, R12
-	VMOVDQU  864(DI), Y6
-	ADCQ     R11, R13
-	VPSLLQ   $0x20, Y4, Y7
-	ADDQ     R8, AX
-	ADCQ     R9, DX
-	VPSRLQ   $0x20, Y4, Y4
-	ADDQ     R12, AX
-	VPMULUDQ Y0, Y4, Y4
-	ADCQ     R13, DX
-	VPADDQ   Y4, Y6, Y4
-	ADDQ     R8, R10
-	ADCQ     R9, R11
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADDQ     R12, R10
-	VPADDQ   Y4, Y6, Y4
-	ADCQ     R13, R11
-	ADDQ     AX, R8
-	VPCMPGTD Y4, Y6, Y6
-	ADCQ     DX, R9
-	VPSRLQ   $0x20, Y6, Y6
-	ADDQ     scalarSecond<>+32(SB), R8
-	ADCQ     $0x00, R9
-	VPADDQ   Y6, Y4, Y4
-	ADDQ     (BX)(R9*8), R8
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	SBBL     R9, R9
-	ADDQ     R9, R8
-	VMOVDQU  Y4, 768(DI)
-	MOVQ     R8, 2136(DI)
-	VPADDQ   960(DI), Y1, Y4
-	ADDQ     R10, R12
-	ADCQ     R11, R13
-	VMOVDQU  992(DI), Y6
-	ADDQ     scalarSecond<>+48(SB), R12
-	VPSLLQ   $0x20, Y4, Y7
-	ADCQ     $0x00, R13
-	ADDQ     (BX)(R13*8), R12
-	VPSRLQ   $0x20, Y4, Y4
-	SBBL     R13, R13
-	VPMULUDQ Y0, Y4, Y4
-	ADDQ     R13, R12
-	MOVQ     R12, 2152(DI)
-	VPADDQ   Y4, Y6, Y4
-	ADDQ     2280(DI), AX
-	VPXOR    avx2Numbers<>+0(SB), Y7, Y6
-	ADCQ     2288(DI), DX
-	VPADDQ   Y4, Y6, Y4
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VPCMPGTD Y4, Y6, Y6
-	ADDQ     scalarSecond<>+40(SB), AX
-	VPSRLQ   $0x20, Y6, Y6
-	ADCQ     $0x00, DX
-	ADDQ     (BX)(DX*8), AX
-	VPADDQ   Y6, Y4, Y4
-	SBBL     DX, DX
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADDQ     DX, AX
-	MOVQ     AX, 2144(DI)
-	VMOVDQU  Y4, 896(DI)
-	ADDQ     2264(DI), R10
-	VPADDQ   1088(DI), Y5, Y4
-	ADCQ     2272(DI), R11
-	ADDQ     2264(DI), R10
-	VMOVDQU  1120(DI), Y5
-	ADCQ     2272(DI), R11
-	VPSLLQ   $0x20, Y4, Y6
-	ADDQ     scalarSecond<>+56(SB), R10
-	ADCQ     $0x00, R11
-	VPSRLQ   $0x20, Y4, Y4
-	ADDQ     (BX)(R11*8), R10
-	VPMULUDQ Y0, Y4, Y4
-	SBBL     R11, R11
-	ADDQ     R11, R10
-	VPADDQ   Y4, Y5, Y4
-	MOVQ     R10, 2160(DI)
-	VPXOR    avx2Numbers<>+0(SB), Y6, Y5
-	MOVQ     2176(DI), AX
-	MOVQ     2224(DI), DX
-	VPADDQ   Y4, Y5, Y4
-	ADDQ     2216(DI), AX
-	VPCMPGTD Y4, Y5, Y5
-	ADCQ     $0x00, DX
-	VPSRLQ   $0x20, Y5, Y5
-	MOVQ     2168(DI), R8
-	MOVQ     2208(DI), R9
-	VPADDQ   Y5, Y4, Y4
-	ADDQ     2200(DI), R8
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y4
-	ADCQ     $0x00, R9
-	MOVQ     R8, 2264(DI)
-	VMOVDQU  Y4, 1024(DI)
-	MOVQ     R9, 2272(DI)
-	VPADDQ   1216(DI), Y2, Y2
-	ADDQ     AX, R8
-	ADCQ     DX, R9
-	VMOVDQU  1248(DI), Y4
-	MOVQ     2192(DI), R10
-	VPSLLQ   $0x20, Y2, Y5
-	MOVQ     2256(DI), R11
-	ADDQ     2248(DI), R10
-	VPSRLQ   $0x20, Y2, Y2
-	ADCQ     $0x00, R11
-	VPMULUDQ Y0, Y2, Y2
-	MOVQ     2184(DI), R12
-	MOVQ     2240(DI), R13
-	VPADDQ   Y2, Y4, Y2
-	ADDQ     2232(DI), R12
-	VPXOR    avx2Numbers<>+0(SB), Y5, Y4
-	ADCQ     $0x00, R13
-	MOVQ     R12, 2280(DI)
-	VPADDQ   Y2, Y4, Y2
-	MOVQ     R13, 2288(DI)
-	VPCMPGTD Y2, Y4, Y4
-	ADDQ     R10, R12
-	ADCQ     R11, R13
-	VPSRLQ   $0x20, Y4, Y4
-	ADDQ     R8, AX
-	VPADDQ   Y4, Y2, Y2
-	ADCQ     R9, DX
-	VPXOR    avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ     R12, AX
-	ADCQ     R13, DX
-	VMOVDQU  Y2, 1152(DI)
-	ADDQ     R8, R10
-	VPADDQ   1344(DI), Y3, Y2
-	ADCQ     R9, R11
-	ADDQ     R12, R10
-	VMOVDQU  1376(DI), Y3
-	ADCQ     R13, R11
-	VPSLLQ   $0x20, Y2, Y4
-	ADDQ     AX, R8
-	ADCQ     DX, R9
-	VPSRLQ   $0x20, Y2, Y2
-	ADDQ     scalarSecond<>+64(SB), R8
-	VPMULUDQ Y0, Y2, Y2
-	ADCQ     $0x00, R9
-	ADDQ     (BX)(R9*8), R8
-	VPADDQ   Y2, Y3, Y2
-	SBBL     R9, R9
-	VPXOR    avx2Numbers<>+0(SB), Y4, Y3
-	ADDQ     R9, R8
-	MOVQ     R8, 2168(DI)
-	VPADDQ   Y2, Y3, Y2
-	ADDQ     R10, R12
-	VPCMPGTD Y2, Y3, Y3
-	ADCQ     R11, R13
-	ADDQ     scalarSecond<>+80(SB), R12
-	VPSRLQ   $0x20, Y3, Y3
-	ADCQ     $0x00, R13
-	VPADDQ   Y3, Y2, Y2
-	ADDQ     (BX)(R13*8), R12
-	SBBL     R13, R13
-	VPXOR    avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ     R13, R12
-	VMOVDQU  Y2, 1280(DI)
-	MOVQ     R12, 2184(DI)
-	VPADDQ   1472(DI), Y1, Y1
-	ADDQ     2280(DI), AX
-	ADCQ     2288(DI), DX
-	VMOVDQU  1504(DI), Y2
-	ADDQ     2280(DI), AX
-	VPSLLQ   $0x20, Y1, Y3
-	ADCQ     2288(DI), DX
-	ADDQ     scalarSecond<>+72(SB), AX
-	VPSRLQ   $0x20, Y1, Y1
-	ADCQ     $0x00, DX
-	VPMULUDQ Y0, Y1, Y1
-	ADDQ     (BX)(DX*8), AX
-	SBBL     DX, DX
-	VPADDQ   Y1, Y2, Y1
-	ADDQ     DX, AX
-	VPXOR    avx2Numbers<>+0(SB), Y3, Y2
-	MOVQ     AX, 2176(DI)
-	ADDQ     2264(DI), R10
-	VPADDQ   Y1, Y2, Y1
-	ADCQ     2272(DI), R11
-	VPCMPGTD Y1, Y2, Y2
-	ADDQ     2264(DI), R10
-	ADCQ     2272(DI), R11
-	VPSRLQ   $0x20, Y2, Y2
-	ADDQ     scalarSecond<>+88(SB), R10
-	VPADDQ   Y2, Y1, Y1
-	ADCQ     $0x00, R11
-	ADDQ     (BX)(R11*8), R10
-	VPXOR    avx2Numbers<>+0(SB), Y1, Y1
-	SBBL     R11, R11
-	VMOVDQU  Y1, 1408(DI)
-	ADDQ     R11, R10
-	MOVQ     R10, 2192(DI)
-	ADDQ     2296(DI), DI
-	CMPQ     2296(DI), $0x00
-	JLT      between
-	JMP      external
+	VPAND     (DI), Y0, Y1
+	MOVQ      2008(DI), AX
+	VPAND     128(DI), Y0, Y2
+	MOVL      $0x00000000, DX
+	ADDQ      2040(DI), AX
+	VPAND     256(DI), Y0, Y3
+	ADCQ      $0x00, DX
+	VPAND     384(DI), Y0, Y4
+	ADDQ      2072(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y2, Y1, Y5
+	MOVQ      AX, 2200(DI)
+	VPADDQ    Y4, Y3, Y6
+	MOVQ      DX, 2208(DI)
+	MOVQ      2016(DI), AX
+	VPADDQ    Y6, Y5, Y7
+	MOVL      $0x00000000, DX
+	ADDQ      2048(DI), AX
+	VPADDQ    Y2, Y7, Y2
+	ADCQ      $0x00, DX
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2080(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y5, Y2, Y5
+	MOVQ      AX, 2216(DI)
+	VPADDQ    Y3, Y3, Y3
+	MOVQ      DX, 2224(DI)
+	MOVQ      2024(DI), AX
+	VPADDQ    Y3, Y2, Y2
+	MOVL      $0x00000000, DX
+	ADDQ      2056(DI), AX
+	VPADDQ    Y6, Y4, Y3
+	ADCQ      $0x00, DX
+	VPADDQ    Y1, Y1, Y1
+	ADDQ      2088(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y1, Y4, Y1
+	MOVQ      AX, 2232(DI)
+	VMOVDQU   Y5, 64(DI)
+	MOVQ      DX, 2240(DI)
+	MOVQ      2032(DI), AX
+	VMOVDQU   Y2, 192(DI)
+	MOVL      $0x00000000, DX
+	VMOVDQU   Y3, 320(DI)
+	ADDQ      2064(DI), AX
+	ADCQ      $0x00, DX
+	VMOVDQU   Y1, 448(DI)
+	ADDQ      2096(DI), AX
+	ADCQ      $0x00, DX
+	VPAND     512(DI), Y0, Y4
+	MOVQ      AX, 2248(DI)
+	VPAND     640(DI), Y0, Y6
+	MOVQ      DX, 2256(DI)
+	MOVQ      2016(DI), AX
+	VPAND     768(DI), Y0, Y7
+	MOVQ      2224(DI), DX
+	VPAND     896(DI), Y0, Y8
+	ADDQ      2216(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y6, Y4, Y9
+	MOVQ      2008(DI), R8
+	MOVQ      2208(DI), R9
+	VPADDQ    Y8, Y7, Y10
+	ADDQ      2200(DI), R8
+	VPADDQ    Y10, Y9, Y11
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VPADDQ    Y6, Y11, Y6
+	MOVQ      R9, 2272(DI)
+	VPADDQ    Y8, Y11, Y8
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VPADDQ    Y9, Y6, Y9
+	MOVQ      2032(DI), R10
+	VPADDQ    Y7, Y7, Y7
+	MOVQ      2256(DI), R11
+	ADDQ      2248(DI), R10
+	VPADDQ    Y7, Y6, Y6
+	ADCQ      $0x00, R11
+	MOVQ      2024(DI), R12
+	VPADDQ    Y10, Y8, Y7
+	MOVQ      2240(DI), R13
+	VPADDQ    Y4, Y4, Y4
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VPADDQ    Y4, Y8, Y4
+	MOVQ      R12, 2280(DI)
+	VMOVDQU   Y9, 576(DI)
+	MOVQ      R13, 2288(DI)
+	ADDQ      R10, R12
+	VPADDQ    Y9, Y5, Y5
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VMOVDQU   Y6, 704(DI)
+	ADCQ      R9, DX
+	VPADDQ    Y6, Y2, Y2
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VMOVDQU   Y7, 832(DI)
+	ADDQ      R8, R10
+	VPADDQ    Y7, Y3, Y3
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VMOVDQU   Y4, 960(DI)
+	ADCQ      R13, R11
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VPAND     1024(DI), Y0, Y4
+	ADDQ      scalarSecond<>+0(SB), R8
+	ADCQ      $0x00, R9
+	VPAND     1152(DI), Y0, Y6
+	ADDQ      (BX)(R9*8), R8
+	VPAND     1280(DI), Y0, Y7
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VPAND     1408(DI), Y0, Y8
+	MOVQ      R8, 2008(DI)
+	VPADDQ    Y6, Y4, Y9
+	ADDQ      R10, R12
+	ADCQ      R11, R13
+	VPADDQ    Y8, Y7, Y10
+	ADDQ      scalarSecond<>+16(SB), R12
+	ADCQ      $0x00, R13
+	VPADDQ    Y10, Y9, Y11
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y6, Y11, Y6
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VPADDQ    Y8, Y11, Y8
+	MOVQ      R12, 2024(DI)
+	VPADDQ    Y9, Y6, Y9
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPADDQ    Y7, Y7, Y7
+	ADDQ      2280(DI), AX
+	VPADDQ    Y7, Y6, Y6
+	ADCQ      2288(DI), DX
+	ADDQ      scalarSecond<>+8(SB), AX
+	VPADDQ    Y10, Y8, Y7
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y4, Y4, Y4
+	SBBL      DX, DX
+	VPADDQ    Y4, Y8, Y4
+	ADDQ      DX, AX
+	MOVQ      AX, 2016(DI)
+	VMOVDQU   Y9, 1088(DI)
+	ADDQ      2264(DI), R10
+	VPADDQ    Y9, Y5, Y5
+	ADCQ      2272(DI), R11
+	ADDQ      2264(DI), R10
+	VMOVDQU   Y6, 1216(DI)
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+24(SB), R10
+	VPADDQ    Y6, Y2, Y2
+	ADCQ      $0x00, R11
+	VMOVDQU   Y7, 1344(DI)
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VPADDQ    Y7, Y3, Y3
+	ADDQ      R11, R10
+	VMOVDQU   Y4, 1472(DI)
+	MOVQ      R10, 2032(DI)
+	MOVQ      2048(DI), AX
+	VPADDQ    Y4, Y1, Y1
+	MOVQ      2224(DI), DX
+	VPADDQ    64(DI), Y5, Y4
+	ADDQ      2216(DI), AX
+	ADCQ      $0x00, DX
+	VMOVDQU   Y4, 96(DI)
+	MOVQ      2040(DI), R8
+	MOVQ      2208(DI), R9
+	VPADDQ    192(DI), Y2, Y4
+	ADDQ      2200(DI), R8
+	VMOVDQU   Y4, 224(DI)
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VPADDQ    320(DI), Y3, Y4
+	MOVQ      R9, 2272(DI)
+	VMOVDQU   Y4, 352(DI)
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VPADDQ    448(DI), Y1, Y4
+	MOVQ      2064(DI), R10
+	MOVQ      2256(DI), R11
+	VMOVDQU   Y4, 480(DI)
+	ADDQ      2248(DI), R10
+	VPADDQ    576(DI), Y5, Y4
+	ADCQ      $0x00, R11
+	MOVQ      2056(DI), R12
+	VMOVDQU   Y4, 608(DI)
+	MOVQ      2240(DI), R13
+	VPADDQ    704(DI), Y2, Y4
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VMOVDQU   Y4, 736(DI)
+	MOVQ      R12, 2280(DI)
+	VPADDQ    832(DI), Y3, Y4
+	MOVQ      R13, 2288(DI)
+	ADDQ      R10, R12
+	VMOVDQU   Y4, 864(DI)
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VPADDQ    960(DI), Y1, Y4
+	ADCQ      R9, DX
+	VMOVDQU   Y4, 992(DI)
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VPADDQ    1088(DI), Y5, Y4
+	ADDQ      R8, R10
+	VMOVDQU   Y4, 1120(DI)
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VPADDQ    1216(DI), Y2, Y2
+	ADCQ      R13, R11
+	ADDQ      AX, R8
+	VMOVDQU   Y2, 1248(DI)
+	ADCQ      DX, R9
+	VPADDQ    1344(DI), Y3, Y2
+	ADDQ      scalarSecond<>+32(SB), R8
+	ADCQ      $0x00, R9
+	VMOVDQU   Y2, 1376(DI)
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    1472(DI), Y1, Y1
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VMOVDQU   Y1, 1504(DI)
+	MOVQ      R8, 2040(DI)
+	VMOVDQU   (DI), Y1
+	ADDQ      R10, R12
+	ADCQ      R11, R13
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      scalarSecond<>+48(SB), R12
+	ADCQ      $0x00, R13
+	VMOVDQU   128(DI), Y2
+	ADDQ      (BX)(R13*8), R12
+	VPSRLQ    $0x20, Y2, Y2
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VMOVDQU   256(DI), Y3
+	MOVQ      R12, 2056(DI)
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VMOVDQU   384(DI), Y4
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      scalarSecond<>+40(SB), AX
+	VPADDQ    Y2, Y1, Y5
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y4, Y3, Y6
+	SBBL      DX, DX
+	VPADDQ    Y6, Y5, Y7
+	ADDQ      DX, AX
+	MOVQ      AX, 2048(DI)
+	VPADDQ    Y2, Y7, Y2
+	ADDQ      2264(DI), R10
+	VPADDQ    Y4, Y7, Y4
+	ADCQ      2272(DI), R11
+	ADDQ      2264(DI), R10
+	VPADDQ    Y5, Y2, Y5
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+56(SB), R10
+	VPADDQ    Y3, Y3, Y3
+	ADCQ      $0x00, R11
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VPADDQ    Y6, Y4, Y3
+	ADDQ      R11, R10
+	VPADDQ    Y1, Y1, Y1
+	MOVQ      R10, 2064(DI)
+	MOVQ      2080(DI), AX
+	VPADDQ    Y1, Y4, Y1
+	MOVQ      2224(DI), DX
+	ADDQ      2216(DI), AX
+	VMOVDQU   Y5, 64(DI)
+	ADCQ      $0x00, DX
+	VMOVDQU   Y2, 192(DI)
+	MOVQ      2072(DI), R8
+	MOVQ      2208(DI), R9
+	VMOVDQU   Y3, 320(DI)
+	ADDQ      2200(DI), R8
+	VMOVDQU   Y1, 448(DI)
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VMOVDQU   512(DI), Y4
+	MOVQ      R9, 2272(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VMOVDQU   640(DI), Y6
+	MOVQ      2096(DI), R10
+	MOVQ      2256(DI), R11
+	VPSRLQ    $0x20, Y6, Y6
+	ADDQ      2248(DI), R10
+	VMOVDQU   768(DI), Y7
+	ADCQ      $0x00, R11
+	MOVQ      2088(DI), R12
+	VPSRLQ    $0x20, Y7, Y7
+	MOVQ      2240(DI), R13
+	VMOVDQU   896(DI), Y8
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y8, Y8
+	MOVQ      R12, 2280(DI)
+	MOVQ      R13, 2288(DI)
+	VPADDQ    Y6, Y4, Y9
+	ADDQ      R10, R12
+	VPADDQ    Y8, Y7, Y10
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VPADDQ    Y10, Y9, Y11
+	ADCQ      R9, DX
+	VPADDQ    Y6, Y11, Y6
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VPADDQ    Y8, Y11, Y8
+	ADDQ      R8, R10
+	VPADDQ    Y9, Y6, Y9
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VPADDQ    Y7, Y7, Y7
+	ADCQ      R13, R11
+	ADDQ      AX, R8
+	VPADDQ    Y7, Y6, Y6
+	ADCQ      DX, R9
+	VPADDQ    Y10, Y8, Y7
+	ADDQ      scalarSecond<>+64(SB), R8
+	ADCQ      $0x00, R9
+	VPADDQ    Y4, Y4, Y4
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    Y4, Y8, Y4
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VMOVDQU   Y9, 576(DI)
+	MOVQ      R8, 2072(DI)
+	ADDQ      R10, R12
+	VPADDQ    Y9, Y5, Y5
+	ADCQ      R11, R13
+	VMOVDQU   Y6, 704(DI)
+	ADDQ      scalarSecond<>+80(SB), R12
+	ADCQ      $0x00, R13
+	VPADDQ    Y6, Y2, Y2
+	ADDQ      (BX)(R13*8), R12
+	VMOVDQU   Y7, 832(DI)
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VPADDQ    Y7, Y3, Y3
+	MOVQ      R12, 2088(DI)
+	VMOVDQU   Y4, 960(DI)
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VMOVDQU   1024(DI), Y4
+	ADDQ      scalarSecond<>+72(SB), AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VMOVDQU   1152(DI), Y6
+	SBBL      DX, DX
+	VPSRLQ    $0x20, Y6, Y6
+	ADDQ      DX, AX
+	MOVQ      AX, 2080(DI)
+	VMOVDQU   1280(DI), Y7
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
+	VPSRLQ    $0x20, Y7, Y7
+	ADDQ      2264(DI), R10
+	VMOVDQU   1408(DI), Y8
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+88(SB), R10
+	VPSRLQ    $0x20, Y8, Y8
+	ADCQ      $0x00, R11
+	VPADDQ    Y6, Y4, Y9
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VPADDQ    Y8, Y7, Y10
+	ADDQ      R11, R10
+	MOVQ      R10, 2096(DI)
+	VPADDQ    Y10, Y9, Y11
+	MOVQ      2104(DI), AX
+	VPADDQ    Y6, Y11, Y6
+	MOVL      $0x00000000, DX
+	ADDQ      2136(DI), AX
+	VPADDQ    Y8, Y11, Y8
+	ADCQ      $0x00, DX
+	VPADDQ    Y9, Y6, Y9
+	ADDQ      2168(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y7, Y7, Y7
+	MOVQ      AX, 2200(DI)
+	VPADDQ    Y7, Y6, Y6
+	MOVQ      DX, 2208(DI)
+	MOVQ      2112(DI), AX
+	VPADDQ    Y10, Y8, Y7
+	MOVL      $0x00000000, DX
+	ADDQ      2144(DI), AX
+	VPADDQ    Y4, Y4, Y4
+	ADCQ      $0x00, DX
+	VPADDQ    Y4, Y8, Y4
+	ADDQ      2176(DI), AX
+	ADCQ      $0x00, DX
+	VMOVDQU   Y9, 1088(DI)
+	MOVQ      AX, 2216(DI)
+	VPADDQ    Y9, Y5, Y5
+	MOVQ      DX, 2224(DI)
+	MOVQ      2120(DI), AX
+	VMOVDQU   Y6, 1216(DI)
+	MOVL      $0x00000000, DX
+	ADDQ      2152(DI), AX
+	VPADDQ    Y6, Y2, Y2
+	ADCQ      $0x00, DX
+	VMOVDQU   Y7, 1344(DI)
+	ADDQ      2184(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y7, Y3, Y3
+	MOVQ      AX, 2232(DI)
+	VMOVDQU   Y4, 1472(DI)
+	MOVQ      DX, 2240(DI)
+	MOVQ      2128(DI), AX
+	VPADDQ    Y4, Y1, Y1
+	MOVL      $0x00000000, DX
+	VPADDQ    64(DI), Y5, Y4
+	ADDQ      2160(DI), AX
+	ADCQ      $0x00, DX
+	VMOVDQU   96(DI), Y6
+	ADDQ      2192(DI), AX
+	ADCQ      $0x00, DX
+	VPSLLQ    $0x20, Y4, Y7
+	MOVQ      AX, 2248(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      DX, 2256(DI)
+	MOVQ      2112(DI), AX
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      2224(DI), DX
+	VPADDQ    Y4, Y6, Y4
+	ADDQ      2216(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y4, Y7, Y4
+	MOVQ      2104(DI), R8
+	MOVQ      2208(DI), R9
+	VPANDN    Y7, Y4, Y6
+	ADDQ      2200(DI), R8
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VBLENDVPD Y6, Y7, Y4, Y4
+	MOVQ      R9, 2272(DI)
+	VMOVDQU   Y4, (DI)
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VPADDQ    192(DI), Y2, Y4
+	MOVQ      2128(DI), R10
+	VMOVDQU   224(DI), Y6
+	MOVQ      2256(DI), R11
+	ADDQ      2248(DI), R10
+	VPSLLQ    $0x20, Y4, Y7
+	ADCQ      $0x00, R11
+	MOVQ      2120(DI), R12
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      2240(DI), R13
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      R12, 2280(DI)
+	VPADDQ    Y4, Y7, Y4
+	MOVQ      R13, 2288(DI)
+	ADDQ      R10, R12
+	VPANDN    Y7, Y4, Y6
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      R9, DX
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VMOVDQU   Y4, 128(DI)
+	ADDQ      R8, R10
+	VPADDQ    320(DI), Y3, Y4
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VMOVDQU   352(DI), Y6
+	ADCQ      R13, R11
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      scalarSecond<>+0(SB), R8
+	ADCQ      $0x00, R9
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    Y4, Y6, Y4
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VPADDQ    Y4, Y7, Y4
+	MOVQ      R8, 2104(DI)
+	VPANDN    Y7, Y4, Y6
+	ADDQ      R10, R12
+	ADCQ      R11, R13
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      scalarSecond<>+16(SB), R12
+	ADCQ      $0x00, R13
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      (BX)(R13*8), R12
+	VMOVDQU   Y4, 256(DI)
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VPADDQ    448(DI), Y1, Y4
+	MOVQ      R12, 2120(DI)
+	VMOVDQU   480(DI), Y6
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      2280(DI), AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      2288(DI), DX
+	ADDQ      scalarSecond<>+8(SB), AX
+	VPMULUDQ  Y0, Y4, Y4
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y4, Y6, Y4
+	SBBL      DX, DX
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      DX, AX
+	MOVQ      AX, 2112(DI)
+	VPANDN    Y7, Y4, Y6
+	ADDQ      2264(DI), R10
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      2272(DI), R11
+	ADDQ      2264(DI), R10
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+24(SB), R10
+	VMOVDQU   Y4, 384(DI)
+	ADCQ      $0x00, R11
+	VPADDQ    576(DI), Y5, Y4
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VMOVDQU   608(DI), Y6
+	ADDQ      R11, R10
+	VPSLLQ    $0x20, Y4, Y7
+	MOVQ      R10, 2128(DI)
+	MOVQ      2144(DI), AX
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      2224(DI), DX
+	VPMULUDQ  Y0, Y4, Y4
+	ADDQ      2216(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      2136(DI), R8
+	MOVQ      2208(DI), R9
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2200(DI), R8
+	VPANDN    Y7, Y4, Y6
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VPADDQ    Y0, Y4, Y7
+	MOVQ      R9, 2272(DI)
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VMOVDQU   Y4, 512(DI)
+	MOVQ      2160(DI), R10
+	MOVQ      2256(DI), R11
+	VPADDQ    704(DI), Y2, Y4
+	ADDQ      2248(DI), R10
+	VMOVDQU   736(DI), Y6
+	ADCQ      $0x00, R11
+	MOVQ      2152(DI), R12
+	VPSLLQ    $0x20, Y4, Y7
+	MOVQ      2240(DI), R13
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      R12, 2280(DI)
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      R13, 2288(DI)
+	ADDQ      R10, R12
+	VPADDQ    Y4, Y7, Y4
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VPANDN    Y7, Y4, Y6
+	ADCQ      R9, DX
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      R8, R10
+	VMOVDQU   Y4, 640(DI)
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VPADDQ    832(DI), Y3, Y4
+	ADCQ      R13, R11
+	ADDQ      AX, R8
+	VMOVDQU   864(DI), Y6
+	ADCQ      DX, R9
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      scalarSecond<>+32(SB), R8
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      (BX)(R9*8), R8
+	VPMULUDQ  Y0, Y4, Y4
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VPADDQ    Y4, Y6, Y4
+	MOVQ      R8, 2136(DI)
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      R10, R12
+	ADCQ      R11, R13
+	VPANDN    Y7, Y4, Y6
+	ADDQ      scalarSecond<>+48(SB), R12
+	ADCQ      $0x00, R13
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      (BX)(R13*8), R12
+	VBLENDVPD Y6, Y7, Y4, Y4
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VMOVDQU   Y4, 768(DI)
+	MOVQ      R12, 2152(DI)
+	VPADDQ    960(DI), Y1, Y4
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VMOVDQU   992(DI), Y6
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPSLLQ    $0x20, Y4, Y7
+	ADDQ      scalarSecond<>+40(SB), AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VPMULUDQ  Y0, Y4, Y4
+	SBBL      DX, DX
+	VPADDQ    Y4, Y6, Y4
+	ADDQ      DX, AX
+	MOVQ      AX, 2144(DI)
+	VPADDQ    Y4, Y7, Y4
+	ADDQ      2264(DI), R10
+	VPANDN    Y7, Y4, Y6
+	ADCQ      2272(DI), R11
+	ADDQ      2264(DI), R10
+	VPADDQ    Y0, Y4, Y7
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+56(SB), R10
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      $0x00, R11
+	VMOVDQU   Y4, 896(DI)
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VPADDQ    1088(DI), Y5, Y4
+	ADDQ      R11, R10
+	VMOVDQU   1120(DI), Y5
+	MOVQ      R10, 2160(DI)
+	MOVQ      2176(DI), AX
+	VPSLLQ    $0x20, Y4, Y6
+	MOVQ      2224(DI), DX
+	ADDQ      2216(DI), AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      2168(DI), R8
+	MOVQ      2208(DI), R9
+	VPADDQ    Y4, Y5, Y4
+	ADDQ      2200(DI), R8
+	VPADDQ    Y4, Y6, Y4
+	ADCQ      $0x00, R9
+	MOVQ      R8, 2264(DI)
+	VPANDN    Y6, Y4, Y5
+	MOVQ      R9, 2272(DI)
+	VPADDQ    Y0, Y4, Y6
+	ADDQ      AX, R8
+	ADCQ      DX, R9
+	VBLENDVPD Y5, Y6, Y4, Y4
+	MOVQ      2192(DI), R10
+	MOVQ      2256(DI), R11
+	VMOVDQU   Y4, 1024(DI)
+	ADDQ      2248(DI), R10
+	VPADDQ    1216(DI), Y2, Y2
+	ADCQ      $0x00, R11
+	MOVQ      2184(DI), R12
+	VMOVDQU   1248(DI), Y4
+	MOVQ      2240(DI), R13
+	VPSLLQ    $0x20, Y2, Y5
+	ADDQ      2232(DI), R12
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y2, Y2
+	MOVQ      R12, 2280(DI)
+	MOVQ      R13, 2288(DI)
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      R10, R12
+	VPADDQ    Y2, Y4, Y2
+	ADCQ      R11, R13
+	ADDQ      R8, AX
+	VPADDQ    Y2, Y5, Y2
+	ADCQ      R9, DX
+	VPANDN    Y5, Y2, Y4
+	ADDQ      R12, AX
+	ADCQ      R13, DX
+	VPADDQ    Y0, Y2, Y5
+	ADDQ      R8, R10
+	VBLENDVPD Y4, Y5, Y2, Y2
+	ADCQ      R9, R11
+	ADDQ      R12, R10
+	VMOVDQU   Y2, 1152(DI)
+	ADCQ      R13, R11
+	ADDQ      AX, R8
+	VPADDQ    1344(DI), Y3, Y2
+	ADCQ      DX, R9
+	VMOVDQU   1376(DI), Y3
+	ADDQ      scalarSecond<>+64(SB), R8
+	ADCQ      $0x00, R9
+	VPSLLQ    $0x20, Y2, Y4
+	ADDQ      (BX)(R9*8), R8
+	VPSRLQ    $0x20, Y2, Y2
+	SBBL      R9, R9
+	ADDQ      R9, R8
+	VPMULUDQ  Y0, Y2, Y2
+	MOVQ      R8, 2168(DI)
+	ADDQ      R10, R12
+	VPADDQ    Y2, Y3, Y2
+	ADCQ      R11, R13
+	VPADDQ    Y2, Y4, Y2
+	ADDQ      scalarSecond<>+80(SB), R12
+	ADCQ      $0x00, R13
+	VPANDN    Y4, Y2, Y3
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y0, Y2, Y4
+	SBBL      R13, R13
+	ADDQ      R13, R12
+	VBLENDVPD Y3, Y4, Y2, Y2
+	MOVQ      R12, 2184(DI)
+	VMOVDQU   Y2, 1280(DI)
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPADDQ    1472(DI), Y1, Y1
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VMOVDQU   1504(DI), Y2
+	ADDQ      scalarSecond<>+72(SB), AX
+	VPSLLQ    $0x20, Y1, Y3
+	ADCQ      $0x00, DX
+	ADDQ      (BX)(DX*8), AX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      DX, DX
+	VPMULUDQ  Y0, Y1, Y1
+	ADDQ      DX, AX
+	MOVQ      AX, 2176(DI)
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      2264(DI), R10
+	VPANDN    Y3, Y1, Y2
+	ADCQ      2272(DI), R11
+	ADDQ      scalarSecond<>+88(SB), R10
+	VPADDQ    Y0, Y1, Y3
+	ADCQ      $0x00, R11
+	VBLENDVPD Y2, Y3, Y1, Y1
+	ADDQ      (BX)(R11*8), R10
+	SBBL      R11, R11
+	VMOVDQU   Y1, 1408(DI)
+	ADDQ      R11, R10
+	MOVQ      R10, 2192(DI)
+	ADDQ      2296(DI), DI
+	CMPQ      2296(DI), $0x00
+	JLT       between
+	JMP       external
 
 inside:
 	MOVQ SI, 2464(DI)
@@ -5009,1359 +6125,1325 @@ inside:
 	MOVQ $0x00000015, 1904(DI)
 
 first:
-	VMOVDQU      (DI), Y1
-	VMOVSHDUP    Y1, Y2
-	MOVL         $0x00000000, AX
-	VPMULUDQ     Y1, Y1, Y3
-	MOVL         $0x00000000, R8
-	VPMULUDQ     Y2, Y1, Y1
-	ADDQ         2016(DI), AX
-	VPSRLQ       $0x21, Y3, Y4
-	ADCQ         $0x00, R8
-	VPADDQ       Y4, Y1, Y1
-	ADDQ         2024(DI), AX
-	VPMULUDQ     Y2, Y2, Y2
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x1f, Y1, Y4
-	ADDQ         2032(DI), AX
-	VPADDQ       Y4, Y2, Y2
-	ADCQ         $0x00, R8
-	VPAND        avx2Numbers<>+64(SB), Y3, Y3
-	VPSLLQ       $0x21, Y1, Y1
-	ADDQ         2040(DI), AX
-	VPADDQ       Y1, Y3, Y1
-	ADCQ         $0x00, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         2048(DI), AX
-	VPSRLQ       $0x20, Y2, Y3
-	ADCQ         $0x00, R8
-	VPSUBQ       Y3, Y1, Y3
-	ADDQ         2056(DI), AX
-	VPCMPGTD     Y1, Y3, Y1
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         2064(DI), AX
-	VPSUBQ       Y1, Y3, Y1
-	ADCQ         $0x00, R8
-	VPMULUDQ     Y0, Y2, Y2
-	VPADDQ       Y2, Y1, Y2
-	ADDQ         2072(DI), AX
-	VPCMPGTD     Y2, Y1, Y1
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         2080(DI), AX
-	VPADDQ       Y1, Y2, Y1
-	ADCQ         $0x00, R8
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         2088(DI), AX
-	VMOVSHDUP    Y1, Y2
-	ADCQ         $0x00, R8
-	VMOVSHDUP    (DI), Y3
-	ADDQ         2096(DI), AX
-	VPMULUDQ     (DI), Y1, Y4
-	ADCQ         $0x00, R8
-	VPMULUDQ     Y3, Y1, Y5
-	MOVQ         2008(DI), DX
-	VPSRLQ       $0x20, Y4, Y6
-	VPADDQ       Y6, Y5, Y5
-	MULXQ        DX, DX, R9
-	VPMULUDQ     (DI), Y2, Y6
-	SHLXQ        CX, DX, R10
-	VPAND        Y0, Y5, Y7
-	ADDQ         DX, R10
-	VPADDQ       Y7, Y6, Y6
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     Y3, Y2, Y3
-	SBBQ         DX, R10
-	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R10, R9
-	VPADDQ       Y5, Y3, Y3
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y6, Y5
-	SUBQ         R10, R9
-	VPADDQ       Y5, Y3, Y3
-	VMOVSLDUP    Y6, Y5
-	MOVQ         2008(DI), DX
-	VPBLENDD     $0xaa, Y5, Y4, Y4
-	MULXQ        R9, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y3, Y5
-	ADDQ         DX, R11
-	VPSUBQ       Y5, Y4, Y5
-	SHRXQ        CX, R11, DX
-	VPCMPGTD     Y4, Y5, Y4
-	SBBQ         DX, R11
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R11, R10
-	VPSUBQ       Y4, Y5, Y4
-	SBBL         R11, R11
-	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R11, R10
-	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
-	MOVQ         R9, DX
-	VPSRLQ       $0x20, Y4, Y4
-	MULXQ        DX, DX, R9
-	VPADDQ       Y4, Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R11
-	VPMULUDQ     Y1, Y1, Y4
-	SHRXQ        CX, R11, DX
-	VPMULUDQ     Y2, Y1, Y1
-	SBBQ         DX, R11
-	VPSRLQ       $0x21, Y4, Y5
-	SUBQ         R11, R9
-	VPADDQ       Y5, Y1, Y1
-	SBBL         R11, R11
-	VPMULUDQ     Y2, Y2, Y2
-	VPSRLQ       $0x1f, Y1, Y5
-	SUBQ         R11, R9
-	VPADDQ       Y5, Y2, Y2
-	MOVQ         R10, DX
-	VPAND        avx2Numbers<>+64(SB), Y4, Y4
-	MULXQ        R9, R9, DX
-	VPSLLQ       $0x21, Y1, Y1
-	ADDQ         (SI), R9
-	VPADDQ       Y1, Y4, Y1
-	ADCQ         $0x00, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ        CX, R9, R10
-	VPSRLQ       $0x20, Y2, Y4
-	ADDQ         R9, R10
-	VPSUBQ       Y4, Y1, Y4
-	SHRXQ        CX, R10, R9
-	VPCMPGTD     Y1, Y4, Y1
-	SBBQ         R9, R10
-	VPSRLQ       $0x20, Y1, Y1
-	VPSUBQ       Y1, Y4, Y1
-	SUBQ         R10, DX
-	VPMULUDQ     Y0, Y2, Y2
-	SBBL         R10, R10
-	VPADDQ       Y2, Y1, Y2
-	SUBQ         R10, DX
-	VPCMPGTD     Y2, Y1, Y1
-	MOVQ         AX, R9
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         R8, R10
-	VPADDQ       Y1, Y2, Y1
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADCQ         $0x00, R10
-	VMOVSHDUP    Y1, Y2
-	VMOVSHDUP    Y3, Y4
-	VPMULUDQ     Y3, Y1, Y5
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	VPMULUDQ     Y4, Y1, Y1
-	SHLXQ        CX, DX, R12
-	VPBROADCASTQ 8(SI), Y6
-	ADDQ         DX, R12
-	VPADDQ       Y6, Y5, Y5
-	SHRXQ        CX, R12, DX
-	VPBROADCASTQ 16(SI), Y6
-	SBBQ         DX, R12
-	VPADDQ       Y6, Y1, Y1
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y5, Y6
-	SBBL         R12, R12
-	VPADDQ       Y6, Y1, Y1
-	SUBQ         R12, R11
-	VPMULUDQ     Y3, Y2, Y3
-	ADDQ         (BX)(R8*8), AX
-	VPAND        Y0, Y1, Y6
-	VPADDQ       Y6, Y3, Y3
-	SBBL         R8, R8
-	VPMULUDQ     Y4, Y2, Y2
-	ADDQ         R8, AX
-	VPSRLQ       $0x20, Y1, Y1
-	ADDQ         AX, R11
-	VPADDQ       Y1, Y2, Y1
-	SBBL         AX, AX
-	VPSRLQ       $0x20, Y3, Y2
-	ADDQ         AX, R11
-	VPADDQ       Y2, Y1, Y1
-	MOVQ         R11, 2008(DI)
-	VMOVSLDUP    Y3, Y2
-	ADDQ         (BX)(R10*8), R9
-	VPBLENDD     $0xaa, Y2, Y5, Y2
-	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	VPSRLQ       $0x20, Y1, Y3
-	ADDQ         R10, R9
-	VPSUBQ       Y3, Y2, Y3
-	MOVQ         R9, DX
-	VPCMPGTD     Y2, Y3, Y2
-	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         AX, 2432(DI)
-	VPSUBQ       Y2, Y3, Y2
-	MOVQ         DX, 2440(DI)
-	VPMULUDQ     Y0, Y1, Y1
-	MOVL         $0x00000000, AX
-	VPADDQ       Y1, Y2, Y1
-	MOVL         $0x00000000, R8
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         2112(DI), AX
-	VPSRLQ       $0x20, Y2, Y2
-	ADCQ         $0x00, R8
-	VPADDQ       Y2, Y1, Y1
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ         2120(DI), AX
-	VMOVDQU      Y1, (DI)
-	ADCQ         $0x00, R8
-	VMOVDQU      128(DI), Y1
-	ADDQ         2128(DI), AX
-	VPSRLQ       $0x20, Y1, Y2
-	ADCQ         $0x00, R8
-	VMOVDQU      256(DI), Y3
-	ADDQ         2136(DI), AX
-	VPADDQ       Y3, Y1, Y1
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2144(DI), AX
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         $0x00, R8
-	VMOVDQU      384(DI), Y3
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         2152(DI), AX
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, R8
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         2160(DI), AX
-	VMOVDQU      512(DI), Y3
-	ADCQ         $0x00, R8
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         2168(DI), AX
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, R8
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         2176(DI), AX
-	VMOVDQU      640(DI), Y3
-	ADCQ         $0x00, R8
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         2184(DI), AX
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         $0x00, R8
-	VMOVDQU      768(DI), Y3
-	ADDQ         2192(DI), AX
-	VPADDQ       Y3, Y1, Y1
-	ADCQ         $0x00, R8
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         2104(DI), DX
-	VPADDQ       Y3, Y2, Y2
-	MULXQ        DX, DX, R9
-	VMOVDQU      896(DI), Y3
-	SHLXQ        CX, DX, R10
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R10
-	VPSRLQ       $0x20, Y3, Y3
-	SHRXQ        CX, R10, DX
-	VPADDQ       Y3, Y2, Y2
-	VMOVDQU      1024(DI), Y3
-	SBBQ         DX, R10
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R10, R9
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R10, R10
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R10, R9
-	VMOVDQU      1152(DI), Y3
-	MOVQ         2104(DI), DX
-	VPADDQ       Y3, Y1, Y1
-	MULXQ        R9, DX, R10
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         DX, R11
-	VMOVDQU      1280(DI), Y3
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         DX, R11
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R11, R10
-	VMOVDQU      1408(DI), Y3
-	SBBL         R11, R11
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         R9, DX
-	VPADDQ       Y3, Y2, Y2
-	MULXQ        DX, DX, R9
-	VMOVDQU      (DI), Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y3, Y4
-	VPADDQ       Y4, Y2, Y2
-	SHRXQ        CX, R11, DX
-	VPSLLQ       $0x20, Y2, Y4
-	SBBQ         DX, R11
-	VPSUBQ       Y4, Y1, Y1
-	SUBQ         R11, R9
-	VPSLLQ       $0x20, Y2, Y4
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y2, Y2
-	SUBQ         R11, R9
-	VPMULUDQ     Y0, Y2, Y2
-	MOVQ         R10, DX
-	VPADDQ       Y2, Y1, Y1
-	MULXQ        R9, R9, DX
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
-	ADDQ         (SI), R9
-	VPADDQ       Y1, Y2, Y1
-	ADCQ         $0x00, DX
-	VPCMPGTD     Y1, Y2, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	SHLXQ        CX, R9, R10
-	VPADDQ       Y2, Y1, Y1
-	ADDQ         R9, R10
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SHRXQ        CX, R10, R9
-	VPAND        Y0, Y1, Y2
-	SBBQ         R9, R10
-	VMOVDQU      Y2, 64(DI)
-	SUBQ         R10, DX
-	VPSRLQ       $0x20, Y1, Y1
-	SBBL         R10, R10
-	VMOVDQU      Y1, 192(DI)
-	SUBQ         R10, DX
-	VMOVSHDUP    Y3, Y1
-	MOVQ         AX, R9
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
-	MOVQ         R8, R10
-	VPADDQ       64(DI), Y2, Y2
-	ADDQ         DX, R9
-	VPADDQ       192(DI), Y3, Y3
-	ADCQ         $0x00, R10
-	VPSRLQ       $0x20, Y2, Y4
-	VPADDQ       Y4, Y3, Y3
-	MULXQ        scalarDiagonal<>+0(SB), DX, R11
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
-	SHLXQ        CX, DX, R12
-	VPAND        Y0, Y3, Y5
-	ADDQ         DX, R12
-	VPADDQ       Y5, Y4, Y4
-	SHRXQ        CX, R12, DX
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
-	SBBQ         DX, R12
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y4, Y3
-	SBBL         R12, R12
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R12, R11
-	VMOVSLDUP    Y4, Y3
-	ADDQ         (BX)(R8*8), AX
-	VPBLENDD     $0xaa, Y3, Y2, Y2
-	SBBL         R8, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         R8, AX
-	VPSRLQ       $0x20, Y1, Y3
-	ADDQ         AX, R11
-	VPSUBQ       Y3, Y2, Y3
-	SBBL         AX, AX
-	VPCMPGTD     Y2, Y3, Y2
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         AX, R11
-	VPSUBQ       Y2, Y3, Y2
-	MOVQ         R11, 2104(DI)
-	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         (BX)(R10*8), R9
-	VPADDQ       Y1, Y2, Y1
-	SBBL         R10, R10
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         R10, R9
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         R9, DX
-	VPADDQ       Y2, Y1, Y1
-	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         AX, 2448(DI)
-	VMOVDQU      Y1, (DI)
-	MOVQ         DX, 2456(DI)
-	ADDQ         2296(DI), DI
-	CMPQ         2296(DI), $0x00
-	JLT          first
+	VMOVDQU   (DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVL      $0x00000000, AX
+	VPMULUDQ  Y1, Y1, Y3
+	MOVL      $0x00000000, R8
+	VPMULUDQ  Y2, Y1, Y1
+	ADDQ      2016(DI), AX
+	VPSRLQ    $0x21, Y3, Y4
+	ADCQ      $0x00, R8
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      2024(DI), AX
+	VPMULUDQ  Y2, Y2, Y2
+	ADCQ      $0x00, R8
+	VPSRLQ    $0x1f, Y1, Y4
+	ADDQ      2032(DI), AX
+	VPADDQ    Y4, Y2, Y2
+	ADCQ      $0x00, R8
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	ADDQ      2040(DI), AX
+	VPSLLQ    $0x21, Y1, Y1
+	ADCQ      $0x00, R8
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      2048(DI), AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	VPSRLQ    $0x20, Y2, Y3
+	ADCQ      $0x00, R8
+	VPSUBQ    Y3, Y1, Y3
+	ADDQ      2056(DI), AX
+	VPCMPGTD  Y1, Y3, Y1
+	ADCQ      $0x00, R8
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      2064(DI), AX
+	VPSUBQ    Y1, Y3, Y1
+	ADCQ      $0x00, R8
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      2072(DI), AX
+	VPADDQ    Y2, Y1, Y2
+	ADCQ      $0x00, R8
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      2080(DI), AX
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      $0x00, R8
+	VPADDQ    Y1, Y2, Y1
+	ADDQ      2088(DI), AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ      $0x00, R8
+	VMOVSHDUP Y1, Y2
+	ADDQ      2096(DI), AX
+	VMOVSHDUP (DI), Y3
+	VPMULUDQ  (DI), Y1, Y4
+	ADCQ      $0x00, R8
+	VPMULUDQ  Y3, Y1, Y5
+	MOVQ      2008(DI), DX
+	VPSRLQ    $0x20, Y4, Y6
+	MULXQ     DX, DX, R9
+	VPADDQ    Y6, Y5, Y5
+	SHLXQ     CX, DX, R10
+	VPMULUDQ  (DI), Y2, Y6
+	ADDQ      DX, R10
+	VPAND     Y0, Y5, Y7
+	SHRXQ     CX, R10, DX
+	VPADDQ    Y7, Y6, Y6
+	SBBQ      DX, R10
+	VPMULUDQ  Y3, Y2, Y3
+	SUBQ      R10, R9
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R10, R10
+	VPADDQ    Y5, Y3, Y3
+	SUBQ      R10, R9
+	VPSRLQ    $0x20, Y6, Y5
+	MOVQ      2008(DI), DX
+	VPADDQ    Y5, Y3, Y3
+	MULXQ     R9, DX, R10
+	VMOVSLDUP Y6, Y5
+	VPBLENDD  $0xaa, Y5, Y4, Y4
+	SHLXQ     CX, DX, R11
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y3, Y5
+	SHRXQ     CX, R11, DX
+	VPSUBQ    Y5, Y4, Y5
+	SBBQ      DX, R11
+	VPCMPGTD  Y4, Y5, Y4
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R11, R11
+	VPSUBQ    Y4, Y5, Y4
+	SUBQ      R11, R10
+	VPMULUDQ  Y0, Y3, Y3
+	MOVQ      R9, DX
+	VPADDQ    Y3, Y4, Y3
+	MULXQ     DX, DX, R9
+	VPCMPGTD  Y3, Y4, Y4
+	SHLXQ     CX, DX, R11
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      DX, R11
+	VPADDQ    Y4, Y3, Y3
+	SHRXQ     CX, R11, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	VPMULUDQ  Y1, Y1, Y4
+	SBBQ      DX, R11
+	VPMULUDQ  Y2, Y1, Y1
+	SUBQ      R11, R9
+	VPSRLQ    $0x21, Y4, Y5
+	SBBL      R11, R11
+	VPADDQ    Y5, Y1, Y1
+	SUBQ      R11, R9
+	VPMULUDQ  Y2, Y2, Y2
+	MOVQ      R10, DX
+	VPSRLQ    $0x1f, Y1, Y5
+	MULXQ     R9, R9, DX
+	VPADDQ    Y5, Y2, Y2
+	ADDQ      (SI), R9
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	ADCQ      $0x00, DX
+	VPSLLQ    $0x21, Y1, Y1
+	SHLXQ     CX, R9, R10
+	VPADDQ    Y1, Y4, Y1
+	ADDQ      R9, R10
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ     CX, R10, R9
+	VPSRLQ    $0x20, Y2, Y4
+	SBBQ      R9, R10
+	VPSUBQ    Y4, Y1, Y4
+	VPCMPGTD  Y1, Y4, Y1
+	SUBQ      R10, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      R10, R10
+	VPSUBQ    Y1, Y4, Y1
+	SUBQ      R10, DX
+	VPMULUDQ  Y0, Y2, Y2
+	MOVQ      AX, R9
+	VPADDQ    Y2, Y1, Y2
+	MOVQ      R8, R10
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      $0x00, R10
+	VPADDQ    Y1, Y2, Y1
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ     scalarDiagonal<>+0(SB), DX, R11
+	VMOVSHDUP Y1, Y2
+	SHLXQ     CX, DX, R12
+	VMOVSHDUP Y3, Y4
+	ADDQ      DX, R12
+	VPMULUDQ  Y1, Y3, Y5
+	SHRXQ     CX, R12, DX
+	VPMULUDQ  Y2, Y3, Y3
+	VPADDQ    8(SI), Y5, Y5
+	SBBQ      DX, R12
+	VPADDQ    40(SI), Y3, Y3
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y5, Y6
+	SBBL      R12, R12
+	VPADDQ    Y6, Y3, Y3
+	SUBQ      R12, R11
+	VPMULUDQ  Y1, Y4, Y1
+	ADDQ      (BX)(R8*8), AX
+	VPAND     Y0, Y3, Y6
+	SBBL      R8, R8
+	VPADDQ    Y6, Y1, Y1
+	ADDQ      R8, AX
+	VPMULUDQ  Y2, Y4, Y2
+	ADDQ      AX, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      AX, AX
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      AX, R11
+	VPSRLQ    $0x20, Y1, Y3
+	MOVQ      R11, 2008(DI)
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      (BX)(R10*8), R9
+	VMOVSLDUP Y1, Y1
+	VPBLENDD  $0xaa, Y1, Y5, Y1
+	SBBL      R10, R10
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      R10, R9
+	VPMULUDQ  Y0, Y2, Y3
+	MOVQ      R9, DX
+	VPXOR     avx2Numbers<>+128(SB), Y2, Y2
+	MULXQ     scalarEpsilon<>+0(SB), AX, DX
+	VPSRLQ    $0x20, Y2, Y2
+	MOVQ      AX, 2432(DI)
+	VPADDQ    Y2, Y3, Y2
+	MOVQ      DX, 2440(DI)
+	VPADDQ    Y2, Y1, Y2
+	MOVL      $0x00000000, AX
+	VPCMPGTD  Y2, Y1, Y1
+	MOVL      $0x00000000, R8
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      2112(DI), AX
+	VPADDQ    Y1, Y2, Y1
+	ADCQ      $0x00, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADDQ      2120(DI), AX
+	VMOVDQU   Y1, (DI)
+	VMOVDQU   128(DI), Y1
+	ADCQ      $0x00, R8
+	VPSRLQ    $0x20, Y1, Y2
+	ADDQ      2128(DI), AX
+	VMOVDQU   256(DI), Y3
+	ADCQ      $0x00, R8
+	VPADDQ    Y3, Y1, Y1
+	ADDQ      2136(DI), AX
+	VPSRLQ    $0x20, Y3, Y3
+	ADCQ      $0x00, R8
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      2144(DI), AX
+	VMOVDQU   384(DI), Y3
+	ADCQ      $0x00, R8
+	VPADDQ    Y3, Y1, Y1
+	ADDQ      2152(DI), AX
+	VPSRLQ    $0x20, Y3, Y3
+	ADCQ      $0x00, R8
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      2160(DI), AX
+	VMOVDQU   512(DI), Y3
+	ADCQ      $0x00, R8
+	VPADDQ    Y3, Y1, Y1
+	ADDQ      2168(DI), AX
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      $0x00, R8
+	VMOVDQU   640(DI), Y3
+	ADDQ      2176(DI), AX
+	VPADDQ    Y3, Y1, Y1
+	ADCQ      $0x00, R8
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      2184(DI), AX
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      $0x00, R8
+	VMOVDQU   768(DI), Y3
+	ADDQ      2192(DI), AX
+	VPADDQ    Y3, Y1, Y1
+	ADCQ      $0x00, R8
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2104(DI), DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     DX, DX, R9
+	VMOVDQU   896(DI), Y3
+	SHLXQ     CX, DX, R10
+	VPADDQ    Y3, Y1, Y1
+	ADDQ      DX, R10
+	VPSRLQ    $0x20, Y3, Y3
+	SHRXQ     CX, R10, DX
+	VPADDQ    Y3, Y2, Y2
+	VMOVDQU   1024(DI), Y3
+	SBBQ      DX, R10
+	VPADDQ    Y3, Y1, Y1
+	SUBQ      R10, R9
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      R10, R10
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R10, R9
+	VMOVDQU   1152(DI), Y3
+	MOVQ      2104(DI), DX
+	VPADDQ    Y3, Y1, Y1
+	MULXQ     R9, DX, R10
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      DX, R11
+	VMOVDQU   1280(DI), Y3
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y3, Y1, Y1
+	SBBQ      DX, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R11, R10
+	VPADDQ    Y3, Y2, Y2
+	SBBL      R11, R11
+	VMOVDQU   1408(DI), Y3
+	VPADDQ    Y3, Y1, Y1
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      R9, DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     DX, DX, R9
+	VMOVDQU   (DI), Y3
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y3, Y1, Y1
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y3, Y4
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y4, Y2, Y2
+	SBBQ      DX, R11
+	VPSLLQ    $0x20, Y2, Y4
+	SUBQ      R11, R9
+	VPSUBQ    Y4, Y1, Y1
+	SBBL      R11, R11
+	VPADDQ    avx2Numbers<>+160(SB), Y1, Y1
+	SUBQ      R11, R9
+	VPADDQ    avx2Numbers<>+192(SB), Y2, Y2
+	MOVQ      R10, DX
+	VPSLLQ    $0x20, Y2, Y4
+	MULXQ     R9, R9, DX
+	VPSRLQ    $0x20, Y2, Y2
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      (SI), R9
+	VPADDQ    Y2, Y1, Y1
+	ADCQ      $0x00, DX
+	VPADDQ    Y1, Y4, Y1
+	SHLXQ     CX, R9, R10
+	VPANDN    Y4, Y1, Y2
+	ADDQ      R9, R10
+	VPADDQ    Y0, Y1, Y4
+	SHRXQ     CX, R10, R9
+	VBLENDVPD Y2, Y4, Y1, Y1
+	SBBQ      R9, R10
+	VPAND     Y0, Y1, Y2
+	SUBQ      R10, DX
+	VMOVDQU   Y2, 64(DI)
+	SBBL      R10, R10
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R10, DX
+	VMOVDQU   Y1, 192(DI)
+	MOVQ      AX, R9
+	VMOVSHDUP Y3, Y1
+	MOVQ      R8, R10
+	VPMULUDQ  avx2Diagonal<>+0(SB), Y3, Y2
+	ADDQ      DX, R9
+	VPMULUDQ  avx2Diagonal<>+32(SB), Y3, Y3
+	VPADDQ    64(DI), Y2, Y2
+	ADCQ      $0x00, R10
+	VPADDQ    192(DI), Y3, Y3
+	VPSRLQ    $0x20, Y2, Y4
+	MULXQ     scalarDiagonal<>+0(SB), DX, R11
+	VPADDQ    Y4, Y3, Y3
+	SHLXQ     CX, DX, R12
+	VPMULUDQ  avx2Diagonal<>+0(SB), Y1, Y4
+	ADDQ      DX, R12
+	VPAND     Y0, Y3, Y5
+	SHRXQ     CX, R12, DX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      DX, R12
+	VPMULUDQ  avx2Diagonal<>+32(SB), Y1, Y1
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      R12, R12
+	VPADDQ    Y3, Y1, Y1
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y4, Y3
+	ADDQ      (BX)(R8*8), AX
+	VPADDQ    Y3, Y1, Y1
+	SBBL      R8, R8
+	VMOVSLDUP Y4, Y3
+	VPBLENDD  $0xaa, Y3, Y2, Y2
+	ADDQ      R8, AX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	ADDQ      AX, R11
+	VPMULUDQ  Y0, Y1, Y3
+	SBBL      AX, AX
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
+	ADDQ      AX, R11
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      R11, 2104(DI)
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      (BX)(R10*8), R9
+	VPADDQ    Y1, Y2, Y1
+	SBBL      R10, R10
+	VPCMPGTD  Y1, Y2, Y2
+	ADDQ      R10, R9
+	VPSRLQ    $0x20, Y2, Y2
+	MOVQ      R9, DX
+	VPADDQ    Y2, Y1, Y1
+	MULXQ     scalarEpsilon<>+0(SB), AX, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      AX, 2448(DI)
+	VMOVDQU   Y1, (DI)
+	MOVQ      DX, 2456(DI)
+	ADDQ      2296(DI), DI
+	CMPQ      2296(DI), $0x00
+	JLT       first
 
 next:
-	ADDQ $0x18, SI
+	ADDQ $0x48, SI
 
 internal:
-	VMOVDQU      128(DI), Y1
-	VMOVSHDUP    Y1, Y2
-	MOVQ         2008(DI), DX
-	VPMULUDQ     avx2Diagonal<>+64(SB), Y1, Y3
-	MULXQ        DX, DX, AX
-	VPMULUDQ     avx2Diagonal<>+96(SB), Y1, Y1
-	SHLXQ        CX, DX, R8
-	VMOVDQU      (DI), Y4
-	ADDQ         DX, R8
-	VPADDQ       64(DI), Y3, Y3
-	VPADDQ       192(DI), Y1, Y1
-	SHRXQ        CX, R8, DX
-	VPSRLQ       $0x20, Y3, Y5
-	SBBQ         DX, R8
-	VMOVSHDUP    Y4, Y6
-	SUBQ         R8, AX
-	VPADDQ       Y5, Y1, Y1
-	SBBL         R8, R8
-	VPMULUDQ     avx2Diagonal<>+64(SB), Y2, Y5
-	SUBQ         R8, AX
-	VPAND        Y0, Y1, Y7
-	VPADDQ       Y7, Y5, Y5
-	MOVQ         2016(DI), DX
-	VPMULUDQ     Y4, Y4, Y7
-	MULXQ        scalarDiagonal<>+8(SB), DX, R8
-	VPMULUDQ     avx2Diagonal<>+96(SB), Y2, Y2
-	ADDQ         2432(DI), DX
-	VPSRLQ       $0x20, Y1, Y1
-	ADCQ         2440(DI), R8
-	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, DX, R9
-	VPMULUDQ     Y6, Y4, Y4
-	VPSRLQ       $0x20, Y5, Y2
-	ADDQ         DX, R9
-	VPADDQ       Y2, Y1, Y1
-	SHRXQ        CX, R9, DX
-	VMOVSLDUP    Y5, Y2
-	SBBQ         DX, R9
-	VPBLENDD     $0xaa, Y2, Y3, Y2
-	SUBQ         R9, R8
-	VPSRLQ       $0x21, Y7, Y3
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y1, Y5
-	SUBQ         R9, R8
-	VPSUBQ       Y5, Y2, Y5
-	MOVQ         R8, 2016(DI)
-	VPADDQ       Y3, Y4, Y3
-	MOVL         $0x00000000, R9
-	VPCMPGTD     Y2, Y5, Y2
-	MOVQ         2024(DI), DX
-	VPSRLQ       $0x20, Y2, Y2
-	VPSUBQ       Y2, Y5, Y2
-	MULXQ        scalarDiagonal<>+16(SB), DX, R10
-	VPMULUDQ     Y0, Y1, Y1
-	ADDQ         2432(DI), DX
-	VPMULUDQ     Y6, Y6, Y4
-	ADCQ         2440(DI), R10
-	VPADDQ       Y1, Y2, Y1
-	SHLXQ        CX, DX, R11
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y2, Y2
-	VPSRLQ       $0x1f, Y3, Y5
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y2, Y1, Y1
-	SBBQ         DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ         R11, R10
-	VMOVDQU      Y1, 128(DI)
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y1, Y2
-	VPADDQ       Y5, Y4, Y8
-	SUBQ         R11, R10
-	VMOVDQU      256(DI), Y4
-	MOVQ         R10, 2024(DI)
-	VMOVSHDUP    Y4, Y5
-	ADDQ         R10, R8
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y4, Y6
-	ADCQ         $0x00, R9
-	VPAND        avx2Numbers<>+64(SB), Y7, Y7
-	MOVQ         2032(DI), DX
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y4, Y4
-	VPADDQ       64(DI), Y6, Y6
-	MULXQ        scalarDiagonal<>+24(SB), DX, R10
-	VPADDQ       192(DI), Y4, Y4
-	ADDQ         2432(DI), DX
-	VPSRLQ       $0x20, Y6, Y9
-	ADCQ         2440(DI), R10
-	VPSLLQ       $0x21, Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y9, Y4, Y4
-	ADDQ         DX, R11
-	VPMULUDQ     avx2Diagonal<>+128(SB), Y5, Y9
-	VPAND        Y0, Y4, Y10
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y3, Y7, Y3
-	SBBQ         DX, R11
-	VPADDQ       Y10, Y9, Y7
-	SUBQ         R11, R10
-	VPMULUDQ     avx2Diagonal<>+160(SB), Y5, Y5
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y4, Y5, Y4
-	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y5
-	MOVQ         R10, 2032(DI)
-	VPSRLQ       $0x20, Y7, Y3
-	ADDQ         R10, R8
-	VPADDQ       Y3, Y4, Y3
-	ADCQ         $0x00, R9
-	VMOVSLDUP    Y7, Y4
-	MOVQ         2008(DI), DX
-	VPSRLQ       $0x20, Y8, Y7
-	VPBLENDD     $0xaa, Y4, Y6, Y4
-	MULXQ        AX, DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y3, Y6
-	ADDQ         DX, R11
-	VPSUBQ       Y6, Y4, Y6
-	SHRXQ        CX, R11, DX
-	VPSUBQ       Y7, Y5, Y7
-	SBBQ         DX, R11
-	VPCMPGTD     Y4, Y6, Y4
-	VPSRLQ       $0x20, Y4, Y4
-	SUBQ         R11, R10
-	VPSUBQ       Y4, Y6, Y4
-	SBBL         R11, R11
-	VPCMPGTD     Y5, Y7, Y5
-	SUBQ         R11, R10
-	VPMULUDQ     Y0, Y3, Y3
-	MOVQ         2040(DI), DX
-	VPADDQ       Y3, Y4, Y3
-	VPCMPGTD     Y3, Y4, Y4
-	MULXQ        scalarDiagonal<>+32(SB), DX, R11
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2432(DI), DX
-	VPSRLQ       $0x20, Y5, Y5
-	ADCQ         2440(DI), R11
-	VPADDQ       Y4, Y3, Y3
-	SHLXQ        CX, DX, R12
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         DX, R12
-	VMOVDQU      Y3, 256(DI)
-	VPSUBQ       Y5, Y7, Y4
-	SHRXQ        CX, R12, DX
-	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R12
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R12, R11
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R12, R12
-	VMOVDQU      384(DI), Y3
-	SUBQ         R12, R11
-	VPMULUDQ     Y0, Y8, Y7
-	VMOVSHDUP    Y3, Y5
-	MOVQ         R11, 2040(DI)
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y3, Y6
-	ADDQ         R11, R8
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y3, Y3
-	ADCQ         $0x00, R9
-	VPADDQ       Y7, Y4, Y7
-	MOVQ         2048(DI), DX
-	VPADDQ       64(DI), Y6, Y6
-	MULXQ        scalarDiagonal<>+40(SB), DX, R11
-	VPADDQ       192(DI), Y3, Y3
-	VPSRLQ       $0x20, Y6, Y8
-	ADDQ         2432(DI), DX
-	VPADDQ       Y8, Y3, Y3
-	ADCQ         2440(DI), R11
-	VPCMPGTD     Y7, Y4, Y9
-	SHLXQ        CX, DX, R12
-	VPMULUDQ     avx2Diagonal<>+192(SB), Y5, Y4
-	ADDQ         DX, R12
-	VPAND        Y0, Y3, Y8
-	VPADDQ       Y8, Y4, Y4
-	SHRXQ        CX, R12, DX
-	VPSRLQ       $0x20, Y9, Y8
-	SBBQ         DX, R12
-	VPMULUDQ     avx2Diagonal<>+224(SB), Y5, Y5
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R12, R12
-	VPADDQ       Y3, Y5, Y3
-	SUBQ         R12, R11
-	VPADDQ       Y8, Y7, Y7
-	VPSRLQ       $0x20, Y4, Y5
-	MOVQ         R11, 2048(DI)
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         R11, R8
-	VMOVSLDUP    Y4, Y4
-	ADCQ         $0x00, R9
-	VPBLENDD     $0xaa, Y4, Y6, Y4
-	MOVQ         2056(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y5
-	MULXQ        scalarDiagonal<>+48(SB), DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	VPSRLQ       $0x20, Y3, Y6
-	ADDQ         2432(DI), DX
-	VPSUBQ       Y6, Y4, Y6
-	ADCQ         2440(DI), R11
-	VMOVSHDUP    Y5, Y7
-	SHLXQ        CX, DX, R12
-	VPCMPGTD     Y4, Y6, Y4
-	ADDQ         DX, R12
-	VPSRLQ       $0x20, Y4, Y4
-	VPSUBQ       Y4, Y6, Y4
-	SHRXQ        CX, R12, DX
-	VPMULUDQ     Y0, Y3, Y3
-	SBBQ         DX, R12
-	VMOVSHDUP    (DI), Y6
-	SUBQ         R12, R11
-	VPADDQ       Y3, Y4, Y3
-	SBBL         R12, R12
-	VPCMPGTD     Y3, Y4, Y4
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y4, Y4
-	VPMULUDQ     (DI), Y5, Y8
-	MOVQ         R11, 2056(DI)
-	VPADDQ       Y4, Y3, Y3
-	ADDQ         R11, R8
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADCQ         $0x00, R9
-	VMOVDQU      Y3, 384(DI)
-	MOVQ         2064(DI), DX
-	VPADDQ       Y3, Y1, Y1
-	MULXQ        scalarDiagonal<>+56(SB), DX, R11
-	VPMULUDQ     Y6, Y5, Y4
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         2432(DI), DX
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         2440(DI), R11
-	VMOVDQU      512(DI), Y3
-	SHLXQ        CX, DX, R12
-	VPSRLQ       $0x20, Y8, Y11
-	ADDQ         DX, R12
-	VMOVSHDUP    Y3, Y9
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y3, Y10
-	SHRXQ        CX, R12, DX
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y3, Y3
-	SBBQ         DX, R12
-	VPADDQ       64(DI), Y10, Y10
-	SUBQ         R12, R11
-	VPADDQ       Y11, Y4, Y4
-	SBBL         R12, R12
-	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y10, Y11
-	VPADDQ       Y11, Y3, Y3
-	MOVQ         R11, 2064(DI)
-	VPMULUDQ     (DI), Y7, Y13
-	ADDQ         R11, R8
-	VPMULUDQ     avx2Diagonal<>+256(SB), Y9, Y11
-	ADCQ         $0x00, R9
-	VPAND        Y0, Y3, Y12
-	MOVQ         AX, DX
-	VPADDQ       Y12, Y11, Y11
-	MULXQ        DX, DX, AX
-	VPMULUDQ     avx2Diagonal<>+288(SB), Y9, Y9
-	VPAND        Y0, Y4, Y12
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         DX, R11
-	VPADDQ       Y3, Y9, Y3
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y11, Y9
-	SBBQ         DX, R11
-	VPADDQ       Y12, Y13, Y12
-	VPADDQ       Y9, Y3, Y3
-	SUBQ         R11, AX
-	VMOVSLDUP    Y11, Y9
-	SBBL         R11, R11
-	VPBLENDD     $0xaa, Y9, Y10, Y9
-	SUBQ         R11, AX
-	VPXOR        avx2Numbers<>+0(SB), Y9, Y9
-	MOVQ         R10, DX
-	VPMULUDQ     Y6, Y7, Y10
-	MULXQ        AX, DX, AX
-	VPSRLQ       $0x20, Y3, Y6
-	VPSUBQ       Y6, Y9, Y6
-	ADDQ         (SI), DX
-	VPCMPGTD     Y9, Y6, Y9
-	ADCQ         $0x00, AX
-	VPSRLQ       $0x20, Y4, Y4
-	SHLXQ        CX, DX, R10
-	VPSRLQ       $0x20, Y9, Y9
-	ADDQ         DX, R10
-	VPSUBQ       Y9, Y6, Y6
-	SHRXQ        CX, R10, DX
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y6, Y3
-	SBBQ         DX, R10
-	VPADDQ       Y4, Y10, Y4
-	SUBQ         R10, AX
-	VPCMPGTD     Y3, Y6, Y6
-	SBBL         R10, R10
-	VPSRLQ       $0x20, Y6, Y6
-	SUBQ         R10, AX
-	VPADDQ       Y6, Y3, Y3
-	VPSRLQ       $0x20, Y12, Y6
-	MOVQ         2072(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	MULXQ        scalarDiagonal<>+64(SB), DX, R10
-	VMOVDQU      Y3, 512(DI)
-	ADDQ         2432(DI), DX
-	VPADDQ       Y3, Y1, Y1
-	ADCQ         2440(DI), R10
-	VPSRLQ       $0x20, Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y6, Y4, Y4
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         DX, R11
-	VMOVDQU      640(DI), Y3
-	SHRXQ        CX, R11, DX
-	VMOVSHDUP    Y3, Y6
-	SBBQ         DX, R11
-	VMOVSLDUP    Y12, Y10
-	SUBQ         R11, R10
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y3, Y9
-	SBBL         R11, R11
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y3, Y3
-	VPADDQ       64(DI), Y9, Y9
-	SUBQ         R11, R10
-	VPADDQ       192(DI), Y3, Y3
-	MOVQ         R10, 2072(DI)
-	VPBLENDD     $0xaa, Y10, Y8, Y10
-	ADDQ         R10, R8
-	VPSRLQ       $0x20, Y9, Y8
-	ADCQ         $0x00, R9
-	VPADDQ       Y8, Y3, Y3
-	MOVQ         2080(DI), DX
-	VPMULUDQ     avx2Diagonal<>+320(SB), Y6, Y8
-	VPXOR        avx2Numbers<>+0(SB), Y10, Y11
-	MULXQ        scalarDiagonal<>+72(SB), DX, R10
-	VPAND        Y0, Y3, Y10
-	ADDQ         2432(DI), DX
-	VPADDQ       Y10, Y8, Y8
-	ADCQ         2440(DI), R10
-	VPMULUDQ     avx2Diagonal<>+352(SB), Y6, Y6
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y3, Y3
-	VPSRLQ       $0x20, Y4, Y10
-	ADDQ         DX, R11
-	VPADDQ       Y3, Y6, Y3
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y8, Y6
-	SBBQ         DX, R11
-	VPADDQ       Y6, Y3, Y3
-	SUBQ         R11, R10
-	VPSUBQ       Y10, Y11, Y6
-	SBBL         R11, R11
-	VMOVSLDUP    Y8, Y8
-	VPBLENDD     $0xaa, Y8, Y9, Y8
-	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y8, Y8
-	MOVQ         R10, 2080(DI)
-	VPCMPGTD     Y11, Y6, Y10
-	ADDQ         R10, R8
-	VPSRLQ       $0x20, Y3, Y9
-	ADCQ         $0x00, R9
-	VPSUBQ       Y9, Y8, Y9
-	MOVQ         2088(DI), DX
-	VPCMPGTD     Y8, Y9, Y8
-	VPSRLQ       $0x20, Y8, Y8
-	MULXQ        scalarDiagonal<>+80(SB), DX, R10
-	VPSRLQ       $0x20, Y10, Y10
-	ADDQ         2432(DI), DX
-	VPSUBQ       Y8, Y9, Y8
-	ADCQ         2440(DI), R10
-	VPMULUDQ     Y0, Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y3, Y8, Y3
-	VPSUBQ       Y10, Y6, Y6
-	ADDQ         DX, R11
-	VPCMPGTD     Y3, Y8, Y8
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y8, Y8
-	SBBQ         DX, R11
-	VPADDQ       Y8, Y3, Y3
-	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         R11, R11
-	VPMULUDQ     Y0, Y4, Y4
-	VMOVDQU      Y3, 640(DI)
-	SUBQ         R11, R10
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         R10, 2088(DI)
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         R10, R8
-	VPADDQ       Y4, Y6, Y4
-	ADCQ         $0x00, R9
-	VPADDQ       Y3, Y2, Y2
-	MOVQ         2096(DI), DX
-	VMOVDQU      768(DI), Y3
-	VMOVSHDUP    Y3, Y8
-	MULXQ        scalarDiagonal<>+88(SB), DX, R10
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y3, Y9
-	ADDQ         2432(DI), DX
-	VPCMPGTD     Y4, Y6, Y6
-	ADCQ         2440(DI), R10
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y3, Y3
-	SHLXQ        CX, DX, R11
-	VPADDQ       64(DI), Y9, Y9
-	VPADDQ       192(DI), Y3, Y3
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y6, Y10
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y9, Y6
-	SBBQ         DX, R11
-	VPADDQ       Y6, Y3, Y3
-	SUBQ         R11, R10
-	VPMULUDQ     avx2Diagonal<>+384(SB), Y8, Y6
-	SBBL         R11, R11
-	VPAND        Y0, Y3, Y11
-	VPADDQ       Y10, Y4, Y4
-	SUBQ         R11, R10
-	VPADDQ       Y11, Y6, Y6
-	MOVQ         R10, 2096(DI)
-	VPMULUDQ     avx2Diagonal<>+416(SB), Y8, Y8
-	ADDQ         R10, R8
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         $0x00, R9
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ         R8, R10
-	VPADDQ       Y3, Y8, Y3
-	VPSRLQ       $0x20, Y6, Y8
-	MOVQ         R9, R11
-	VPADDQ       Y8, Y3, Y3
-	ADDQ         AX, R10
-	VMOVSLDUP    Y6, Y6
-	ADCQ         $0x00, R11
-	VPMULUDQ     Y5, Y5, Y8
-	MOVQ         AX, DX
-	VPBLENDD     $0xaa, Y6, Y9, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	MULXQ        scalarDiagonal<>+0(SB), AX, DX
-	VPSRLQ       $0x20, Y3, Y9
-	SHLXQ        CX, AX, R12
-	VPMULUDQ     Y7, Y5, Y5
-	ADDQ         AX, R12
-	VPSUBQ       Y9, Y6, Y9
-	SHRXQ        CX, R12, AX
-	VPCMPGTD     Y6, Y9, Y6
-	SBBQ         AX, R12
-	VPSRLQ       $0x20, Y6, Y6
-	VPSUBQ       Y6, Y9, Y6
-	SUBQ         R12, DX
-	VPSRLQ       $0x21, Y8, Y9
-	SBBL         R12, R12
-	VPMULUDQ     Y0, Y3, Y3
-	SUBQ         R12, DX
-	VPADDQ       Y3, Y6, Y3
-	ADDQ         (BX)(R9*8), R8
-	VPCMPGTD     Y3, Y6, Y6
-	SBBL         R9, R9
-	VPADDQ       Y9, Y5, Y5
-	VPSRLQ       $0x20, Y6, Y6
-	ADDQ         R9, R8
-	VPADDQ       Y6, Y3, Y3
-	ADDQ         R8, DX
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SBBL         AX, AX
-	VMOVDQU      Y3, 768(DI)
-	ADDQ         AX, DX
-	VPMULUDQ     Y7, Y7, Y6
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         DX, 2008(DI)
-	VPSRLQ       $0x20, Y3, Y3
-	ADDQ         (BX)(R11*8), R10
-	VPADDQ       Y3, Y2, Y2
-	SBBL         R11, R11
-	VPSRLQ       $0x1f, Y5, Y10
-	ADDQ         R11, R10
-	VMOVDQU      896(DI), Y3
-	MOVQ         R10, DX
-	VMOVSHDUP    Y3, Y7
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y3, Y9
-	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y3, Y3
-	MOVQ         AX, 2432(DI)
-	VPADDQ       Y10, Y6, Y6
-	MOVQ         DX, 2440(DI)
-	VPADDQ       64(DI), Y9, Y9
-	MOVQ         2104(DI), DX
-	VPADDQ       192(DI), Y3, Y3
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y9, Y10
-	VPAND        avx2Numbers<>+64(SB), Y8, Y8
-	SHLXQ        CX, DX, R8
-	VPADDQ       Y10, Y3, Y3
-	ADDQ         DX, R8
-	VPMULUDQ     avx2Diagonal<>+448(SB), Y7, Y10
-	SHRXQ        CX, R8, DX
-	VPAND        Y0, Y3, Y11
-	SBBQ         DX, R8
-	VPADDQ       Y11, Y10, Y10
-	SUBQ         R8, AX
-	VPSLLQ       $0x21, Y5, Y5
-	VPMULUDQ     avx2Diagonal<>+480(SB), Y7, Y7
-	SBBL         R8, R8
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R8, AX
-	VPADDQ       Y3, Y7, Y3
-	MOVQ         2112(DI), DX
-	VPADDQ       Y5, Y8, Y7
-	MULXQ        scalarDiagonal<>+8(SB), DX, R8
-	VPSRLQ       $0x20, Y10, Y5
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         2448(DI), DX
-	VMOVSLDUP    Y10, Y5
-	ADCQ         2456(DI), R8
-	VPBLENDD     $0xaa, Y5, Y9, Y5
-	SHLXQ        CX, DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y7, Y7
-	ADDQ         DX, R9
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	SHRXQ        CX, R9, DX
-	VPSRLQ       $0x20, Y3, Y8
-	VPSUBQ       Y8, Y5, Y8
-	SBBQ         DX, R9
-	VPSRLQ       $0x20, Y6, Y9
-	SUBQ         R9, R8
-	VPCMPGTD     Y5, Y8, Y5
-	SBBL         R9, R9
-	VPSRLQ       $0x20, Y5, Y5
-	SUBQ         R9, R8
-	VPSUBQ       Y5, Y8, Y5
-	MOVQ         R8, 2112(DI)
-	VPSUBQ       Y9, Y7, Y8
-	VPMULUDQ     Y0, Y3, Y3
-	MOVL         $0x00000000, R9
-	VPADDQ       Y3, Y5, Y3
-	MOVQ         2120(DI), DX
-	VPCMPGTD     Y3, Y5, Y5
-	MULXQ        scalarDiagonal<>+16(SB), DX, R10
-	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         2448(DI), DX
-	VPCMPGTD     Y7, Y8, Y7
-	VPADDQ       Y5, Y3, Y3
-	ADCQ         2456(DI), R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SHLXQ        CX, DX, R11
-	VMOVDQU      Y3, 896(DI)
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y7, Y5
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y3, Y1, Y1
-	SBBQ         DX, R11
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	SUBQ         R11, R10
-	VMOVDQU      1024(DI), Y3
-	SBBL         R11, R11
-	VPSUBQ       Y5, Y8, Y8
-	SUBQ         R11, R10
-	VMOVSHDUP    Y3, Y5
-	MOVQ         R10, 2120(DI)
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y3, Y7
-	ADDQ         R10, R8
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y3, Y3
-	VPMULUDQ     Y0, Y6, Y6
-	ADCQ         $0x00, R9
-	VPADDQ       64(DI), Y7, Y7
-	MOVQ         2128(DI), DX
-	VPADDQ       192(DI), Y3, Y3
-	MULXQ        scalarDiagonal<>+24(SB), DX, R10
-	VPSRLQ       $0x20, Y7, Y9
-	ADDQ         2448(DI), DX
-	VPADDQ       Y9, Y3, Y3
-	VPADDQ       Y6, Y8, Y10
-	ADCQ         2456(DI), R10
-	VPMULUDQ     avx2Diagonal<>+512(SB), Y5, Y6
-	SHLXQ        CX, DX, R11
-	VPAND        Y0, Y3, Y9
-	ADDQ         DX, R11
-	VPADDQ       Y9, Y6, Y6
-	SHRXQ        CX, R11, DX
-	VPCMPGTD     Y10, Y8, Y8
-	SBBQ         DX, R11
-	VPMULUDQ     avx2Diagonal<>+544(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R11, R10
-	VPADDQ       Y3, Y5, Y3
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y6, Y5
-	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y8, Y8
-	MOVQ         R10, 2128(DI)
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         R10, R8
-	VMOVSLDUP    Y6, Y5
-	VPBLENDD     $0xaa, Y5, Y7, Y5
-	ADCQ         $0x00, R9
-	VPADDQ       Y8, Y10, Y6
-	MOVQ         2104(DI), DX
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	MULXQ        AX, DX, R10
-	VPSRLQ       $0x20, Y3, Y7
-	SHLXQ        CX, DX, R11
-	VPSUBQ       Y7, Y5, Y7
-	VPCMPGTD     Y5, Y7, Y5
-	ADDQ         DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	SHRXQ        CX, R11, DX
-	VPSRLQ       $0x20, Y5, Y5
-	SBBQ         DX, R11
-	VPSUBQ       Y5, Y7, Y5
-	SUBQ         R11, R10
-	VPMULUDQ     Y0, Y3, Y3
-	SBBL         R11, R11
-	VMOVSHDUP    Y6, Y7
-	VPADDQ       Y3, Y5, Y3
-	SUBQ         R11, R10
-	VPCMPGTD     Y3, Y5, Y5
-	MOVQ         2136(DI), DX
-	VPSRLQ       $0x20, Y5, Y5
-	MULXQ        scalarDiagonal<>+32(SB), DX, R11
-	VPADDQ       Y5, Y3, Y3
-	ADDQ         2448(DI), DX
-	VMOVSHDUP    Y4, Y5
-	ADCQ         2456(DI), R11
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 1024(DI)
-	SHLXQ        CX, DX, R12
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         DX, R12
-	VPMULUDQ     Y4, Y6, Y8
-	SHRXQ        CX, R12, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBQ         DX, R12
-	VPADDQ       Y3, Y2, Y2
-	VMOVDQU      1152(DI), Y3
-	SUBQ         R12, R11
-	VMOVSHDUP    Y3, Y9
-	SBBL         R12, R12
-	VPMULUDQ     Y5, Y6, Y10
-	SUBQ         R12, R11
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y3, Y6
-	MOVQ         R11, 2136(DI)
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y3, Y3
-	ADDQ         R11, R8
-	VPADDQ       64(DI), Y6, Y6
-	VPBROADCASTQ 8(SI), Y11
-	ADCQ         $0x00, R9
-	VPADDQ       192(DI), Y3, Y3
-	MOVQ         2144(DI), DX
-	VPSRLQ       $0x20, Y6, Y12
-	MULXQ        scalarDiagonal<>+40(SB), DX, R11
-	VPADDQ       Y12, Y3, Y3
-	ADDQ         2448(DI), DX
-	VPMULUDQ     avx2Diagonal<>+576(SB), Y9, Y12
-	ADCQ         2456(DI), R11
-	VPADDQ       Y11, Y8, Y11
-	VPAND        Y0, Y3, Y8
-	SHLXQ        CX, DX, R12
-	VPADDQ       Y8, Y12, Y8
-	ADDQ         DX, R12
-	VPMULUDQ     avx2Diagonal<>+608(SB), Y9, Y9
-	SHRXQ        CX, R12, DX
-	VPBROADCASTQ 16(SI), Y12
-	SBBQ         DX, R12
-	VPSRLQ       $0x20, Y3, Y3
-	SUBQ         R12, R11
-	VPADDQ       Y3, Y9, Y3
-	VPSRLQ       $0x20, Y8, Y9
-	SBBL         R12, R12
-	VPADDQ       Y9, Y3, Y3
-	SUBQ         R12, R11
-	VPADDQ       Y12, Y10, Y9
-	MOVQ         R11, 2144(DI)
-	VMOVSLDUP    Y8, Y8
-	ADDQ         R11, R8
-	VPBLENDD     $0xaa, Y8, Y6, Y6
-	VPXOR        avx2Numbers<>+0(SB), Y6, Y6
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y11, Y10
-	MOVQ         2152(DI), DX
-	VPSRLQ       $0x20, Y3, Y8
-	MULXQ        scalarDiagonal<>+48(SB), DX, R11
-	VPSUBQ       Y8, Y6, Y8
-	ADDQ         2448(DI), DX
-	VPCMPGTD     Y6, Y8, Y6
-	ADCQ         2456(DI), R11
-	VPSRLQ       $0x20, Y6, Y6
-	VPADDQ       Y10, Y9, Y9
-	SHLXQ        CX, DX, R12
-	VPSUBQ       Y6, Y8, Y6
-	ADDQ         DX, R12
-	VPMULUDQ     Y0, Y3, Y3
-	SHRXQ        CX, R12, DX
-	VPADDQ       Y3, Y6, Y3
-	SBBQ         DX, R12
-	VPMULUDQ     Y4, Y7, Y4
-	SUBQ         R12, R11
-	VPCMPGTD     Y3, Y6, Y6
-	VPSRLQ       $0x20, Y6, Y6
-	SBBL         R12, R12
-	VPADDQ       Y6, Y3, Y3
-	SUBQ         R12, R11
-	VPAND        Y0, Y9, Y6
-	MOVQ         R11, 2152(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ         R11, R8
-	VMOVDQU      Y3, 1152(DI)
-	VPADDQ       Y3, Y1, Y1
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         2160(DI), DX
-	VPADDQ       Y6, Y4, Y4
-	MULXQ        scalarDiagonal<>+56(SB), DX, R11
-	VPADDQ       Y3, Y2, Y2
-	ADDQ         2448(DI), DX
-	VMOVDQU      1280(DI), Y3
-	ADCQ         2456(DI), R11
-	VMOVSHDUP    Y3, Y6
-	VPMULUDQ     Y5, Y7, Y7
-	SHLXQ        CX, DX, R12
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y3, Y5
-	ADDQ         DX, R12
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y3, Y3
-	SHRXQ        CX, R12, DX
-	VPADDQ       64(DI), Y5, Y5
-	SBBQ         DX, R12
-	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R12, R11
-	VPSRLQ       $0x20, Y9, Y9
-	VPSRLQ       $0x20, Y5, Y8
-	SBBL         R12, R12
-	VPADDQ       Y8, Y3, Y3
-	SUBQ         R12, R11
-	VPMULUDQ     avx2Diagonal<>+640(SB), Y6, Y8
-	MOVQ         R11, 2160(DI)
-	VPADDQ       Y9, Y7, Y9
-	ADDQ         R11, R8
-	VPAND        Y0, Y3, Y7
-	VPADDQ       Y7, Y8, Y7
-	ADCQ         $0x00, R9
-	VPMULUDQ     avx2Diagonal<>+672(SB), Y6, Y6
-	MOVQ         AX, DX
-	VPSRLQ       $0x20, Y3, Y3
-	MULXQ        DX, DX, AX
-	VPSRLQ       $0x20, Y4, Y8
-	SHLXQ        CX, DX, R11
-	VPADDQ       Y3, Y6, Y3
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y7, Y6
-	VPADDQ       Y6, Y3, Y3
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y8, Y9, Y6
-	SBBQ         DX, R11
-	VMOVSLDUP    Y7, Y7
-	SUBQ         R11, AX
-	VPBLENDD     $0xaa, Y7, Y5, Y5
-	SBBL         R11, R11
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	SUBQ         R11, AX
-	VPSRLQ       $0x20, Y3, Y7
-	VMOVSLDUP    Y4, Y4
-	MOVQ         R10, DX
-	VPSUBQ       Y7, Y5, Y7
-	MULXQ        AX, DX, AX
-	VPCMPGTD     Y5, Y7, Y5
-	ADDQ         (SI), DX
-	VPSRLQ       $0x20, Y5, Y5
-	ADCQ         $0x00, AX
-	VPBLENDD     $0xaa, Y4, Y11, Y4
-	VPSUBQ       Y5, Y7, Y5
-	SHLXQ        CX, DX, R10
-	VPMULUDQ     Y0, Y3, Y3
-	ADDQ         DX, R10
-	VPADDQ       Y3, Y5, Y3
-	SHRXQ        CX, R10, DX
-	VPCMPGTD     Y3, Y5, Y5
-	SBBQ         DX, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y5, Y5
-	VPADDQ       Y5, Y3, Y3
-	SBBL         R10, R10
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ         R10, AX
-	VPSRLQ       $0x20, Y6, Y5
-	MOVQ         2168(DI), DX
-	VMOVDQU      Y3, 1280(DI)
-	MULXQ        scalarDiagonal<>+64(SB), DX, R10
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         2448(DI), DX
-	VPSRLQ       $0x20, Y3, Y3
-	VPADDQ       Y3, Y2, Y2
-	ADCQ         2456(DI), R10
-	VPSUBQ       Y5, Y4, Y8
-	SHLXQ        CX, DX, R11
-	VMOVDQU      1408(DI), Y3
-	ADDQ         DX, R11
-	VMOVSHDUP    Y3, Y5
-	SHRXQ        CX, R11, DX
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y3, Y7
-	VPCMPGTD     Y4, Y8, Y4
-	SBBQ         DX, R11
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y3, Y3
-	SUBQ         R11, R10
-	VPADDQ       64(DI), Y7, Y7
-	SBBL         R11, R11
-	VPADDQ       192(DI), Y3, Y3
-	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y7, Y9
-	MOVQ         R10, 2168(DI)
-	VPSRLQ       $0x20, Y4, Y4
-	VPADDQ       Y9, Y3, Y3
-	ADDQ         R10, R8
-	VPMULUDQ     avx2Diagonal<>+704(SB), Y5, Y9
-	ADCQ         $0x00, R9
-	VPAND        Y0, Y3, Y10
-	MOVQ         2176(DI), DX
-	VPSUBQ       Y4, Y8, Y4
-	MULXQ        scalarDiagonal<>+72(SB), DX, R10
-	VPADDQ       Y10, Y9, Y8
-	ADDQ         2448(DI), DX
-	VPMULUDQ     avx2Diagonal<>+736(SB), Y5, Y5
-	VPSRLQ       $0x20, Y3, Y3
-	ADCQ         2456(DI), R10
-	VPADDQ       Y3, Y5, Y3
-	SHLXQ        CX, DX, R11
-	VPMULUDQ     Y0, Y6, Y6
-	ADDQ         DX, R11
-	VPSRLQ       $0x20, Y8, Y5
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y5, Y3, Y3
-	SBBQ         DX, R11
-	VMOVSLDUP    Y8, Y5
-	VPADDQ       Y6, Y4, Y6
-	SUBQ         R11, R10
-	VPBLENDD     $0xaa, Y5, Y7, Y5
-	SBBL         R11, R11
-	VPXOR        avx2Numbers<>+0(SB), Y5, Y5
-	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y3, Y7
-	MOVQ         R10, 2176(DI)
-	VPSUBQ       Y7, Y5, Y7
-	VPCMPGTD     Y6, Y4, Y4
-	ADDQ         R10, R8
-	VPCMPGTD     Y5, Y7, Y5
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y5, Y5
-	MOVQ         2184(DI), DX
-	VPSUBQ       Y5, Y7, Y5
-	MULXQ        scalarDiagonal<>+80(SB), DX, R10
-	VPSRLQ       $0x20, Y4, Y4
-	ADDQ         2448(DI), DX
-	VPMULUDQ     Y0, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
-	ADCQ         2456(DI), R10
-	VPCMPGTD     Y3, Y5, Y5
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y5, Y5
-	ADDQ         DX, R11
-	VPADDQ       Y4, Y6, Y4
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y5, Y3, Y3
-	SBBQ         DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y3, Y3
-	VMOVDQU      Y3, 1408(DI)
-	SUBQ         R11, R10
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y4
-	SBBL         R11, R11
-	VPADDQ       Y3, Y1, Y1
-	SUBQ         R11, R10
-	VPSRLQ       $0x20, Y3, Y3
-	MOVQ         R10, 2184(DI)
-	VPADDQ       Y3, Y2, Y2
-	VMOVDQU      Y4, (DI)
-	ADDQ         R10, R8
-	VMOVDQU      (DI), Y3
-	ADCQ         $0x00, R9
-	VPADDQ       Y3, Y1, Y1
-	MOVQ         2192(DI), DX
-	VPSRLQ       $0x20, Y3, Y4
-	MULXQ        scalarDiagonal<>+88(SB), DX, R10
-	VPADDQ       Y4, Y2, Y2
-	ADDQ         2448(DI), DX
-	VPSLLQ       $0x20, Y2, Y4
-	VPSUBQ       Y4, Y1, Y1
-	ADCQ         2456(DI), R10
-	VPSLLQ       $0x20, Y2, Y4
-	SHLXQ        CX, DX, R11
-	VPSRLQ       $0x20, Y2, Y2
-	ADDQ         DX, R11
-	VPMULUDQ     Y0, Y2, Y2
-	SHRXQ        CX, R11, DX
-	VPADDQ       Y2, Y1, Y1
-	SBBQ         DX, R11
-	VPXOR        avx2Numbers<>+0(SB), Y4, Y2
-	VPADDQ       Y1, Y2, Y1
-	SUBQ         R11, R10
-	VPCMPGTD     Y1, Y2, Y2
-	SBBL         R11, R11
-	VPSRLQ       $0x20, Y2, Y2
-	SUBQ         R11, R10
-	VPADDQ       Y2, Y1, Y1
-	MOVQ         R10, 2192(DI)
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	VPAND        Y0, Y1, Y2
-	ADDQ         R10, R8
-	VMOVDQU      Y2, 64(DI)
-	ADCQ         $0x00, R9
-	VPSRLQ       $0x20, Y1, Y1
-	MOVQ         R8, R10
-	VMOVDQU      Y1, 192(DI)
-	MOVQ         R9, R11
-	VMOVSHDUP    Y3, Y1
-	ADDQ         AX, R10
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y3, Y2
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y3, Y3
-	ADCQ         $0x00, R11
-	VPADDQ       64(DI), Y2, Y2
-	MOVQ         AX, DX
-	VPADDQ       192(DI), Y3, Y3
-	MULXQ        scalarDiagonal<>+0(SB), AX, DX
-	VPSRLQ       $0x20, Y2, Y4
-	SHLXQ        CX, AX, R12
-	VPADDQ       Y4, Y3, Y3
-	ADDQ         AX, R12
-	VPMULUDQ     avx2Diagonal<>+0(SB), Y1, Y4
-	VPAND        Y0, Y3, Y5
-	SHRXQ        CX, R12, AX
-	VPADDQ       Y5, Y4, Y4
-	SBBQ         AX, R12
-	VPMULUDQ     avx2Diagonal<>+32(SB), Y1, Y1
-	SUBQ         R12, DX
-	VPSRLQ       $0x20, Y3, Y3
-	SBBL         R12, R12
-	VPADDQ       Y3, Y1, Y1
-	VPSRLQ       $0x20, Y4, Y3
-	SUBQ         R12, DX
-	VPADDQ       Y3, Y1, Y1
-	ADDQ         (BX)(R9*8), R8
-	VMOVSLDUP    Y4, Y3
-	SBBL         R9, R9
-	VPBLENDD     $0xaa, Y3, Y2, Y2
-	ADDQ         R9, R8
-	VPXOR        avx2Numbers<>+0(SB), Y2, Y2
-	ADDQ         R8, DX
-	VPSRLQ       $0x20, Y1, Y3
-	VPSUBQ       Y3, Y2, Y3
-	SBBL         AX, AX
-	VPCMPGTD     Y2, Y3, Y2
-	ADDQ         AX, DX
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         DX, 2104(DI)
-	VPSUBQ       Y2, Y3, Y2
-	ADDQ         (BX)(R11*8), R10
-	VPMULUDQ     Y0, Y1, Y1
-	SBBL         R11, R11
-	VPADDQ       Y1, Y2, Y1
-	VPCMPGTD     Y1, Y2, Y2
-	ADDQ         R11, R10
-	VPSRLQ       $0x20, Y2, Y2
-	MOVQ         R10, DX
-	VPADDQ       Y2, Y1, Y1
-	MULXQ        scalarEpsilon<>+0(SB), AX, DX
-	VPXOR        avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ         AX, 2448(DI)
-	VMOVDQU      Y1, (DI)
-	MOVQ         DX, 2456(DI)
-	ADDQ         2296(DI), DI
-	CMPQ         2296(DI), $0x00
-	JLT          internal
-	DECQ         1904(DI)
-	JNE          next
+	VMOVDQU   128(DI), Y1
+	VMOVSHDUP Y1, Y2
+	MOVQ      2008(DI), DX
+	VPMULUDQ  avx2Diagonal<>+64(SB), Y1, Y3
+	MULXQ     DX, DX, AX
+	VPMULUDQ  avx2Diagonal<>+96(SB), Y1, Y1
+	SHLXQ     CX, DX, R8
+	VMOVDQU   (DI), Y4
+	ADDQ      DX, R8
+	VPADDQ    64(DI), Y3, Y3
+	SHRXQ     CX, R8, DX
+	VPADDQ    192(DI), Y1, Y1
+	SBBQ      DX, R8
+	VPSRLQ    $0x20, Y3, Y5
+	VMOVSHDUP Y4, Y6
+	SUBQ      R8, AX
+	VPADDQ    Y5, Y1, Y1
+	SBBL      R8, R8
+	VPMULUDQ  avx2Diagonal<>+64(SB), Y2, Y5
+	SUBQ      R8, AX
+	VPAND     Y0, Y1, Y7
+	MOVQ      2016(DI), DX
+	VPADDQ    Y7, Y5, Y5
+	MULXQ     scalarDiagonal<>+8(SB), DX, R8
+	VPMULUDQ  Y4, Y4, Y7
+	ADDQ      2432(DI), DX
+	VPMULUDQ  avx2Diagonal<>+96(SB), Y2, Y2
+	ADCQ      2440(DI), R8
+	VPSRLQ    $0x20, Y1, Y1
+	VPADDQ    Y1, Y2, Y1
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y6, Y4, Y4
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y5, Y2
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y2, Y1, Y1
+	SBBQ      DX, R9
+	VMOVSLDUP Y5, Y2
+	SUBQ      R9, R8
+	VPSRLQ    $0x21, Y7, Y5
+	SBBL      R9, R9
+	VPBLENDD  $0xaa, Y2, Y3, Y2
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	VPMULUDQ  Y0, Y1, Y3
+	MOVQ      R8, 2016(DI)
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
+	MOVL      $0x00000000, R9
+	VPADDQ    Y5, Y4, Y4
+	MOVQ      2024(DI), DX
+	VPSRLQ    $0x20, Y1, Y1
+	MULXQ     scalarDiagonal<>+16(SB), DX, R10
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      2432(DI), DX
+	VPADDQ    Y1, Y2, Y1
+	ADCQ      2440(DI), R10
+	VPMULUDQ  Y6, Y6, Y3
+	VPCMPGTD  Y1, Y2, Y2
+	SHLXQ     CX, DX, R11
+	VPSRLQ    $0x20, Y2, Y2
+	ADDQ      DX, R11
+	VPADDQ    Y2, Y1, Y1
+	SHRXQ     CX, R11, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      DX, R11
+	VPSRLQ    $0x1f, Y4, Y6
+	SUBQ      R11, R10
+	VMOVDQU   Y1, 128(DI)
+	SBBL      R11, R11
+	VPSRLQ    $0x20, Y1, Y2
+	SUBQ      R11, R10
+	VMOVDQU   256(DI), Y5
+	VPADDQ    Y6, Y3, Y8
+	MOVQ      R10, 2024(DI)
+	VMOVSHDUP Y5, Y3
+	ADDQ      R10, R8
+	VPMULUDQ  avx2Diagonal<>+128(SB), Y5, Y6
+	ADCQ      $0x00, R9
+	VPMULUDQ  avx2Diagonal<>+160(SB), Y5, Y5
+	MOVQ      2032(DI), DX
+	VPAND     avx2Numbers<>+64(SB), Y7, Y7
+	MULXQ     scalarDiagonal<>+24(SB), DX, R10
+	VPADDQ    64(DI), Y6, Y6
+	ADDQ      2432(DI), DX
+	VPADDQ    192(DI), Y5, Y5
+	ADCQ      2440(DI), R10
+	VPSRLQ    $0x20, Y6, Y9
+	VPADDQ    Y9, Y5, Y5
+	SHLXQ     CX, DX, R11
+	VPSLLQ    $0x21, Y4, Y10
+	ADDQ      DX, R11
+	VPMULUDQ  avx2Diagonal<>+128(SB), Y3, Y4
+	SHRXQ     CX, R11, DX
+	VPAND     Y0, Y5, Y9
+	SBBQ      DX, R11
+	VPADDQ    Y9, Y4, Y4
+	SUBQ      R11, R10
+	VPADDQ    Y10, Y7, Y7
+	SBBL      R11, R11
+	VPMULUDQ  avx2Diagonal<>+160(SB), Y3, Y3
+	VPSRLQ    $0x20, Y5, Y5
+	SUBQ      R11, R10
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      R10, 2032(DI)
+	VPSRLQ    $0x20, Y4, Y5
+	ADDQ      R10, R8
+	VPXOR     avx2Numbers<>+0(SB), Y7, Y7
+	ADCQ      $0x00, R9
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      2008(DI), DX
+	VMOVSLDUP Y4, Y4
+	MULXQ     AX, DX, R10
+	VPBLENDD  $0xaa, Y4, Y6, Y4
+	SHLXQ     CX, DX, R11
+	VPSRLQ    $0x20, Y8, Y5
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ      DX, R11
+	VPMULUDQ  Y0, Y3, Y6
+	SHRXQ     CX, R11, DX
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	SBBQ      DX, R11
+	VPSUBQ    Y5, Y7, Y5
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      R11, R11
+	VPADDQ    Y3, Y6, Y3
+	SUBQ      R11, R10
+	VPADDQ    Y3, Y4, Y3
+	MOVQ      2040(DI), DX
+	VPCMPGTD  Y3, Y4, Y4
+	VPCMPGTD  Y7, Y5, Y6
+	MULXQ     scalarDiagonal<>+32(SB), DX, R11
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      2432(DI), DX
+	VPADDQ    Y4, Y3, Y3
+	ADCQ      2440(DI), R11
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SHLXQ     CX, DX, R12
+	VPSRLQ    $0x20, Y6, Y4
+	ADDQ      DX, R12
+	VMOVDQU   Y3, 256(DI)
+	SHRXQ     CX, R12, DX
+	VPADDQ    Y3, Y1, Y1
+	SBBQ      DX, R12
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R12, R11
+	VPSUBQ    Y4, Y5, Y6
+	SBBL      R12, R12
+	VMOVDQU   384(DI), Y3
+	SUBQ      R12, R11
+	VMOVSHDUP Y3, Y4
+	MOVQ      R11, 2040(DI)
+	VPMULUDQ  avx2Diagonal<>+192(SB), Y3, Y5
+	ADDQ      R11, R8
+	VPMULUDQ  Y0, Y8, Y7
+	ADCQ      $0x00, R9
+	VPMULUDQ  avx2Diagonal<>+224(SB), Y3, Y3
+	VPADDQ    64(DI), Y5, Y5
+	MOVQ      2048(DI), DX
+	VPADDQ    192(DI), Y3, Y3
+	MULXQ     scalarDiagonal<>+40(SB), DX, R11
+	VPADDQ    Y7, Y6, Y8
+	ADDQ      2432(DI), DX
+	VPSRLQ    $0x20, Y5, Y7
+	ADCQ      2440(DI), R11
+	VPADDQ    Y7, Y3, Y3
+	SHLXQ     CX, DX, R12
+	VPMULUDQ  avx2Diagonal<>+192(SB), Y4, Y7
+	ADDQ      DX, R12
+	VPAND     Y0, Y3, Y9
+	SHRXQ     CX, R12, DX
+	VPCMPGTD  Y8, Y6, Y6
+	VPADDQ    Y9, Y7, Y7
+	SBBQ      DX, R12
+	VPMULUDQ  avx2Diagonal<>+224(SB), Y4, Y4
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      R12, R12
+	VPSRLQ    $0x20, Y6, Y6
+	SUBQ      R12, R11
+	VPADDQ    Y3, Y4, Y3
+	MOVQ      R11, 2048(DI)
+	VPSRLQ    $0x20, Y7, Y4
+	ADDQ      R11, R8
+	VPADDQ    Y4, Y3, Y3
+	ADCQ      $0x00, R9
+	VMOVSLDUP Y7, Y4
+	VPADDQ    Y6, Y8, Y6
+	MOVQ      2056(DI), DX
+	VPBLENDD  $0xaa, Y4, Y5, Y4
+	MULXQ     scalarDiagonal<>+48(SB), DX, R11
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ      2432(DI), DX
+	VPMULUDQ  Y0, Y3, Y5
+	ADCQ      2440(DI), R11
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y6
+	SHLXQ     CX, DX, R12
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	ADDQ      DX, R12
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y3, Y5, Y3
+	SHRXQ     CX, R12, DX
+	VMOVSHDUP Y6, Y5
+	SBBQ      DX, R12
+	VPADDQ    Y3, Y4, Y3
+	SUBQ      R12, R11
+	VPCMPGTD  Y3, Y4, Y4
+	SBBL      R12, R12
+	VPSRLQ    $0x20, Y4, Y4
+	SUBQ      R12, R11
+	VPADDQ    Y4, Y3, Y3
+	MOVQ      R11, 2056(DI)
+	VMOVSHDUP (DI), Y4
+	ADDQ      R11, R8
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	VMOVDQU   Y3, 384(DI)
+	ADCQ      $0x00, R9
+	VPADDQ    Y3, Y1, Y1
+	MOVQ      2064(DI), DX
+	VPMULUDQ  (DI), Y6, Y7
+	MULXQ     scalarDiagonal<>+56(SB), DX, R11
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      2432(DI), DX
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      2440(DI), R11
+	VMOVDQU   512(DI), Y3
+	SHLXQ     CX, DX, R12
+	VMOVSHDUP Y3, Y8
+	ADDQ      DX, R12
+	VPMULUDQ  Y4, Y6, Y10
+	VPMULUDQ  avx2Diagonal<>+256(SB), Y3, Y9
+	SHRXQ     CX, R12, DX
+	VPMULUDQ  avx2Diagonal<>+288(SB), Y3, Y3
+	SBBQ      DX, R12
+	VPADDQ    64(DI), Y9, Y9
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y7, Y11
+	SBBL      R12, R12
+	VPADDQ    192(DI), Y3, Y3
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y9, Y12
+	MOVQ      R11, 2064(DI)
+	VPADDQ    Y12, Y3, Y3
+	ADDQ      R11, R8
+	VPADDQ    Y11, Y10, Y12
+	VPMULUDQ  avx2Diagonal<>+256(SB), Y8, Y10
+	ADCQ      $0x00, R9
+	VPAND     Y0, Y3, Y11
+	MOVQ      AX, DX
+	VPADDQ    Y11, Y10, Y10
+	MULXQ     DX, DX, AX
+	VPMULUDQ  avx2Diagonal<>+288(SB), Y8, Y8
+	SHLXQ     CX, DX, R11
+	VPMULUDQ  (DI), Y5, Y11
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y3, Y8, Y3
+	VPSRLQ    $0x20, Y10, Y8
+	SBBQ      DX, R11
+	VPAND     Y0, Y12, Y13
+	SUBQ      R11, AX
+	VPADDQ    Y8, Y3, Y3
+	SBBL      R11, R11
+	VMOVSLDUP Y10, Y8
+	SUBQ      R11, AX
+	VPBLENDD  $0xaa, Y8, Y9, Y8
+	MOVQ      R10, DX
+	VPXOR     avx2Numbers<>+0(SB), Y8, Y8
+	MULXQ     AX, DX, AX
+	VPADDQ    Y13, Y11, Y10
+	ADDQ      (SI), DX
+	VPMULUDQ  Y0, Y3, Y9
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	ADCQ      $0x00, AX
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R10
+	VPMULUDQ  Y4, Y5, Y4
+	ADDQ      DX, R10
+	VPADDQ    Y3, Y9, Y3
+	SHRXQ     CX, R10, DX
+	VPADDQ    Y3, Y8, Y3
+	SBBQ      DX, R10
+	VPCMPGTD  Y3, Y8, Y8
+	SUBQ      R10, AX
+	VPSRLQ    $0x20, Y12, Y9
+	SBBL      R10, R10
+	VPSRLQ    $0x20, Y8, Y8
+	VPADDQ    Y8, Y3, Y3
+	SUBQ      R10, AX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	MOVQ      2072(DI), DX
+	VMOVDQU   Y3, 512(DI)
+	MULXQ     scalarDiagonal<>+64(SB), DX, R10
+	VPADDQ    Y9, Y4, Y4
+	ADDQ      2432(DI), DX
+	VPADDQ    Y3, Y1, Y1
+	ADCQ      2440(DI), R10
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y3, Y2, Y2
+	VPSRLQ    $0x20, Y10, Y11
+	ADDQ      DX, R11
+	VMOVDQU   640(DI), Y3
+	SHRXQ     CX, R11, DX
+	VMOVSHDUP Y3, Y8
+	SBBQ      DX, R11
+	VPMULUDQ  avx2Diagonal<>+320(SB), Y3, Y9
+	SUBQ      R11, R10
+	VPMULUDQ  avx2Diagonal<>+352(SB), Y3, Y3
+	SBBL      R11, R11
+	VPADDQ    Y11, Y4, Y4
+	SUBQ      R11, R10
+	VPADDQ    64(DI), Y9, Y9
+	MOVQ      R10, 2072(DI)
+	VPADDQ    192(DI), Y3, Y3
+	VPSRLQ    $0x20, Y9, Y11
+	ADDQ      R10, R8
+	VMOVSLDUP Y10, Y10
+	ADCQ      $0x00, R9
+	VPADDQ    Y11, Y3, Y3
+	MOVQ      2080(DI), DX
+	VPMULUDQ  avx2Diagonal<>+320(SB), Y8, Y11
+	MULXQ     scalarDiagonal<>+72(SB), DX, R10
+	VPAND     Y0, Y3, Y12
+	ADDQ      2432(DI), DX
+	VPBLENDD  $0xaa, Y10, Y7, Y7
+	ADCQ      2440(DI), R10
+	VPADDQ    Y12, Y11, Y10
+	SHLXQ     CX, DX, R11
+	VPMULUDQ  avx2Diagonal<>+352(SB), Y8, Y8
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      DX, R11
+	VPADDQ    Y3, Y8, Y3
+	SHRXQ     CX, R11, DX
+	VPXOR     avx2Numbers<>+0(SB), Y7, Y8
+	SBBQ      DX, R11
+	VPSRLQ    $0x20, Y10, Y7
+	SUBQ      R11, R10
+	VPADDQ    Y7, Y3, Y3
+	SBBL      R11, R11
+	VMOVSLDUP Y10, Y7
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y4, Y10
+	VPBLENDD  $0xaa, Y7, Y9, Y7
+	MOVQ      R10, 2080(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y7, Y7
+	ADDQ      R10, R8
+	VPMULUDQ  Y0, Y3, Y9
+	ADCQ      $0x00, R9
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	MOVQ      2088(DI), DX
+	VPSUBQ    Y10, Y8, Y10
+	MULXQ     scalarDiagonal<>+80(SB), DX, R10
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      2432(DI), DX
+	VPADDQ    Y3, Y9, Y3
+	ADCQ      2440(DI), R10
+	VPADDQ    Y3, Y7, Y3
+	VPCMPGTD  Y8, Y10, Y8
+	SHLXQ     CX, DX, R11
+	VPCMPGTD  Y3, Y7, Y7
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y7, Y7
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y7, Y3, Y3
+	SBBQ      DX, R11
+	VPSRLQ    $0x20, Y8, Y7
+	SUBQ      R11, R10
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SBBL      R11, R11
+	VMOVDQU   Y3, 640(DI)
+	SUBQ      R11, R10
+	VPADDQ    Y3, Y1, Y1
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      R10, 2088(DI)
+	VPSUBQ    Y7, Y10, Y7
+	ADDQ      R10, R8
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      $0x00, R9
+	VMOVDQU   768(DI), Y3
+	MOVQ      2096(DI), DX
+	VMOVSHDUP Y3, Y8
+	MULXQ     scalarDiagonal<>+88(SB), DX, R10
+	VPMULUDQ  Y0, Y4, Y9
+	ADDQ      2432(DI), DX
+	VPMULUDQ  avx2Diagonal<>+384(SB), Y3, Y4
+	ADCQ      2440(DI), R10
+	VPMULUDQ  avx2Diagonal<>+416(SB), Y3, Y3
+	VPADDQ    64(DI), Y4, Y4
+	SHLXQ     CX, DX, R11
+	VPADDQ    192(DI), Y3, Y3
+	ADDQ      DX, R11
+	VPADDQ    Y9, Y7, Y10
+	SHRXQ     CX, R11, DX
+	VPSRLQ    $0x20, Y4, Y9
+	SBBQ      DX, R11
+	VPADDQ    Y9, Y3, Y3
+	SUBQ      R11, R10
+	VPMULUDQ  avx2Diagonal<>+384(SB), Y8, Y9
+	SBBL      R11, R11
+	VPCMPGTD  Y10, Y7, Y11
+	VPAND     Y0, Y3, Y7
+	SUBQ      R11, R10
+	VPADDQ    Y7, Y9, Y7
+	MOVQ      R10, 2096(DI)
+	VPMULUDQ  avx2Diagonal<>+416(SB), Y8, Y8
+	ADDQ      R10, R8
+	VPSRLQ    $0x20, Y11, Y9
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      R8, R10
+	VPADDQ    Y3, Y8, Y3
+	MOVQ      R9, R11
+	VPSRLQ    $0x20, Y7, Y8
+	ADDQ      AX, R10
+	VPADDQ    Y8, Y3, Y3
+	VPADDQ    Y9, Y10, Y8
+	ADCQ      $0x00, R11
+	VMOVSLDUP Y7, Y7
+	MOVQ      AX, DX
+	VPBLENDD  $0xaa, Y7, Y4, Y4
+	MULXQ     scalarDiagonal<>+0(SB), AX, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SHLXQ     CX, AX, R12
+	VPXOR     avx2Numbers<>+0(SB), Y8, Y8
+	ADDQ      AX, R12
+	VPMULUDQ  Y0, Y3, Y7
+	SHRXQ     CX, R12, AX
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	SBBQ      AX, R12
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y3, Y7, Y3
+	SUBQ      R12, DX
+	VPMULUDQ  Y6, Y6, Y7
+	SBBL      R12, R12
+	VPADDQ    Y3, Y4, Y3
+	SUBQ      R12, DX
+	VPCMPGTD  Y3, Y4, Y4
+	ADDQ      (BX)(R9*8), R8
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPMULUDQ  Y5, Y6, Y6
+	ADDQ      R9, R8
+	VPADDQ    Y4, Y3, Y3
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ      R8, DX
+	VMOVDQU   Y3, 768(DI)
+	SBBL      AX, AX
+	VPSRLQ    $0x21, Y7, Y4
+	ADDQ      AX, DX
+	VPADDQ    Y3, Y1, Y1
+	MOVQ      DX, 2008(DI)
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y3, Y2, Y2
+	SBBL      R11, R11
+	VMOVDQU   896(DI), Y3
+	ADDQ      R11, R10
+	VPADDQ    Y4, Y6, Y9
+	VMOVSHDUP Y3, Y4
+	MOVQ      R10, DX
+	VPMULUDQ  avx2Diagonal<>+448(SB), Y3, Y6
+	MULXQ     scalarEpsilon<>+0(SB), AX, DX
+	VPMULUDQ  avx2Diagonal<>+480(SB), Y3, Y3
+	MOVQ      AX, 2432(DI)
+	VPMULUDQ  Y5, Y5, Y5
+	MOVQ      DX, 2440(DI)
+	VPADDQ    64(DI), Y6, Y6
+	MOVQ      2104(DI), DX
+	VPADDQ    192(DI), Y3, Y3
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y6, Y10
+	SHLXQ     CX, DX, R8
+	VPADDQ    Y10, Y3, Y3
+	VPSRLQ    $0x1f, Y9, Y12
+	ADDQ      DX, R8
+	VPMULUDQ  avx2Diagonal<>+448(SB), Y4, Y10
+	SHRXQ     CX, R8, DX
+	VPAND     Y0, Y3, Y11
+	SBBQ      DX, R8
+	VPADDQ    Y11, Y10, Y10
+	SUBQ      R8, AX
+	VPADDQ    Y12, Y5, Y5
+	SBBL      R8, R8
+	VPMULUDQ  avx2Diagonal<>+480(SB), Y4, Y4
+	SUBQ      R8, AX
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2112(DI), DX
+	VPADDQ    Y3, Y4, Y3
+	VPAND     avx2Numbers<>+64(SB), Y7, Y7
+	MULXQ     scalarDiagonal<>+8(SB), DX, R8
+	VPSRLQ    $0x20, Y10, Y4
+	ADDQ      2448(DI), DX
+	VPADDQ    Y4, Y3, Y3
+	ADCQ      2456(DI), R8
+	VMOVSLDUP Y10, Y4
+	SHLXQ     CX, DX, R9
+	VPBLENDD  $0xaa, Y4, Y6, Y4
+	ADDQ      DX, R9
+	VPSLLQ    $0x21, Y9, Y6
+	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	VPMULUDQ  Y0, Y3, Y9
+	SBBQ      DX, R9
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	SUBQ      R9, R8
+	VPADDQ    Y6, Y7, Y6
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R9, R8
+	VPADDQ    Y3, Y9, Y3
+	MOVQ      R8, 2112(DI)
+	VPADDQ    Y3, Y4, Y3
+	MOVL      $0x00000000, R9
+	VPCMPGTD  Y3, Y4, Y4
+	MOVQ      2120(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y6
+	VPSRLQ    $0x20, Y4, Y4
+	MULXQ     scalarDiagonal<>+16(SB), DX, R10
+	VPADDQ    Y4, Y3, Y3
+	ADDQ      2448(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADCQ      2456(DI), R10
+	VPSRLQ    $0x20, Y5, Y4
+	SHLXQ     CX, DX, R11
+	VMOVDQU   Y3, 896(DI)
+	ADDQ      DX, R11
+	VPADDQ    Y3, Y1, Y1
+	SHRXQ     CX, R11, DX
+	VPSRLQ    $0x20, Y3, Y3
+	SBBQ      DX, R11
+	VPSUBQ    Y4, Y6, Y4
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R11, R10
+	VMOVDQU   1024(DI), Y3
+	SBBL      R11, R11
+	VMOVSHDUP Y3, Y7
+	SUBQ      R11, R10
+	VPMULUDQ  avx2Diagonal<>+512(SB), Y3, Y9
+	MOVQ      R10, 2120(DI)
+	VPCMPGTD  Y6, Y4, Y6
+	ADDQ      R10, R8
+	VPMULUDQ  avx2Diagonal<>+544(SB), Y3, Y3
+	ADCQ      $0x00, R9
+	VPADDQ    64(DI), Y9, Y9
+	VPADDQ    192(DI), Y3, Y3
+	MOVQ      2128(DI), DX
+	VPSRLQ    $0x20, Y6, Y10
+	MULXQ     scalarDiagonal<>+24(SB), DX, R10
+	VPSRLQ    $0x20, Y9, Y6
+	ADDQ      2448(DI), DX
+	VPADDQ    Y6, Y3, Y3
+	ADCQ      2456(DI), R10
+	VPMULUDQ  avx2Diagonal<>+512(SB), Y7, Y6
+	SHLXQ     CX, DX, R11
+	VPAND     Y0, Y3, Y11
+	ADDQ      DX, R11
+	VPSUBQ    Y10, Y4, Y4
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y11, Y6, Y6
+	VPMULUDQ  avx2Diagonal<>+544(SB), Y7, Y7
+	SBBQ      DX, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R11, R10
+	VPMULUDQ  Y0, Y5, Y5
+	SBBL      R11, R11
+	VPADDQ    Y3, Y7, Y3
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y6, Y7
+	MOVQ      R10, 2128(DI)
+	VPADDQ    Y7, Y3, Y3
+	ADDQ      R10, R8
+	VPADDQ    Y5, Y4, Y5
+	ADCQ      $0x00, R9
+	VMOVSLDUP Y6, Y6
+	VPBLENDD  $0xaa, Y6, Y9, Y6
+	MOVQ      2104(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y6
+	MULXQ     AX, DX, R10
+	VPMULUDQ  Y0, Y3, Y7
+	SHLXQ     CX, DX, R11
+	VPCMPGTD  Y5, Y4, Y4
+	ADDQ      DX, R11
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	SHRXQ     CX, R11, DX
+	VPSRLQ    $0x20, Y3, Y3
+	SBBQ      DX, R11
+	VPADDQ    Y3, Y7, Y3
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y3, Y6, Y3
+	SBBL      R11, R11
+	VPCMPGTD  Y3, Y6, Y6
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y6, Y6
+	MOVQ      2136(DI), DX
+	VPADDQ    Y6, Y3, Y3
+	MULXQ     scalarDiagonal<>+32(SB), DX, R11
+	VPADDQ    Y4, Y5, Y4
+	ADDQ      2448(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADCQ      2456(DI), R11
+	VMOVDQU   Y3, 1024(DI)
+	VPADDQ    Y3, Y1, Y1
+	SHLXQ     CX, DX, R12
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ      DX, R12
+	VPSRLQ    $0x20, Y3, Y3
+	SHRXQ     CX, R12, DX
+	VPADDQ    Y3, Y2, Y2
+	SBBQ      DX, R12
+	VMOVDQU   1152(DI), Y3
+	SUBQ      R12, R11
+	VMOVSHDUP Y4, Y7
+	SBBL      R12, R12
+	VMOVSHDUP Y3, Y5
+	SUBQ      R12, R11
+	VPMULUDQ  avx2Diagonal<>+576(SB), Y3, Y6
+	VPMULUDQ  avx2Diagonal<>+608(SB), Y3, Y3
+	MOVQ      R11, 2136(DI)
+	VPADDQ    64(DI), Y6, Y6
+	ADDQ      R11, R8
+	VMOVSHDUP Y8, Y9
+	ADCQ      $0x00, R9
+	VPADDQ    192(DI), Y3, Y3
+	MOVQ      2144(DI), DX
+	VPSRLQ    $0x20, Y6, Y10
+	MULXQ     scalarDiagonal<>+40(SB), DX, R11
+	VPADDQ    Y10, Y3, Y3
+	ADDQ      2448(DI), DX
+	VPMULUDQ  Y4, Y8, Y12
+	ADCQ      2456(DI), R11
+	VPMULUDQ  avx2Diagonal<>+576(SB), Y5, Y10
+	VPAND     Y0, Y3, Y11
+	SHLXQ     CX, DX, R12
+	VPADDQ    Y11, Y10, Y10
+	ADDQ      DX, R12
+	VPMULUDQ  avx2Diagonal<>+608(SB), Y5, Y5
+	SHRXQ     CX, R12, DX
+	VPMULUDQ  Y7, Y8, Y8
+	SBBQ      DX, R12
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R12, R11
+	VPADDQ    Y3, Y5, Y3
+	SBBL      R12, R12
+	VPSRLQ    $0x20, Y10, Y5
+	VPADDQ    8(SI), Y12, Y11
+	SUBQ      R12, R11
+	VPADDQ    Y5, Y3, Y3
+	MOVQ      R11, 2144(DI)
+	VMOVSLDUP Y10, Y5
+	ADDQ      R11, R8
+	VPBLENDD  $0xaa, Y5, Y6, Y5
+	ADCQ      $0x00, R9
+	VPADDQ    40(SI), Y8, Y6
+	MOVQ      2152(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y5, Y5
+	MULXQ     scalarDiagonal<>+48(SB), DX, R11
+	VPMULUDQ  Y0, Y3, Y8
+	ADDQ      2448(DI), DX
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	VPSRLQ    $0x20, Y3, Y3
+	ADCQ      2456(DI), R11
+	VPSRLQ    $0x20, Y11, Y10
+	SHLXQ     CX, DX, R12
+	VPADDQ    Y3, Y8, Y3
+	ADDQ      DX, R12
+	VPADDQ    Y3, Y5, Y3
+	SHRXQ     CX, R12, DX
+	VPCMPGTD  Y3, Y5, Y5
+	SBBQ      DX, R12
+	VPADDQ    Y10, Y6, Y6
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R12, R12
+	VPADDQ    Y5, Y3, Y3
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ      R12, R11
+	VMOVDQU   Y3, 1152(DI)
+	MOVQ      R11, 2152(DI)
+	VPMULUDQ  Y4, Y9, Y4
+	ADDQ      R11, R8
+	VPADDQ    Y3, Y1, Y1
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2160(DI), DX
+	VPADDQ    Y3, Y2, Y2
+	MULXQ     scalarDiagonal<>+56(SB), DX, R11
+	VPAND     Y0, Y6, Y10
+	VMOVDQU   1280(DI), Y3
+	ADDQ      2448(DI), DX
+	VMOVSHDUP Y3, Y5
+	ADCQ      2456(DI), R11
+	VPMULUDQ  avx2Diagonal<>+640(SB), Y3, Y8
+	SHLXQ     CX, DX, R12
+	VPADDQ    Y10, Y4, Y4
+	ADDQ      DX, R12
+	VPMULUDQ  avx2Diagonal<>+672(SB), Y3, Y3
+	SHRXQ     CX, R12, DX
+	VPADDQ    64(DI), Y8, Y8
+	SBBQ      DX, R12
+	VPADDQ    192(DI), Y3, Y3
+	SUBQ      R12, R11
+	VPSRLQ    $0x20, Y8, Y10
+	VPMULUDQ  Y7, Y9, Y7
+	SBBL      R12, R12
+	VPADDQ    Y10, Y3, Y3
+	SUBQ      R12, R11
+	VPMULUDQ  avx2Diagonal<>+640(SB), Y5, Y9
+	MOVQ      R11, 2160(DI)
+	VPAND     Y0, Y3, Y10
+	ADDQ      R11, R8
+	VPSRLQ    $0x20, Y6, Y6
+	ADCQ      $0x00, R9
+	VPADDQ    Y10, Y9, Y9
+	MOVQ      AX, DX
+	VPMULUDQ  avx2Diagonal<>+672(SB), Y5, Y5
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y3, Y5, Y3
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y6, Y7, Y6
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y9, Y5
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y5, Y3, Y3
+	SBBQ      DX, R11
+	VMOVSLDUP Y9, Y5
+	SUBQ      R11, AX
+	VPSRLQ    $0x20, Y4, Y7
+	SBBL      R11, R11
+	VPBLENDD  $0xaa, Y5, Y8, Y5
+	SUBQ      R11, AX
+	VPXOR     avx2Numbers<>+0(SB), Y5, Y5
+	VPMULUDQ  Y0, Y3, Y8
+	MOVQ      R10, DX
+	VPADDQ    Y7, Y6, Y6
+	MULXQ     AX, DX, AX
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	ADDQ      (SI), DX
+	VPSRLQ    $0x20, Y3, Y3
+	ADCQ      $0x00, AX
+	VPADDQ    Y3, Y8, Y3
+	SHLXQ     CX, DX, R10
+	VPADDQ    Y3, Y5, Y3
+	ADDQ      DX, R10
+	VMOVSLDUP Y4, Y4
+	VPCMPGTD  Y3, Y5, Y5
+	SHRXQ     CX, R10, DX
+	VPSRLQ    $0x20, Y5, Y5
+	SBBQ      DX, R10
+	VPADDQ    Y5, Y3, Y3
+	SUBQ      R10, AX
+	VPBLENDD  $0xaa, Y4, Y11, Y4
+	SBBL      R10, R10
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SUBQ      R10, AX
+	VMOVDQU   Y3, 1280(DI)
+	MOVQ      2168(DI), DX
+	VPADDQ    Y3, Y1, Y1
+	MULXQ     scalarDiagonal<>+64(SB), DX, R10
+	VPSRLQ    $0x20, Y3, Y3
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	ADDQ      2448(DI), DX
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      2456(DI), R10
+	VMOVDQU   1408(DI), Y3
+	SHLXQ     CX, DX, R11
+	VMOVSHDUP Y3, Y5
+	ADDQ      DX, R11
+	VPMULUDQ  Y0, Y6, Y8
+	SHRXQ     CX, R11, DX
+	VPMULUDQ  avx2Diagonal<>+704(SB), Y3, Y7
+	SBBQ      DX, R11
+	VPMULUDQ  avx2Diagonal<>+736(SB), Y3, Y3
+	SUBQ      R11, R10
+	VPADDQ    64(DI), Y7, Y7
+	VPXOR     avx2Numbers<>+128(SB), Y6, Y6
+	SBBL      R11, R11
+	VPADDQ    192(DI), Y3, Y3
+	SUBQ      R11, R10
+	VPSRLQ    $0x20, Y7, Y9
+	MOVQ      R10, 2168(DI)
+	VPADDQ    Y9, Y3, Y3
+	ADDQ      R10, R8
+	VPMULUDQ  avx2Diagonal<>+704(SB), Y5, Y9
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y6, Y10
+	MOVQ      2176(DI), DX
+	VPAND     Y0, Y3, Y6
+	VPADDQ    Y6, Y9, Y6
+	MULXQ     scalarDiagonal<>+72(SB), DX, R10
+	VPMULUDQ  avx2Diagonal<>+736(SB), Y5, Y5
+	ADDQ      2448(DI), DX
+	VPADDQ    Y10, Y8, Y8
+	ADCQ      2456(DI), R10
+	VPSRLQ    $0x20, Y3, Y3
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y3, Y5, Y3
+	ADDQ      DX, R11
+	VPSRLQ    $0x20, Y6, Y5
+	SHRXQ     CX, R11, DX
+	VPADDQ    Y5, Y3, Y3
+	SBBQ      DX, R11
+	VPADDQ    Y8, Y4, Y5
+	VMOVSLDUP Y6, Y6
+	SUBQ      R11, R10
+	VPBLENDD  $0xaa, Y6, Y7, Y6
+	SBBL      R11, R11
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y6
+	SUBQ      R11, R10
+	VPCMPGTD  Y5, Y4, Y7
+	MOVQ      R10, 2176(DI)
+	VPMULUDQ  Y0, Y3, Y4
+	ADDQ      R10, R8
+	VPXOR     avx2Numbers<>+128(SB), Y3, Y3
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2184(DI), DX
+	VPSRLQ    $0x20, Y7, Y7
+	VPADDQ    Y3, Y4, Y3
+	MULXQ     scalarDiagonal<>+80(SB), DX, R10
+	VPADDQ    Y3, Y6, Y3
+	ADDQ      2448(DI), DX
+	VPCMPGTD  Y3, Y6, Y4
+	ADCQ      2456(DI), R10
+	VPSRLQ    $0x20, Y4, Y4
+	SHLXQ     CX, DX, R11
+	VPADDQ    Y7, Y5, Y5
+	ADDQ      DX, R11
+	VPADDQ    Y4, Y3, Y3
+	SHRXQ     CX, R11, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SBBQ      DX, R11
+	VMOVDQU   Y3, 1408(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y5, Y4
+	SUBQ      R11, R10
+	VPADDQ    Y3, Y1, Y1
+	SBBL      R11, R11
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R11, R10
+	VPADDQ    Y3, Y2, Y2
+	MOVQ      R10, 2184(DI)
+	VMOVDQU   Y4, (DI)
+	ADDQ      R10, R8
+	VMOVDQU   (DI), Y3
+	ADCQ      $0x00, R9
+	VPADDQ    Y3, Y1, Y1
+	VPSRLQ    $0x20, Y3, Y4
+	MOVQ      2192(DI), DX
+	VPADDQ    Y4, Y2, Y2
+	MULXQ     scalarDiagonal<>+88(SB), DX, R10
+	VPSLLQ    $0x20, Y2, Y4
+	ADDQ      2448(DI), DX
+	VPSUBQ    Y4, Y1, Y1
+	ADCQ      2456(DI), R10
+	VPADDQ    avx2Numbers<>+160(SB), Y1, Y1
+	SHLXQ     CX, DX, R11
+	VPADDQ    avx2Numbers<>+192(SB), Y2, Y2
+	ADDQ      DX, R11
+	VPSLLQ    $0x20, Y2, Y4
+	SHRXQ     CX, R11, DX
+	VPSRLQ    $0x20, Y2, Y2
+	VPMULUDQ  Y0, Y2, Y2
+	SBBQ      DX, R11
+	VPADDQ    Y2, Y1, Y1
+	SUBQ      R11, R10
+	VPADDQ    Y1, Y4, Y1
+	SBBL      R11, R11
+	VPANDN    Y4, Y1, Y2
+	SUBQ      R11, R10
+	VPADDQ    Y0, Y1, Y4
+	MOVQ      R10, 2192(DI)
+	VBLENDVPD Y2, Y4, Y1, Y1
+	ADDQ      R10, R8
+	VPAND     Y0, Y1, Y2
+	ADCQ      $0x00, R9
+	VMOVDQU   Y2, 64(DI)
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      R8, R10
+	VMOVDQU   Y1, 192(DI)
+	MOVQ      R9, R11
+	VMOVSHDUP Y3, Y1
+	ADDQ      AX, R10
+	VPMULUDQ  avx2Diagonal<>+0(SB), Y3, Y2
+	ADCQ      $0x00, R11
+	VPMULUDQ  avx2Diagonal<>+32(SB), Y3, Y3
+	MOVQ      AX, DX
+	VPADDQ    64(DI), Y2, Y2
+	MULXQ     scalarDiagonal<>+0(SB), AX, DX
+	VPADDQ    192(DI), Y3, Y3
+	VPSRLQ    $0x20, Y2, Y4
+	SHLXQ     CX, AX, R12
+	VPADDQ    Y4, Y3, Y3
+	ADDQ      AX, R12
+	VPMULUDQ  avx2Diagonal<>+0(SB), Y1, Y4
+	SHRXQ     CX, R12, AX
+	VPAND     Y0, Y3, Y5
+	SBBQ      AX, R12
+	VPADDQ    Y5, Y4, Y4
+	SUBQ      R12, DX
+	VPMULUDQ  avx2Diagonal<>+32(SB), Y1, Y1
+	SBBL      R12, R12
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R12, DX
+	VPADDQ    Y3, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y3
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    Y3, Y1, Y1
+	SBBL      R9, R9
+	VMOVSLDUP Y4, Y3
+	ADDQ      R9, R8
+	VPBLENDD  $0xaa, Y3, Y2, Y2
+	ADDQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
+	SBBL      AX, AX
+	VPMULUDQ  Y0, Y1, Y3
+	ADDQ      AX, DX
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
+	MOVQ      DX, 2104(DI)
+	VPSRLQ    $0x20, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y1, Y2, Y1
+	SBBL      R11, R11
+	VPCMPGTD  Y1, Y2, Y2
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y2, Y2
+	MOVQ      R10, DX
+	VPADDQ    Y2, Y1, Y1
+	MULXQ     scalarEpsilon<>+0(SB), AX, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      AX, 2448(DI)
+	VMOVDQU   Y1, (DI)
+	MOVQ      DX, 2456(DI)
+	ADDQ      2296(DI), DI
+	CMPQ      2296(DI), $0x00
+	JLT       internal
+	DECQ      1904(DI)
+	JNE       next
 
 last:
 	VMOVDQU   128(DI), Y1
@@ -6372,45 +7454,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+96(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+64(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+96(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+96(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2016(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2024(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+16(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+16(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2432(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2440(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6427,45 +7507,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+160(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+128(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+160(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+160(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2032(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2040(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+32(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+32(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2432(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2440(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6482,45 +7560,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+224(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+192(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+224(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+224(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2048(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2056(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+48(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+48(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2432(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2440(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6537,45 +7613,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+288(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+256(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+288(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+288(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2064(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2072(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+64(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+64(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2432(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2440(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6592,45 +7666,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+352(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+320(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+352(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+352(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2080(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2088(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+80(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+80(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2432(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2440(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6647,45 +7719,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+416(SB), Y1, Y1
 	ADDQ      2432(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2440(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+384(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+416(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+416(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2096(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2112(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+8(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+8(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6702,45 +7772,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+480(SB), Y1, Y1
 	ADDQ      2448(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2456(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+448(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+480(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+480(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2120(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2128(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+24(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+24(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6757,45 +7825,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+544(SB), Y1, Y1
 	ADDQ      2448(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2456(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+512(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+544(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+544(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2136(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2144(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+40(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+40(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6812,45 +7878,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+608(SB), Y1, Y1
 	ADDQ      2448(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2456(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+576(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+608(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+608(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2152(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2160(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+56(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+56(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6867,45 +7931,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+672(SB), Y1, Y1
 	ADDQ      2448(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2456(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+640(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+672(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+672(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2168(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2176(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+72(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+72(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1
@@ -6922,45 +7984,43 @@ last:
 	VPMULUDQ  avx2Diagonal<>+736(SB), Y1, Y1
 	ADDQ      2448(DI), AX
 	VPADDQ    64(DI), Y3, Y3
-	VPADDQ    192(DI), Y1, Y1
 	ADCQ      2456(DI), DX
+	VPADDQ    192(DI), Y1, Y1
 	VPSRLQ    $0x20, Y3, Y4
 	SHLXQ     CX, AX, SI
 	VPADDQ    Y4, Y1, Y1
 	ADDQ      AX, SI
 	VPMULUDQ  avx2Diagonal<>+704(SB), Y2, Y4
-	VPAND     Y0, Y1, Y5
 	SHRXQ     CX, SI, AX
-	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y1, Y5
 	SBBQ      AX, SI
-	VPMULUDQ  avx2Diagonal<>+736(SB), Y2, Y2
+	VPADDQ    Y5, Y4, Y4
 	SUBQ      SI, DX
+	VPMULUDQ  avx2Diagonal<>+736(SB), Y2, Y2
 	VPSRLQ    $0x20, Y1, Y1
 	SBBL      SI, SI
 	VPADDQ    Y1, Y2, Y1
-	VPSRLQ    $0x20, Y4, Y2
 	SUBQ      SI, DX
-	VPADDQ    Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y2
 	MOVQ      DX, 2184(DI)
-	VMOVSLDUP Y4, Y2
+	VPADDQ    Y2, Y1, Y1
 	MOVQ      2192(DI), DX
+	VMOVSLDUP Y4, Y2
+	MULXQ     scalarDiagonal<>+88(SB), AX, DX
 	VPBLENDD  $0xaa, Y2, Y3, Y2
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y2
-	MULXQ     scalarDiagonal<>+88(SB), AX, DX
-	VPSRLQ    $0x20, Y1, Y3
 	ADDQ      2448(DI), AX
-	VPSUBQ    Y3, Y2, Y3
+	VPMULUDQ  Y0, Y1, Y3
 	ADCQ      2456(DI), DX
-	VPCMPGTD  Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+128(SB), Y1, Y1
 	SHLXQ     CX, AX, SI
-	VPSRLQ    $0x20, Y2, Y2
-	VPSUBQ    Y2, Y3, Y2
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, SI
-	VPMULUDQ  Y0, Y1, Y1
+	VPADDQ    Y1, Y3, Y1
 	SHRXQ     CX, SI, AX
 	VPADDQ    Y1, Y2, Y1
-	SBBQ      AX, SI
 	VPCMPGTD  Y1, Y2, Y2
+	SBBQ      AX, SI
 	VPSRLQ    $0x20, Y2, Y2
 	SUBQ      SI, DX
 	VPADDQ    Y2, Y1, Y1

@@ -15,7 +15,7 @@ type avx2 struct {
 	code2
 	rounds
 	diagonal     operand.Mem             // for each number a vector of it, one of its high half
-	numbers      func(i int) operand.Mem // vectors: 2^63, 2^32 − 1, 2^33 − 1, p − 1 without its top bit
+	numbers      func(i int) operand.Mem // vectors: 2^63, 2^32 − 1, 2^33 − 1, p − 1 without its top bit, …
 	swap4, swap8 operand.Mem
 }
 
@@ -28,15 +28,28 @@ func (k *avx2) spare(i int) operand.Mem { return limb(i, 1) }
 func newAVX2(c *build.Context) *avx2 {
 	k := &avx2{code2: code2{Stream: &kernel.Stream{}, c: c}}
 	t := newTables()
-	halves := func(x uint64) [2]uint64 { return [2]uint64{x & (1<<32 - 1), x >> 32} }
-	k.rounds = t.rows(c, "avx2", halves)
+	// Vectors, as four words each: AVX2 has no operands in memory that it spreads.
+	spread := func(words ...uint64) (all []uint64) {
+		for _, x := range words {
+			all = append(all, x, x, x, x)
+		}
+		return all
+	}
+	// Outside with an offset, which is 0 modulo p: 2^33 + 1 + 2^32·(2^32 − 3) = p. With it
+	// no half of what multiplySum returns is negative.
+	outside := func(x uint64) []uint64 { return spread(x&(1<<32-1)+1<<33+1, x>>32+1<<32-3) }
+	inside := func(x uint64) []uint64 {
+		x = add(x, poseidon2.P-more)
+		return spread(x&(1<<32-1), x>>32)
+	}
+	k.rounds = t.rows(c, "avx2", outside, inside)
 	table := global(c, "avx2Diagonal")
 	for _, d := range t.diagonal {
 		k.diagonal = table(d, d, d, d, d>>32, d>>32, d>>32, d>>32)
 	}
 	const p = poseidon2.P
 	table = global(c, "avx2Numbers")
-	for _, x := range []uint64{1 << 63, 1<<32 - 1, 1<<33 - 1, p - 1 ^ 1<<63} {
+	for _, x := range []uint64{1 << 63, 1<<32 - 1, 1<<33 - 1, p - 1 ^ 1<<63, 1<<64 - 1<<32, (p - more) & (1<<32 - 1), (p - more) >> 32} {
 		numbers := table(x, x, x, x)
 		k.numbers = func(i int) operand.Mem { return numbers.Offset(32 * i) }
 	}
@@ -68,7 +81,7 @@ func (k *avx2) part() *avx2 {
 
 // constants loads what stays in registers.
 func (k *avx2) constants() {
-	k.sign, k.low33 = k.numbers(0), k.numbers(2)
+	k.sign, k.low33, k.upper = k.numbers(0), k.numbers(2), k.numbers(4)
 	k.low = k.load(k.numbers(1))
 }
 
@@ -88,15 +101,19 @@ func (k *avx2) absorb() {
 	}
 }
 
-// halves is a number of two halves in memory, for multiply.
-func (k *avx2) halves(m operand.Mem) func(half int) operand.Op {
-	return func(half int) operand.Op { return k.broadcast(m.Offset(8 * half)) }
+// halves are two vectors in memory, for products to start with.
+func halves(m operand.Mem) func(half int) operand.Op {
+	return func(half int) operand.Op { return m.Offset(32 * half) }
 }
 
-// externalBox is the S-box of element i, in place, with the next constant.
+// externalBox is the S-box of element i, with the next constant. It leaves the
+// lower half in place, and the upper one behind it.
 func (k *avx2) externalBox(i int) *kernel.Stream {
 	one := k.part()
-	one.store(one.sbox(k.element(i), one.halves(externalNumber(i))), k.element(i))
+	low, high := one.multiplySum(one.sbox(k.element(i)))
+	constant := halves(externalNumber(i, 8))
+	one.store(one.plus(low, constant(0)), k.element(i))
+	one.store(one.plus(high, constant(1)), k.element(i).Offset(32))
 	return one.Stream
 }
 
@@ -105,19 +122,14 @@ func (k *avx2) externalRound() {
 	for i := 0; i < width; i += 2 {
 		k.Append(kernel.Interleave(k.externalBox(i), k.externalBox(i+1)))
 	}
-	k.externalLayer()
+	k.externalLayer(func(i, half int) operand.Op { return k.load(k.element(i).Offset(32 * half)) })
 }
 
-// externalLayer mixes the state: first the lower halves, then the upper ones, neither
-// of which goes beyond 28 · 2^32.
-func (k *avx2) externalLayer() {
+// externalLayer mixes the state: first the lower halves, then the upper ones, of which
+// each is below 2^35 and counts 28 times.
+func (k *avx2) externalLayer(part func(i, half int) operand.Op) {
 	for half := range 2 {
-		load := func(i int) operand.Op {
-			if half == 0 {
-				return k.and(k.low, k.element(i))
-			}
-			return k.right(32, k.load(k.element(i)))
-		}
+		load := func(i int) operand.Op { return part(i, half) }
 		// The products go to spare places; the lower halves' sums then to the rest of
 		// those, which the upper halves have no use for.
 		product := func(i int) operand.Mem { return k.spare(i) }
@@ -149,7 +161,14 @@ func (k *avx2) externalLayer() {
 }
 
 // between is the layer that the second permutation begins with.
-func (k *avx2) between() { k.externalLayer() }
+func (k *avx2) between() {
+	k.externalLayer(func(i, half int) operand.Op {
+		if half == 0 {
+			return k.and(k.low, k.element(i))
+		}
+		return k.right(32, k.load(k.element(i)))
+	})
+}
 
 // internalFirst begins the internal rounds, of which internalRound is one: the S-box of
 // element 0 in place and beside it, from the second on, what the round before has left
@@ -167,7 +186,7 @@ func (k *avx2) internalRound() {
 	others := k.part()
 	var rest rest2
 	for i := 1; i < width; i++ {
-		x := others.multiply(others.factor(others.load(k.element(i))), k.diagonalFactor(i), k.total)
+		x := others.multiplyAdd(others.factor(others.load(k.element(i))), k.diagonalFactor(i), k.total)
 		others.store(x, k.element(i))
 		rest.add(others, x)
 	}
@@ -177,7 +196,7 @@ func (k *avx2) internalRound() {
 
 func (k *avx2) internalLast() {
 	for i := 1; i < width; i++ {
-		x := k.multiply(k.factor(k.load(k.element(i))), k.diagonalFactor(i), k.total)
+		x := k.multiplyAdd(k.factor(k.load(k.element(i))), k.diagonalFactor(i), k.total)
 		k.store(x, k.element(i))
 	}
 }
@@ -185,11 +204,13 @@ func (k *avx2) internalLast() {
 // box is the S-box of element 0, with a constant.
 func (k *avx2) box() *kernel.Stream {
 	one := k.part()
-	one.store(one.sbox(k.element(0), one.halves(internalNumber())), k.element(0))
+	x3, x4 := one.sbox(k.element(0))
+	one.store(one.multiplyAdd(x3, x4, halves(internalNumber())), k.element(0))
 	return one.Stream
 }
 
-// total is a half of the sum of all elements, in a spare place.
+// total is a half of the sum of all elements, less what products have more, in a spare
+// place.
 func (k *avx2) total(half int) operand.Op { return k.spare(half) }
 
 // rest2 are the sums, modulo 2^64, of all elements but the first and of their upper
@@ -204,14 +225,15 @@ func (r *rest2) add(k *avx2, x operand.Op) {
 	r.all, r.upper = k.plus(r.all, x), k.plus(r.upper, k.right(32, x))
 }
 
-// join ends a round: the total, and the next element 0.
+// join ends a round: the total, less what products have more, and the next element 0.
 func (k *avx2) join(rest rest2) {
 	y := k.load(k.element(0))
 	rest.add(k, y)
-	total := k.joined(k.minus(rest.all, k.left(32, rest.upper)), rest.upper)
+	low := k.plus(k.minus(rest.all, k.left(32, rest.upper)), k.numbers(5))
+	total := k.joined(low, k.plus(rest.upper, k.numbers(6)))
 	k.store(k.and(total, k.low), k.spare(0))
 	k.store(k.right(32, total), k.spare(1))
-	k.store(k.multiply(k.factor(y), k.diagonalFactor(0), k.total), k.element(0))
+	k.store(k.multiplyAdd(k.factor(y), k.diagonalFactor(0), k.total), k.element(0))
 }
 
 // diagonalFactor is element i of the diagonal, in memory.

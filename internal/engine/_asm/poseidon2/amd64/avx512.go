@@ -49,11 +49,11 @@ type avx512 struct {
 func newAVX512(c *build.Context) *avx512 {
 	k := &avx512{code: code{&kernel.Stream{}, c}}
 	t := newTables()
-	withOffset := func(x uint64) [2]uint64 {
+	withOffset := func(x uint64) []uint64 {
 		words := split(x)
-		return [2]uint64{words[0] + 1<<54, words[1] - 4}
+		return []uint64{words[0] + 1<<54, words[1] - 4}
 	}
-	k.rounds = t.rows(c, "avx512", withOffset)
+	k.rounds = t.rows(c, "avx512", withOffset, withOffset)
 	table := global(c, "avx512Diagonal")
 	for _, d := range t.diagonal {
 		x, y := split(d), split(multiply(d, 1<<52))
@@ -126,7 +126,7 @@ func (k *avx512) externalRound() {
 	var boxes []kernel.Part
 	for i := range width {
 		one := k.part()
-		raw = one.sbox(k.kept, withOffset(externalNumber(i)), k.state(i, limits))
+		raw = one.sbox(k.kept, withOffset(externalNumber(i, 2)), k.state(i, limits))
 		one.put(i, raw)
 		boxes = append(boxes, kernel.Part{Stream: one.Stream, From: 36 * i})
 	}

@@ -29,6 +29,7 @@ type code2 struct {
 	sign  operand.Op // 2^63
 	low   operand.Op // 2^32 − 1, a mask and a factor
 	low33 operand.Op // 2^33 − 1
+	upper operand.Op // 2^64 − 2^32
 }
 
 func (k code2) plus(a, b operand.Op) operand.Op {
@@ -119,29 +120,72 @@ func (k code2) reduce(lo, v operand.Op) operand.Op {
 	return k.xor(more, k.sign)
 }
 
+// reduceMore returns lo + 2^64·v + 2^32 − 1 modulo p, where that is welcome.
+//
+// (2^32 − 1)·v0 + (2^32 − 1 − v1) is not negative, and at most (2^32 − 1)·2^32. So there
+// is but one correction: what goes beyond 2^64 is, in the upper half, less than lo, and
+// 2^32 − 1 can be added to it.
+func (k code2) reduceMore(lo, v operand.Op) operand.Op {
+	biased := k.xor(lo, k.sign)
+	more := k.plus(k.times(v, k.low), k.right(32, k.xor(v, k.upper)))
+	sum := k.plus(biased, more)
+	return k.xor(k.plus(sum, k.wrapped(biased, sum)), k.sign)
+}
+
+// more is what reduceMore returns too much. Numbers that are added before have the opposite.
+const more = 1<<32 - 1
+
 // factor2 is an element and its high half, see high.
 type factor2 struct{ x, high operand.Op }
 
 func (k code2) factor(x operand.Op) factor2 { return factor2{x, k.high(x)} }
 
-// multiply returns x·y + start, where start has two numbers below 2^32, the second
+// product2 is p00 + 2^32·u + 2^64·v, of which p00 and u are taken modulo 2^32.
+type product2 struct{ p00, u, v operand.Op }
+
+// product returns x·y + start, where start has two numbers below 2^32, the second
 // of which weighs 2^32. It may be nil.
 //
 // (2^32 − 1)² + 2·(2^32 − 1) = 2^64 − 1, so to a product of halves two numbers below 2^32
 // can be added, and all of x·y + start is below 2^128.
-func (k code2) multiply(x, y factor2, start func(half int) operand.Op) operand.Op {
+func (k code2) product(x, y factor2, start func(half int) operand.Op) product2 {
 	p00, p01 := k.times(x.x, y.x), k.times(x.x, y.high)
 	if start != nil {
 		p00, p01 = k.plus(p00, start(0)), k.plus(p01, start(1))
 	}
 	s := k.plus(p01, k.right(32, p00))
 	u := k.plus(k.times(x.high, y.x), k.and(s, k.low))
-	v := k.plus(k.plus(k.times(x.high, y.high), k.right(32, s)), k.right(32, u))
+	return product2{p00, u, k.plus(k.plus(k.times(x.high, y.high), k.right(32, s)), k.right(32, u))}
+}
+
+// lower is the lower 64 bits of a product.
+func (k code2) lower(p product2) operand.Op {
 	up := k.c.YMM()
-	k.Add(x86.VMOVSLDUP(u, up))
+	k.Add(x86.VMOVSLDUP(p.u, up))
 	lo := k.c.YMM()
-	k.Add(x86.VPBLENDD(operand.U8(0xaa), up, p00, lo))
-	return k.reduce(lo, v)
+	k.Add(x86.VPBLENDD(operand.U8(0xaa), up, p.p00, lo))
+	return lo
+}
+
+// multiply returns x·y.
+func (k code2) multiply(x, y factor2) operand.Op {
+	p := k.product(x, y, nil)
+	return k.reduce(k.lower(p), p.v)
+}
+
+// multiplyAdd returns x·y + start + more, see product.
+func (k code2) multiplyAdd(x, y factor2, start func(half int) operand.Op) operand.Op {
+	p := k.product(x, y, start)
+	return k.reduceMore(k.lower(p), p.v)
+}
+
+// multiplySum returns x·y as low + 2^32·high, for sums: low is below 2^32 and above −2^33,
+// high below 2^33.
+func (k code2) multiplySum(x, y factor2) (low, high operand.Op) {
+	p := k.product(x, y, nil)
+	v0 := k.and(p.v, k.low)
+	low = k.minus(k.and(p.p00, k.low), k.plus(v0, k.right(32, p.v)))
+	return low, k.plus(v0, k.and(p.u, k.low))
 }
 
 // square returns x².
@@ -156,15 +200,15 @@ func (k code2) square(x factor2) operand.Op {
 	return k.reduce(lo, v)
 }
 
-// sbox returns x^7 + start. As x is in memory it takes no register for long.
-func (k code2) sbox(x operand.Mem, start func(half int) operand.Op) operand.Op {
+// sbox returns x^3 and x^4. As x is in memory it takes no register for long.
+func (k code2) sbox(x operand.Mem) (x3, x4 factor2) {
 	f2 := k.factor(k.square(k.factor(k.load(x))))
-	x3 := k.multiply(f2, k.factor(x), nil)
-	f4 := k.factor(k.square(f2))
-	return k.multiply(f4, k.factor(x3), start)
+	third := k.multiply(f2, k.factor(x))
+	x4 = k.factor(k.square(f2))
+	return k.factor(third), x4
 }
 
-// joined returns low + 2^32·high, where both are below 2^38.
+// joined returns low + 2^32·high, where both are below 2^41.
 //
 // 2^32·high is high·2^32 modulo 2^64 and (2^32 − 1)·⌊high/2^32⌋. Only the last of the sums
 // may go beyond 2^64, and then it is small.
@@ -172,13 +216,14 @@ func (k code2) joined(low, high operand.Op) operand.Op {
 	return k.sum(k.left(32, high), k.plus(low, k.times(k.right(32, high), k.low)))
 }
 
-// sum returns a + small, where small is canonical, or any number below 2^63.
+// sum returns a + small, where small is below 2^63.
 //
-// If that goes beyond 2^64, it is less than a in the upper half, as in reduce: the
-// upper half of p − 1 is 2^32 − 1, but then nothing is carried from below.
+// So the sum goes beyond 2^64 just where the top bit of a is set and that of the sum is
+// not. Then it is small, and 2^32 − 1 can be added to it.
 func (k code2) sum(a, small operand.Op) operand.Op {
-	biased := k.xor(a, k.sign)
-	all := k.plus(biased, small)
-	all = k.plus(all, k.wrapped(biased, all))
-	return k.xor(all, k.sign)
+	all := k.plus(a, small)
+	beyond, r := k.c.YMM(), k.c.YMM()
+	k.Add(x86.VPANDN(a, all, beyond)) // a and not all
+	k.Add(x86.VBLENDVPD(beyond, k.plus(all, k.low), all, r))
+	return r
 }

@@ -47,21 +47,20 @@ func newTables() (t tables) {
 }
 
 // rows writes the tables of round constants: a row for each round, of what the scalar
-// lanes add (a word for each element, in Montgomery form) and then the vectors (two).
-func (t *tables) rows(c *build.Context, name string, form func(constant uint64) [2]uint64) (r rounds) {
+// lanes add (a word for each element, in Montgomery form) and then the vectors (as many
+// words for each as external and internal return).
+func (t *tables) rows(c *build.Context, name string, outside, inside func(constant uint64) []uint64) (r rounds) {
 	table := global(c, name+"External")
 	for round, constants := range t.external {
 		row := montgomery(t.after[round][:]...)
 		for _, constant := range constants {
-			words := form(constant)
-			row = append(row, words[:]...)
+			row = append(row, outside(constant)...)
 		}
 		r.externals, r.externalStride = table(row...), 8*len(row)
 	}
 	table = global(c, name+"Internal")
 	for _, constant := range t.internal {
-		words := form(constant)
-		row := append(montgomery(montgomery(constant)...), words[:]...) // as products are
+		row := append(montgomery(montgomery(constant)...), inside(constant)...) // as products are
 		r.internals, r.internalStride = table(row...), 8*len(row)
 	}
 	return r
@@ -73,9 +72,9 @@ type rounds struct {
 	externalStride, internalStride int
 }
 
-// externalNumber is where a row has what vectors add to element i, of two words.
-func externalNumber(i int) operand.Mem {
-	return operand.Mem{Base: row, Disp: 8*width + 16*i}
+// externalNumber is where a row has what vectors add to element i, of so many words.
+func externalNumber(i, words int) operand.Mem {
+	return operand.Mem{Base: row, Disp: 8 * (width + words*i)}
 }
 
 // internalNumber is where a row has what vectors add to the S-box.
