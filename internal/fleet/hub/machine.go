@@ -179,7 +179,7 @@ func (h *Hub) seen(m *machine, s wire.State, now time.Time) (news string) {
 		m.set(Gone, "it has left", now)
 		news = "machine left"
 	case s == wire.Unable:
-		m.set(Unable, "it has nothing to search with", now)
+		m.set(Unable, "it has nothing to search with, or is paused", now)
 		if was != Unable {
 			news = "machine unable to search"
 		}

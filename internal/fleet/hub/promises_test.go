@@ -520,7 +520,7 @@ func TestPrefix(t *testing.T) {
 	})
 }
 
-// TestNothingToSearchWith has a worker lose its last engine: it says so, and gets no leases until it has one.
+// TestNothingToSearchWith has a worker without an engine, and one that is paused: it says so, and gets no leases.
 func TestNothingToSearchWith(t *testing.T) {
 	rule := new(book)
 	fleetTest(t, rule, func(t *testing.T, r *rig) {
@@ -535,6 +535,16 @@ func TestNothingToSearchWith(t *testing.T) {
 		<-time.After(2 * time.Second)
 		if m := r.machine("a"); m.State != hub.Working || m.Leases != 2 {
 			t.Errorf("with one: %+v", m)
+		}
+		w.miner.Pause()
+		<-time.After(2 * time.Second)
+		if m := r.machine("a"); m.State != hub.Unable || m.Leases != 0 {
+			t.Errorf("paused: %+v", m)
+		}
+		w.miner.Resume()
+		<-time.After(2 * time.Second)
+		if m := r.machine("a"); m.State != hub.Working || m.Leases != 2 {
+			t.Errorf("then: %+v", m)
 		}
 	})
 }

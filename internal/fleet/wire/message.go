@@ -127,7 +127,7 @@ type State string
 const (
 	// Able workers search, or would if they had a lease.
 	Able State = "able"
-	// Unable workers have nothing to search with at present.
+	// Unable workers have nothing to search with at present, or are paused.
 	Unable State = "unable"
 	// Leaving workers will not report again.
 	Leaving State = "leaving"

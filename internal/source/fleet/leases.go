@@ -42,7 +42,7 @@ func (r *running) searching() bool {
 
 // state returns what the hub is told of the miner.
 func (r *running) state() wire.State {
-	if r.miner.Workers() == 0 {
+	if r.miner.Workers() == 0 || r.miner.Paused() {
 		return wire.Unable
 	}
 	return wire.Able
