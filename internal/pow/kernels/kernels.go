@@ -3,8 +3,12 @@
 package kernels
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -33,6 +37,35 @@ func Supported[Job, Walker any](kernels ...Kernel[Job, Walker]) (supported []Ker
 		}
 	}
 	return supported
+}
+
+// ByTime returns kernels in the order of the time that they take for a nonce, shortest
+// first: which one is faster depends on the CPU, and its features do not tell. A turn of a
+// kernel evaluates so many nonces. Where there is no choice nothing is measured.
+func ByTime[Job, Walker any](kernels []Kernel[Job, Walker], turn func(Kernel[Job, Walker]) (run func(), nonces int)) []Kernel[Job, Walker] {
+	if len(kernels) < 2 {
+		return kernels
+	}
+	perNonce := map[string]float64{}
+	for _, k := range kernels {
+		run, nonces := turn(k)
+		perNonce[k.Name] = float64(Quickest(run)) / float64(nonces)
+	}
+	return slices.SortedStableFunc(slices.Values(kernels), func(a, b Kernel[Job, Walker]) int {
+		return cmp.Compare(perNonce[a.Name], perNonce[b.Name])
+	})
+}
+
+// Quickest returns the shortest time that f took in a few turns: other work on the
+// machine only makes them longer.
+func Quickest(f func()) time.Duration {
+	shortest := time.Duration(math.MaxInt64)
+	for range 5 {
+		start := time.Now()
+		f()
+		shortest = min(shortest, time.Since(start))
+	}
+	return shortest
 }
 
 // Engines returns an engine for each kernel of a list, fastest first. The result begins

@@ -2,8 +2,11 @@ package kernels
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -20,6 +23,50 @@ func (named) Name() string      { return "named" }
 func (n named) Backend() string { return string(n) }
 func (named) Prepare([32]byte, u512.Uint) (engine.Job, error) {
 	panic("nothing is prepared here")
+}
+
+// TestByTime has kernels take, in a time that stands still otherwise, so long for a turn.
+func TestByTime(t *testing.T) {
+	type turn struct {
+		time   time.Duration
+		nonces int
+	}
+	for name, c := range map[string]struct {
+		turns []turn
+		want  []int
+	}{
+		"in order":           {[]turn{{time.Second, 20}, {time.Second, 12}, {time.Second, 4}}, []int{0, 1, 2}},
+		"out of order":       {[]turn{{time.Second, 4}, {time.Second, 12}}, []int{1, 0}},
+		"longer, for more":   {[]turn{{time.Second, 1}, {2 * time.Second, 3}}, []int{1, 0}},
+		"as they were given": {[]turn{{time.Second, 1}, {2 * time.Second, 2}}, []int{0, 1}},
+		"none":               {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var list, want []string
+				var given []kernel
+				for i := range c.turns {
+					given = append(given, kernel{Name: strconv.Itoa(i)})
+					want = append(want, strconv.Itoa(c.want[i]))
+				}
+				sorted := ByTime(given, func(k kernel) (func(), int) {
+					i, _ := strconv.Atoi(k.Name)
+					return func() { time.Sleep(c.turns[i].time) }, c.turns[i].nonces
+				})
+				for _, k := range sorted {
+					list = append(list, k.Name)
+				}
+				if !slices.Equal(list, want) {
+					t.Errorf("got %v, want %v", list, want)
+				}
+			})
+		})
+	}
+	only := []kernel{{Name: "only"}}
+	ByTime(only, func(kernel) (func(), int) {
+		t.Error("the only kernel is measured")
+		return func() {}, 1
+	})
 }
 
 func TestEngines(t *testing.T) {

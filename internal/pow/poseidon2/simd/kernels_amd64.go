@@ -32,7 +32,7 @@ func (v *vectors) walk(steps int) (done int, survivors uint64) {
 	return steps - left, v.survivors()
 }
 
-// native returns the kernels in assembly that this CPU can run, fastest first.
+// native returns the kernels in assembly that this CPU can run.
 func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (

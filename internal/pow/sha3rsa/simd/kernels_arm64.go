@@ -3,11 +3,9 @@
 package simd
 
 import (
-	"slices"
-	"time"
-
 	"golang.org/x/sys/cpu"
 
+	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
 )
 
@@ -54,33 +52,25 @@ var pairs = []struct {
 // native returns the kernels in assembly that this CPU can run, fastest first.
 // Which one that is depends on how many SHA3 instructions a CPU starts in a
 // cycle, one or four, so it is measured, in 0.1 ms.
-func native() (kernels []kernel) {
+func native() []kernel {
 	if !cpu.ARM64.HasSHA3 {
 		return nil
 	}
-	took := map[string]time.Duration{}
-	for _, k := range pairs {
-		took[k.name] = quickest(func() {
-			var messages [8][2]uint64
-			for range 16 {
-				messages[0] = k.hash(&messages)
-			}
-		})
-		kernels = append(kernels, kernel{Name: k.name, Lanes: 2, NewWalker: func(ctx *sha3rsa.JobContext) walker {
-			return &pair{ctx: ctx, filter: newFilter(ctx), hash: k.hash}
+	var list []kernel
+	hash := map[string]func(*[8][2]uint64) [2]uint64{}
+	for _, p := range pairs {
+		hash[p.name] = p.hash
+		list = append(list, kernel{Name: p.name, Lanes: 2, NewWalker: func(ctx *sha3rsa.JobContext) walker {
+			return &pair{ctx: ctx, filter: newFilter(ctx), hash: p.hash}
 		}})
 	}
-	slices.SortStableFunc(kernels, func(a, b kernel) int { return int(took[a.Name] - took[b.Name]) })
-	return kernels
-}
-
-// quickest returns the shortest time that f took in a few turns.
-func quickest(f func()) time.Duration {
-	shortest := time.Hour
-	for range 5 {
-		start := time.Now()
-		f()
-		shortest = min(shortest, time.Since(start))
-	}
-	return shortest
+	const hashes = 16
+	return kernels.ByTime(list, func(k kernel) (func(), int) {
+		return func() {
+			var messages [8][2]uint64
+			for range hashes {
+				messages[0] = hash[k.Name](&messages)
+			}
+		}, hashes * k.Lanes
+	})
 }
