@@ -300,3 +300,40 @@ func TestNoFleet(t *testing.T) {
 		}
 	}
 }
+
+// TestFleetAddresses reads the addresses of hubs and servers, in all forms that there are.
+func TestFleetAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"9835": "127.0.0.1:9835", "0": "127.0.0.1:0", "0.0.0.0": "0.0.0.0:9835", "0.0.0.0:1": "0.0.0.0:1", "[::]": "[::]:9835", "[::]:1": "[::]:1", "hub.example:0": "hub.example:0",
+		"": "", ":1": "", "a:b": "", "a:65536": "", "::": "", "a b": "", "65536": "",
+	} {
+		var f hubAddressFlag
+		if err := f.UnmarshalText([]byte(text)); (err == nil) != (want != "") || err == nil && f.String() != want {
+			t.Errorf("--fleet-listen %s is %v, %v; want %q", text, f, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"hub.example": "hub.example:9835", "10.0.0.1:1": "10.0.0.1:1", "[fe80::1%eth0]:2": "[fe80::1%eth0]:2", "[::1]": "[::1]:9835",
+		"": "", "a:0": "", "::1": "", "a:b:c": "", "http://a": "",
+	} {
+		var f hubFlag
+		if err := f.UnmarshalText([]byte(text)); (err == nil) != (want != "") || err == nil && string(f) != want {
+			t.Errorf("--hub %s is %s, %v; want %q", text, f, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"nats://a": "nats://a:4222", "tls://a:1/": "tls://a:1", "nats://[::1]:1/cellar": "nats://[::1]:1/cellar", " tls://a/main": "tls://a:4222",
+		"": "", "a": "", "nats://": "", "nats://a:0": "", "nats://u:p@a": "", "nats://a?b": "", "nats://a#b": "", "nats://a/b c": "", "ws://a": "",
+	} {
+		var f serverFlag
+		if err := f.UnmarshalText([]byte(text)); (err == nil) != (want != "") || err == nil && f.String() != want {
+			t.Errorf("--fleet %s is %v, %v; want %q", text, f, err, want)
+		}
+	}
+	for text, want := range map[string]bool{"rig7": true, "a.b-c_d": true, "": false, "-a": false, "a b": false, "ä": false, strings.Repeat("a", wire.MaxName+1): false} {
+		var f machineFlag
+		if err := f.UnmarshalText([]byte(text)); (err == nil) != want {
+			t.Errorf("--name %s: %v", text, err)
+		}
+	}
+}

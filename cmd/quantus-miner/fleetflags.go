@@ -181,7 +181,7 @@ func (f *hubAddressFlag) UnmarshalText(text []byte) error {
 		return nil
 	}
 	host, port, err := splitHostPort(string(text), hubPort)
-	if err != nil {
+	if _, number := strconv.ParseUint(host, 10, 64); err != nil || number == nil { // of a port that there is not
 		return fmt.Errorf("must be an address with a port from 0 (any that is free) to 65535: 0.0.0.0:%d or [::]:%d for every interface, 127.0.0.1:%d for this machine alone", hubPort, hubPort, hubPort)
 	}
 	*f = hubAddressFlag{hostFlag(host), port}

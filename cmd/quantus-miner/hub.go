@@ -53,7 +53,8 @@ func (f hubFlags) listen(proof pow.Proof, log *slog.Logger) (*fleetHub, error) {
 	address := reachable(b.Address())
 	log.Info("machines join the fleet with this command, and with copies of these files", "command", workCommand(address, proof),
 		"files", []string{filepath.Join(f.FleetDir, broker.TokenFile), filepath.Join(f.FleetDir, broker.FingerprintFile)})
-	return &fleetHub{fleet: wire.DefaultFleet, address: address, broker: b, dial: func() (*nats.Conn, error) { return b.Connect() }, log: log}, nil
+	options := f.options(log)
+	return &fleetHub{fleet: wire.DefaultFleet, address: address, broker: b, dial: func() (*nats.Conn, error) { return b.Connect(options...) }, log: log}, nil
 }
 
 // reachable returns how other machines reach an address that is listened on, as far as this one knows.
@@ -84,28 +85,33 @@ func (f hubFlags) join(log *slog.Logger) (*fleetHub, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, fleet := f.urls()
+	options := append(f.options(log),
+		nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(time.Second), nats.ReconnectJitter(time.Second, time.Second),
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
+	return &fleetHub{fleet: fleet, address: address, dial: func() (*nats.Conn, error) { return dialer.Dial(wire.NewID(), options...) }, log: log}, nil
+}
+
+// options are those of a hub's connection, which is made again for as long as it takes.
+func (f hubFlags) options(log *slog.Logger) []nats.Option {
 	told := func(what string) nats.ConnErrHandler {
 		return func(_ *nats.Conn, err error) {
-			if err != nil {
+			if err != nil { // it was not closed by us
 				log.Warn(what, "servers", f.Fleet, "reason", err)
 			}
 		}
 	}
-	_, fleet := f.urls()
-	return &fleetHub{fleet: fleet, address: address, log: log, dial: func() (*nats.Conn, error) {
-		return dialer.Dial(wire.NewID(),
-			nats.Name("quantus-miner hub"),
-			nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-			nats.ReconnectWait(time.Second), nats.ReconnectJitter(time.Second, time.Second),
-			nats.ReconnectBufSize(-1), // what is late is said anew
-			nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2),
-			nats.DisconnectErrHandler(told("connection to the fleet's NATS server lost")),
-			nats.ReconnectErrHandler(told("cannot connect to the fleet's NATS server")),
-			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-				told("the fleet's NATS server has an objection")(nil, err)
-			}),
-		)
-	}}, nil
+	objection := told("the fleet's NATS server has an objection")
+	return []nats.Option{
+		nats.Name("quantus-miner hub"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // what is late is said anew
+		nats.DisconnectErrHandler(told("connection to the fleet's NATS server lost")),
+		nats.ReconnectErrHandler(told("cannot connect to the fleet's NATS server")),
+		nats.ErrorHandler(func(conn *nats.Conn, _ *nats.Subscription, err error) { objection(conn, err) }),
+	}
 }
 
 // dialer returns what connects to somebody's own NATS servers, and what these are called.
