@@ -221,8 +221,13 @@ func TestOwnServers(t *testing.T) {
 	may := func(publish, subscribe []string) *server.Permissions {
 		return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
 	}
+	free := listenLocal(t)
+	address := free.Addr().(*net.TCPAddr)
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
 	natsServer, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: address.Port, NoSigs: true, NoLog: true,
 		Users: []*server.User{
 			{Username: "hub", Password: "hubsecret", Permissions: may([]string{subjects.HubMay()}, []string{subjects.HubMay()})},
 			{Username: "work", Password: "worksecret", Permissions: may(subjects.WorkerMayPublish(wire.Any), subjects.WorkerMaySubscribe(wire.Any))},
@@ -231,18 +236,13 @@ func TestOwnServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	natsServer.Start()
-	t.Cleanup(func() {
-		natsServer.Shutdown()
-		natsServer.WaitForShutdown()
-	})
 	dir := t.TempDir()
 	flags := func(user, password string) fleetServersFlags {
 		file := filepath.Join(dir, user)
 		if err := os.WriteFile(file, []byte(user+":"+password+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return fleetServersFlags{Fleet: []serverFlag{{"nats", natsServer.Addr().String(), fleet}}, FleetCreds: file}
+		return fleetServersFlags{Fleet: []serverFlag{{"nats", address.String(), fleet}}, FleetCreds: file}
 	}
 	newHub := func() service {
 		s := service{
@@ -260,6 +260,11 @@ func TestOwnServers(t *testing.T) {
 	inBackground(t, first)
 	page := "http://" + first.metrics.Addr().String()
 	eventually(t, page+"/readyz", has("no machine of the fleet is there"))
+	natsServer.Start() // later than the hub, which waits for it
+	t.Cleanup(func() {
+		natsServer.Shutdown()
+		natsServer.WaitForShutdown()
+	})
 
 	c := &workCmd{fleetServersFlags: flags("work", "worksecret"), Name: "rig", PoW: pow.SHA3RSA}
 	s := service{proof: pow.SHA3RSA, engine: fast.Engine{}, workers: 1, log: slog.New(slog.DiscardHandler)}
@@ -278,7 +283,7 @@ func TestOwnServers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	err = newHub().run(ctx)
-	if rival, ok := errors.AsType[*hub.RivalError](err); !ok || rival.Fleet != fleet || !strings.Contains(rival.Address, natsServer.Addr().String()) {
+	if rival, ok := errors.AsType[*hub.RivalError](err); !ok || rival.Fleet != fleet || !strings.Contains(rival.Address, address.String()) {
 		t.Errorf("a second hub ends with %v", err)
 	}
 }

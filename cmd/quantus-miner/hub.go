@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -132,10 +133,9 @@ func (f fleetServersFlags) dialer(log *slog.Logger) (dialer broker.Dialer, addre
 	return dialer, f.Fleet[0].String(), nil
 }
 
-// connect returns the hub of a service's miner, and what closes its connection.
-func (f *fleetHub) connect(s service, miner *mining.Miner) (h *hub.Hub, closeIt func(), err error) {
-	conn, err := f.dial()
-	if err != nil {
+// connect returns the hub of a service's miner, and its connection, which may not be there yet.
+func (f *fleetHub) connect(s service, miner *mining.Miner) (h *hub.Hub, conn *nats.Conn, err error) {
+	if conn, err = f.dial(); err != nil {
 		return nil, nil, err
 	}
 	h, err = hub.New(conn, miner, hub.Config{Fleet: f.fleet, PoW: string(s.proof), Reference: s.engine, Address: f.address, Log: f.log})
@@ -143,7 +143,21 @@ func (f *fleetHub) connect(s service, miner *mining.Miner) (h *hub.Hub, closeIt 
 		conn.Close()
 		return nil, nil, err
 	}
-	return h, conn.Close, nil
+	return h, conn, nil
+}
+
+// runHub runs a hub once it has its connection, until ctx is done.
+func runHub(ctx context.Context, h *hub.Hub, conn *nats.Conn) error {
+	connected := conn.StatusChanged(nats.CONNECTED)
+	if !conn.IsConnected() {
+		select {
+		case <-connected:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	conn.RemoveStatusListener(connected)
+	return h.Run(ctx)
 }
 
 // close ends the server.

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
@@ -196,13 +197,12 @@ func (s service) run(ctx context.Context) error {
 		return err
 	}
 	show := shown{up: up}
+	var hubConn *nats.Conn // if there is a hub
 	if s.fleet != nil {
-		h, closeConnection, err := s.fleet.connect(s, miner)
-		if err != nil {
+		if show.hub, hubConn, err = s.fleet.connect(s, miner); err != nil {
 			return err
 		}
-		defer closeConnection()
-		show.hub = h
+		defer hubConn.Close()
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -216,7 +216,7 @@ func (s service) run(ctx context.Context) error {
 	}
 	var sampler *hashrate.Sampler
 	if show.hub != nil {
-		start(func() error { return show.hub.Run(ctx) })
+		start(func() error { return runHub(ctx, show.hub, hubConn) })
 	}
 	if s.metrics != nil || s.keyboard != nil {
 		sampler = hashrate.NewSampler(miner, s.proof.Difficulty)

@@ -180,6 +180,8 @@ func adviseOnHub(err error) error {
 		advice = "give the token in this hub's own file fleet-token with --fleet-token-file, or what your own NATS server knows this machine by with --fleet-creds"
 	case errors.As(err, new(*broker.PinError)):
 		advice = "if this is the hub that you mean, and it was set up anew, give its own file fleet-cert-sha256 with --fleet-cert-sha256-file; if not, another one answers at its address, and the token must not get there"
+	case errors.As(err, new(*fleet.RefusedError)):
+		advice = "the words are the hub's: it and this machine must be of one release, and have the same --pow"
 	case errors.Is(err, mining.ErrNoEngine):
 		advice = "see the log for what is wrong with them, and suspect the machine's memory or overclocking"
 	default:
