@@ -70,7 +70,7 @@ func OpenIdentity(dir string) (Identity, error) {
 	id.Fingerprint = sha256.Sum256(id.Certificate.Certificate[0])
 	path, line := filepath.Join(dir, FingerprintFile), id.Fingerprint.String()+"\n"
 	if old, err := access.Read(path, maxFile, 0); err != nil || string(old) != line {
-		if err := os.WriteFile(path, []byte(line), 0o644); err != nil { //nolint:gosec // It is public.
+		if err := os.WriteFile(path, []byte(line), 0o644); err != nil { // which is public
 			return Identity{}, err
 		}
 	}
