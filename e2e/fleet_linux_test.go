@@ -57,6 +57,7 @@ func startFleet(t *testing.T, pow string, command func(t *testing.T, flags ...st
 		return command(t, "--pow", pow, "--workers", "0", "--gpu", "none", "--fleet-listen", "0.0.0.0:"+port, "--fleet-dir", f.dir)
 	}
 	f.hub = f.start(t)
+	f.hub.logs(t, "workers may come", func(e entry) bool { return e.Msg == "the fleet has a hub" })
 	for i := range fleetSize {
 		m := plug(t, i)
 		m.miner = f.work(t, m, pow)
@@ -79,6 +80,7 @@ func plug(t *testing.T, i int) *machine {
 	ip(t, "netns", "add", m.namespace)
 	t.Cleanup(func() { ip(t, "netns", "del", m.namespace) })
 	ip(t, "link", "add", m.cable, "type", "veth", "peer", "name", "eth0", "netns", m.namespace)
+	t.Cleanup(func() { ip(t, "link", "del", m.cable) }) // which would go with the namespace, but some time later
 	ip(t, "addr", "add", m.hubSide+"/30", "dev", m.cable)
 	ip(t, "link", "set", m.cable, "up")
 	for _, command := range []string{"link set lo up", "addr add " + m.ownSide + "/30 dev eth0", "link set eth0 up"} {

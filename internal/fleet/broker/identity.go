@@ -1,8 +1,7 @@
 package broker
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -16,6 +15,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/host/access"
@@ -69,10 +69,13 @@ func OpenIdentity(dir string) (Identity, error) {
 	}
 	id.Fingerprint = sha256.Sum256(id.Certificate.Certificate[0])
 	path, line := filepath.Join(dir, FingerprintFile), id.Fingerprint.String()+"\n"
-	if old, err := access.Read(path, maxFile, 0); err != nil || string(old) != line {
-		if err := os.WriteFile(path, []byte(line), 0o644); err != nil { // which is public
+	if old, err := access.Read(path, maxFile, 0); err == nil && string(old) != line { // of another certificate
+		if err := os.Remove(path); err != nil {
 			return Identity{}, err
 		}
+	}
+	if err := makeUnlessThere(path, 0o644, func() ([]byte, error) { return []byte(line), nil }); err != nil {
+		return Identity{}, err
 	}
 	return id, nil
 }
@@ -96,18 +99,20 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
-// openCertificate reads a certificate and its key, and makes both if neither is there.
+// openCertificate reads a certificate and its key, and makes both if neither is there. A certificate
+// that was lost follows from the key. A key that was lost does not follow from anything.
 func openCertificate(certificate, key string) (tls.Certificate, error) {
-	_, noKey := os.Stat(key)
-	_, noCertificate := os.Stat(certificate)
-	if errors.Is(noKey, fs.ErrNotExist) && errors.Is(noCertificate, fs.ErrNotExist) {
-		if err := makeCertificate(certificate, key); err != nil {
+	if _, err := os.Stat(certificate); errors.Is(err, fs.ErrNotExist) {
+		if err := makeUnlessThere(key, 0o600, makeKey); err != nil {
 			return tls.Certificate{}, err
 		}
 	}
 	keyPEM, err := access.Read(key, maxFile, access.SecretMode)
 	if err != nil {
 		return tls.Certificate{}, err
+	}
+	if err := makeUnlessThere(certificate, 0o644, func() ([]byte, error) { return makeCertificate(keyPEM) }); err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s: %w", key, err)
 	}
 	certificatePEM, err := access.Read(certificate, maxFile, 0) // which is public
 	if err != nil {
@@ -120,62 +125,83 @@ func openCertificate(certificate, key string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// makeCertificate makes a key, and a certificate that it signs itself. Workers look at nothing
-// but its fingerprint, so it is nobody's in particular and does not end. The key comes first:
-// a certificate without its key would be of no use.
-func makeCertificate(certificate, key string) error {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// makeKey makes a key.
+func makeKey() ([]byte, error) {
+	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return fmt.Errorf("making a key: %w", err)
+		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	now := time.Now()
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
+}
+
+// makeCertificate makes the certificate of a key, which that signs itself. Workers look at nothing but its
+// fingerprint, so it is nobody's in particular and does not end (RFC 5280, section 4.1.2.5). It is always
+// the same, as signatures by Ed25519 are: so it does not matter who makes it.
+func makeCertificate(keyPEM []byte) ([]byte, error) {
+	block, _ := pem.Decode(keyPEM)
+	if block == nil {
+		return nil, errors.New("must be a key in PEM")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("must be a key in PKCS #8: %w", err)
+	}
+	private, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, errors.New("must be a key of Ed25519, if its certificate is to be made")
+	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "quantus-miner fleet"},
 		DNSNames:     []string{"localhost"},
-		NotBefore:    now.AddDate(-1, 0, 0), // for who looks at it, on a machine whose clock is wrong
-		NotAfter:     now.AddDate(100, 0, 0),
+		NotBefore:    time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	der, err := x509.CreateCertificate(nil, template, template, private.Public(), private)
 	if err != nil {
-		return fmt.Errorf("making a certificate: %w", err)
+		return nil, fmt.Errorf("making a certificate: %w", err)
 	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return fmt.Errorf("making a key: %w", err)
-	}
-	err = makeUnlessThere(key, 0o600, func() ([]byte, error) {
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
-	})
-	if err != nil {
-		return err
-	}
-	return makeUnlessThere(certificate, 0o644, func() ([]byte, error) {
-		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
-	})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// makeUnlessThere writes a file that is not there yet. One that could not be written whole is
-// removed again.
-func makeUnlessThere(path string, mode fs.FileMode, content func() ([]byte, error)) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, fs.ErrExist) {
+// makeUnlessThere writes a file that is not there yet. Whoever reads it meanwhile finds all of it or
+// nothing, and of two that make it at the same time the first one's stays.
+func makeUnlessThere(path string, mode fs.FileMode, content func() ([]byte, error)) (err error) {
+	if _, err := os.Lstat(path); err == nil {
 		return nil
 	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // with mode 0600
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if gone := os.Remove(file.Name()); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}()
 	text, err := content()
 	if err == nil {
 		_, err = file.Write(text)
+	}
+	if err == nil && runtime.GOOS != "windows" { // which has no such modes
+		err = file.Chmod(mode)
 	}
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+		return err
 	}
-	return nil
+	switch err := os.Link(file.Name(), path); {
+	case err == nil, errors.Is(err, fs.ErrExist):
+		return nil
+	default: // a file system without links
+		return os.Rename(file.Name(), path)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,8 +23,10 @@ func TestIdentityStays(t *testing.T) {
 	if len(made.Token) < 32 {
 		t.Errorf("a token of %d characters", len(made.Token))
 	}
-	if err := os.Remove(filepath.Join(dir, FingerprintFile)); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{FingerprintFile, certificateFile} { // which follow from the key
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	again, err := OpenIdentity(dir)
 	if err != nil {
@@ -55,6 +58,37 @@ func TestIdentityStays(t *testing.T) {
 	}
 }
 
+// TestIdentityMadeOnce has many open the same new directory at once: all get one identity, and nothing
+// else is left there.
+func TestIdentityMadeOnce(t *testing.T) {
+	dir := t.TempDir()
+	tokens := make([]string, 8)
+	var opening sync.WaitGroup
+	for i := range tokens {
+		opening.Go(func() {
+			id, err := OpenIdentity(dir)
+			if err != nil {
+				t.Error(err)
+			}
+			tokens[i] = id.Token + id.Fingerprint.String()
+		})
+	}
+	opening.Wait()
+	id, err := OpenIdentity(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range tokens {
+		if token != id.Token+id.Fingerprint.String() {
+			t.Errorf("one has another identity")
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 4 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
 // TestBrokenIdentity breaks one file at a time.
 func TestBrokenIdentity(t *testing.T) {
 	for _, c := range []struct {
@@ -63,7 +97,6 @@ func TestBrokenIdentity(t *testing.T) {
 		want   string
 	}{
 		{"no key", func(dir string) error { return os.Remove(filepath.Join(dir, keyFile)) }, keyFile},
-		{"no certificate", func(dir string) error { return os.Remove(filepath.Join(dir, certificateFile)) }, certificateFile},
 		{"an empty token", func(dir string) error { return os.WriteFile(filepath.Join(dir, TokenFile), nil, 0o600) }, "16 to 256 characters"},
 		{"two lines", func(dir string) error { return os.WriteFile(filepath.Join(dir, TokenFile), []byte("a\nb\n"), 0o600) }, "one line"},
 		{"another key", func(dir string) error {
