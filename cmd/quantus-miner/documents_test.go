@@ -39,7 +39,7 @@ func TestDocuments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, found := range regexp.MustCompile("(?m)(?:^|[^-\\w])(--[a-z][a-z0-9-]+|MINER_[A-Z0-9_]*)").FindAllStringSubmatch(string(text), -1) {
+		for _, found := range regexp.MustCompile(`(?m)(?:^|[^-\w])(--[a-z][a-z0-9-]+|MINER_[A-Z0-9_]*)`).FindAllStringSubmatch(string(text), -1) {
 			if name := found[1]; !slices.Contains(known, name) {
 				t.Errorf("%s names %s, which neither this program has nor one that is known here", filepath.Base(page), name)
 			}

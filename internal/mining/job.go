@@ -299,15 +299,16 @@ func (j *Job) end(result Result) bool {
 	if j.result.Status != Running {
 		return false
 	}
-	for _, a := range j.assignments {
+	assignments := j.assignments
+	j.result, j.ended, j.final = result, time.Now(), j.count()
+	// Kept for minutes, an ended job should hold only its result.
+	j.assignments, j.current, j.unleased, j.base, j.threadIndex, j.twice = nil, nil, nil, nil, nil, nonceSet{}
+	close(j.done) // so that a search that is told to stop knows why
+	for _, a := range assignments {
 		for i := range a.progress {
 			a.progress[i].Stop()
 		}
 	}
-	j.result, j.ended, j.final = result, time.Now(), j.count()
-	// Kept for minutes, an ended job should hold only its result.
-	j.assignments, j.current, j.unleased, j.base, j.threadIndex, j.twice = nil, nil, nil, nil, nil, nonceSet{}
-	close(j.done)
 	return true
 }
 

@@ -266,7 +266,11 @@ func (n *QUICNode) verify(miner *peer, r wire.JobResult) error {
 	b := Block{Sealed: true, Nonce: r.Nonce, Distance: hash, Threshold: job.Difficulty, Tries: r.HashCount, Elapsed: elapsed}
 	work := r.Nonce.Bytes()
 	n.head = sha256.Sum256(append(job.Header[:], work[:]...))
-	n.difficulty = u512.From64(triesIn(b, n.BlockTime))
+	// The count of a fleet is up to a second late. So a block counts for an eighth of what it takes
+	// on average at least, or ever shorter ones would have ever lower counts.
+	counted := b
+	counted.Tries = max(b.Tries, job.Difficulty.Sat64()/8)
+	n.difficulty = u512.From64(triesIn(counted, n.BlockTime))
 	n.blocks = append(n.blocks, b)
 	select {
 	case n.sealed <- struct{}{}:

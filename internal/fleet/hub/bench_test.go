@@ -21,7 +21,6 @@ type crowd struct {
 	conn     *nats.Conn
 	subjects wire.Subjects
 	ids      []string
-	job      atomic.Uint64 // whose first leases are counted
 	left     atomic.Int64
 	began    time.Time
 

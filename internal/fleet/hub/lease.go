@@ -17,6 +17,8 @@ const (
 	inFlight = 2
 	// leaseTime is how long a machine is to take for a lease.
 	leaseTime = 3 * time.Second
+	// secondAfter is after which time a machine has the second lease of a new job.
+	secondAfter = 200 * time.Millisecond
 	// firstLease is how many nonces the first lease of a machine has of which nothing is known.
 	firstLease = 1 << 10
 	// resendAfter is after which time a lease of which a machine does not tell is sent once more.
@@ -131,7 +133,7 @@ func signal(c chan<- struct{}) {
 // the job.
 func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) (s engine.Status, done uint64) {
 	l := &lease{
-		number: m.hub.numbers.Add(1), job: m.hub.jobs.of(of), Range: r, size: r.End.SubWrap(r.Start).AddSat(u512.From64(1)).Sat64(),
+		job: m.hub.jobs.of(of), Range: r, size: r.End.SubWrap(r.Start).AddSat(u512.From64(1)).Sat64(),
 		progress: p, stop: make(chan struct{}, 1), ended: make(chan struct{}, 1),
 	}
 	p.OnStop(func() { signal(l.stop) })
@@ -139,7 +141,18 @@ func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) (s 
 	if !p.Advance(0) {
 		return engine.Stopped, 0
 	}
-	m.issue(l)
+	first, wait := m.turn(l.job.number, time.Now())
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.stop:
+		if over(of) {
+			signal(m.hub.changed)
+		}
+		return engine.Stopped, 0
+	}
+	m.issue(l, first)
 	select {
 	case <-l.stop:
 		if over(of) {
@@ -150,20 +163,36 @@ func (m *machine) Search(of *mining.Job, r engine.Range, p *engine.Progress) (s 
 	return m.takeBack(l)
 }
 
+// turn reports whether this is the machine's first lease of a job, and how long it is to wait: the second
+// one of a machine that has something to do waits until all machines have their first.
+func (m *machine) turn(job uint64, now time.Time) (first bool, wait time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if job > m.latestJob {
+		m.latestJob, m.begun = job, now
+		return true, 0
+	}
+	// Of a machine of which nothing is known the first lease may take no time.
+	if job < m.latestJob || m.lastEnd.IsZero() {
+		return false, 0
+	}
+	return false, max(0, secondAfter-now.Sub(m.begun))
+}
+
 // LeaseSize implements [mining.Remote].
 func (m *machine) LeaseSize() uint64 { return m.leaseSize.Load() }
 
 // issue sends a lease to the machine.
-func (m *machine) issue(l *lease) {
+func (m *machine) issue(l *lease, first bool) {
 	now := time.Now()
 	m.mu.Lock()
+	l.number = m.hub.numbers.Add(1)
 	if len(m.leases) == 0 {
 		m.moved = now
 	}
 	m.leases = append(m.leases, l)
 	m.send(l, now)
-	first := m.latestJob != l.job.number && m.joined.Before(l.job.Started())
-	m.latestJob = l.job.number
+	first = first && m.joined.Before(l.job.Started())
 	m.mu.Unlock()
 	m.hub.counts.sent.Add(1)
 	if first {

@@ -47,7 +47,8 @@ type machine struct {
 	restUntil time.Time // no leases before
 	leases    []*lease  // that it holds, in the order in which they were sent
 	late      []late
-	latestJob uint64
+	latestJob uint64    // of which it had a lease
+	begun     time.Time // when it had the first lease of that
 	lastEnd   time.Time // of a lease
 	moved     time.Time // when it last told of progress
 	idle      time.Time // when it was last seen without one
