@@ -110,6 +110,11 @@ func play(t *testing.T, find multiples, test func(s *script)) {
 				t.Fatal(err)
 			}
 		}
+		known, done := context.WithTimeout(t.Context(), time.Second)
+		if err := s.conn.FlushWithContext(known); err != nil { // so that the first hello is heard
+			t.Fatal(err)
+		}
+		done()
 		log := slog.New(slog.NewTextHandler(s.log, nil))
 		s.miner = mining.New(slog.New(slog.DiscardHandler), &mining.Crew{Engine: find, Workers: 1})
 		s.miner.Limits.Over = 16
