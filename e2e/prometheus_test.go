@@ -156,7 +156,7 @@ func TestPrometheus(t *testing.T) {
 	t.Run("every query of the dashboard has an answer", func(t *testing.T) {
 		for title, expressions := range dashboard(t) {
 			for _, promQL := range expressions {
-				if regexp.MustCompile(`miner_(node|pool|gpu)_|gpu`).MatchString(promQL) {
+				if regexp.MustCompile(`miner_(node|pool|fleet|gpu)_|gpu`).MatchString(promQL) {
 					continue // see TestPrometheusOfConnect, TestPrometheusOfPool and TestPrometheusOfGPU
 				}
 				values := p.query(t, promQL)

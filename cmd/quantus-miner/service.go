@@ -265,7 +265,7 @@ func (s service) run(ctx context.Context) error {
 	}
 	// What starting has left over is given back, as the miner stays for months: a third of
 	// its memory. It has time until the first job is being searched.
-	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
+	defer time.AfterFunc(5*time.Second, debug.FreeOSMemory).Stop()
 	if s.reportEvery > 0 {
 		start(func() error {
 			hashrate.Reports{Miner: miner, Difficulty: s.proof.Difficulty, Interval: s.reportEvery, Log: s.log, More: show.report}.Run(ctx)
