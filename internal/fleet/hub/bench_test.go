@@ -118,7 +118,7 @@ func BenchmarkNewJob(b *testing.B) {
 				c.report(b, r.hub.Overview().ID)
 				i++
 				await(b, "the last job to be over", 10*time.Second, func() bool { return r.hub.Overview().Machines[0].Leases == 0 })
-				time.Sleep(100 * time.Millisecond) // until all is quiet
+				time.Sleep(100 * time.Millisecond) // until what NATS still delivers of the last job is through: nothing tells
 				c.mu.Lock()
 				c.times, c.began = nil, time.Now()
 				c.mu.Unlock()
