@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"text/tabwriter"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/quantus-network/quantus-miner/internal/bench"
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/host/cpuname"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/watch/console"
@@ -112,7 +110,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	result := benchResult{
-		CPU:       cpuName(),
+		CPU:       cpuname.Read(),
 		Yardstick: benchYardstick{bench.Yardstick, report.YardstickRate},
 		PoW:       c.PoW,
 	}
@@ -140,12 +138,4 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%.3f\t\n", cmp.Or(r.Device, r.Engine), r.Backend, r.Workers, console.Rate(r.NoncesPerSecond), console.Rate(r.PerWorker), r.Ratio)
 	}
 	return table.Flush()
-}
-
-// cpuName is what the CPU calls itself, or its architecture if it is mute.
-func cpuName() string {
-	if name := cpuid.CPU.BrandName; name != "" {
-		return name
-	}
-	return runtime.GOARCH
 }

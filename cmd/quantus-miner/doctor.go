@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/host/access"
+	"github.com/quantus-network/quantus-miner/internal/host/cpuname"
 	"github.com/quantus-network/quantus-miner/internal/pow"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
@@ -97,7 +98,7 @@ func (f finding) print(w io.Writer) error {
 
 // machine looks at the program, and at the CPUs that it may use.
 func (c *doctorCmd) machine(context.Context) []finding {
-	program := finding{"program", findingOK, fmt.Sprintf("quantus-miner %s, %s/%s, %s", version(), runtime.GOOS, runtime.GOARCH, cpuName()), ""}
+	program := finding{"program", findingOK, fmt.Sprintf("quantus-miner %s, %s/%s, %s", version(), runtime.GOOS, runtime.GOARCH, cpuname.Read()), ""}
 	cpus, all := effectiveCPUs(), runtime.NumCPU()
 	used := finding{Check: "CPUs", State: findingOK, Found: fmt.Sprintf("%d, so many workers by default", cpus)}
 	switch {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -181,22 +182,25 @@ func (f *workersFlag) UnmarshalText(text []byte) error {
 // effectiveCPUs is the number of CPUs that this process may use: those of its
 // affinity mask or the variable GOMAXPROCS, as the Go runtime finds them at the
 // start, within a container's CPU limit. A limit is rounded up, or a part of it
-// would go unused. (The runtime knows of limits too, but takes none for less
-// than 2. Of Windows's processor groups it counts one; see [priority.Groups].) It is
-// not to be asked once a [service] has made room for more threads.
-func effectiveCPUs() int {
+// would go unused. It is counted once, before a [service] makes room for more
+// threads.
+var effectiveCPUs = sync.OnceValue(func() int {
 	cpus := min(runtime.GOMAXPROCS(0), maxWorkers)
-	restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
-	if err != nil { // a limit that cannot be read is none
-		return cpus
+	// The runtime knows of limits too, and rounds them up, but takes none for less than 2.
+	if cpus == 2 {
+		restore, err := maxprocs.Set(maxprocs.RoundQuotaFunc(func(limit float64) int { return int(math.Ceil(limit)) }))
+		if err != nil { // a limit that cannot be read is none
+			return cpus
+		}
+		defer restore()
+		cpus = min(cpus, runtime.GOMAXPROCS(0))
 	}
-	defer restore()
-	cpus = min(cpus, runtime.GOMAXPROCS(0))
+	// Of Windows's processor groups it counts one.
 	if _, given := os.LookupEnv("GOMAXPROCS"); !given && cpus == runtime.NumCPU() {
 		cpus = min(priority.NewGroups().CPUs(), maxWorkers)
 	}
 	return cpus
-}
+})
 
 // durationFlag is a time longer than nothing.
 type durationFlag time.Duration

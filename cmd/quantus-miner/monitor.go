@@ -11,6 +11,7 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/host/access"
 	"github.com/quantus-network/quantus-miner/internal/host/connlimit"
+	"github.com/quantus-network/quantus-miner/internal/host/cpuname"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/source/quicnode"
 	"github.com/quantus-network/quantus-miner/internal/source/stratum"
@@ -74,7 +75,7 @@ func newMonitor(ctx context.Context, sampler *hashrate.Sampler, setup metrics.Se
 		Go:   runtime.Version(),
 		OS:   runtime.GOOS,
 		Arch: runtime.GOARCH,
-		CPU:  cpuName(),
+		CPU:  cpuname.Read(),
 		CPUs: setup.CPUs,
 	}, board)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {

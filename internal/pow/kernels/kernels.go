@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/quantus-network/quantus-miner/internal/engine"
 )
 
@@ -24,15 +22,14 @@ type Kernel[Job, Walker any] struct {
 	Lanes int
 	// NewWalker returns a walker of as many lanes.
 	NewWalker func(Job) Walker
-	// Features are those that a CPU must have for it.
-	Features []cpuid.FeatureID
+	// Runs says that this CPU can run it, and that the operating system saves the registers.
+	Runs bool
 }
 
 // Supported returns those kernels that this CPU can run.
 func Supported[Job, Walker any](kernels ...Kernel[Job, Walker]) (supported []Kernel[Job, Walker]) {
 	for _, k := range kernels {
-		// Supports says no, too, where the operating system does not save the registers.
-		if cpuid.CPU.Supports(k.Features...) {
+		if k.Runs {
 			supported = append(supported, k)
 		}
 	}

@@ -3,7 +3,7 @@
 package simd
 
 import (
-	"github.com/klauspost/cpuid/v2"
+	"golang.org/x/sys/cpu"
 
 	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
@@ -38,11 +38,11 @@ func native() []kernel { return kernels.Supported(avx512, avx2) }
 var (
 	avx512 = kernel{
 		Name: "avx512", Lanes: 2 * (8 + 2),
-		Features:  []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512IFMA, cpuid.BMI2},
+		Runs:      cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasBMI2,
 		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(8+2), walkAVX512) },
 	}
 	avx2 = kernel{
-		Name: "avx2", Lanes: 2 * (4 + 2), Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2},
+		Name: "avx2", Lanes: 2 * (4 + 2), Runs: cpu.X86.HasAVX2 && cpu.X86.HasBMI2,
 		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(4+2), walkAVX2) },
 	}
 )

@@ -3,7 +3,7 @@
 package simd
 
 import (
-	"github.com/klauspost/cpuid/v2"
+	"golang.org/x/sys/cpu"
 
 	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/sha3rsa"
@@ -48,11 +48,13 @@ func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (
 	avx512 = kernel{
-		Name: "avx512", Lanes: 8, Features: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512DQ, cpuid.BMI2, cpuid.ADX, cpuid.MOVBE},
+		Name: "avx512", Lanes: 8,
+		Runs:      cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasBMI2 && cpu.X86.HasADX && cpu.X86.HasMOVBE,
 		NewWalker: func(ctx *sha3rsa.JobContext) walker { return newInterleaved(ctx, walkAVX512) },
 	}
 	avx2 = kernel{
-		Name: "avx2", Lanes: 4, Features: []cpuid.FeatureID{cpuid.AVX2, cpuid.BMI2, cpuid.ADX, cpuid.MOVBE},
+		Name: "avx2", Lanes: 4,
+		Runs:      cpu.X86.HasAVX2 && cpu.X86.HasBMI2 && cpu.X86.HasADX && cpu.X86.HasMOVBE,
 		NewWalker: func(ctx *sha3rsa.JobContext) walker { return newInterleaved(ctx, walkAVX2) },
 	}
 )
