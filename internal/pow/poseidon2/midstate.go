@@ -11,20 +11,27 @@ import (
 // bytes alone share it, and two permutations are left for each.
 type Midstate State
 
-// NewMidstate absorbs a header and the high half of a nonce.
-func NewMidstate(header [HeaderSize]byte, nonce u512.Uint) Midstate {
-	var s State
-	copy(s[:], toElements(header[:])[:Rate]) // without the padding
-	s.Permute()
-	for i, x := range elements(nonce[u512.Words/2:]) {
-		s[i] = add(s[i], x)
+// NewMidstate absorbs a header and the high half of a nonce. It does so in Montgomery form:
+// each search begins with it.
+func NewMidstate(header [HeaderSize]byte, nonce u512.Uint) (m Midstate) {
+	var s, high scalar
+	for i, x := range toElements(header[:])[:Rate] { // without the padding
+		s[i] = x * epsilon
 	}
-	s.Permute()
-	return Midstate(s)
+	for i, x := range elements(nonce[u512.Words/2:]) {
+		high[i] = x * epsilon
+	}
+	s.permute((*[Width]uint64)(&high))
+	s.permute(&noBlock)
+	for i, x := range s {
+		m[i] = fromMontgomery(x)
+	}
+	return m
 }
 
 // elements turns half a nonce, in ascending words, into a block: its big-endian bytes,
-// four to an element, which are little-endian.
+// four to an element, which are little-endian. All elements of a block are below 2^32, so
+// epsilon times as much is below P: it is their Montgomery form.
 func elements(half []uint64) (block [Rate]uint64) {
 	for i, word := range half {
 		last := Rate - 1 - 2*i
@@ -80,7 +87,7 @@ var (
 func (w *Window) First(nonce u512.Uint) uint64 {
 	s := w.state
 	for i, x := range Low(nonce) {
-		s[i] = montAddTo(x*epsilon, s[i]) // x is below 2^32, so its form is below 2^64; s[i] is canonical
+		s[i] = montAddTo(x*epsilon, s[i]) // s[i] is canonical
 	}
 	s.permute(&lastBlock)
 	s.permute(&noBlock)
