@@ -3,7 +3,6 @@
 package kernels
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -38,31 +37,42 @@ func Supported[Job, Walker any](kernels ...Kernel[Job, Walker]) (supported []Ker
 
 // ByTime returns kernels in the order of the time that they take for a nonce, shortest
 // first: which one is faster depends on the CPU, and its features do not tell. A turn of a
-// kernel evaluates so many nonces. Where there is no choice nothing is measured.
-func ByTime[Job, Walker any](kernels []Kernel[Job, Walker], turn func(Kernel[Job, Walker]) (run func(), nonces int)) []Kernel[Job, Walker] {
+// kernel evaluates so many nonces; other work on the machine only makes turns longer, so
+// the shortest of a few counts. Kernels are given in the order that is likely, and one is
+// put in front of another only if it takes less by a margin, so that the order is the same
+// at every start. Where there is no choice nothing is measured.
+func ByTime[Job, Walker any](kernels []Kernel[Job, Walker], turn func(Kernel[Job, Walker]) (run func(), nonces int)) (ordered []Kernel[Job, Walker]) {
 	if len(kernels) < 2 {
 		return kernels
 	}
-	perNonce := map[string]float64{}
+	type timed struct {
+		run      func()
+		nonces   int
+		shortest time.Duration
+	}
+	var all []timed
 	for _, k := range kernels {
 		run, nonces := turn(k)
-		perNonce[k.Name] = float64(Quickest(run)) / float64(nonces)
+		all = append(all, timed{run, nonces, math.MaxInt64})
 	}
-	return slices.SortedStableFunc(slices.Values(kernels), func(a, b Kernel[Job, Walker]) int {
-		return cmp.Compare(perNonce[a.Name], perNonce[b.Name])
-	})
-}
-
-// Quickest returns the shortest time that f took in a few turns: other work on the
-// machine only makes them longer.
-func Quickest(f func()) time.Duration {
-	shortest := time.Duration(math.MaxInt64)
 	for range 5 {
-		start := time.Now()
-		f()
-		shortest = min(shortest, time.Since(start))
+		for i, t := range all { // in turns, so that a change of the clock's rate meets all
+			start := time.Now()
+			t.run()
+			all[i].shortest = min(t.shortest, time.Since(start))
+		}
 	}
-	return shortest
+	const margin = 0.05
+	var perNonce []float64
+	for i, t := range all {
+		took := float64(t.shortest) / float64(t.nonces)
+		at := len(ordered)
+		for at > 0 && took < perNonce[at-1]*(1-margin) {
+			at--
+		}
+		ordered, perNonce = slices.Insert(ordered, at, kernels[i]), slices.Insert(perNonce, at, took)
+	}
+	return ordered
 }
 
 // Engines returns an engine for each kernel of a list, fastest first. The result begins

@@ -37,6 +37,9 @@ func TestByTime(t *testing.T) {
 		"out of order":       {[]turn{{time.Second, 4}, {time.Second, 12}}, []int{1, 0}},
 		"longer, for more":   {[]turn{{time.Second, 1}, {2 * time.Second, 3}}, []int{1, 0}},
 		"as they were given": {[]turn{{time.Second, 1}, {2 * time.Second, 2}}, []int{0, 1}},
+		"within the margin":  {[]turn{{100 * time.Second, 1}, {96 * time.Second, 1}}, []int{0, 1}},
+		"beyond the margin":  {[]turn{{100 * time.Second, 1}, {94 * time.Second, 1}}, []int{1, 0}},
+		"in front of some":   {[]turn{{3 * time.Second, 2}, {2 * time.Second, 1}, {time.Second, 1}, {3 * time.Second, 2}}, []int{2, 0, 3, 1}},
 		"none":               {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package simd
 
 import (
+	"sync"
+
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/pow/kernels"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
@@ -31,12 +33,12 @@ func Engines(fastest string) ([]engine.Engine, error) {
 }
 
 // supported are the kernels that this CPU can run, fastest first. Which of those in
-// assembly that is is measured, in half a millisecond.
-func supported() []kernel {
+// assembly that is is measured, once, in half a millisecond.
+var supported = sync.OnceValue(func() []kernel {
 	return append(kernels.ByTime(native(), func(k kernel) (func(), int) {
 		const steps = 2
 		w := k.NewWalker(poseidon2.Reference{}) // no hash is valid
 		w.set(u512.Uint{})
 		return func() { w.walk(steps) }, steps * k.Lanes
 	}), portableKernel)
-}
+})

@@ -43,7 +43,7 @@ func (w *interleaved) walk(steps int) (done int, survivors uint64) {
 	return done, survivors
 }
 
-// native returns the kernels in assembly that this CPU can run, fastest first.
+// native returns the kernels in assembly that this CPU can run.
 func native() []kernel { return kernels.Supported(avx512, avx2) }
 
 var (

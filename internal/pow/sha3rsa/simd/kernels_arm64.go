@@ -49,28 +49,13 @@ var pairs = []struct {
 	{"sha3-mixed", keccakPairMixed},
 }
 
-// native returns the kernels in assembly that this CPU can run, fastest first.
-// Which one that is depends on how many SHA3 instructions a CPU starts in a
-// cycle, one or four, so it is measured, in 0.1 ms.
-func native() []kernel {
-	if !cpu.ARM64.HasSHA3 {
-		return nil
-	}
-	var list []kernel
-	hash := map[string]func(*[8][2]uint64) [2]uint64{}
+// native returns the kernels in assembly that this CPU can run. Which one is faster
+// depends on how many SHA3 instructions a CPU starts in a cycle, one or four.
+func native() (list []kernel) {
 	for _, p := range pairs {
-		hash[p.name] = p.hash
-		list = append(list, kernel{Name: p.name, Lanes: 2, NewWalker: func(ctx *sha3rsa.JobContext) walker {
+		list = append(list, kernel{Name: p.name, Lanes: 2, Runs: cpu.ARM64.HasSHA3, NewWalker: func(ctx *sha3rsa.JobContext) walker {
 			return &pair{ctx: ctx, filter: newFilter(ctx), hash: p.hash}
 		}})
 	}
-	const hashes = 16
-	return kernels.ByTime(list, func(k kernel) (func(), int) {
-		return func() {
-			var messages [8][2]uint64
-			for range hashes {
-				messages[0] = hash[k.Name](&messages)
-			}
-		}, hashes * k.Lanes
-	})
+	return kernels.Supported(list...)
 }
