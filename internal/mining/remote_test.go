@@ -80,7 +80,10 @@ func TestRemoteLost(t *testing.T) {
 				var b book
 				e := &steady{name: "fleet", perNonce: time.Millisecond, batch: 10, book: &b}
 				m := New(slog.New(slog.DiscardHandler))
-				m.Add(&Crew{Name: "a", Engine: e, Workers: 2, Remote: far{engine: e, size: 777, early: early}, Recover: func(ctx context.Context) error { return ctx.Err() }})
+				m.Add(&Crew{Name: "a", Engine: e, Workers: 2, Remote: far{engine: e, size: 777, early: early}, Recover: func(ctx context.Context) error {
+					<-time.After(time.Second) // for time to pass in this bubble
+					return ctx.Err()
+				}})
 				m.Add(&Crew{Name: "b", Engine: e, Workers: 2, Remote: far{engine: e, size: 777}})
 				stop := run(m)
 				defer stop()
