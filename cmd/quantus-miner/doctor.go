@@ -131,7 +131,7 @@ func (c *doctorCmd) engines(context.Context) (findings []finding) {
 				chosen = true
 				f.Found += "; the default"
 				if e.Backend() == "portable" {
-					f.State, f.Advice = findingLook, "there is no kernel for this CPU's instructions, or they are hidden from it, as by a virtual machine: one with AVX-512 or AVX2 is several times as fast"
+					f.State, f.Advice = findingLook, "there is no kernel for this CPU's instructions, or they are hidden from it, as by a virtual machine: one with AVX-512, AVX-IFMA or AVX2 is several times as fast"
 				}
 			}
 			findings = append(findings, f)

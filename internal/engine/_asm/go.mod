@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/mmcloughlin/avo v0.6.0
 	github.com/quantus-network/quantus-miner v0.0.0
+	golang.org/x/sys v0.50.0
 )
 
 require (

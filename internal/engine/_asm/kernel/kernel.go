@@ -32,11 +32,16 @@ func Compile(generate func(*build.Context)) (*ir.File, error) {
 }
 
 // Write generates name_amd64.s, and its declaration in Go beside it. They name their
-// generator by its directory.
-func Write(generator, dir, name string, generate func(*build.Context)) error {
+// generator by its directory. What else is done with the compiled file, finish says.
+func Write(generator, dir, name string, generate func(*build.Context), finish ...func(*ir.File) error) error {
 	file, err := Compile(generate)
 	if err != nil {
 		return err
+	}
+	for _, f := range finish {
+		if err := f(file); err != nil {
+			return err
+		}
 	}
 	config := printer.Config{Name: "the generator in " + generator, Pkg: "simd"}
 	for suffix, p := range map[string]printer.Printer{".s": printer.NewGoAsm(config), ".go": printer.NewStubs(config)} {

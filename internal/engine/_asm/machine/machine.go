@@ -1,5 +1,5 @@
-// Package machine runs kernels for AVX-512 instruction by instruction, for their tests:
-// few CPUs have AVX-512, and those that test this project need not. It shows that a
+// Package machine runs kernels for AVX-512 and AVX-IFMA instruction by instruction, for
+// their tests: few CPUs have those, and the ones that test this project need not. It shows that a
 // program is right; that Go's assembler encodes it as it should, and that CPUs do as
 // their manuals say, the tests of the packages simd show where they can.
 package machine
@@ -12,10 +12,10 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
 )
 
-// A Machine is as much of an amd64 CPU with AVX-512 as the kernels use.
+// A Machine is as much of an amd64 CPU with AVX-512 and AVX-IFMA as the kernels use.
 type Machine struct {
 	general    map[reg.ID]uint64
-	vectors    map[reg.ID][8]uint64
+	vectors    map[reg.ID][8]uint64 // also of four words, with zeros behind them
 	masks      map[reg.ID]uint8
 	memory     map[uint64]uint64 // words at addresses divisible by 8
 	tables     map[string]uint64 // their addresses

@@ -8,13 +8,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// vector is what a vector operand holds; broadcast is for those in memory.
-func (m *Machine) vector(o operand.Op, broadcast bool) (v [8]uint64) {
+// vector is what a vector operand of so many words holds; broadcast is for those in memory.
+func (m *Machine) vector(o operand.Op, words int, broadcast bool) (v [8]uint64) {
 	at, ok := o.(operand.Mem)
 	if !ok {
 		return m.vectors[id(o)]
 	}
-	for i := range v {
+	for i := range words {
 		v[i] = m.memory[m.address(at)]
 		if !broadcast {
 			at.Disp += 8
@@ -38,6 +38,12 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 		return
 	}
 	last := o[len(o)-1]
+	words := 8
+	for _, x := range o {
+		if r, ok := x.(reg.Register); ok && r.Kind() == reg.KindVector {
+			words = int(r.Size()) / 8
+		}
+	}
 	broadcast := len(in.Suffixes) == 1 && in.Suffixes[0] == "BCST"
 	// The operands in front of the destination, the last of them first: those before
 	// are an immediate, a mask, or more vectors.
@@ -54,26 +60,27 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 			sources = append(sources, x)
 		}
 	}
-	first = m.vector(sources[len(sources)-1], in.Opcode == "VPBROADCASTQ")
+	first = m.vector(sources[len(sources)-1], words, in.Opcode == "VPBROADCASTQ")
 	if len(sources) == 2 {
-		second = m.vector(sources[0], broadcast)
+		second = m.vector(sources[0], words, broadcast)
 	}
 	lanes := func(f func(i int) uint64) {
-		v := m.vector(last, false)
-		for i := range v {
+		v := m.vector(last, words, false)
+		for i := range words {
 			if mask>>i&1 == 1 {
 				v[i] = f(i)
 			}
 		}
 		if at, ok := last.(operand.Mem); ok {
-			m.Store(at, v[:]...)
+			m.Store(at, v[:words]...)
 			return
 		}
+		clear(v[words:])
 		m.vectors[id(last)] = v
 	}
 	compare := func(f func(i int) bool) {
 		result := uint8(0)
-		for i := range first {
+		for i := range words {
 			if f(i) {
 				result |= 1 << i
 			}
@@ -86,11 +93,11 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 		return high<<12 | low>>52, low & low52
 	}
 	switch in.Opcode {
-	case "VMOVDQA64", "VMOVDQU64", "VPBROADCASTQ":
+	case "VMOVDQA64", "VMOVDQU64", "VMOVDQU", "VPBROADCASTQ":
 		lanes(func(i int) uint64 { return first[i] })
-	case "VPXORQ":
+	case "VPXORQ", "VPXOR":
 		lanes(func(i int) uint64 { return first[i] ^ second[i] })
-	case "VPANDQ":
+	case "VPANDQ", "VPAND":
 		lanes(func(i int) uint64 { return first[i] & second[i] })
 	case "VPADDQ":
 		lanes(func(i int) uint64 { return first[i] + second[i] })
@@ -107,7 +114,7 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 	case "VPROLQ":
 		lanes(func(i int) uint64 { return bits.RotateLeft64(first[i], int(immediate)) })
 	case "VPTERNLOGQ":
-		old := m.vector(last, false)
+		old := m.vector(last, words, false)
 		lanes(func(i int) (v uint64) {
 			for bit := range 64 {
 				index := old[i]>>bit&1<<2 | first[i]>>bit&1<<1 | second[i]>>bit&1
@@ -116,7 +123,7 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 			return v
 		})
 	case "VPMADD52LUQ", "VPMADD52HUQ":
-		old := m.vector(last, false)
+		old := m.vector(last, words, false)
 		lanes(func(i int) uint64 {
 			high, low := product(i)
 			if in.Opcode == "VPMADD52HUQ" {
@@ -134,6 +141,14 @@ func (m *Machine) vectorial(in *ir.Instruction) {
 			}
 			return v
 		})
+	case "VPCMPGTQ": // of numbers with a sign, without a mask
+		lanes(func(i int) uint64 { return -flag(int64(first[i]) > int64(second[i])) })
+	case "VMOVMSKPD":
+		var signs uint64
+		for i := range words {
+			signs |= first[i] >> 63 << i
+		}
+		m.set(last, signs)
 	case "VPTESTNMQ":
 		compare(func(i int) bool { return first[i]&second[i] == 0 })
 	case "VPCMPUQ":

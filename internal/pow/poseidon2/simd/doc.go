@@ -5,6 +5,7 @@
 // CPU's widest instructions:
 //
 //	avx512    2 × (8 + 2) lanes  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avxifma   2 × (4 + 2) lanes  amd64 with AVX-IFMA, AVX2 and BMI2
 //	avx2      2 × (4 + 2) lanes  amd64 with AVX2 and BMI2
 //	portable  1 lane             everything else, all of it with the build tag purego
 //
@@ -16,7 +17,7 @@
 //
 // The files in assembly are generated, and the generator says how they work: it is
 // poseidon2/amd64 in internal/engine/_asm, a module of its own. There walk.go has the
-// frame of them all, avx512.go and avx2.go the parts of each, scalar.go those of the
+// frame of them all, avx512.go, avxifma.go and avx2.go the parts of each, scalar.go those of the
 // lanes in general registers, field512.go and field2.go the arithmetic, and why nothing
 // in it overflows. go generate writes them anew, byte for byte the same.
 // docs/performance.md tells where the time goes.

@@ -33,13 +33,17 @@ func (v *vectors) walk(steps int) (done int, survivors uint64) {
 }
 
 // native returns the kernels in assembly that this CPU can run.
-func native() []kernel { return kernels.Supported(avx512, avx2) }
+func native() []kernel { return kernels.Supported(avx512, avxIFMA, avx2) }
 
 var (
 	avx512 = kernel{
 		Name: "avx512", Lanes: 2 * (8 + 2),
 		Runs:      cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasBMI2,
 		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(8+2), walkAVX512) },
+	}
+	avxIFMA = kernel{
+		Name: "avxifma", Lanes: 2 * (4 + 2), Runs: cpu.X86.HasAVXIFMA && cpu.X86.HasAVX2 && cpu.X86.HasBMI2,
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(4+2), walkAVXIFMA) },
 	}
 	avx2 = kernel{
 		Name: "avx2", Lanes: 2 * (4 + 2), Runs: cpu.X86.HasAVX2 && cpu.X86.HasBMI2,

@@ -247,13 +247,17 @@ func (k *avx2) end() {
 	x := k.load(k.element(0))
 	above := k.c.YMM()
 	k.Add(x86.VPCMPGTQ(k.numbers(3), k.xor(x, k.sign), above))
-	x = k.plus(x, k.and(above, k.low))
+	k.compare(k.plus(x, k.and(above, k.low)), k.swap8)
+}
+
+// compare ends a step, with canonical elements of the result.
+func (k code2) compare(x, swap8 operand.Op) {
 	first := k.c.YMM()
-	k.Add(x86.VPSHUFB(k.swap8, x, first))
-	k.store(first, firsts())
+	k.Add(x86.VPSHUFB(swap8, x, first))
+	k.Add(x86.VMOVDQU(first, firsts()))
 	greater := k.c.YMM()
 	k.Add(x86.VPCMPGTQ(k.xor(k.broadcast(target()), k.sign), k.xor(first, k.sign), greater))
 	k.Add(x86.VMOVMSKPD(greater, scratch.As32()))
 	k.Add(x86.XORL(operand.U8(1<<4-1), scratch.As32()))
-	k.store(k.plus(k.load(counters()), k.broadcast(lanes())), counters())
+	k.Add(x86.VMOVDQU(k.plus(k.load(counters()), k.broadcast(lanes())), counters()))
 }

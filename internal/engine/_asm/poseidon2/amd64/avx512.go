@@ -32,47 +32,64 @@ func (v vector) within(limit vector) vector {
 	return limit
 }
 
+// totalLimits are the bounds of the sum of all elements, as what internal rounds add to
+// each: with bit 52 of x0 set, which keeps what is subtracted in scale from making it
+// negative, and one less in x1 for it.
+var totalLimits = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
+
 // split returns a constant as an element, in two words.
 func split(constant uint64) [2]uint64 { return [2]uint64{constant & (1<<52 - 1), constant >> 52} }
 
-// avx512 has the parts of the kernel for AVX-512.
+// avx512 has the parts of the kernel for AVX-512, and most of those of the one for
+// AVX-IFMA (see avxifma.go).
 type avx512 struct {
 	code
 	kept constants
 	rounds
-	diagonal     operand.Mem      // four words for each number, see scale
+	diagonal     operand.Mem      // four numbers for each element, see scale
 	numbers      map[int64]vector // in memory
 	swap4, swap8 operand.Mem
-	mask         vector // 2^52 − 1
+	mask         vector   // 2^52 − 1
+	offset       [2]int64 // what products begin with, see constants
+	totals       element  // the bounds of the total
 }
 
 func newAVX512(c *build.Context) *avx512 {
-	k := &avx512{code: code{&kernel.Stream{}, c}}
+	k := &avx512{code: code{Stream: &kernel.Stream{}, c: c}, offset: [2]int64{1 << 54, -4}, totals: totalLimits}
+	k.tables("avx512", 1<<52, -1, 1<<32-1, negP)
+	return k
+}
+
+// tables writes the tables of a kernel, with more numbers that it takes.
+func (k *avx512) tables(name string, numbers ...int64) {
 	t := newTables()
 	withOffset := func(x uint64) []uint64 {
 		words := split(x)
-		return []uint64{words[0] + 1<<54, words[1] - 4}
+		return k.spread(words[0]+uint64(k.offset[0]), words[1]+uint64(k.offset[1]))
 	}
-	k.rounds = t.rows(c, "avx512", withOffset, withOffset)
-	table := global(c, "avx512Diagonal")
+	k.rounds = t.rows(k.c, name, withOffset, withOffset)
+	table := global(k.c, name+"Diagonal")
 	for _, d := range t.diagonal {
 		x, y := split(d), split(multiply(d, 1<<52))
-		k.diagonal = table(x[0], x[1], y[0], y[1])
+		k.diagonal = table(k.spread(x[0], x[1], y[0], y[1])...)
 	}
-	table = global(c, "avx512Numbers")
+	table = global(k.c, name+"Numbers")
 	k.numbers = map[int64]vector{}
-	for i, x := range []int64{1<<44 - 1, 1 << 54, -4, 1<<52 - 1, 1 << 52, -1, 1<<32 - 1, negP} {
-		k.numbers[x] = vector{table(uint64(x)).Offset(8 * i), x, x, true}
+	for i, x := range append([]int64{1<<44 - 1, k.offset[0], k.offset[1], 1<<52 - 1}, numbers...) {
+		k.numbers[x] = k.number(table(k.spread(uint64(x))...), i, x, x)
 	}
-	table = global(c, "avx512Swap4")
-	for i := range uint64(8) {
+	lanes := uint64(8)
+	if k.narrow {
+		lanes = 4
+	}
+	table = global(k.c, name+"Swap4")
+	for i := range lanes {
 		k.swap4 = table(0x80808080_00010203 + 0x08080808*(i%2))
 	}
-	table = global(c, "avx512Swap8")
-	for i := range uint64(8) {
+	table = global(k.c, name+"Swap8")
+	for i := range lanes {
 		k.swap8 = table(0x00010203_04050607 + 0x08080808_08080808*(i%2))
 	}
-	return k
 }
 
 // state is element i in memory.
@@ -86,15 +103,10 @@ func (k *avx512) put(i int, x element) {
 	k.store(x.x1, limb(i, 1))
 }
 
-// constant returns a constant of two words in memory, see split.
-func constant(m operand.Mem) element {
-	return element{vector{m, 0, 1<<52 - 1, true}, vector{m.Offset(8), 0, 1<<12 - 1, true}}
-}
-
 // constants says what stays in a register, and what is read from memory each time.
 func (k *avx512) constants() {
 	k.kept.m44 = k.copied(k.numbers[1<<44-1])
-	k.kept.offset = element{k.numbers[1<<54], k.numbers[-4]}
+	k.kept.offset = element{k.numbers[k.offset[0]], k.numbers[k.offset[1]]}
 	k.mask = k.numbers[1<<52-1]
 }
 
@@ -105,11 +117,11 @@ func (k *avx512) take() *kernel.Stream {
 }
 
 // withOffset is a constant in memory, and the offset.
-func withOffset(m operand.Mem) element {
-	start := constant(m)
-	start.x0.lo, start.x0.hi = start.x0.lo+1<<54, start.x0.hi+1<<54
-	start.x1.lo, start.x1.hi = start.x1.lo-4, start.x1.hi-4
-	return start
+func (k *avx512) withOffset(m operand.Mem) element {
+	return element{
+		k.number(m, 0, k.offset[0], k.offset[0]+1<<52-1),
+		k.number(m, 1, k.offset[1], k.offset[1]+1<<12-1),
+	}
 }
 
 // model is Zen 4's ports, and delays that are twice its own: as products wait for each
@@ -126,7 +138,7 @@ func (k *avx512) externalRound() {
 	var boxes []kernel.Part
 	for i := range width {
 		one := k.part()
-		raw = one.sbox(k.kept, withOffset(externalNumber(i, 2)), k.state(i, limits))
+		raw = one.sbox(k.kept, k.withOffset(externalNumber(i, len(k.spread(0, 0)))), k.state(i, limits))
 		one.put(i, raw)
 		boxes = append(boxes, kernel.Part{Stream: one.Stream, From: 36 * i})
 	}
@@ -135,20 +147,20 @@ func (k *avx512) externalRound() {
 	k.Color(k.c)
 }
 
-// between is the layer that the second permutation begins with. The offset is part of
+// between is the layer that the second permutation begins with.
+func (k *avx512) between() { k.externalLayer(k.normalPart) }
+
+// normalPart is a part of an element of a normal state, for a layer. The offset is part of
 // all elements afterwards.
-func (k *avx512) between() {
-	m52 := k.mask
-	k.externalLayer(func(i, half int) vector {
-		x := k.load(k.state(i, limits).part(half))
-		if half == 0 {
-			x = k.and(x, m52)
-		}
-		if i == 0 {
-			x = k.plus(x, k.kept.offset.part(half))
-		}
-		return x
-	})
+func (k *avx512) normalPart(i, half int) vector {
+	x := k.load(k.state(i, limits).part(half))
+	if half == 0 {
+		x = k.and(x, k.mask)
+	}
+	if i == 0 {
+		x = k.plus(x, k.kept.offset.part(half))
+	}
+	return x
 }
 
 // externalLayer mixes the state, which is within bounds, and leaves it normal.
@@ -220,27 +232,19 @@ func (k *avx512) end() {
 // absorb begins the states of the lanes' nonces: base + column · element 7 of the
 // block, normal. The other elements are in the base.
 func (k *avx512) absorb() {
-	r := k.c.ZMM()
-	k.Add(x86.VMOVDQU64(counters(), r))
-	k.Add(x86.VPSHUFB(k.swap4, r, r))
-	e := vector{at: r, hi: 1<<32 - 1}
+	e := k.load(vector{at: counters(), hi: 1<<32 - 1})
+	k.Add(x86.VPSHUFB(k.swap4, e.at, e.at))
 	times := map[uint64]vector{1: e, 2: k.plus(e, e)}
 	times[3] = k.plus(times[2], e)
 	times[4] = k.plus(times[2], times[2])
 	times[6] = k.plus(times[3], times[3])
 	column := mixed([width]uint64{7: 1})
 	for i := range width {
-		from := constant(base(i, 0))
-		z0 := k.plus(times[column[i]], from.x0)
-		x1 := k.plus(k.right(52, z0), from.x1)
+		z0 := k.plus(times[column[i]], vector{base(i, 0), 0, 1<<52 - 1, true})
+		x1 := k.plus(k.right(52, z0), vector{base(i, 1), 0, 1<<12 - 1, true})
 		k.put(i, element{z0.within(limits.x0), x1.within(limits.x1)})
 	}
 }
-
-// total is the sum of all elements, as what internal rounds add to each: with bit 52
-// of x0 set, which keeps what is subtracted in scale from making it negative, and one
-// less in x1 for it.
-var totalLimits = element{vector{lo: 1 << 52, hi: 1<<53 - 1}, vector{lo: -1, hi: 1 << 54}}
 
 // internalFirst begins the internal rounds with the first S-box. Each internalRound is
 // the next one, a long chain, and beside it what the round before has left to do: the
@@ -286,7 +290,7 @@ func (k *avx512) internalLast() {
 
 // total is the sum of all elements, in registers.
 func (k *avx512) total() element {
-	all := totalLimits
+	all := k.totals
 	all.x0.at, all.x1.at = total(0), total(1)
 	return element{k.load(all.x0), k.load(all.x1)}
 }
@@ -309,7 +313,7 @@ func (k *avx512) part() *avx512 {
 // box is the S-box of element 0, with a constant, and d·y for the next one.
 func (k *avx512) box(x element) (s *kernel.Stream, full, product element) {
 	one := k.part()
-	y, full := one.normal(k.kept, one.sbox(k.kept, withOffset(internalNumber()), x))
+	y, full := one.normal(k.kept, one.sbox(k.kept, k.withOffset(internalNumber()), x))
 	product = one.scale(element{one.zero(), one.zero()}, y, k.factors(0))
 	return one.Stream, full, product
 }
@@ -318,12 +322,16 @@ func (k *avx512) box(x element) (s *kernel.Stream, full, product element) {
 func (k *avx512) join(rest, y, product element) *kernel.Stream {
 	one := k.part()
 	x0 := one.plus(rest.x0, y.x0)
-	x1 := one.plus(one.plus(one.plus(rest.x1, y.x1), k.numbers[-1]), one.right(52, x0))
-	one.Add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, one.register(k.mask).at, x0.at)) // x0 and mask, or 2^52
-	x0.lo, x0.hi = totalLimits.x0.lo, totalLimits.x0.hi
+	x1 := one.plus(one.plus(one.plus(rest.x1, y.x1), k.numbers[k.totals.x1.lo]), one.right(52, x0))
+	if k.narrow {
+		x0 = one.plus(one.and(x0, k.mask), k.numbers[k.totals.x0.lo])
+	} else {
+		one.Add(x86.VPTERNLOGQ_BCST(operand.U8(0xea), k.numbers[1<<52].at, one.register(k.mask).at, x0.at)) // x0 and mask, or 2^52
+	}
+	x0.lo, x0.hi = k.totals.x0.lo, k.totals.x0.hi
 	next, _ := one.normal(k.kept, element{one.plus(product.x0, x0), one.plus(product.x1, x1)})
 	one.store(x0, total(0))
-	one.store(x1.within(totalLimits.x1), total(1))
+	one.store(x1.within(k.totals.x1), total(1))
 	one.put(0, element{next.x0.within(limits.x0), next.x1.within(limits.x1)})
 	return one.Stream
 }
@@ -336,5 +344,5 @@ func (k *avx512) loaded(i int, bounds element) element {
 
 // factors is where the table of the diagonal has element i's, see scale.
 func (k *avx512) factors(i int) operand.Mem {
-	return k.diagonal.Offset(32 * i)
+	return k.diagonal.Offset(i * 8 * len(k.spread(0, 0, 0, 0)))
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 	"github.com/mmcloughlin/avo/x86"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
 )
 
-// # Elements in AVX-512
+// # Elements in AVX-512 and AVX-IFMA
 //
 // With T = 2^52 an element is x0 + T·x1 modulo p. As 2^96 = −1 modulo p,
 //
@@ -36,6 +37,13 @@ import (
 // That nothing overflows is checked here, by this generator: each value carries its
 // bounds, each operation derives those of its result, and panics where they do not
 // fit. Loops are entered and left with bounds that are declared (see avx512.go).
+//
+// # Four lanes
+//
+// AVX-IFMA has the two instructions for four lanes, without the rest of AVX-512. Only
+// shifts of negative numbers are missing that these formulas need. So there no x1 may be
+// negative: 2^44·n is added to it, whose carry is n more, and n to x0, from which the
+// carry is taken. That costs nothing, as there is a constant to add it to.
 
 // vector is a register or a place in memory with a 64-bit number for each lane,
 // and the bounds of these numbers.
@@ -57,6 +65,49 @@ func (v vector) low52() vector {
 type code struct {
 	*kernel.Stream
 	c *build.Context
+	// narrow says that vectors have four lanes, and that there are the instructions of AVX2
+	// and AVX-IFMA only.
+	narrow bool
+}
+
+// vector returns a register.
+func (k code) vector() reg.VecVirtual {
+	if k.narrow {
+		return k.c.YMM()
+	}
+	return k.c.ZMM()
+}
+
+// move copies a vector, of which one side may be in memory.
+func (k code) move(from, to operand.Op) {
+	switch _, registers := from.(reg.Register); {
+	case k.narrow:
+		k.Add(x86.VMOVDQU(from, to))
+	case registers && !operand.IsMem(to):
+		k.Add(x86.VMOVDQA64(from, to))
+	default:
+		k.Add(x86.VMOVDQU64(from, to))
+	}
+}
+
+// number is the i-th number of a table from m on, which has whole vectors where narrow
+// instructions take no number from memory for all lanes.
+func (k code) number(m operand.Mem, i int, lo, hi int64) vector {
+	if k.narrow {
+		return vector{m.Offset(32 * i), lo, hi, false}
+	}
+	return vector{m.Offset(8 * i), lo, hi, true}
+}
+
+// spread returns the words of such a table.
+func (k code) spread(words ...uint64) (table []uint64) {
+	for _, x := range words {
+		table = append(table, x)
+		if k.narrow {
+			table = append(table, x, x, x)
+		}
+	}
+	return table
 }
 
 // sum returns bounds that must fit 64 bits with a sign.
@@ -73,23 +124,21 @@ func (k code) load(v vector) vector {
 	if _, ok := v.at.(operand.Mem); !ok {
 		return v
 	}
-	r := k.c.ZMM()
-	k.Add(x86.VMOVDQU64(v.at, r))
+	r := k.vector()
+	k.move(v.at, r)
 	v.at = r
 	return v
 }
 
-func (k code) store(v vector, to operand.Mem) { k.Add(x86.VMOVDQU64(v.at, to)) }
+func (k code) store(v vector, to operand.Mem) { k.move(v.at, to) }
 
 // copied returns a copy in a register of its own, also of a number in memory.
 func (k code) copied(v vector) vector {
-	r := k.c.ZMM()
+	r := k.vector()
 	if v.number {
 		k.Add(x86.VPBROADCASTQ(v.at, r))
-	} else if _, ok := v.at.(operand.Mem); ok {
-		k.Add(x86.VMOVDQU64(v.at, r))
 	} else {
-		k.Add(x86.VMOVDQA64(v.at, r))
+		k.move(v.at, r)
 	}
 	v.at, v.number = r, false
 	return v
@@ -97,8 +146,11 @@ func (k code) copied(v vector) vector {
 
 // zero returns 0 in a register of its own, to be added to.
 func (k code) zero() vector {
-	r := k.c.ZMM()
+	r := k.vector()
 	xor := kernel.Must(x86.VPXORQ(r, r, r))
+	if k.narrow {
+		xor = kernel.Must(x86.VPXOR(r, r, r))
+	}
 	xor.CancellingInputs = true // r need not hold anything before
 	k.Add(xor, nil)
 	return vector{at: r}
@@ -106,7 +158,10 @@ func (k code) zero() vector {
 
 // plus returns a + b; b may be in memory.
 func (k code) plus(a, b vector) vector {
-	r := k.c.ZMM()
+	r := k.vector()
+	if b.number && k.narrow {
+		b = k.copied(b)
+	}
 	if b.number {
 		k.Add(x86.VPADDQ_BCST(b.at, a.at, r))
 	} else {
@@ -117,7 +172,7 @@ func (k code) plus(a, b vector) vector {
 
 // minus returns a − b; b may be in memory.
 func (k code) minus(a, b vector) vector {
-	r := k.c.ZMM()
+	r := k.vector()
 	k.Add(x86.VPSUBQ(b.at, a.at, r))
 	return vector{at: r, lo: sum(a.lo, -b.hi), hi: sum(a.hi, -b.lo)}
 }
@@ -127,24 +182,36 @@ func (k code) left(by int, v vector) vector {
 	if v.lo < 0 || bits.Len64(uint64(v.hi))+by > 63 {
 		panic(fmt.Sprintf("%d is shifted beyond 63 bits", v.hi))
 	}
-	r := k.c.ZMM()
+	if k.narrow {
+		v = k.load(v) // to shift what is in memory takes AVX-512
+	}
+	r := k.vector()
 	k.Add(x86.VPSLLQ(operand.U8(by), v.at, r))
 	return vector{at: r, lo: v.lo << by, hi: v.hi << by}
 }
 
-// right returns ⌊v/2^by⌋, also of negative numbers.
+// right returns ⌊v/2^by⌋, also of negative numbers, unless it is narrow.
 func (k code) right(by int, v vector) vector {
-	r := k.c.ZMM()
-	k.Add(x86.VPSRAQ(operand.U8(by), v.at, r))
+	r := k.vector()
+	if !k.narrow {
+		k.Add(x86.VPSRAQ(operand.U8(by), v.at, r))
+	} else if v.lo < 0 {
+		panic(fmt.Sprintf("there is no shift of a negative number: %d", v.lo))
+	} else {
+		k.Add(x86.VPSRLQ(operand.U8(by), v.at, r))
+	}
 	return vector{at: r, lo: v.lo >> by, hi: v.hi >> by}
 }
 
 // and returns v modulo a power of two, by a mask.
 func (k code) and(v, mask vector) vector {
-	r := k.c.ZMM()
-	if mask.number {
+	r := k.vector()
+	switch {
+	case k.narrow:
+		k.Add(x86.VPAND(mask.at, v.at, r))
+	case mask.number:
 		k.Add(x86.VPANDQ_BCST(mask.at, v.at, r))
-	} else {
+	default:
 		k.Add(x86.VPANDQ(mask.at, v.at, r))
 	}
 	return vector{at: r, hi: mask.hi}
@@ -198,8 +265,8 @@ func (e element) part(i int) vector { return [...]vector{e.x0, e.x1}[i] }
 // constants are vectors that are kept in registers throughout.
 type constants struct {
 	m44 vector // 2^44 − 1
-	// The offset 4·T − T·4 is 0. It keeps what is subtracted from x0 from making it
-	// negative.
+	// The offset 4·T − T·4, or n more and T·2^44·n, is 0. It keeps what is subtracted from x0
+	// from making it negative.
 	offset element
 }
 
@@ -266,7 +333,7 @@ func (k code) combined(start, z1, high vector, x, y factor) element {
 	return element{z0, k.minus(z1, negative1)}
 }
 
-// register returns a number in memory in a register, and others as they are.
+// register returns what is in memory in a register, and others as they are.
 func (k code) register(v vector) vector {
 	if _, ok := v.at.(operand.Mem); ok {
 		return k.copied(v)
@@ -285,11 +352,11 @@ func (k code) sbox(c constants, start, x element) element {
 }
 
 // scale returns x·d + z, not normal, and takes z's registers for it. d is a number of
-// the diagonal, in memory as four words: those of d and of d·T modulo p, by which x1 is
+// the diagonal, in memory as four numbers: those of d and of d·T modulo p, by which x1 is
 // multiplied.
 func (k code) scale(z, x element, d operand.Mem) element {
 	word := func(i int, hi int64) vector {
-		return vector{d.Offset(8 * i), 0, hi, true}
+		return k.number(d, i, 0, hi)
 	}
 	x0 := x.x0.low52()
 	high := k.zero()

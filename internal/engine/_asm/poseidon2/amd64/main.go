@@ -1,8 +1,8 @@
 // Command amd64 writes the kernels of Poseidon2 for amd64, each of which evaluates
 // nonces on several lanes.
 //
-// walk.go has the frame of them all, avx512.go and avx2.go the parts of each, scalar.go
-// those of the lanes in general registers, field512.go and field2.go the arithmetic, and
+// walk.go has the frame of them all, avx512.go, avxifma.go and avx2.go the parts of each,
+// scalar.go those of the lanes in general registers, field512.go and field2.go the arithmetic, and
 // why nothing in it overflows; layout.go says where everything is.
 package main
 
@@ -23,16 +23,28 @@ func main() {
 		"avx2":   walkAVX2,
 		"avx512": walkAVX512,
 	} {
-		if err := kernel.Write("internal/engine/_asm/poseidon2/amd64", *dir, name, generate); err != nil {
+		if err := kernel.Write(generator, *dir, name, generate); err != nil {
 			log.Fatalf("generating %s: %v", name, err)
 		}
 	}
+	if err := kernel.Write(generator, *dir, "avxifma", walkAVXIFMA, kernel.VEX); err != nil {
+		log.Fatalf("generating avxifma: %v", err)
+	}
 }
+
+// generator is the directory of this program.
+const generator = "internal/engine/_asm/poseidon2/amd64"
 
 // walkAVX2 generates the kernel for AVX2.
 func walkAVX2(c *build.Context) {
 	k := newAVX2(c)
 	walk(c, "walkAVX2", "for AVX2, with two times four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
+}
+
+// walkAVXIFMA generates the kernel for AVX-IFMA.
+func walkAVXIFMA(c *build.Context) {
+	k := newAVXIFMA(c)
+	walk(c, "walkAVXIFMA", "for AVX-IFMA, with two times four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
 }
 
 // walkAVX512 generates the kernel for AVX-512.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 
@@ -17,10 +18,20 @@ import (
 
 var cases = flag.Int("cases", 20, "random cases")
 
-// compiled is the kernel for AVX-512.
-func compiled(t *testing.T) (*ir.File, *ir.Function) {
+// with52 are the kernels with VPMADD52, and how many lanes their vectors have.
+var with52 = []struct {
+	name     string
+	generate func(*build.Context)
+	lanes    int
+}{
+	{"avx512", walkAVX512, 8},
+	{"avxifma", walkAVXIFMA, 4},
+}
+
+// compiled is a kernel, as it is before bytes are written out.
+func compiled(t *testing.T, generate func(*build.Context)) (*ir.File, *ir.Function) {
 	t.Helper()
-	file, err := kernel.Compile(walkAVX512)
+	file, err := kernel.Compile(generate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +61,20 @@ func edge(r *rand.Rand) uint64 {
 	return x
 }
 
-// TestWalkAVX512 compares steps of the kernel with the rule.
-func TestWalkAVX512(t *testing.T) {
-	file, function := compiled(t)
+// TestWalk compares steps of the kernels with the rule.
+func TestWalk(t *testing.T) {
+	for _, k := range with52 {
+		t.Run(k.name, func(t *testing.T) { testWalk(t, k.generate, k.lanes) })
+	}
+}
+
+func testWalk(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
+	file, function := compiled(t, generate)
 	r := rand.New(rand.NewPCG(1, 512))
+	const steps = 2
+	half := lanesOfVectors + 2
+	all := uint32(2 * half)
 	for range *cases {
-		const steps, half, all = 2, 10, 20
 		m := machine.New(file, steps)
 		var begin [width]uint64 // behind the first layer, with the first constants
 		counter := r.Uint32()
@@ -69,20 +88,20 @@ func TestWalkAVX512(t *testing.T) {
 				m.Store(in(base(i, 0)), words[:]...)
 				m.Store(in(form(i)), multiply(x%poseidon2.P, epsilon))
 			}
-			for i := range 8 {
+			for i := range lanesOfVectors {
 				m.Store(in(counters()).Offset(8*i), uint64(counter+uint32(half*k+i)))
 			}
-			m.Store(in(lanes()), all)
+			m.Store(in(lanes()), uint64(all))
 		}
 		link(m)
 		m.Run(function, "")
-		for i := range uint32(all) {
+		for i := range all {
 			e := uint64(bits.ReverseBytes32(counter + (steps-1)*all + i))
 			s := begin
 			for k, factor := range mixed([width]uint64{7: 1}) {
 				s[k] = add(s[k]%poseidon2.P, multiply(factor, e))
 			}
-			if got, want := m.Load(firstOf(int(i%half)).Offset(int(i/half)*size)), first(s); got != want {
+			if got, want := m.Load(firstOf(int(i)%half).Offset(int(i)/half*size)), first(s); got != want {
 				t.Fatalf("from %x, counter %#x, lane %d: %016x, want %016x", begin, counter, i, got, want)
 			}
 		}
@@ -108,11 +127,17 @@ func first(begin [width]uint64) uint64 {
 	return bits.ReverseBytes64(s[0])
 }
 
-// TestEnd has the kernel end a step on all kinds of normal elements: next to where
+// TestEnd has the kernels end a step on all kinds of normal elements: next to where
 // one of their parts, or the number that they are, comes to an end. By the rounds hardly
 // any of them is to be had.
 func TestEnd(t *testing.T) {
-	file, function := compiled(t)
+	for _, k := range with52 {
+		t.Run(k.name, func(t *testing.T) { testEnd(t, k.generate, k.lanes) })
+	}
+}
+
+func testEnd(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
+	file, function := compiled(t, generate)
 	r := rand.New(rand.NewPCG(2, 512))
 	p := new(big.Int).SetUint64(poseidon2.P)
 	for range 1000 * *cases {
@@ -121,7 +146,7 @@ func TestEnd(t *testing.T) {
 		goal := edge(r)
 		m.Store(target(), goal)
 		var survive uint64
-		var results [8]uint64
+		results := make([]uint64, lanesOfVectors)
 		for lane := range results {
 			// A multiple of p that is next to a sum of few powers of two, or any number.
 			x := new(big.Int).SetUint64(r.Uint64N(1<<32 + 1))
@@ -151,7 +176,7 @@ func TestEnd(t *testing.T) {
 				t.Fatalf("x0 = %#x, x1 = %#x: %016x, want %016x", m.Load(limb(0, 0).Offset(8*lane)), m.Load(limb(0, 1).Offset(8*lane)), got, want)
 			}
 		}
-		if got := m.Load(survivors()) & 0xff; got != survive {
+		if got := m.Load(survivors()) & (1<<lanesOfVectors - 1); got != survive {
 			t.Fatalf("%x at most %#x: survivors %b, want %b", results, goal, got, survive)
 		}
 	}
