@@ -26,19 +26,19 @@ type walker interface {
 }
 
 // Engines returns an engine for each kernel that this CPU can run, fastest first, from
-// the one named fastest on, or of all if that is empty. The last one, portable, runs
+// the one named fastest on, or of all if that is empty. One of them, portable, runs
 // everywhere.
 func Engines(fastest string) ([]engine.Engine, error) {
 	return kernels.Engines(supported(), fastest, func(k kernel) engine.Engine { return Engine{k} })
 }
 
-// supported are the kernels that this CPU can run, fastest first. Which of those in
-// assembly that is is measured, once, in half a millisecond.
+// supported are the kernels that this CPU can run, fastest first, which is measured, once, in half
+// a millisecond.
 var supported = sync.OnceValue(func() []kernel {
-	return append(kernels.ByTime(native(), func(k kernel) (func(), int) {
+	return kernels.ByTime(append(native(), portableKernel), func(k kernel) (func(), int) {
 		const steps = 2
 		w := k.NewWalker(poseidon2.Reference{}) // no hash is valid
 		w.set(u512.Uint{})
 		return func() { w.walk(steps) }, steps * k.Lanes
-	}), portableKernel)
+	})
 })
