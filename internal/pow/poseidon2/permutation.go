@@ -20,16 +20,25 @@ const (
 // representatives below 2^64. Those below [P] are canonical.
 type State [Width]uint64
 
-// add returns a + b, canonical.
+// add returns a + b, canonical: it is below 3·P.
 func add(a, b uint64) uint64 {
 	sum, carry := bits.Add64(a, b, 0)
-	return bits.Rem64(carry, sum, P)
+	for carry != 0 || sum >= P {
+		var borrow uint64
+		sum, borrow = bits.Sub64(sum, P, 0)
+		carry -= borrow
+	}
+	return sum
 }
 
-// mul returns a·b, canonical.
+// mul returns a·b, canonical. The division wants a high word below P, and 2^64 is below 2·P.
 func mul(a, b uint64) uint64 {
 	high, low := bits.Mul64(a, b)
-	return bits.Rem64(high, low, P)
+	if high >= P {
+		high -= P
+	}
+	_, remainder := bits.Div64(high, low, P)
+	return remainder
 }
 
 // sbox returns x^7.
