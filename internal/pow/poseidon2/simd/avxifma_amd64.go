@@ -4,7 +4,7 @@
 
 package simd
 
-// walkAVXIFMA is the kernel for AVX-IFMA, with two times four lanes and two scalar ones.
+// walkAVXIFMA is the kernel for AVX-IFMA, with two times four lanes and a scalar one.
 //
 //go:noescape
 func walkAVXIFMA(b *block, steps int) (left int)

@@ -42,8 +42,8 @@ var (
 		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(8+2), walkAVX512) },
 	}
 	avxIFMA = kernel{
-		Name: "avxifma", Lanes: 2 * (4 + 2), Runs: cpu.X86.HasAVXIFMA && cpu.X86.HasAVX2 && cpu.X86.HasBMI2,
-		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(4+2), walkAVXIFMA) },
+		Name: "avxifma", Lanes: 2 * (4 + 1), Runs: cpu.X86.HasAVXIFMA && cpu.X86.HasAVX2 && cpu.X86.HasBMI2,
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(4+1), walkAVXIFMA) },
 	}
 	avx2 = kernel{
 		Name: "avx2", Lanes: 2 * (4 + 2), Runs: cpu.X86.HasAVX2 && cpu.X86.HasBMI2,

@@ -18,14 +18,16 @@ import (
 
 var cases = flag.Int("cases", 20, "random cases")
 
-// with52 are the kernels with VPMADD52, and how many lanes their vectors have.
-var with52 = []struct {
-	name     string
-	generate func(*build.Context)
-	lanes    int
-}{
-	{"avx512", walkAVX512, 8},
-	{"avxifma", walkAVXIFMA, 4},
+// with52 are the kernels with VPMADD52, and the lanes of each block.
+var with52 = []subject{
+	{"avx512", walkAVX512, 8, 2},
+	{"avxifma", walkAVXIFMA, 4, 1},
+}
+
+type subject struct {
+	name             string
+	generate         func(*build.Context)
+	vectors, scalars int
 }
 
 // compiled is a kernel, as it is before bytes are written out.
@@ -64,15 +66,15 @@ func edge(r *rand.Rand) uint64 {
 // TestWalk compares steps of the kernels with the rule.
 func TestWalk(t *testing.T) {
 	for _, k := range with52 {
-		t.Run(k.name, func(t *testing.T) { testWalk(t, k.generate, k.lanes) })
+		t.Run(k.name, func(t *testing.T) { testWalk(t, k) })
 	}
 }
 
-func testWalk(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
-	file, function := compiled(t, generate)
+func testWalk(t *testing.T, of subject) {
+	file, function := compiled(t, of.generate)
 	r := rand.New(rand.NewPCG(1, 512))
 	const steps = 2
-	half := lanesOfVectors + 2
+	half := of.vectors + of.scalars
 	all := uint32(2 * half)
 	for range *cases {
 		m := machine.New(file, steps)
@@ -88,7 +90,7 @@ func testWalk(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
 				m.Store(in(base(i, 0)), words[:]...)
 				m.Store(in(form(i)), multiply(x%poseidon2.P, epsilon))
 			}
-			for i := range lanesOfVectors {
+			for i := range of.vectors {
 				m.Store(in(counters()).Offset(8*i), uint64(counter+uint32(half*k+i)))
 			}
 			m.Store(in(lanes()), uint64(all))
@@ -132,12 +134,12 @@ func first(begin [width]uint64) uint64 {
 // any of them is to be had.
 func TestEnd(t *testing.T) {
 	for _, k := range with52 {
-		t.Run(k.name, func(t *testing.T) { testEnd(t, k.generate, k.lanes) })
+		t.Run(k.name, func(t *testing.T) { testEnd(t, k) })
 	}
 }
 
-func testEnd(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
-	file, function := compiled(t, generate)
+func testEnd(t *testing.T, of subject) {
+	file, function := compiled(t, of.generate)
 	r := rand.New(rand.NewPCG(2, 512))
 	p := new(big.Int).SetUint64(poseidon2.P)
 	for range 1000 * *cases {
@@ -146,7 +148,7 @@ func testEnd(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
 		goal := edge(r)
 		m.Store(target(), goal)
 		var survive uint64
-		results := make([]uint64, lanesOfVectors)
+		results := make([]uint64, of.vectors)
 		for lane := range results {
 			// A multiple of p that is next to a sum of few powers of two, or any number.
 			x := new(big.Int).SetUint64(r.Uint64N(1<<32 + 1))
@@ -176,7 +178,7 @@ func testEnd(t *testing.T, generate func(*build.Context), lanesOfVectors int) {
 				t.Fatalf("x0 = %#x, x1 = %#x: %016x, want %016x", m.Load(limb(0, 0).Offset(8*lane)), m.Load(limb(0, 1).Offset(8*lane)), got, want)
 			}
 		}
-		if got := m.Load(survivors()) & (1<<lanesOfVectors - 1); got != survive {
+		if got := m.Load(survivors()) & (1<<of.vectors - 1); got != survive {
 			t.Fatalf("%x at most %#x: survivors %b, want %b", results, goal, got, survive)
 		}
 	}

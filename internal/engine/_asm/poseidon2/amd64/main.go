@@ -44,7 +44,7 @@ func walkAVX2(c *build.Context) {
 // walkAVXIFMA generates the kernel for AVX-IFMA.
 func walkAVXIFMA(c *build.Context) {
 	k := newAVXIFMA(c)
-	walk(c, "walkAVXIFMA", "for AVX-IFMA, with two times four lanes and two scalar ones.", k, newScalars(c, 4, 2), k.rounds)
+	walk(c, "walkAVXIFMA", "for AVX-IFMA, with two times four lanes and a scalar one.", k, newScalars(c, 4, 1), k.rounds)
 }
 
 // walkAVX512 generates the kernel for AVX-512.
