@@ -9,21 +9,21 @@ import (
 
 // # Arithmetic
 //
-// Elements are in Montgomery form, as in package poseidon2: x stands for x/2^64. They are at
-// most p = 2^64 − 2^32 + 1, which is also a form of 0, so that reductions need no more than one
+// Elements are in Montgomery form, as in package poseidon2: x stands for x/2^64. They are
+// canonical, that is below p = 2^64 − 2^32 + 1, so that reductions need no more than one
 // correction.
 
 // epsilon is 2^64 modulo p.
 const epsilon = 1<<32 - 1
 
 // mostHigh is how large the high word of a number may be that is to be reduced.
-const mostHigh = 1<<64 - 1<<32
+const mostHigh = 1<<64 - 1<<32 - 1
 
 // wide is a number in two words.
 type wide struct{ low, high register }
 
-// product returns x·y. Its high word is at most p²/2^64 < p − 2^31, so it is below mostHigh, even
-// if there is a word to add.
+// product returns x·y. Its high word is at most (p − 1)²/2^64 < p − 2^32, so it is below mostHigh,
+// even if there is a word to add.
 func (c *code) product(x, y register) wide {
 	return wide{c.op("MUL %v, %v, %v", y, x), c.op("UMULH %v, %v, %v", y, x)}
 }
@@ -33,40 +33,26 @@ func (c *code) add(x, y wide) wide {
 	return wide{c.op("ADDS %v, %v, %v", y.low, x.low), c.op("ADC %v, %v, %v", y.high, x.high)}
 }
 
-// reduced returns x/2^64 modulo p, from 1 to p, if the high word is at most mostHigh.
+// reduced returns x/2^64 modulo p, canonical, if the high word is at most mostHigh.
 //
 // With q = low + 2^32·low, modulo 2^64, the product q·p ends in the word low, and begins with
-// m = q − ⌊q/2^32⌋ − carry, of which the carry is that of the sum. What is wanted is
-// high − m, or p more. As m is at most p − 1 and high is below p, that is from 1 to p, if p is added
-// to what is not positive. The first addition comes to 2^64 − 1 at most. SBCS takes 1 too many,
-// so there is a borrow if the difference is not positive, and ADC gives that 1 back, if there was none.
-// If there was one, p is added to the difference that is 1 too small: p + 1, which is correction
-// modulo 2^64.
+// q − ⌊q/2^32⌋ − carry, of which the carry is that of the sum. The difference of the high words is
+// the result, or p less. Here the quotient and the carry are added to the high word first, which
+// comes to 2^64 − 1 at most. Then q is taken from that. If there is a borrow, the difference is
+// from −(p − 1), as q·p begins with p − 1 at most, to −1, otherwise it is mostHigh at most, which is
+// below p.
 func (c *code) reduced(x wide) register { return c.reducedInto(c.value(), x) }
 
 func (c *code) reducedInto(to register, x wide) register {
 	q := c.op("ADDS %v<<32, %v, %v", x.low, x.low)
-	high := c.op("ADD %v>>32, %v, %v", q, x.high)
-	difference := c.op("SBCS %v, %v, %v", q, high)
-	p := c.op("CSEL LO, %v, ZR, %v", correction)
-	return c.into(to, "ADC %v, %v, %v", p, difference)
-}
-
-// correctionOf is what the register correction holds.
-const correctionOf = poseidon2.P + 1
-
-// canonical returns x/2^64 modulo p, canonical: the negative of m as reduced has it, or p more if
-// that is negative.
-func (c *code) canonical(x register) register {
-	q := c.op("ADDS %v<<32, %v, %v", x, x)
 	quotient := c.op("LSR $32, %v, %v", q)
-	high := c.op("ADC ZR, %v, %v", quotient)
-	return c.corrected(c.op("SUBS %v, %v, %v", q, high))
+	high := c.op("ADC %v, %v, %v", quotient, x.high)
+	return c.corrected(to, c.op("SUBS %v, %v, %v", q, high))
 }
 
 // corrected adds p to a difference if there has been a borrow, that is 2^64 − epsilon.
-func (c *code) corrected(difference register) register {
-	return c.op("SUB %v, %v, %v", c.op("CSETMW LO, %v"), difference)
+func (c *code) corrected(to, difference register) register {
+	return c.into(to, "SUB %v, %v, %v", c.op("CSETMW LO, %v"), difference)
 }
 
 func (c *code) times(x, y register) register { return c.reduced(c.product(x, y)) }
@@ -74,7 +60,7 @@ func (c *code) times(x, y register) register { return c.reduced(c.product(x, y))
 // plus returns x + y of canonical elements, canonical, given y + epsilon: the sum with it
 // is at least 2^64 if x + y is at least p, and then it is x + y − p without the carry.
 func (c *code) plus(x, yEpsilon register) register {
-	return c.corrected(c.op("ADDS %v, %v, %v", yEpsilon, x))
+	return c.corrected(c.value(), c.op("ADDS %v, %v, %v", yEpsilon, x))
 }
 
 // folded returns x plus a constant modulo p, canonical, given what ending returned for the
@@ -84,7 +70,7 @@ func (c *code) plus(x, yEpsilon register) register {
 func (c *code) folded(x wide, ending register) register {
 	sum := c.op("ADD %v, %v, %v", x.high, ending)
 	negative := c.op("SUB %v<<32, %v, %v", x.high, sum)
-	return c.corrected(c.op("SUBS %v, %v, %v", negative, x.low))
+	return c.corrected(c.value(), c.op("SUBS %v, %v, %v", negative, x.low))
 }
 
 // ending is what folded takes for a constant, and numbers of at most so many times 2^64.

@@ -14,13 +14,15 @@
 //
 // # Instructions
 //
-// A product takes 2 and its reduction 5, none of them a third multiplication. This is what the parts
+// A product takes 2 and its reduction 6, none of them a third multiplication. This is what the parts
 // take for one lane:
 //
-//	external round           528
-//	internal round           182
-//	between the permutations 600
-//	a nonce               16,560
+//	external round           576
+//	internal round           197
+//	between the permutations 648
+//	a nonce               18,030
+//
+// docs/performance.md has what models of CPUs make of that, and of other ways.
 package main
 
 import (
@@ -69,7 +71,6 @@ func kernel() []byte {
 
 	text.WriteString("\n// func walkUMULH(b *block, steps int) (left int)\nTEXT ·walkUMULH(SB), NOSPLIT|NOFRAME, $0-24\n")
 	lines("MOVD b+0(FP), %v\nMOVD steps+8(FP), R4\nMOVD R4, left+16(FP)", block)
-	lines(immediate(correctionOf), correction)
 
 	label("step")
 	text.WriteString(absorb().text(others()...))

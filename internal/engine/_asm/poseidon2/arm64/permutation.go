@@ -12,8 +12,6 @@ const (
 	lane   register = 3 // a lane's part of the block
 	// inner is where the constant of an internal round is, less where those of the last one end.
 	inner register = 3
-	// correction is a number, see reduced.
-	correction register = 26
 )
 
 // Where things are in the Go type block that the kernel works on, in words. TestLayout
@@ -35,9 +33,9 @@ const lanes = 2
 // external are registers for external rounds, which need no block, internal are those for internal
 // ones, where some keep their values from round to round, see pending, others those for what there is
 // besides.
-func external() []register { return registers(0, 0, 4, 17, 19, 25) }
-func internal() []register { return registers(2, 2, 4, 17, 25, 25) }
-func others() []register   { return registers(4, 17, 19, 25) }
+func external() []register { return registers(0, 0, 4, 17, 19, 26) }
+func internal() []register { return registers(2, 2, 4, 17, 25, 26) }
+func others() []register   { return registers(4, 17, 19, 26) }
 
 // registers returns those from one to another, for each pair of numbers.
 func registers(ends ...register) (pool []register) {
@@ -184,7 +182,7 @@ func end() *code {
 	}
 	ab := c.add(x[0], x[1])
 	sum := c.add(c.add(c.add(c.add(x[2], x[3]), x[1]), ab), ab)
-	first := c.canonical(c.folded(sum, c.op(immediate(ending(0, mostOfLayer)))))
+	first := c.reduced(wide{c.folded(sum, c.op(immediate(ending(0, mostOfLayer)))), zero})
 	first = c.op("REV %v, %v", first)
 	c.store(first, lane, firstAt)
 	c.do("CMP %v, %v", c.load(block, targetAt), first)

@@ -62,7 +62,7 @@ func table() (words []uint64) {
 // sum of all, as products are, must be small enough to be reduced, see internalRound.
 func factorOf(element uint64) uint64 {
 	factor := montgomery(element)
-	high, _ := bits.Mul64(factor, poseidon2.P)
+	high, _ := bits.Mul64(factor, poseidon2.P-1)
 	if high > mostHigh-width*epsilon-1 {
 		panic(fmt.Sprintf("%#x is too large a factor", factor))
 	}
