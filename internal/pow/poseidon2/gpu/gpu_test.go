@@ -186,15 +186,6 @@ func searchFor(t testing.TB, d *Device, difficulty u512.Uint, r engine.Range) (e
 	return outcome, p.Evaluated()
 }
 
-// hangTime returns how long a device may be silent: one that hangs a short time, and others far longer
-// than a busy machine keeps them waiting.
-func hangTime(hangs bool) time.Duration {
-	if hangs {
-		return 300 * time.Millisecond
-	}
-	return time.Minute
-}
-
 // TestFailures has devices fail in the middle of a search. The search ends, with a count of
 // what was evaluated before, and the device is started again, as often as it may be.
 func TestFailures(t *testing.T) {
@@ -206,7 +197,7 @@ func TestFailures(t *testing.T) {
 		gputest.Talks:   "all is said",
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := fake(t, name, Config{Hang: hangTime(name == gputest.Hangs), RetryDelays: []time.Duration{time.Millisecond, time.Millisecond}}, testLog(t))
+			d := fake(t, name, Config{Hang: 300 * time.Millisecond, RetryDelays: []time.Duration{time.Millisecond, time.Millisecond}}, testLog(t))
 			for restarts := range 3 {
 				ready(t, d)
 				outcome, counted := searchFor(t, d, u512.Max(), everything)

@@ -106,7 +106,7 @@ func TestCUDAFailures(t *testing.T) {
 	} {
 		t.Run(trouble, func(t *testing.T) {
 			t.Setenv("FAKE_CUDA", trouble)
-			config := Config{Program: self(t, realBackends), Launch: DefaultLaunch, Throttle: 1, Hang: hangTime(trouble == "hang"), RetryDelays: []time.Duration{time.Hour}}
+			config := Config{Program: self(t, realBackends), Launch: DefaultLaunch, Throttle: 1, Hang: 300 * time.Millisecond, RetryDelays: []time.Duration{time.Hour}}
 			d := run(t, NewDevice(0, devices[0], config, testLog(t)))
 			if want.opened {
 				ready(t, d)

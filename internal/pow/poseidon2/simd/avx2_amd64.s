@@ -2500,34 +2500,33 @@ external:
 	VMOVDQU   128(DI), Y4
 	MOVQ      2008(DI), DX
 	VMOVSHDUP Y1, Y2
-	MULXQ     DX, DX, AX
+	MULXQ     DX, AX, DX
 	VMOVSHDUP Y4, Y5
-	SHLXQ     CX, DX, R8
+	SHLXQ     CX, AX, R8
 	VPMULUDQ  Y1, Y1, Y3
-	ADDQ      DX, R8
+	ADDQ      AX, R8
 	VPMULUDQ  Y4, Y4, Y6
-	SHRXQ     CX, R8, DX
+	SHRXQ     CX, R8, AX
 	VPMULUDQ  Y2, Y1, Y1
-	SBBQ      DX, R8
+	SBBQ      AX, R8
 	VPMULUDQ  Y5, Y4, Y7
-	SUBQ      R8, AX
+	SUBQ      R8, DX
 	VPSRLQ    $0x21, Y3, Y4
 	SBBL      R8, R8
 	VPSRLQ    $0x21, Y6, Y8
-	SUBQ      R8, AX
+	SUBQ      R8, DX
 	VPADDQ    Y4, Y1, Y1
-	MOVQ      2008(DI), DX
 	VPADDQ    Y8, Y7, Y4
-	MULXQ     AX, DX, R8
+	MULXQ     2008(DI), AX, R8
 	VPMULUDQ  Y2, Y2, Y2
 	VPMULUDQ  Y5, Y5, Y7
-	SHLXQ     CX, DX, R9
+	SHLXQ     CX, AX, R9
 	VPSRLQ    $0x1f, Y1, Y5
-	ADDQ      DX, R9
+	ADDQ      AX, R9
 	VPSRLQ    $0x1f, Y4, Y8
-	SHRXQ     CX, R9, DX
+	SHRXQ     CX, R9, AX
 	VPADDQ    Y5, Y2, Y2
-	SBBQ      DX, R9
+	SBBQ      AX, R9
 	VPADDQ    Y8, Y7, Y5
 	SUBQ      R9, R8
 	VPAND     avx2Numbers<>+64(SB), Y3, Y3
@@ -2535,2794 +2534,2723 @@ external:
 	VPAND     avx2Numbers<>+64(SB), Y6, Y6
 	SUBQ      R9, R8
 	VPSLLQ    $0x21, Y1, Y1
-	MOVQ      AX, DX
-	VPSLLQ    $0x21, Y4, Y4
 	MULXQ     DX, DX, AX
-	VPADDQ    Y1, Y3, Y1
+	VPSLLQ    $0x21, Y4, Y4
 	SHLXQ     CX, DX, R9
-	VPADDQ    Y4, Y6, Y3
+	VPADDQ    Y1, Y3, Y1
 	ADDQ      DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	VPADDQ    Y4, Y6, Y3
 	SHRXQ     CX, R9, DX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      DX, R9
 	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
 	VPSRLQ    $0x20, Y2, Y3
-	SBBQ      DX, R9
+	SUBQ      R9, AX
 	VPSRLQ    $0x20, Y5, Y6
-	SUBQ      R9, AX
-	VPSUBQ    Y3, Y1, Y3
 	SBBL      R9, R9
-	VPSUBQ    Y6, Y4, Y6
+	VPSUBQ    Y3, Y1, Y3
 	SUBQ      R9, AX
-	VPCMPGTD  Y1, Y3, Y1
+	VPSUBQ    Y6, Y4, Y6
 	MOVQ      R8, DX
-	VPCMPGTD  Y4, Y6, Y4
+	VPCMPGTD  Y1, Y3, Y1
 	MULXQ     AX, AX, DX
-	VPSRLQ    $0x20, Y1, Y1
+	VPCMPGTD  Y4, Y6, Y4
 	SHLXQ     CX, AX, R8
-	VPSRLQ    $0x20, Y4, Y4
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, R8
-	VPSUBQ    Y1, Y3, Y1
+	VPSRLQ    $0x20, Y4, Y4
 	SHRXQ     CX, R8, AX
-	VPSUBQ    Y4, Y6, Y3
+	VPSUBQ    Y1, Y3, Y1
 	SBBQ      AX, R8
-	VPMULUDQ  Y0, Y2, Y2
+	VPSUBQ    Y4, Y6, Y3
 	SUBQ      R8, DX
-	VPMULUDQ  Y0, Y5, Y4
+	VPMULUDQ  Y0, Y2, Y2
 	SBBL      R8, R8
+	VPMULUDQ  Y0, Y5, Y4
+	SUBQ      R8, DX
 	VPADDQ    Y2, Y1, Y2
 	VPADDQ    Y4, Y3, Y4
-	SUBQ      R8, DX
-	VPCMPGTD  Y2, Y1, Y1
 	MOVQ      DX, 2008(DI)
+	VPCMPGTD  Y2, Y1, Y1
+	MOVQ      2016(DI), DX
 	VPCMPGTD  Y4, Y3, Y3
-	MOVQ      2016(DI), DX
+	MULXQ     DX, AX, DX
 	VPSRLQ    $0x20, Y1, Y1
-	MULXQ     DX, DX, AX
+	SHLXQ     CX, AX, R8
 	VPSRLQ    $0x20, Y3, Y3
-	SHLXQ     CX, DX, R8
+	ADDQ      AX, R8
 	VPADDQ    Y1, Y2, Y1
-	ADDQ      DX, R8
+	SHRXQ     CX, R8, AX
 	VPADDQ    Y3, Y4, Y2
-	SHRXQ     CX, R8, DX
+	SBBQ      AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ      DX, R8
+	SUBQ      R8, DX
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ      R8, AX
-	VMOVSHDUP Y1, Y2
 	SBBL      R8, R8
+	VMOVSHDUP Y1, Y2
+	SUBQ      R8, DX
 	VMOVSHDUP Y7, Y8
-	SUBQ      R8, AX
 	VMOVSHDUP (DI), Y3
-	MOVQ      2016(DI), DX
 	VMOVSHDUP 128(DI), Y9
+	MULXQ     2016(DI), AX, R8
 	VPMULUDQ  (DI), Y1, Y4
-	MULXQ     AX, DX, R8
+	SHLXQ     CX, AX, R9
 	VPMULUDQ  128(DI), Y7, Y10
-	SHLXQ     CX, DX, R9
+	ADDQ      AX, R9
 	VPMULUDQ  Y3, Y1, Y5
-	ADDQ      DX, R9
+	SHRXQ     CX, R9, AX
 	VPMULUDQ  Y9, Y7, Y11
-	SHRXQ     CX, R9, DX
+	SBBQ      AX, R9
 	VPSRLQ    $0x20, Y4, Y6
-	SBBQ      DX, R9
+	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y10, Y12
-	SUBQ      R9, R8
-	VPADDQ    Y6, Y5, Y5
 	SBBL      R9, R9
-	VPADDQ    Y12, Y11, Y12
+	VPADDQ    Y6, Y5, Y5
 	SUBQ      R9, R8
-	VPMULUDQ  (DI), Y2, Y6
-	MOVQ      AX, DX
-	VPMULUDQ  128(DI), Y8, Y13
+	VPADDQ    Y12, Y11, Y12
 	MULXQ     DX, DX, AX
-	VPAND     Y0, Y5, Y11
+	VPMULUDQ  (DI), Y2, Y6
 	SHLXQ     CX, DX, R9
-	VPAND     Y0, Y12, Y14
+	VPMULUDQ  128(DI), Y8, Y13
 	ADDQ      DX, R9
-	VPADDQ    Y11, Y6, Y6
-	VPADDQ    Y14, Y13, Y11
+	VPAND     Y0, Y5, Y11
 	SHRXQ     CX, R9, DX
-	VPMULUDQ  Y3, Y2, Y3
+	VPAND     Y0, Y12, Y14
+	VPADDQ    Y11, Y6, Y6
 	SBBQ      DX, R9
+	VPADDQ    Y14, Y13, Y11
+	SUBQ      R9, AX
+	VPMULUDQ  Y3, Y2, Y3
+	SBBL      R9, R9
 	VPMULUDQ  Y9, Y8, Y9
 	SUBQ      R9, AX
 	VPSRLQ    $0x20, Y5, Y5
-	SBBL      R9, R9
-	VPSRLQ    $0x20, Y12, Y12
-	SUBQ      R9, AX
-	VPADDQ    Y5, Y3, Y3
 	MOVQ      R8, DX
-	VPADDQ    Y12, Y9, Y9
+	VPSRLQ    $0x20, Y12, Y12
 	MULXQ     AX, AX, DX
-	VPSRLQ    $0x20, Y6, Y5
-	SHLXQ     CX, AX, R8
-	VPSRLQ    $0x20, Y11, Y12
-	ADDQ      AX, R8
 	VPADDQ    Y5, Y3, Y3
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y12, Y9, Y9
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y6, Y5
 	SHRXQ     CX, R8, AX
-	VPADDQ    Y12, Y9, Y5
+	VPSRLQ    $0x20, Y11, Y12
 	SBBQ      AX, R8
+	VPADDQ    Y5, Y3, Y3
+	SUBQ      R8, DX
+	VPADDQ    Y12, Y9, Y5
+	SBBL      R8, R8
 	VMOVSLDUP Y6, Y6
-	SUBQ      R8, DX
 	VMOVSLDUP Y11, Y9
-	VPBLENDD  $0xaa, Y6, Y4, Y4
-	SBBL      R8, R8
-	VPBLENDD  $0xaa, Y9, Y10, Y6
 	SUBQ      R8, DX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	VPBLENDD  $0xaa, Y6, Y4, Y4
 	MOVQ      DX, 2016(DI)
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	MOVQ      2024(DI), DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	MULXQ     DX, AX, DX
 	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
-	MOVQ      2024(DI), DX
+	SHLXQ     CX, AX, R8
 	VPSRLQ    $0x20, Y3, Y6
-	MULXQ     DX, DX, AX
+	ADDQ      AX, R8
 	VPSRLQ    $0x20, Y5, Y10
-	SHLXQ     CX, DX, R8
+	SHRXQ     CX, R8, AX
 	VPSUBQ    Y6, Y4, Y6
-	ADDQ      DX, R8
+	SBBQ      AX, R8
 	VPSUBQ    Y10, Y9, Y10
-	SHRXQ     CX, R8, DX
+	SUBQ      R8, DX
 	VPCMPGTD  Y4, Y6, Y4
-	SBBQ      DX, R8
-	VPCMPGTD  Y9, Y10, Y9
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y4, Y4
 	SBBL      R8, R8
+	VPCMPGTD  Y9, Y10, Y9
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y4
 	VPSRLQ    $0x20, Y9, Y9
-	SUBQ      R8, AX
 	VPSUBQ    Y4, Y6, Y4
+	MULXQ     2024(DI), AX, R8
 	VPSUBQ    Y9, Y10, Y6
-	MOVQ      2024(DI), DX
+	SHLXQ     CX, AX, R9
 	VPMULUDQ  Y0, Y3, Y3
-	MULXQ     AX, DX, R8
+	ADDQ      AX, R9
 	VPMULUDQ  Y0, Y5, Y5
-	SHLXQ     CX, DX, R9
+	SHRXQ     CX, R9, AX
 	VPADDQ    Y3, Y4, Y3
-	ADDQ      DX, R9
+	SBBQ      AX, R9
 	VPADDQ    Y5, Y6, Y5
-	SHRXQ     CX, R9, DX
+	SUBQ      R9, R8
 	VPCMPGTD  Y3, Y4, Y4
-	SBBQ      DX, R9
+	SBBL      R9, R9
 	VPCMPGTD  Y5, Y6, Y6
 	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R9, R9
+	MULXQ     DX, DX, AX
 	VPSRLQ    $0x20, Y6, Y6
-	SUBQ      R9, R8
+	SHLXQ     CX, DX, R9
 	VPADDQ    Y4, Y3, Y3
-	MOVQ      AX, DX
+	ADDQ      DX, R9
 	VPADDQ    Y6, Y5, Y4
-	MULXQ     DX, DX, AX
 	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	SHLXQ     CX, DX, R9
+	SHRXQ     CX, R9, DX
 	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	SBBQ      DX, R9
 	VPMULUDQ  Y1, Y1, Y4
-	ADDQ      DX, R9
+	SUBQ      R9, AX
 	VPMULUDQ  Y7, Y7, Y6
-	SHRXQ     CX, R9, DX
+	SBBL      R9, R9
 	VPMULUDQ  Y2, Y1, Y1
-	SBBQ      DX, R9
+	SUBQ      R9, AX
 	VPMULUDQ  Y8, Y7, Y9
-	SUBQ      R9, AX
+	MOVQ      R8, DX
 	VPSRLQ    $0x21, Y4, Y7
-	SBBL      R9, R9
+	MULXQ     AX, AX, DX
 	VPSRLQ    $0x21, Y6, Y10
-	SUBQ      R9, AX
+	SHLXQ     CX, AX, R8
 	VPADDQ    Y7, Y1, Y1
-	MOVQ      R8, DX
+	ADDQ      AX, R8
 	VPADDQ    Y10, Y9, Y7
-	MULXQ     AX, AX, DX
+	SHRXQ     CX, R8, AX
 	VPMULUDQ  Y2, Y2, Y2
-	SHLXQ     CX, AX, R8
+	SBBQ      AX, R8
 	VPMULUDQ  Y8, Y8, Y9
-	ADDQ      AX, R8
+	SUBQ      R8, DX
 	VPSRLQ    $0x1f, Y1, Y8
-	SHRXQ     CX, R8, AX
 	VPSRLQ    $0x1f, Y7, Y10
-	SBBQ      AX, R8
+	SBBL      R8, R8
 	VPADDQ    Y8, Y2, Y2
+	SUBQ      R8, DX
 	VPADDQ    Y10, Y9, Y8
-	SUBQ      R8, DX
-	VPAND     avx2Numbers<>+64(SB), Y4, Y4
-	SBBL      R8, R8
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ      R8, DX
-	VPSLLQ    $0x21, Y1, Y1
 	MOVQ      DX, 2024(DI)
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	MOVQ      2032(DI), DX
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	MULXQ     DX, AX, DX
+	VPSLLQ    $0x21, Y1, Y1
+	SHLXQ     CX, AX, R8
 	VPSLLQ    $0x21, Y7, Y7
-	MOVQ      2032(DI), DX
+	ADDQ      AX, R8
 	VPADDQ    Y1, Y4, Y1
-	MULXQ     DX, DX, AX
+	SHRXQ     CX, R8, AX
 	VPADDQ    Y7, Y6, Y4
-	SHLXQ     CX, DX, R8
+	SBBQ      AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      DX, R8
+	SUBQ      R8, DX
 	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
-	SHRXQ     CX, R8, DX
+	SBBL      R8, R8
 	VPSRLQ    $0x20, Y2, Y4
-	SBBQ      DX, R8
+	SUBQ      R8, DX
 	VPSRLQ    $0x20, Y8, Y7
-	SUBQ      R8, AX
 	VPSUBQ    Y4, Y1, Y4
-	SBBL      R8, R8
 	VPSUBQ    Y7, Y6, Y7
+	MULXQ     2032(DI), AX, R8
 	VPCMPGTD  Y1, Y4, Y1
-	SUBQ      R8, AX
+	SHLXQ     CX, AX, R9
 	VPCMPGTD  Y6, Y7, Y6
-	MOVQ      2032(DI), DX
+	ADDQ      AX, R9
 	VPSRLQ    $0x20, Y1, Y1
-	MULXQ     AX, DX, R8
+	SHRXQ     CX, R9, AX
 	VPSRLQ    $0x20, Y6, Y6
-	SHLXQ     CX, DX, R9
+	SBBQ      AX, R9
 	VPSUBQ    Y1, Y4, Y1
-	ADDQ      DX, R9
+	SUBQ      R9, R8
 	VPSUBQ    Y6, Y7, Y4
-	SHRXQ     CX, R9, DX
+	SBBL      R9, R9
 	VPMULUDQ  Y0, Y2, Y2
-	SBBQ      DX, R9
+	SUBQ      R9, R8
 	VPMULUDQ  Y0, Y8, Y6
-	SUBQ      R9, R8
+	MULXQ     DX, DX, AX
 	VPADDQ    Y2, Y1, Y2
-	SBBL      R9, R9
+	SHLXQ     CX, DX, R9
 	VPADDQ    Y6, Y4, Y6
-	SUBQ      R9, R8
 	VPCMPGTD  Y2, Y1, Y1
-	MOVQ      AX, DX
+	ADDQ      DX, R9
 	VPCMPGTD  Y6, Y4, Y4
-	MULXQ     DX, DX, AX
+	SHRXQ     CX, R9, DX
 	VPSRLQ    $0x20, Y1, Y1
+	SBBQ      DX, R9
 	VPSRLQ    $0x20, Y4, Y4
-	SHLXQ     CX, DX, R9
+	SUBQ      R9, AX
 	VPADDQ    Y1, Y2, Y1
-	ADDQ      DX, R9
+	SBBL      R9, R9
 	VPADDQ    Y4, Y6, Y2
-	SHRXQ     CX, R9, DX
+	SUBQ      R9, AX
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ      DX, R9
+	MOVQ      R8, DX
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ      R9, AX
+	MULXQ     AX, AX, DX
 	VMOVSHDUP Y1, Y2
-	SBBL      R9, R9
+	SHLXQ     CX, AX, R8
 	VMOVSHDUP Y7, Y8
-	SUBQ      R9, AX
+	ADDQ      AX, R8
 	VMOVSHDUP Y3, Y4
-	MOVQ      R8, DX
+	SHRXQ     CX, R8, AX
 	VMOVSHDUP Y5, Y9
-	MULXQ     AX, AX, DX
+	SBBQ      AX, R8
 	VPMULUDQ  Y1, Y3, Y6
-	SHLXQ     CX, AX, R8
 	VPMULUDQ  Y7, Y5, Y10
-	ADDQ      AX, R8
+	SUBQ      R8, DX
 	VPMULUDQ  Y2, Y3, Y3
-	SHRXQ     CX, R8, AX
+	SBBL      R8, R8
 	VPMULUDQ  Y8, Y5, Y11
+	SUBQ      R8, DX
 	VPSRLQ    $0x20, Y6, Y5
-	SBBQ      AX, R8
-	VPSRLQ    $0x20, Y10, Y12
-	SUBQ      R8, DX
-	VPADDQ    Y5, Y3, Y3
-	SBBL      R8, R8
-	VPADDQ    Y12, Y11, Y5
-	SUBQ      R8, DX
-	VPMULUDQ  Y1, Y4, Y1
 	MOVQ      DX, 2032(DI)
-	VPMULUDQ  Y7, Y9, Y11
+	VPSRLQ    $0x20, Y10, Y12
 	MOVQ      2040(DI), DX
-	VPAND     Y0, Y3, Y7
-	MULXQ     DX, DX, AX
-	VPAND     Y0, Y5, Y12
-	SHLXQ     CX, DX, R8
-	VPADDQ    Y7, Y1, Y1
-	ADDQ      DX, R8
-	VPADDQ    Y12, Y11, Y7
-	SHRXQ     CX, R8, DX
-	VPMULUDQ  Y2, Y4, Y2
-	SBBQ      DX, R8
-	VPMULUDQ  Y8, Y9, Y4
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y3, Y3
-	VPSRLQ    $0x20, Y5, Y5
-	SBBL      R8, R8
-	VPADDQ    Y3, Y2, Y2
-	SUBQ      R8, AX
-	VPADDQ    Y5, Y4, Y4
-	MOVQ      2040(DI), DX
-	VPSRLQ    $0x20, Y1, Y3
-	MULXQ     AX, DX, R8
-	VPSRLQ    $0x20, Y7, Y5
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y3, Y2, Y2
-	ADDQ      DX, R9
-	VPADDQ    Y5, Y4, Y4
-	SHRXQ     CX, R9, DX
-	VPAND     Y0, Y2, Y3
-	SBBQ      DX, R9
-	VPAND     Y0, Y4, Y5
-	SUBQ      R9, R8
-	VPAND     Y0, Y6, Y6
-	SBBL      R9, R9
-	VPAND     Y0, Y10, Y8
-	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y2, Y2
-	MOVQ      AX, DX
-	VPSRLQ    $0x20, Y4, Y4
-	VPADDQ    Y2, Y3, Y2
-	MULXQ     DX, DX, AX
-	VPADDQ    Y4, Y5, Y4
-	SHLXQ     CX, DX, R9
-	VPSUBQ    Y2, Y6, Y2
-	ADDQ      DX, R9
-	VPSUBQ    Y4, Y8, Y4
-	SHRXQ     CX, R9, DX
-	VPAND     Y0, Y1, Y1
-	SBBQ      DX, R9
-	VPAND     Y0, Y7, Y6
-	SUBQ      R9, AX
-	VPADDQ    Y1, Y3, Y1
-	SBBL      R9, R9
-	VPADDQ    Y6, Y5, Y3
-	SUBQ      R9, AX
-	VPADDQ    96(SI), Y2, Y2
-	MOVQ      R8, DX
-	VPADDQ    160(SI), Y4, Y4
-	MULXQ     AX, AX, DX
-	VMOVDQU   Y2, (DI)
+	VPADDQ    Y5, Y3, Y3
+	MULXQ     DX, AX, DX
+	VPADDQ    Y12, Y11, Y5
 	SHLXQ     CX, AX, R8
-	VMOVDQU   Y4, 128(DI)
-	VPADDQ    128(SI), Y1, Y1
+	VPMULUDQ  Y1, Y4, Y1
 	ADDQ      AX, R8
-	VPADDQ    192(SI), Y3, Y2
+	VPMULUDQ  Y7, Y9, Y11
 	SHRXQ     CX, R8, AX
-	VMOVDQU   Y1, 32(DI)
+	VPAND     Y0, Y3, Y7
 	SBBQ      AX, R8
-	VMOVDQU   Y2, 160(DI)
+	VPAND     Y0, Y5, Y12
 	SUBQ      R8, DX
-	VMOVDQU   256(DI), Y1
+	VPADDQ    Y7, Y1, Y1
 	SBBL      R8, R8
-	VMOVDQU   384(DI), Y4
+	VPADDQ    Y12, Y11, Y7
+	VPMULUDQ  Y2, Y4, Y2
 	SUBQ      R8, DX
-	VMOVSHDUP Y1, Y2
-	MOVQ      DX, 2040(DI)
-	VMOVSHDUP Y4, Y5
-	MOVQ      2048(DI), DX
-	VPMULUDQ  Y1, Y1, Y3
+	VPMULUDQ  Y8, Y9, Y4
+	VPSRLQ    $0x20, Y3, Y3
+	MULXQ     2040(DI), AX, R8
+	VPSRLQ    $0x20, Y5, Y5
+	SHLXQ     CX, AX, R9
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      AX, R9
+	VPADDQ    Y5, Y4, Y4
+	SHRXQ     CX, R9, AX
+	VPSRLQ    $0x20, Y1, Y3
+	SBBQ      AX, R9
+	VPSRLQ    $0x20, Y7, Y5
+	SUBQ      R9, R8
+	VPADDQ    Y3, Y2, Y2
+	SBBL      R9, R9
+	VPADDQ    Y5, Y4, Y4
+	SUBQ      R9, R8
+	VPAND     Y0, Y2, Y3
 	MULXQ     DX, DX, AX
+	VPAND     Y0, Y4, Y5
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y6, Y6
+	VPAND     Y0, Y10, Y8
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y2, Y2
+	SHRXQ     CX, R9, DX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBQ      DX, R9
+	VPADDQ    Y2, Y3, Y2
+	SUBQ      R9, AX
+	VPADDQ    Y4, Y5, Y4
+	SBBL      R9, R9
+	VPSUBQ    Y2, Y6, Y2
+	SUBQ      R9, AX
+	VPSUBQ    Y4, Y8, Y4
+	MOVQ      R8, DX
+	VPAND     Y0, Y1, Y1
+	MULXQ     AX, AX, DX
+	VPAND     Y0, Y7, Y6
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      AX, R8
+	VPADDQ    Y6, Y5, Y3
+	SHRXQ     CX, R8, AX
+	VPADDQ    96(SI), Y2, Y2
+	VPADDQ    160(SI), Y4, Y4
+	SBBQ      AX, R8
+	VMOVDQU   Y2, (DI)
+	SUBQ      R8, DX
+	VMOVDQU   Y4, 128(DI)
+	SBBL      R8, R8
+	VPADDQ    128(SI), Y1, Y1
+	SUBQ      R8, DX
+	VPADDQ    192(SI), Y3, Y2
+	MOVQ      DX, 2040(DI)
+	VMOVDQU   Y1, 32(DI)
+	MOVQ      2048(DI), DX
+	VMOVDQU   Y2, 160(DI)
+	MULXQ     DX, AX, DX
+	VMOVDQU   256(DI), Y1
+	SHLXQ     CX, AX, R8
+	VMOVDQU   384(DI), Y4
+	ADDQ      AX, R8
+	VMOVSHDUP Y1, Y2
+	SHRXQ     CX, R8, AX
+	VMOVSHDUP Y4, Y5
+	SBBQ      AX, R8
+	VPMULUDQ  Y1, Y1, Y3
+	SUBQ      R8, DX
 	VPMULUDQ  Y4, Y4, Y6
-	SHLXQ     CX, DX, R8
 	VPMULUDQ  Y2, Y1, Y1
-	ADDQ      DX, R8
+	SBBL      R8, R8
 	VPMULUDQ  Y5, Y4, Y7
-	SHRXQ     CX, R8, DX
+	SUBQ      R8, DX
 	VPSRLQ    $0x21, Y3, Y4
 	VPSRLQ    $0x21, Y6, Y8
-	SBBQ      DX, R8
+	MULXQ     2048(DI), AX, R8
 	VPADDQ    Y4, Y1, Y1
-	SUBQ      R8, AX
+	SHLXQ     CX, AX, R9
 	VPADDQ    Y8, Y7, Y4
-	SBBL      R8, R8
+	ADDQ      AX, R9
 	VPMULUDQ  Y2, Y2, Y2
-	SUBQ      R8, AX
+	SHRXQ     CX, R9, AX
 	VPMULUDQ  Y5, Y5, Y7
-	MOVQ      2048(DI), DX
+	SBBQ      AX, R9
 	VPSRLQ    $0x1f, Y1, Y5
-	MULXQ     AX, DX, R8
+	SUBQ      R9, R8
 	VPSRLQ    $0x1f, Y4, Y8
-	SHLXQ     CX, DX, R9
+	SBBL      R9, R9
 	VPADDQ    Y5, Y2, Y2
-	ADDQ      DX, R9
+	SUBQ      R9, R8
 	VPADDQ    Y8, Y7, Y5
-	SHRXQ     CX, R9, DX
+	MULXQ     DX, DX, AX
 	VPAND     avx2Numbers<>+64(SB), Y3, Y3
-	SBBQ      DX, R9
 	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	SUBQ      R9, R8
-	VPSLLQ    $0x21, Y1, Y1
-	SBBL      R9, R9
-	VPSLLQ    $0x21, Y4, Y4
-	VPADDQ    Y1, Y3, Y1
-	SUBQ      R9, R8
-	VPADDQ    Y4, Y6, Y3
-	MOVQ      AX, DX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ     DX, DX, AX
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
 	SHLXQ     CX, DX, R9
-	VPSRLQ    $0x20, Y2, Y3
+	VPSLLQ    $0x21, Y1, Y1
 	ADDQ      DX, R9
-	VPSRLQ    $0x20, Y5, Y6
+	VPSLLQ    $0x21, Y4, Y4
 	SHRXQ     CX, R9, DX
-	VPSUBQ    Y3, Y1, Y3
+	VPADDQ    Y1, Y3, Y1
 	SBBQ      DX, R9
-	VPSUBQ    Y6, Y4, Y6
+	VPADDQ    Y4, Y6, Y3
 	SUBQ      R9, AX
-	VPCMPGTD  Y1, Y3, Y1
-	SBBL      R9, R9
-	VPCMPGTD  Y4, Y6, Y4
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y1, Y1
-	MOVQ      R8, DX
-	VPSRLQ    $0x20, Y4, Y4
-	MULXQ     AX, AX, DX
-	VPSUBQ    Y1, Y3, Y1
-	VPSUBQ    Y4, Y6, Y3
-	SHLXQ     CX, AX, R8
-	VPMULUDQ  Y0, Y2, Y2
-	ADDQ      AX, R8
-	VPMULUDQ  Y0, Y5, Y4
-	SHRXQ     CX, R8, AX
-	VPADDQ    Y2, Y1, Y2
-	SBBQ      AX, R8
-	VPADDQ    Y4, Y3, Y4
-	SUBQ      R8, DX
-	VPCMPGTD  Y2, Y1, Y1
-	SBBL      R8, R8
-	VPCMPGTD  Y4, Y3, Y3
-	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y1, Y1
-	MOVQ      DX, 2048(DI)
-	VPSRLQ    $0x20, Y3, Y3
-	MOVQ      2056(DI), DX
-	VPADDQ    Y1, Y2, Y1
-	MULXQ     DX, DX, AX
-	VPADDQ    Y3, Y4, Y2
-	SHLXQ     CX, DX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      DX, R8
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y2, Y3
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y5, Y6
+	MULXQ     AX, AX, DX
+	VPSUBQ    Y3, Y1, Y3
+	SHLXQ     CX, AX, R8
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      AX, R8
+	VPCMPGTD  Y1, Y3, Y1
+	VPCMPGTD  Y4, Y6, Y4
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SUBQ      R8, DX
+	VPSUBQ    Y1, Y3, Y1
+	SBBL      R8, R8
+	VPSUBQ    Y4, Y6, Y3
+	SUBQ      R8, DX
+	VPMULUDQ  Y0, Y2, Y2
+	MOVQ      DX, 2048(DI)
+	VPMULUDQ  Y0, Y5, Y4
+	MOVQ      2056(DI), DX
+	VPADDQ    Y2, Y1, Y2
+	MULXQ     DX, AX, DX
+	VPADDQ    Y4, Y3, Y4
+	SHLXQ     CX, AX, R8
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      AX, R8
+	VPCMPGTD  Y4, Y3, Y3
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y3, Y3
+	VPADDQ    Y1, Y2, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y3, Y4, Y2
+	SBBL      R8, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R8, DX
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
 	VMOVSHDUP Y1, Y2
-	SHRXQ     CX, R8, DX
+	MULXQ     2056(DI), AX, R8
 	VMOVSHDUP Y7, Y8
-	SBBQ      DX, R8
+	SHLXQ     CX, AX, R9
 	VMOVSHDUP 256(DI), Y3
-	SUBQ      R8, AX
+	ADDQ      AX, R9
 	VMOVSHDUP 384(DI), Y9
-	SBBL      R8, R8
+	SHRXQ     CX, R9, AX
 	VPMULUDQ  256(DI), Y1, Y4
-	SUBQ      R8, AX
+	SBBQ      AX, R9
 	VPMULUDQ  384(DI), Y7, Y10
-	MOVQ      2056(DI), DX
+	SUBQ      R9, R8
 	VPMULUDQ  Y3, Y1, Y5
-	MULXQ     AX, DX, R8
+	SBBL      R9, R9
 	VPMULUDQ  Y9, Y7, Y11
-	SHLXQ     CX, DX, R9
+	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y4, Y6
-	ADDQ      DX, R9
 	VPSRLQ    $0x20, Y10, Y12
-	SHRXQ     CX, R9, DX
+	MULXQ     DX, DX, AX
 	VPADDQ    Y6, Y5, Y5
-	SBBQ      DX, R9
-	VPADDQ    Y12, Y11, Y12
-	SUBQ      R9, R8
-	VPMULUDQ  256(DI), Y2, Y6
-	VPMULUDQ  384(DI), Y8, Y13
-	SBBL      R9, R9
-	VPAND     Y0, Y5, Y11
-	SUBQ      R9, R8
-	VPAND     Y0, Y12, Y14
-	MOVQ      AX, DX
-	VPADDQ    Y11, Y6, Y6
-	MULXQ     DX, DX, AX
-	VPADDQ    Y14, Y13, Y11
 	SHLXQ     CX, DX, R9
-	VPMULUDQ  Y3, Y2, Y3
+	VPADDQ    Y12, Y11, Y12
 	ADDQ      DX, R9
-	VPMULUDQ  Y9, Y8, Y9
+	VPMULUDQ  256(DI), Y2, Y6
 	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y5, Y5
+	VPMULUDQ  384(DI), Y8, Y13
 	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y12, Y12
+	VPAND     Y0, Y5, Y11
 	SUBQ      R9, AX
-	VPADDQ    Y5, Y3, Y3
+	VPAND     Y0, Y12, Y14
 	SBBL      R9, R9
-	VPADDQ    Y12, Y9, Y9
+	VPADDQ    Y11, Y6, Y6
 	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y6, Y5
+	VPADDQ    Y14, Y13, Y11
 	MOVQ      R8, DX
-	VPSRLQ    $0x20, Y11, Y12
-	VPADDQ    Y5, Y3, Y3
+	VPMULUDQ  Y3, Y2, Y3
 	MULXQ     AX, AX, DX
-	VPADDQ    Y12, Y9, Y5
+	VPMULUDQ  Y9, Y8, Y9
 	SHLXQ     CX, AX, R8
-	VMOVSLDUP Y6, Y6
+	VPSRLQ    $0x20, Y5, Y5
 	ADDQ      AX, R8
-	VMOVSLDUP Y11, Y9
+	VPSRLQ    $0x20, Y12, Y12
+	VPADDQ    Y5, Y3, Y3
 	SHRXQ     CX, R8, AX
-	VPBLENDD  $0xaa, Y6, Y4, Y4
+	VPADDQ    Y12, Y9, Y9
 	SBBQ      AX, R8
-	VPBLENDD  $0xaa, Y9, Y10, Y6
+	VPSRLQ    $0x20, Y6, Y5
 	SUBQ      R8, DX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	VPSRLQ    $0x20, Y11, Y12
 	SBBL      R8, R8
-	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	VPADDQ    Y5, Y3, Y3
 	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y3, Y6
+	VPADDQ    Y12, Y9, Y5
 	MOVQ      DX, 2056(DI)
-	VPSRLQ    $0x20, Y5, Y10
+	VMOVSLDUP Y6, Y6
 	MOVQ      2064(DI), DX
+	VMOVSLDUP Y11, Y9
+	MULXQ     DX, AX, DX
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	SHLXQ     CX, AX, R8
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	ADDQ      AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	SHRXQ     CX, R8, AX
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	VPSRLQ    $0x20, Y3, Y6
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y5, Y10
+	SUBQ      R8, DX
 	VPSUBQ    Y6, Y4, Y6
-	MULXQ     DX, DX, AX
+	SBBL      R8, R8
 	VPSUBQ    Y10, Y9, Y10
-	SHLXQ     CX, DX, R8
+	SUBQ      R8, DX
 	VPCMPGTD  Y4, Y6, Y4
 	VPCMPGTD  Y9, Y10, Y9
-	ADDQ      DX, R8
+	MULXQ     2064(DI), AX, R8
 	VPSRLQ    $0x20, Y4, Y4
-	SHRXQ     CX, R8, DX
+	SHLXQ     CX, AX, R9
 	VPSRLQ    $0x20, Y9, Y9
-	SBBQ      DX, R8
+	ADDQ      AX, R9
 	VPSUBQ    Y4, Y6, Y4
-	SUBQ      R8, AX
+	SHRXQ     CX, R9, AX
 	VPSUBQ    Y9, Y10, Y6
-	SBBL      R8, R8
+	SBBQ      AX, R9
 	VPMULUDQ  Y0, Y3, Y3
-	SUBQ      R8, AX
+	SUBQ      R9, R8
 	VPMULUDQ  Y0, Y5, Y5
-	MOVQ      2064(DI), DX
+	SBBL      R9, R9
 	VPADDQ    Y3, Y4, Y3
-	MULXQ     AX, DX, R8
 	VPADDQ    Y5, Y6, Y5
-	SHLXQ     CX, DX, R9
+	SUBQ      R9, R8
 	VPCMPGTD  Y3, Y4, Y4
-	ADDQ      DX, R9
+	MULXQ     DX, DX, AX
 	VPCMPGTD  Y5, Y6, Y6
-	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y4, Y4
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y6, Y6
-	VPADDQ    Y4, Y3, Y3
-	SUBQ      R9, R8
-	VPADDQ    Y6, Y5, Y4
-	SBBL      R9, R9
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ      R9, R8
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
-	MOVQ      AX, DX
-	VPMULUDQ  Y1, Y1, Y4
-	MULXQ     DX, DX, AX
-	VPMULUDQ  Y7, Y7, Y6
 	SHLXQ     CX, DX, R9
-	VPMULUDQ  Y2, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      DX, R9
-	VPMULUDQ  Y8, Y7, Y9
+	VPSRLQ    $0x20, Y6, Y6
 	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x21, Y4, Y7
+	VPADDQ    Y4, Y3, Y3
 	SBBQ      DX, R9
-	VPSRLQ    $0x21, Y6, Y10
+	VPADDQ    Y6, Y5, Y4
 	SUBQ      R9, AX
-	VPADDQ    Y7, Y1, Y1
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
 	SBBL      R9, R9
-	VPADDQ    Y10, Y9, Y7
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
 	SUBQ      R9, AX
-	VPMULUDQ  Y2, Y2, Y2
-	VPMULUDQ  Y8, Y8, Y9
+	VPMULUDQ  Y1, Y1, Y4
 	MOVQ      R8, DX
-	VPSRLQ    $0x1f, Y1, Y8
+	VPMULUDQ  Y7, Y7, Y6
 	MULXQ     AX, AX, DX
-	VPSRLQ    $0x1f, Y7, Y10
+	VPMULUDQ  Y2, Y1, Y1
 	SHLXQ     CX, AX, R8
-	VPADDQ    Y8, Y2, Y2
+	VPMULUDQ  Y8, Y7, Y9
+	VPSRLQ    $0x21, Y4, Y7
 	ADDQ      AX, R8
-	VPADDQ    Y10, Y9, Y8
+	VPSRLQ    $0x21, Y6, Y10
 	SHRXQ     CX, R8, AX
-	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	VPADDQ    Y7, Y1, Y1
 	SBBQ      AX, R8
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	VPADDQ    Y10, Y9, Y7
 	SUBQ      R8, DX
-	VPSLLQ    $0x21, Y1, Y1
+	VPMULUDQ  Y2, Y2, Y2
 	SBBL      R8, R8
-	VPSLLQ    $0x21, Y7, Y7
+	VPMULUDQ  Y8, Y8, Y9
 	SUBQ      R8, DX
-	VPADDQ    Y1, Y4, Y1
+	VPSRLQ    $0x1f, Y1, Y8
 	MOVQ      DX, 2064(DI)
-	VPADDQ    Y7, Y6, Y4
+	VPSRLQ    $0x1f, Y7, Y10
 	MOVQ      2072(DI), DX
+	VPADDQ    Y8, Y2, Y2
+	MULXQ     DX, AX, DX
+	VPADDQ    Y10, Y9, Y8
+	SHLXQ     CX, AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	ADDQ      AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ    $0x21, Y1, Y1
+	SHRXQ     CX, R8, AX
+	VPSLLQ    $0x21, Y7, Y7
+	SBBQ      AX, R8
+	VPADDQ    Y1, Y4, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y7, Y6, Y4
+	SBBL      R8, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ     DX, DX, AX
+	SUBQ      R8, DX
 	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
 	VPSRLQ    $0x20, Y2, Y4
-	SHLXQ     CX, DX, R8
+	MULXQ     2072(DI), AX, R8
 	VPSRLQ    $0x20, Y8, Y7
-	ADDQ      DX, R8
+	SHLXQ     CX, AX, R9
 	VPSUBQ    Y4, Y1, Y4
-	SHRXQ     CX, R8, DX
+	ADDQ      AX, R9
 	VPSUBQ    Y7, Y6, Y7
-	SBBQ      DX, R8
+	SHRXQ     CX, R9, AX
 	VPCMPGTD  Y1, Y4, Y1
-	SUBQ      R8, AX
+	SBBQ      AX, R9
 	VPCMPGTD  Y6, Y7, Y6
-	SBBL      R8, R8
+	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R8, AX
 	VPSRLQ    $0x20, Y6, Y6
-	MOVQ      2072(DI), DX
+	SBBL      R9, R9
 	VPSUBQ    Y1, Y4, Y1
-	MULXQ     AX, DX, R8
+	SUBQ      R9, R8
 	VPSUBQ    Y6, Y7, Y4
-	SHLXQ     CX, DX, R9
+	MULXQ     DX, DX, AX
 	VPMULUDQ  Y0, Y2, Y2
-	ADDQ      DX, R9
+	SHLXQ     CX, DX, R9
 	VPMULUDQ  Y0, Y8, Y6
-	SHRXQ     CX, R9, DX
+	ADDQ      DX, R9
 	VPADDQ    Y2, Y1, Y2
+	SHRXQ     CX, R9, DX
 	VPADDQ    Y6, Y4, Y6
 	SBBQ      DX, R9
 	VPCMPGTD  Y2, Y1, Y1
-	SUBQ      R9, R8
+	SUBQ      R9, AX
 	VPCMPGTD  Y6, Y4, Y4
 	SBBL      R9, R9
 	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R9, R8
+	SUBQ      R9, AX
 	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      AX, DX
-	VPADDQ    Y1, Y2, Y1
-	MULXQ     DX, DX, AX
-	VPADDQ    Y4, Y6, Y2
-	SHLXQ     CX, DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	SHRXQ     CX, R9, DX
-	VMOVSHDUP Y1, Y2
-	SBBQ      DX, R9
-	VMOVSHDUP Y7, Y8
-	SUBQ      R9, AX
-	VMOVSHDUP Y3, Y4
-	SBBL      R9, R9
-	VMOVSHDUP Y5, Y9
-	VPMULUDQ  Y1, Y3, Y6
-	SUBQ      R9, AX
-	VPMULUDQ  Y7, Y5, Y10
 	MOVQ      R8, DX
-	VPMULUDQ  Y2, Y3, Y3
+	VPADDQ    Y1, Y2, Y1
 	MULXQ     AX, AX, DX
-	VPMULUDQ  Y8, Y5, Y11
+	VPADDQ    Y4, Y6, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
 	SHLXQ     CX, AX, R8
-	VPSRLQ    $0x20, Y6, Y5
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
 	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y10, Y12
+	VMOVSHDUP Y1, Y2
 	SHRXQ     CX, R8, AX
-	VPADDQ    Y5, Y3, Y3
+	VMOVSHDUP Y7, Y8
 	SBBQ      AX, R8
-	VPADDQ    Y12, Y11, Y5
+	VMOVSHDUP Y3, Y4
 	SUBQ      R8, DX
-	VPMULUDQ  Y1, Y4, Y1
+	VMOVSHDUP Y5, Y9
 	SBBL      R8, R8
+	VPMULUDQ  Y1, Y3, Y6
+	SUBQ      R8, DX
+	VPMULUDQ  Y7, Y5, Y10
+	MOVQ      DX, 2072(DI)
+	VPMULUDQ  Y2, Y3, Y3
+	MOVQ      2080(DI), DX
+	VPMULUDQ  Y8, Y5, Y11
+	MULXQ     DX, AX, DX
+	VPSRLQ    $0x20, Y6, Y5
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y10, Y12
+	ADDQ      AX, R8
+	VPADDQ    Y5, Y3, Y3
+	VPADDQ    Y12, Y11, Y5
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y1, Y4, Y1
+	SBBQ      AX, R8
 	VPMULUDQ  Y7, Y9, Y11
 	SUBQ      R8, DX
 	VPAND     Y0, Y3, Y7
-	MOVQ      DX, 2072(DI)
+	SBBL      R8, R8
 	VPAND     Y0, Y5, Y12
-	MOVQ      2080(DI), DX
+	SUBQ      R8, DX
 	VPADDQ    Y7, Y1, Y1
 	VPADDQ    Y12, Y11, Y7
-	MULXQ     DX, DX, AX
+	MULXQ     2080(DI), AX, R8
 	VPMULUDQ  Y2, Y4, Y2
-	SHLXQ     CX, DX, R8
+	SHLXQ     CX, AX, R9
 	VPMULUDQ  Y8, Y9, Y4
-	ADDQ      DX, R8
+	ADDQ      AX, R9
 	VPSRLQ    $0x20, Y3, Y3
-	SHRXQ     CX, R8, DX
+	SHRXQ     CX, R9, AX
 	VPSRLQ    $0x20, Y5, Y5
-	SBBQ      DX, R8
+	SBBQ      AX, R9
 	VPADDQ    Y3, Y2, Y2
-	SUBQ      R8, AX
 	VPADDQ    Y5, Y4, Y4
-	SBBL      R8, R8
+	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y1, Y3
-	SUBQ      R8, AX
+	SBBL      R9, R9
 	VPSRLQ    $0x20, Y7, Y5
-	MOVQ      2080(DI), DX
+	SUBQ      R9, R8
 	VPADDQ    Y3, Y2, Y2
-	MULXQ     AX, DX, R8
+	MULXQ     DX, DX, AX
 	VPADDQ    Y5, Y4, Y4
 	SHLXQ     CX, DX, R9
 	VPAND     Y0, Y2, Y3
+	ADDQ      DX, R9
 	VPAND     Y0, Y4, Y5
-	ADDQ      DX, R9
+	SHRXQ     CX, R9, DX
 	VPAND     Y0, Y6, Y6
-	SHRXQ     CX, R9, DX
+	SBBQ      DX, R9
 	VPAND     Y0, Y10, Y8
-	SBBQ      DX, R9
+	SUBQ      R9, AX
 	VPSRLQ    $0x20, Y2, Y2
-	SUBQ      R9, R8
+	SBBL      R9, R9
 	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R9, R9
+	SUBQ      R9, AX
 	VPADDQ    Y2, Y3, Y2
-	SUBQ      R9, R8
-	VPADDQ    Y4, Y5, Y4
-	MOVQ      AX, DX
-	VPSUBQ    Y2, Y6, Y2
-	MULXQ     DX, DX, AX
-	VPSUBQ    Y4, Y8, Y4
-	SHLXQ     CX, DX, R9
-	VPAND     Y0, Y1, Y1
-	ADDQ      DX, R9
-	VPAND     Y0, Y7, Y6
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y1, Y3, Y1
-	SBBQ      DX, R9
-	VPADDQ    Y6, Y5, Y3
-	VPADDQ    224(SI), Y2, Y2
-	SUBQ      R9, AX
-	VPADDQ    288(SI), Y4, Y4
-	SBBL      R9, R9
-	VMOVDQU   Y2, 256(DI)
-	SUBQ      R9, AX
-	VMOVDQU   Y4, 384(DI)
 	MOVQ      R8, DX
-	VPADDQ    256(SI), Y1, Y1
+	VPADDQ    Y4, Y5, Y4
+	VPSUBQ    Y2, Y6, Y2
 	MULXQ     AX, AX, DX
+	VPSUBQ    Y4, Y8, Y4
+	SHLXQ     CX, AX, R8
+	VPAND     Y0, Y1, Y1
+	ADDQ      AX, R8
+	VPAND     Y0, Y7, Y6
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y1, Y3, Y1
+	SBBQ      AX, R8
+	VPADDQ    Y6, Y5, Y3
+	SUBQ      R8, DX
+	VPADDQ    224(SI), Y2, Y2
+	SBBL      R8, R8
+	VPADDQ    288(SI), Y4, Y4
+	SUBQ      R8, DX
+	VMOVDQU   Y2, 256(DI)
+	MOVQ      DX, 2080(DI)
+	VMOVDQU   Y4, 384(DI)
+	MOVQ      2088(DI), DX
+	VPADDQ    256(SI), Y1, Y1
+	MULXQ     DX, AX, DX
 	VPADDQ    320(SI), Y3, Y2
 	SHLXQ     CX, AX, R8
 	VMOVDQU   Y1, 288(DI)
-	ADDQ      AX, R8
 	VMOVDQU   Y2, 416(DI)
-	SHRXQ     CX, R8, AX
+	ADDQ      AX, R8
 	VMOVDQU   512(DI), Y1
-	SBBQ      AX, R8
+	SHRXQ     CX, R8, AX
 	VMOVDQU   640(DI), Y4
-	SUBQ      R8, DX
-	VMOVSHDUP Y1, Y2
-	SBBL      R8, R8
-	VMOVSHDUP Y4, Y5
-	SUBQ      R8, DX
-	VPMULUDQ  Y1, Y1, Y3
-	VPMULUDQ  Y4, Y4, Y6
-	MOVQ      DX, 2080(DI)
-	VPMULUDQ  Y2, Y1, Y1
-	MOVQ      2088(DI), DX
-	VPMULUDQ  Y5, Y4, Y7
-	MULXQ     DX, DX, AX
-	VPSRLQ    $0x21, Y3, Y4
-	SHLXQ     CX, DX, R8
-	VPSRLQ    $0x21, Y6, Y8
-	ADDQ      DX, R8
-	VPADDQ    Y4, Y1, Y1
-	SHRXQ     CX, R8, DX
-	VPADDQ    Y8, Y7, Y4
-	SBBQ      DX, R8
-	VPMULUDQ  Y2, Y2, Y2
-	SUBQ      R8, AX
-	VPMULUDQ  Y5, Y5, Y7
-	SBBL      R8, R8
-	VPSRLQ    $0x1f, Y1, Y5
-	SUBQ      R8, AX
-	VPSRLQ    $0x1f, Y4, Y8
-	MOVQ      2088(DI), DX
-	VPADDQ    Y5, Y2, Y2
-	MULXQ     AX, DX, R8
-	VPADDQ    Y8, Y7, Y5
-	VPAND     avx2Numbers<>+64(SB), Y3, Y3
-	SHLXQ     CX, DX, R9
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ      DX, R9
-	VPSLLQ    $0x21, Y1, Y1
-	SHRXQ     CX, R9, DX
-	VPSLLQ    $0x21, Y4, Y4
-	SBBQ      DX, R9
-	VPADDQ    Y1, Y3, Y1
-	SUBQ      R9, R8
-	VPADDQ    Y4, Y6, Y3
-	SBBL      R9, R9
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ      R9, R8
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
-	MOVQ      AX, DX
-	VPSRLQ    $0x20, Y2, Y3
-	MULXQ     DX, DX, AX
-	VPSRLQ    $0x20, Y5, Y6
-	SHLXQ     CX, DX, R9
-	VPSUBQ    Y3, Y1, Y3
-	ADDQ      DX, R9
-	VPSUBQ    Y6, Y4, Y6
-	SHRXQ     CX, R9, DX
-	VPCMPGTD  Y1, Y3, Y1
-	VPCMPGTD  Y4, Y6, Y4
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R9, R9
-	VPSUBQ    Y1, Y3, Y1
-	SUBQ      R9, AX
-	VPSUBQ    Y4, Y6, Y3
-	MOVQ      R8, DX
-	VPMULUDQ  Y0, Y2, Y2
-	MULXQ     AX, AX, DX
-	VPMULUDQ  Y0, Y5, Y4
-	SHLXQ     CX, AX, R8
-	VPADDQ    Y2, Y1, Y2
-	ADDQ      AX, R8
-	VPADDQ    Y4, Y3, Y4
-	SHRXQ     CX, R8, AX
-	VPCMPGTD  Y2, Y1, Y1
 	SBBQ      AX, R8
-	VPCMPGTD  Y4, Y3, Y3
+	VMOVSHDUP Y1, Y2
 	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y1, Y1
+	VMOVSHDUP Y4, Y5
 	SBBL      R8, R8
-	VPSRLQ    $0x20, Y3, Y3
-	VPADDQ    Y1, Y2, Y1
+	VPMULUDQ  Y1, Y1, Y3
 	SUBQ      R8, DX
-	VPADDQ    Y3, Y4, Y2
+	VPMULUDQ  Y4, Y4, Y6
+	VPMULUDQ  Y2, Y1, Y1
+	MULXQ     2088(DI), AX, R8
+	VPMULUDQ  Y5, Y4, Y7
+	SHLXQ     CX, AX, R9
+	VPSRLQ    $0x21, Y3, Y4
+	ADDQ      AX, R9
+	VPSRLQ    $0x21, Y6, Y8
+	SHRXQ     CX, R9, AX
+	VPADDQ    Y4, Y1, Y1
+	SBBQ      AX, R9
+	VPADDQ    Y8, Y7, Y4
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R9, R8
+	VPMULUDQ  Y5, Y5, Y7
+	SBBL      R9, R9
+	VPSRLQ    $0x1f, Y1, Y5
+	SUBQ      R9, R8
+	VPSRLQ    $0x1f, Y4, Y8
+	MULXQ     DX, DX, AX
+	VPADDQ    Y5, Y2, Y2
+	SHLXQ     CX, DX, R9
+	VPADDQ    Y8, Y7, Y5
+	ADDQ      DX, R9
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SHRXQ     CX, R9, DX
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SBBQ      DX, R9
+	VPSLLQ    $0x21, Y1, Y1
+	SUBQ      R9, AX
+	VPSLLQ    $0x21, Y4, Y4
+	SBBL      R9, R9
+	VPADDQ    Y1, Y3, Y1
+	SUBQ      R9, AX
+	VPADDQ    Y4, Y6, Y3
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y2, Y3
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y5, Y6
+	ADDQ      AX, R8
+	VPSUBQ    Y3, Y1, Y3
+	SHRXQ     CX, R8, AX
+	VPSUBQ    Y6, Y4, Y6
+	SBBQ      AX, R8
+	VPCMPGTD  Y1, Y3, Y1
+	SUBQ      R8, DX
+	VPCMPGTD  Y4, Y6, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y1, Y1
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y4
 	MOVQ      DX, 2088(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	MOVQ      2096(DI), DX
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	MULXQ     DX, DX, AX
-	VMOVSHDUP Y1, Y2
-	SHLXQ     CX, DX, R8
-	VMOVSHDUP Y7, Y8
-	ADDQ      DX, R8
-	VMOVSHDUP 512(DI), Y3
-	SHRXQ     CX, R8, DX
-	VMOVSHDUP 640(DI), Y9
-	SBBQ      DX, R8
-	VPMULUDQ  512(DI), Y1, Y4
-	SUBQ      R8, AX
-	VPMULUDQ  640(DI), Y7, Y10
-	SBBL      R8, R8
-	VPMULUDQ  Y3, Y1, Y5
-	SUBQ      R8, AX
-	VPMULUDQ  Y9, Y7, Y11
-	MOVQ      2096(DI), DX
-	VPSRLQ    $0x20, Y4, Y6
-	VPSRLQ    $0x20, Y10, Y12
-	MULXQ     AX, DX, R8
-	VPADDQ    Y6, Y5, Y5
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y12, Y11, Y12
-	ADDQ      DX, R9
-	VPMULUDQ  512(DI), Y2, Y6
-	SHRXQ     CX, R9, DX
-	VPMULUDQ  640(DI), Y8, Y13
-	SBBQ      DX, R9
-	VPAND     Y0, Y5, Y11
-	SUBQ      R9, R8
-	VPAND     Y0, Y12, Y14
-	SBBL      R9, R9
-	VPADDQ    Y11, Y6, Y6
-	SUBQ      R9, R8
-	VPADDQ    Y14, Y13, Y11
-	MOVQ      AX, DX
-	VPMULUDQ  Y3, Y2, Y3
-	MULXQ     DX, DX, AX
-	VPMULUDQ  Y9, Y8, Y9
-	SHLXQ     CX, DX, R9
-	VPSRLQ    $0x20, Y5, Y5
-	ADDQ      DX, R9
-	VPSRLQ    $0x20, Y12, Y12
-	VPADDQ    Y5, Y3, Y3
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y12, Y9, Y9
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y6, Y5
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y11, Y12
-	SBBL      R9, R9
-	VPADDQ    Y5, Y3, Y3
-	SUBQ      R9, AX
-	VPADDQ    Y12, Y9, Y5
-	MOVQ      R8, DX
-	VMOVSLDUP Y6, Y6
-	MULXQ     AX, AX, DX
-	VMOVSLDUP Y11, Y9
-	SHLXQ     CX, AX, R8
-	VPBLENDD  $0xaa, Y6, Y4, Y4
-	ADDQ      AX, R8
-	VPBLENDD  $0xaa, Y9, Y10, Y6
-	SHRXQ     CX, R8, AX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
-	SBBQ      AX, R8
-	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
-	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y3, Y6
-	VPSRLQ    $0x20, Y5, Y10
-	SBBL      R8, R8
-	VPSUBQ    Y6, Y4, Y6
-	SUBQ      R8, DX
-	VPSUBQ    Y10, Y9, Y10
-	MOVQ      DX, 2096(DI)
-	VPCMPGTD  Y4, Y6, Y4
-	MOVQ      2008(DI), AX
-	VPCMPGTD  Y9, Y10, Y9
-	MOVL      $0x00000000, DX
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      2040(DI), AX
-	VPSRLQ    $0x20, Y9, Y9
-	ADCQ      $0x00, DX
-	VPSUBQ    Y4, Y6, Y4
-	ADDQ      2072(DI), AX
-	VPSUBQ    Y9, Y10, Y6
-	ADCQ      $0x00, DX
-	VPMULUDQ  Y0, Y3, Y3
-	MOVQ      AX, 2200(DI)
-	VPMULUDQ  Y0, Y5, Y5
-	MOVQ      DX, 2208(DI)
-	VPADDQ    Y3, Y4, Y3
-	MOVQ      2016(DI), AX
-	VPADDQ    Y5, Y6, Y5
-	VPCMPGTD  Y3, Y4, Y4
-	MOVL      $0x00000000, DX
-	VPCMPGTD  Y5, Y6, Y6
-	ADDQ      2048(DI), AX
-	VPSRLQ    $0x20, Y4, Y4
-	ADCQ      $0x00, DX
-	VPSRLQ    $0x20, Y6, Y6
-	ADDQ      2080(DI), AX
-	VPADDQ    Y4, Y3, Y3
-	ADCQ      $0x00, DX
-	VPADDQ    Y6, Y5, Y4
-	MOVQ      AX, 2216(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	MOVQ      DX, 2224(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
-	MOVQ      2024(DI), AX
-	VPMULUDQ  Y1, Y1, Y4
-	MOVL      $0x00000000, DX
-	VPMULUDQ  Y7, Y7, Y6
-	ADDQ      2056(DI), AX
-	VPMULUDQ  Y2, Y1, Y1
-	ADCQ      $0x00, DX
-	VPMULUDQ  Y8, Y7, Y9
-	ADDQ      2088(DI), AX
-	VPSRLQ    $0x21, Y4, Y7
-	VPSRLQ    $0x21, Y6, Y10
-	ADCQ      $0x00, DX
-	VPADDQ    Y7, Y1, Y1
-	MOVQ      AX, 2232(DI)
-	VPADDQ    Y10, Y9, Y7
-	MOVQ      DX, 2240(DI)
-	VPMULUDQ  Y2, Y2, Y2
-	MOVQ      2032(DI), AX
-	VPMULUDQ  Y8, Y8, Y9
-	MOVL      $0x00000000, DX
-	VPSRLQ    $0x1f, Y1, Y8
-	ADDQ      2064(DI), AX
-	VPSRLQ    $0x1f, Y7, Y10
-	ADCQ      $0x00, DX
-	VPADDQ    Y8, Y2, Y2
-	ADDQ      2096(DI), AX
-	VPADDQ    Y10, Y9, Y8
-	ADCQ      $0x00, DX
-	VPAND     avx2Numbers<>+64(SB), Y4, Y4
-	MOVQ      AX, 2248(DI)
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	MOVQ      DX, 2256(DI)
-	VPSLLQ    $0x21, Y1, Y1
-	MOVQ      2016(DI), AX
-	VPSLLQ    $0x21, Y7, Y7
-	VPADDQ    Y1, Y4, Y1
-	MOVQ      2224(DI), DX
-	VPADDQ    Y7, Y6, Y4
-	ADDQ      2216(DI), AX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADCQ      $0x00, DX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
-	MOVQ      2008(DI), R8
-	VPSRLQ    $0x20, Y2, Y4
-	MOVQ      2208(DI), R9
-	VPSRLQ    $0x20, Y8, Y7
-	ADDQ      2200(DI), R8
-	VPSUBQ    Y4, Y1, Y4
-	ADCQ      $0x00, R9
-	VPSUBQ    Y7, Y6, Y7
-	MOVQ      R8, 2264(DI)
-	VPCMPGTD  Y1, Y4, Y1
-	MOVQ      R9, 2272(DI)
-	VPCMPGTD  Y6, Y7, Y6
-	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y1, Y1
-	ADCQ      DX, R9
-	VPSRLQ    $0x20, Y6, Y6
-	MOVQ      2032(DI), R10
-	VPSUBQ    Y1, Y4, Y1
-	VPSUBQ    Y6, Y7, Y4
-	MOVQ      2256(DI), R11
-	VPMULUDQ  Y0, Y2, Y2
-	ADDQ      2248(DI), R10
-	VPMULUDQ  Y0, Y8, Y6
-	ADCQ      $0x00, R11
-	VPADDQ    Y2, Y1, Y2
-	MOVQ      2024(DI), R12
-	VPADDQ    Y6, Y4, Y6
-	MOVQ      2240(DI), R13
-	VPCMPGTD  Y2, Y1, Y1
-	ADDQ      2232(DI), R12
-	VPCMPGTD  Y6, Y4, Y4
-	ADCQ      $0x00, R13
-	VPSRLQ    $0x20, Y1, Y1
-	MOVQ      R12, 2280(DI)
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      R13, 2288(DI)
-	VPADDQ    Y1, Y2, Y1
-	ADDQ      R10, R12
-	VPADDQ    Y4, Y6, Y2
-	ADCQ      R11, R13
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      R8, AX
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	VMOVSHDUP Y1, Y2
-	ADCQ      R9, DX
-	VMOVSHDUP Y7, Y8
-	ADDQ      R12, AX
-	VMOVSHDUP Y3, Y4
-	ADCQ      R13, DX
-	VMOVSHDUP Y5, Y9
-	ADDQ      R8, R10
-	VPMULUDQ  Y1, Y3, Y6
-	ADCQ      R9, R11
-	VPMULUDQ  Y7, Y5, Y10
-	ADDQ      R12, R10
-	VPMULUDQ  Y2, Y3, Y3
-	ADCQ      R13, R11
-	VPMULUDQ  Y8, Y5, Y11
-	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y6, Y5
-	ADCQ      DX, R9
-	VPSRLQ    $0x20, Y10, Y12
-	ADDQ      (SI), R8
-	VPADDQ    Y5, Y3, Y3
-	ADCQ      $0x00, R9
-	VPADDQ    Y12, Y11, Y5
-	VPMULUDQ  Y1, Y4, Y1
-	ADDQ      (BX)(R9*8), R8
-	VPMULUDQ  Y7, Y9, Y11
-	SBBL      R9, R9
-	VPAND     Y0, Y3, Y7
-	ADDQ      R9, R8
-	VPAND     Y0, Y5, Y12
-	MOVQ      R8, 2008(DI)
-	VPADDQ    Y7, Y1, Y1
-	ADDQ      R10, R12
-	VPADDQ    Y12, Y11, Y7
-	ADCQ      R11, R13
-	VPMULUDQ  Y2, Y4, Y2
-	ADDQ      16(SI), R12
-	VPMULUDQ  Y8, Y9, Y4
-	ADCQ      $0x00, R13
-	VPSRLQ    $0x20, Y3, Y3
-	ADDQ      (BX)(R13*8), R12
-	VPSRLQ    $0x20, Y5, Y5
-	SBBL      R13, R13
-	VPADDQ    Y3, Y2, Y2
-	ADDQ      R13, R12
-	VPADDQ    Y5, Y4, Y4
-	MOVQ      R12, 2024(DI)
-	VPSRLQ    $0x20, Y1, Y3
-	VPSRLQ    $0x20, Y7, Y5
-	ADDQ      2280(DI), AX
-	VPADDQ    Y3, Y2, Y2
-	ADCQ      2288(DI), DX
-	VPADDQ    Y5, Y4, Y4
-	ADDQ      2280(DI), AX
-	VPAND     Y0, Y2, Y3
-	ADCQ      2288(DI), DX
-	VPAND     Y0, Y4, Y5
-	ADDQ      8(SI), AX
-	VPAND     Y0, Y6, Y6
-	ADCQ      $0x00, DX
-	VPAND     Y0, Y10, Y8
-	ADDQ      (BX)(DX*8), AX
-	VPSRLQ    $0x20, Y2, Y2
-	SBBL      DX, DX
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      DX, AX
-	VPADDQ    Y2, Y3, Y2
-	MOVQ      AX, 2016(DI)
-	VPADDQ    Y4, Y5, Y4
-	ADDQ      2264(DI), R10
-	VPSUBQ    Y2, Y6, Y2
-	ADCQ      2272(DI), R11
-	VPSUBQ    Y4, Y8, Y4
-	VPAND     Y0, Y1, Y1
-	ADDQ      2264(DI), R10
-	VPAND     Y0, Y7, Y6
-	ADCQ      2272(DI), R11
-	VPADDQ    Y1, Y3, Y1
-	ADDQ      24(SI), R10
-	VPADDQ    Y6, Y5, Y3
-	ADCQ      $0x00, R11
-	VPADDQ    352(SI), Y2, Y2
-	ADDQ      (BX)(R11*8), R10
-	VPADDQ    416(SI), Y4, Y4
-	SBBL      R11, R11
-	VMOVDQU   Y2, 512(DI)
-	ADDQ      R11, R10
-	VMOVDQU   Y4, 640(DI)
-	MOVQ      R10, 2032(DI)
-	VPADDQ    384(SI), Y1, Y1
-	MOVQ      2048(DI), AX
-	VPADDQ    448(SI), Y3, Y2
-	MOVQ      2224(DI), DX
-	VMOVDQU   Y1, 544(DI)
-	ADDQ      2216(DI), AX
-	VMOVDQU   Y2, 672(DI)
-	ADCQ      $0x00, DX
-	VMOVDQU   768(DI), Y1
-	VMOVDQU   896(DI), Y4
-	MOVQ      2040(DI), R8
-	VMOVSHDUP Y1, Y2
-	MOVQ      2208(DI), R9
-	VMOVSHDUP Y4, Y5
-	ADDQ      2200(DI), R8
-	VPMULUDQ  Y1, Y1, Y3
-	ADCQ      $0x00, R9
-	VPMULUDQ  Y4, Y4, Y6
-	MOVQ      R8, 2264(DI)
-	VPMULUDQ  Y2, Y1, Y1
-	MOVQ      R9, 2272(DI)
-	VPMULUDQ  Y5, Y4, Y7
-	ADDQ      AX, R8
-	VPSRLQ    $0x21, Y3, Y4
-	ADCQ      DX, R9
-	VPSRLQ    $0x21, Y6, Y8
-	MOVQ      2064(DI), R10
-	VPADDQ    Y4, Y1, Y1
-	MOVQ      2256(DI), R11
-	VPADDQ    Y8, Y7, Y4
-	ADDQ      2248(DI), R10
-	VPMULUDQ  Y2, Y2, Y2
-	ADCQ      $0x00, R11
-	VPMULUDQ  Y5, Y5, Y7
-	VPSRLQ    $0x1f, Y1, Y5
-	MOVQ      2056(DI), R12
-	VPSRLQ    $0x1f, Y4, Y8
-	MOVQ      2240(DI), R13
-	VPADDQ    Y5, Y2, Y2
-	ADDQ      2232(DI), R12
-	VPADDQ    Y8, Y7, Y5
-	ADCQ      $0x00, R13
-	VPAND     avx2Numbers<>+64(SB), Y3, Y3
-	MOVQ      R12, 2280(DI)
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	MOVQ      R13, 2288(DI)
-	VPSLLQ    $0x21, Y1, Y1
-	ADDQ      R10, R12
-	VPSLLQ    $0x21, Y4, Y4
-	ADCQ      R11, R13
-	VPADDQ    Y1, Y3, Y1
-	ADDQ      R8, AX
-	VPADDQ    Y4, Y6, Y3
-	ADCQ      R9, DX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      R12, AX
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
-	ADCQ      R13, DX
-	VPSRLQ    $0x20, Y2, Y3
-	VPSRLQ    $0x20, Y5, Y6
-	ADDQ      R8, R10
-	VPSUBQ    Y3, Y1, Y3
-	ADCQ      R9, R11
-	VPSUBQ    Y6, Y4, Y6
-	ADDQ      R12, R10
-	VPCMPGTD  Y1, Y3, Y1
-	ADCQ      R13, R11
-	VPCMPGTD  Y4, Y6, Y4
-	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y1, Y1
-	ADCQ      DX, R9
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      32(SI), R8
 	VPSUBQ    Y1, Y3, Y1
-	ADCQ      $0x00, R9
+	MOVQ      2096(DI), DX
 	VPSUBQ    Y4, Y6, Y3
-	ADDQ      (BX)(R9*8), R8
+	MULXQ     DX, AX, DX
 	VPMULUDQ  Y0, Y2, Y2
-	SBBL      R9, R9
 	VPMULUDQ  Y0, Y5, Y4
-	ADDQ      R9, R8
-	VPADDQ    Y2, Y1, Y2
-	MOVQ      R8, 2040(DI)
-	VPADDQ    Y4, Y3, Y4
-	VPCMPGTD  Y2, Y1, Y1
-	ADDQ      R10, R12
-	VPCMPGTD  Y4, Y3, Y3
-	ADCQ      R11, R13
-	VPSRLQ    $0x20, Y1, Y1
-	ADDQ      48(SI), R12
-	VPSRLQ    $0x20, Y3, Y3
-	ADCQ      $0x00, R13
-	VPADDQ    Y1, Y2, Y1
-	ADDQ      (BX)(R13*8), R12
-	VPADDQ    Y3, Y4, Y2
-	SBBL      R13, R13
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      R13, R12
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	MOVQ      R12, 2056(DI)
-	VMOVSHDUP Y1, Y2
-	ADDQ      2280(DI), AX
-	VMOVSHDUP Y7, Y8
-	ADCQ      2288(DI), DX
-	VMOVSHDUP 768(DI), Y3
-	ADDQ      2280(DI), AX
-	VMOVSHDUP 896(DI), Y9
-	ADCQ      2288(DI), DX
-	VPMULUDQ  768(DI), Y1, Y4
-	VPMULUDQ  896(DI), Y7, Y10
-	ADDQ      40(SI), AX
-	VPMULUDQ  Y3, Y1, Y5
-	ADCQ      $0x00, DX
-	VPMULUDQ  Y9, Y7, Y11
-	ADDQ      (BX)(DX*8), AX
-	VPSRLQ    $0x20, Y4, Y6
-	SBBL      DX, DX
-	VPSRLQ    $0x20, Y10, Y12
-	ADDQ      DX, AX
-	VPADDQ    Y6, Y5, Y5
-	MOVQ      AX, 2048(DI)
-	VPADDQ    Y12, Y11, Y12
-	ADDQ      2264(DI), R10
-	VPMULUDQ  768(DI), Y2, Y6
-	ADCQ      2272(DI), R11
-	VPMULUDQ  896(DI), Y8, Y13
-	ADDQ      2264(DI), R10
-	VPAND     Y0, Y5, Y11
-	ADCQ      2272(DI), R11
-	VPAND     Y0, Y12, Y14
-	ADDQ      56(SI), R10
-	VPADDQ    Y11, Y6, Y6
-	ADCQ      $0x00, R11
-	VPADDQ    Y14, Y13, Y11
-	VPMULUDQ  Y3, Y2, Y3
-	ADDQ      (BX)(R11*8), R10
-	VPMULUDQ  Y9, Y8, Y9
-	SBBL      R11, R11
-	VPSRLQ    $0x20, Y5, Y5
-	ADDQ      R11, R10
-	VPSRLQ    $0x20, Y12, Y12
-	MOVQ      R10, 2064(DI)
-	VPADDQ    Y5, Y3, Y3
-	MOVQ      2080(DI), AX
-	VPADDQ    Y12, Y9, Y9
-	MOVQ      2224(DI), DX
-	VPSRLQ    $0x20, Y6, Y5
-	ADDQ      2216(DI), AX
-	VPSRLQ    $0x20, Y11, Y12
-	ADCQ      $0x00, DX
-	VPADDQ    Y5, Y3, Y3
-	MOVQ      2072(DI), R8
-	VPADDQ    Y12, Y9, Y5
-	MOVQ      2208(DI), R9
-	VMOVSLDUP Y6, Y6
-	ADDQ      2200(DI), R8
-	VMOVSLDUP Y11, Y9
-	ADCQ      $0x00, R9
-	VPBLENDD  $0xaa, Y6, Y4, Y4
-	VPBLENDD  $0xaa, Y9, Y10, Y6
-	MOVQ      R8, 2264(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
-	MOVQ      R9, 2272(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
-	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y3, Y6
-	ADCQ      DX, R9
-	VPSRLQ    $0x20, Y5, Y10
-	MOVQ      2096(DI), R10
-	VPSUBQ    Y6, Y4, Y6
-	MOVQ      2256(DI), R11
-	VPSUBQ    Y10, Y9, Y10
-	ADDQ      2248(DI), R10
-	VPCMPGTD  Y4, Y6, Y4
-	ADCQ      $0x00, R11
-	VPCMPGTD  Y9, Y10, Y9
-	MOVQ      2088(DI), R12
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      2240(DI), R13
-	VPSRLQ    $0x20, Y9, Y9
-	ADDQ      2232(DI), R12
-	VPSUBQ    Y4, Y6, Y4
-	ADCQ      $0x00, R13
-	VPSUBQ    Y9, Y10, Y6
-	VPMULUDQ  Y0, Y3, Y3
-	MOVQ      R12, 2280(DI)
-	VPMULUDQ  Y0, Y5, Y5
-	MOVQ      R13, 2288(DI)
-	VPADDQ    Y3, Y4, Y3
-	ADDQ      R10, R12
-	VPADDQ    Y5, Y6, Y5
-	ADCQ      R11, R13
-	VPCMPGTD  Y3, Y4, Y4
-	ADDQ      R8, AX
-	VPCMPGTD  Y5, Y6, Y6
-	ADCQ      R9, DX
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      R12, AX
-	VPSRLQ    $0x20, Y6, Y6
-	ADCQ      R13, DX
-	VPADDQ    Y4, Y3, Y3
-	ADDQ      R8, R10
-	VPADDQ    Y6, Y5, Y4
-	ADCQ      R9, R11
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	ADDQ      R12, R10
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
-	ADCQ      R13, R11
-	VPMULUDQ  Y1, Y1, Y4
-	VPMULUDQ  Y7, Y7, Y6
-	ADDQ      AX, R8
-	VPMULUDQ  Y2, Y1, Y1
-	ADCQ      DX, R9
-	VPMULUDQ  Y8, Y7, Y9
-	ADDQ      64(SI), R8
-	VPSRLQ    $0x21, Y4, Y7
-	ADCQ      $0x00, R9
-	VPSRLQ    $0x21, Y6, Y10
-	ADDQ      (BX)(R9*8), R8
-	VPADDQ    Y7, Y1, Y1
-	SBBL      R9, R9
-	VPADDQ    Y10, Y9, Y7
-	ADDQ      R9, R8
-	VPMULUDQ  Y2, Y2, Y2
-	MOVQ      R8, 2072(DI)
-	VPMULUDQ  Y8, Y8, Y9
-	ADDQ      R10, R12
-	VPSRLQ    $0x1f, Y1, Y8
-	ADCQ      R11, R13
-	VPSRLQ    $0x1f, Y7, Y10
-	ADDQ      80(SI), R12
-	VPADDQ    Y8, Y2, Y2
-	ADCQ      $0x00, R13
-	VPADDQ    Y10, Y9, Y8
-	VPAND     avx2Numbers<>+64(SB), Y4, Y4
-	ADDQ      (BX)(R13*8), R12
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	SBBL      R13, R13
-	VPSLLQ    $0x21, Y1, Y1
-	ADDQ      R13, R12
-	VPSLLQ    $0x21, Y7, Y7
-	MOVQ      R12, 2088(DI)
-	VPADDQ    Y1, Y4, Y1
-	ADDQ      2280(DI), AX
-	VPADDQ    Y7, Y6, Y4
-	ADCQ      2288(DI), DX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	ADDQ      2280(DI), AX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
-	ADCQ      2288(DI), DX
-	VPSRLQ    $0x20, Y2, Y4
-	ADDQ      72(SI), AX
-	VPSRLQ    $0x20, Y8, Y7
-	ADCQ      $0x00, DX
-	VPSUBQ    Y4, Y1, Y4
-	ADDQ      (BX)(DX*8), AX
-	VPSUBQ    Y7, Y6, Y7
-	SBBL      DX, DX
-	VPCMPGTD  Y1, Y4, Y1
-	VPCMPGTD  Y6, Y7, Y6
-	ADDQ      DX, AX
-	VPSRLQ    $0x20, Y1, Y1
-	MOVQ      AX, 2080(DI)
-	VPSRLQ    $0x20, Y6, Y6
-	ADDQ      2264(DI), R10
-	VPSUBQ    Y1, Y4, Y1
-	ADCQ      2272(DI), R11
-	VPSUBQ    Y6, Y7, Y4
-	ADDQ      2264(DI), R10
-	VPMULUDQ  Y0, Y2, Y2
-	ADCQ      2272(DI), R11
-	VPMULUDQ  Y0, Y8, Y6
-	ADDQ      88(SI), R10
-	VPADDQ    Y2, Y1, Y2
-	ADCQ      $0x00, R11
-	VPADDQ    Y6, Y4, Y6
-	ADDQ      (BX)(R11*8), R10
-	VPCMPGTD  Y2, Y1, Y1
-	SBBL      R11, R11
-	VPCMPGTD  Y6, Y4, Y4
-	ADDQ      R11, R10
-	VPSRLQ    $0x20, Y1, Y1
-	MOVQ      R10, 2096(DI)
-	VPSRLQ    $0x20, Y4, Y4
-	VPADDQ    Y1, Y2, Y1
-	MOVQ      2104(DI), DX
-	VPADDQ    Y4, Y6, Y2
-	MULXQ     DX, DX, AX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SHLXQ     CX, DX, R8
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	ADDQ      DX, R8
-	VMOVSHDUP Y1, Y2
-	SHRXQ     CX, R8, DX
-	VMOVSHDUP Y7, Y8
-	SBBQ      DX, R8
-	VMOVSHDUP Y3, Y4
-	SUBQ      R8, AX
-	VMOVSHDUP Y5, Y9
-	SBBL      R8, R8
-	VPMULUDQ  Y1, Y3, Y6
-	SUBQ      R8, AX
-	VPMULUDQ  Y7, Y5, Y10
-	MOVQ      2104(DI), DX
-	VPMULUDQ  Y2, Y3, Y3
-	MULXQ     AX, DX, R8
-	VPMULUDQ  Y8, Y5, Y11
-	VPSRLQ    $0x20, Y6, Y5
-	SHLXQ     CX, DX, R9
-	VPSRLQ    $0x20, Y10, Y12
-	ADDQ      DX, R9
-	VPADDQ    Y5, Y3, Y3
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y12, Y11, Y5
-	SBBQ      DX, R9
-	VPMULUDQ  Y1, Y4, Y1
-	SUBQ      R9, R8
-	VPMULUDQ  Y7, Y9, Y11
-	SBBL      R9, R9
-	VPAND     Y0, Y3, Y7
-	SUBQ      R9, R8
-	VPAND     Y0, Y5, Y12
-	MOVQ      AX, DX
-	VPADDQ    Y7, Y1, Y1
-	MULXQ     DX, DX, AX
-	VPADDQ    Y12, Y11, Y7
-	SHLXQ     CX, DX, R9
-	VPMULUDQ  Y2, Y4, Y2
-	ADDQ      DX, R9
-	VPMULUDQ  Y8, Y9, Y4
-	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y3, Y3
-	VPSRLQ    $0x20, Y5, Y5
-	SBBQ      DX, R9
-	VPADDQ    Y3, Y2, Y2
-	SUBQ      R9, AX
-	VPADDQ    Y5, Y4, Y4
-	SBBL      R9, R9
-	VPSRLQ    $0x20, Y1, Y3
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y7, Y5
-	MOVQ      R8, DX
-	VPADDQ    Y3, Y2, Y2
-	MULXQ     AX, AX, DX
-	VPADDQ    Y5, Y4, Y4
 	SHLXQ     CX, AX, R8
-	VPAND     Y0, Y2, Y3
+	VPADDQ    Y2, Y1, Y2
 	ADDQ      AX, R8
-	VPAND     Y0, Y4, Y5
+	VPADDQ    Y4, Y3, Y4
 	SHRXQ     CX, R8, AX
-	VPAND     Y0, Y6, Y6
+	VPCMPGTD  Y2, Y1, Y1
 	SBBQ      AX, R8
+	VPCMPGTD  Y4, Y3, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R8, DX
+	VPADDQ    Y1, Y2, Y1
+	VPADDQ    Y3, Y4, Y2
+	MULXQ     2096(DI), AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ     CX, AX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	ADDQ      AX, R9
+	VMOVSHDUP Y1, Y2
+	SHRXQ     CX, R9, AX
+	VMOVSHDUP Y7, Y8
+	VMOVSHDUP 512(DI), Y3
+	SBBQ      AX, R9
+	VMOVSHDUP 640(DI), Y9
+	SUBQ      R9, R8
+	VPMULUDQ  512(DI), Y1, Y4
+	SBBL      R9, R9
+	VPMULUDQ  640(DI), Y7, Y10
+	SUBQ      R9, R8
+	VPMULUDQ  Y3, Y1, Y5
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y9, Y7, Y11
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y4, Y6
+	ADDQ      DX, R9
+	VPSRLQ    $0x20, Y10, Y12
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y6, Y5, Y5
+	SBBQ      DX, R9
+	VPADDQ    Y12, Y11, Y12
+	SUBQ      R9, AX
+	VPMULUDQ  512(DI), Y2, Y6
+	SBBL      R9, R9
+	VPMULUDQ  640(DI), Y8, Y13
+	VPAND     Y0, Y5, Y11
+	SUBQ      R9, AX
+	VPAND     Y0, Y12, Y14
+	MOVQ      R8, DX
+	VPADDQ    Y11, Y6, Y6
+	MULXQ     AX, AX, DX
+	VPADDQ    Y14, Y13, Y11
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y3, Y2, Y3
+	ADDQ      AX, R8
+	VPMULUDQ  Y9, Y8, Y9
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y5, Y5
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y12, Y12
+	SUBQ      R8, DX
+	VPADDQ    Y5, Y3, Y3
+	SBBL      R8, R8
+	VPADDQ    Y12, Y9, Y9
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y6, Y5
+	MOVQ      DX, 2096(DI)
+	VPSRLQ    $0x20, Y11, Y12
+	MOVQ      2008(DI), AX
+	VPADDQ    Y5, Y3, Y3
+	VPADDQ    Y12, Y9, Y5
+	MOVL      $0x00000000, DX
+	VMOVSLDUP Y6, Y6
+	ADDQ      2040(DI), AX
+	VMOVSLDUP Y11, Y9
+	ADCQ      $0x00, DX
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	ADDQ      2072(DI), AX
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	ADCQ      $0x00, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	MOVQ      AX, 2200(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ      DX, 2208(DI)
+	VPSRLQ    $0x20, Y3, Y6
+	MOVQ      2016(DI), AX
+	VPSRLQ    $0x20, Y5, Y10
+	MOVL      $0x00000000, DX
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      2048(DI), AX
+	VPSUBQ    Y10, Y9, Y10
+	ADCQ      $0x00, DX
+	VPCMPGTD  Y4, Y6, Y4
+	ADDQ      2080(DI), AX
+	VPCMPGTD  Y9, Y10, Y9
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, DX
+	VPSRLQ    $0x20, Y9, Y9
+	MOVQ      AX, 2216(DI)
+	VPSUBQ    Y4, Y6, Y4
+	MOVQ      DX, 2224(DI)
+	VPSUBQ    Y9, Y10, Y6
+	MOVQ      2024(DI), AX
+	VPMULUDQ  Y0, Y3, Y3
+	MOVL      $0x00000000, DX
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      2056(DI), AX
+	VPADDQ    Y3, Y4, Y3
+	ADCQ      $0x00, DX
+	VPADDQ    Y5, Y6, Y5
+	ADDQ      2088(DI), AX
+	VPCMPGTD  Y3, Y4, Y4
+	ADCQ      $0x00, DX
+	VPCMPGTD  Y5, Y6, Y6
+	MOVQ      AX, 2232(DI)
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      DX, 2240(DI)
+	VPSRLQ    $0x20, Y6, Y6
+	MOVQ      2032(DI), AX
+	VPADDQ    Y4, Y3, Y3
+	VPADDQ    Y6, Y5, Y4
+	MOVL      $0x00000000, DX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADDQ      2064(DI), AX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y1, Y1, Y4
+	ADDQ      2096(DI), AX
+	VPMULUDQ  Y7, Y7, Y6
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y2, Y1, Y1
+	MOVQ      AX, 2248(DI)
+	VPMULUDQ  Y8, Y7, Y9
+	MOVQ      DX, 2256(DI)
+	VPSRLQ    $0x21, Y4, Y7
+	MOVQ      2016(DI), AX
+	VPSRLQ    $0x21, Y6, Y10
+	MOVQ      2224(DI), DX
+	VPADDQ    Y7, Y1, Y1
+	ADDQ      2216(DI), AX
+	VPADDQ    Y10, Y9, Y7
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y2, Y2, Y2
+	VPMULUDQ  Y8, Y8, Y9
+	MOVQ      2008(DI), R8
+	VPSRLQ    $0x1f, Y1, Y8
+	MOVQ      2208(DI), R9
+	VPSRLQ    $0x1f, Y7, Y10
+	ADDQ      2200(DI), R8
+	VPADDQ    Y8, Y2, Y2
+	ADCQ      $0x00, R9
+	VPADDQ    Y10, Y9, Y8
+	MOVQ      R8, 2264(DI)
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	MOVQ      R9, 2272(DI)
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      AX, R8
+	VPSLLQ    $0x21, Y1, Y1
+	ADCQ      DX, R9
+	VPSLLQ    $0x21, Y7, Y7
+	MOVQ      2032(DI), R10
+	VPADDQ    Y1, Y4, Y1
+	MOVQ      2256(DI), R11
+	VPADDQ    Y7, Y6, Y4
+	ADDQ      2248(DI), R10
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ      $0x00, R11
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	VPSRLQ    $0x20, Y2, Y4
+	MOVQ      2024(DI), R12
+	VPSRLQ    $0x20, Y8, Y7
+	MOVQ      2240(DI), R13
+	VPSUBQ    Y4, Y1, Y4
+	ADDQ      2232(DI), R12
+	VPSUBQ    Y7, Y6, Y7
+	ADCQ      $0x00, R13
+	VPCMPGTD  Y1, Y4, Y1
+	MOVQ      R12, 2280(DI)
+	VPCMPGTD  Y6, Y7, Y6
+	MOVQ      R13, 2288(DI)
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      R10, R12
+	VPSRLQ    $0x20, Y6, Y6
+	ADCQ      R11, R13
+	VPSUBQ    Y1, Y4, Y1
+	ADDQ      R8, AX
+	VPSUBQ    Y6, Y7, Y4
+	ADCQ      R9, DX
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      R12, AX
+	VPMULUDQ  Y0, Y8, Y6
+	ADCQ      R13, DX
+	VPADDQ    Y2, Y1, Y2
+	VPADDQ    Y6, Y4, Y6
+	ADDQ      R8, R10
+	VPCMPGTD  Y2, Y1, Y1
+	ADCQ      R9, R11
+	VPCMPGTD  Y6, Y4, Y4
+	ADDQ      R12, R10
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      R13, R11
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R8
+	VPADDQ    Y1, Y2, Y1
+	ADCQ      DX, R9
+	VPADDQ    Y4, Y6, Y2
+	ADDQ      (SI), R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ      $0x00, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	ADDQ      (BX)(R9*8), R8
+	VMOVSHDUP Y1, Y2
+	SBBL      R9, R9
+	VMOVSHDUP Y7, Y8
+	ADDQ      R9, R8
+	VMOVSHDUP Y3, Y4
+	VMOVSHDUP Y5, Y9
+	MOVQ      R8, 2008(DI)
+	VPMULUDQ  Y1, Y3, Y6
+	ADDQ      R10, R12
+	VPMULUDQ  Y7, Y5, Y10
+	ADCQ      R11, R13
+	VPMULUDQ  Y2, Y3, Y3
+	ADDQ      16(SI), R12
+	VPMULUDQ  Y8, Y5, Y11
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y6, Y5
+	ADDQ      (BX)(R13*8), R12
+	VPSRLQ    $0x20, Y10, Y12
+	SBBL      R13, R13
+	VPADDQ    Y5, Y3, Y3
+	ADDQ      R13, R12
+	VPADDQ    Y12, Y11, Y5
+	MOVQ      R12, 2024(DI)
+	VPMULUDQ  Y1, Y4, Y1
+	ADDQ      2280(DI), AX
+	VPMULUDQ  Y7, Y9, Y11
+	ADCQ      2288(DI), DX
+	VPAND     Y0, Y3, Y7
+	ADDQ      2280(DI), AX
+	VPAND     Y0, Y5, Y12
+	VPADDQ    Y7, Y1, Y1
+	ADCQ      2288(DI), DX
+	VPADDQ    Y12, Y11, Y7
+	ADDQ      8(SI), AX
+	VPMULUDQ  Y2, Y4, Y2
+	ADCQ      $0x00, DX
+	VPMULUDQ  Y8, Y9, Y4
+	ADDQ      (BX)(DX*8), AX
+	VPSRLQ    $0x20, Y3, Y3
+	SBBL      DX, DX
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      DX, AX
+	VPADDQ    Y3, Y2, Y2
+	MOVQ      AX, 2016(DI)
+	VPADDQ    Y5, Y4, Y4
+	ADDQ      2264(DI), R10
+	VPSRLQ    $0x20, Y1, Y3
+	ADCQ      2272(DI), R11
+	VPSRLQ    $0x20, Y7, Y5
+	ADDQ      2264(DI), R10
+	VPADDQ    Y3, Y2, Y2
+	ADCQ      2272(DI), R11
+	VPADDQ    Y5, Y4, Y4
+	ADDQ      24(SI), R10
+	VPAND     Y0, Y2, Y3
+	VPAND     Y0, Y4, Y5
+	ADCQ      $0x00, R11
+	VPAND     Y0, Y6, Y6
+	ADDQ      (BX)(R11*8), R10
+	VPAND     Y0, Y10, Y8
+	SBBL      R11, R11
+	VPSRLQ    $0x20, Y2, Y2
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y4, Y4
+	MOVQ      R10, 2032(DI)
+	VPADDQ    Y2, Y3, Y2
+	MOVQ      2048(DI), AX
+	VPADDQ    Y4, Y5, Y4
+	MOVQ      2224(DI), DX
+	VPSUBQ    Y2, Y6, Y2
+	ADDQ      2216(DI), AX
+	VPSUBQ    Y4, Y8, Y4
+	ADCQ      $0x00, DX
+	VPAND     Y0, Y1, Y1
+	MOVQ      2040(DI), R8
+	VPAND     Y0, Y7, Y6
+	MOVQ      2208(DI), R9
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      2200(DI), R8
+	VPADDQ    Y6, Y5, Y3
+	VPADDQ    352(SI), Y2, Y2
+	ADCQ      $0x00, R9
+	VPADDQ    416(SI), Y4, Y4
+	MOVQ      R8, 2264(DI)
+	VMOVDQU   Y2, 512(DI)
+	MOVQ      R9, 2272(DI)
+	VMOVDQU   Y4, 640(DI)
+	ADDQ      AX, R8
+	VPADDQ    384(SI), Y1, Y1
+	ADCQ      DX, R9
+	VPADDQ    448(SI), Y3, Y2
+	MOVQ      2064(DI), R10
+	VMOVDQU   Y1, 544(DI)
+	MOVQ      2256(DI), R11
+	VMOVDQU   Y2, 672(DI)
+	ADDQ      2248(DI), R10
+	VMOVDQU   768(DI), Y1
+	ADCQ      $0x00, R11
+	VMOVDQU   896(DI), Y4
+	MOVQ      2056(DI), R12
+	VMOVSHDUP Y1, Y2
+	MOVQ      2240(DI), R13
+	VMOVSHDUP Y4, Y5
+	VPMULUDQ  Y1, Y1, Y3
+	ADDQ      2232(DI), R12
+	VPMULUDQ  Y4, Y4, Y6
+	ADCQ      $0x00, R13
+	VPMULUDQ  Y2, Y1, Y1
+	MOVQ      R12, 2280(DI)
+	VPMULUDQ  Y5, Y4, Y7
+	MOVQ      R13, 2288(DI)
+	VPSRLQ    $0x21, Y3, Y4
+	ADDQ      R10, R12
+	VPSRLQ    $0x21, Y6, Y8
+	ADCQ      R11, R13
+	VPADDQ    Y4, Y1, Y1
+	ADDQ      R8, AX
+	VPADDQ    Y8, Y7, Y4
+	ADCQ      R9, DX
+	VPMULUDQ  Y2, Y2, Y2
+	ADDQ      R12, AX
+	VPMULUDQ  Y5, Y5, Y7
+	ADCQ      R13, DX
+	VPSRLQ    $0x1f, Y1, Y5
+	ADDQ      R8, R10
+	VPSRLQ    $0x1f, Y4, Y8
+	ADCQ      R9, R11
+	VPADDQ    Y5, Y2, Y2
+	VPADDQ    Y8, Y7, Y5
+	ADDQ      R12, R10
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	ADCQ      R13, R11
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      AX, R8
+	VPSLLQ    $0x21, Y1, Y1
+	ADCQ      DX, R9
+	VPSLLQ    $0x21, Y4, Y4
+	ADDQ      32(SI), R8
+	VPADDQ    Y1, Y3, Y1
+	ADCQ      $0x00, R9
+	VPADDQ    Y4, Y6, Y3
+	ADDQ      (BX)(R9*8), R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	ADDQ      R9, R8
+	VPSRLQ    $0x20, Y2, Y3
+	MOVQ      R8, 2040(DI)
+	VPSRLQ    $0x20, Y5, Y6
+	ADDQ      R10, R12
+	VPSUBQ    Y3, Y1, Y3
+	ADCQ      R11, R13
+	VPSUBQ    Y6, Y4, Y6
+	VPCMPGTD  Y1, Y3, Y1
+	ADDQ      48(SI), R12
+	VPCMPGTD  Y4, Y6, Y4
+	ADCQ      $0x00, R13
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      (BX)(R13*8), R12
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R13, R13
+	VPSUBQ    Y1, Y3, Y1
+	ADDQ      R13, R12
+	VPSUBQ    Y4, Y6, Y3
+	MOVQ      R12, 2056(DI)
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      2280(DI), AX
+	VPMULUDQ  Y0, Y5, Y4
+	ADCQ      2288(DI), DX
+	VPADDQ    Y2, Y1, Y2
+	ADDQ      2280(DI), AX
+	VPADDQ    Y4, Y3, Y4
+	ADCQ      2288(DI), DX
+	VPCMPGTD  Y2, Y1, Y1
+	ADDQ      40(SI), AX
+	VPCMPGTD  Y4, Y3, Y3
+	VPSRLQ    $0x20, Y1, Y1
+	ADCQ      $0x00, DX
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y1, Y2, Y1
+	SBBL      DX, DX
+	VPADDQ    Y3, Y4, Y2
+	ADDQ      DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MOVQ      AX, 2048(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	ADDQ      2264(DI), R10
+	VMOVSHDUP Y1, Y2
+	ADCQ      2272(DI), R11
+	VMOVSHDUP Y7, Y8
+	ADDQ      2264(DI), R10
+	VMOVSHDUP 768(DI), Y3
+	ADCQ      2272(DI), R11
+	VMOVSHDUP 896(DI), Y9
+	ADDQ      56(SI), R10
+	VPMULUDQ  768(DI), Y1, Y4
+	ADCQ      $0x00, R11
+	VPMULUDQ  896(DI), Y7, Y10
+	ADDQ      (BX)(R11*8), R10
+	VPMULUDQ  Y3, Y1, Y5
+	VPMULUDQ  Y9, Y7, Y11
+	SBBL      R11, R11
+	VPSRLQ    $0x20, Y4, Y6
+	ADDQ      R11, R10
+	VPSRLQ    $0x20, Y10, Y12
+	MOVQ      R10, 2064(DI)
+	VPADDQ    Y6, Y5, Y5
+	MOVQ      2080(DI), AX
+	VPADDQ    Y12, Y11, Y12
+	MOVQ      2224(DI), DX
+	VPMULUDQ  768(DI), Y2, Y6
+	ADDQ      2216(DI), AX
+	VPMULUDQ  896(DI), Y8, Y13
+	ADCQ      $0x00, DX
+	VPAND     Y0, Y5, Y11
+	MOVQ      2072(DI), R8
+	VPAND     Y0, Y12, Y14
+	MOVQ      2208(DI), R9
+	VPADDQ    Y11, Y6, Y6
+	ADDQ      2200(DI), R8
+	VPADDQ    Y14, Y13, Y11
+	ADCQ      $0x00, R9
+	VPMULUDQ  Y3, Y2, Y3
+	MOVQ      R8, 2264(DI)
+	VPMULUDQ  Y9, Y8, Y9
+	VPSRLQ    $0x20, Y5, Y5
+	MOVQ      R9, 2272(DI)
+	VPSRLQ    $0x20, Y12, Y12
+	ADDQ      AX, R8
+	VPADDQ    Y5, Y3, Y3
+	ADCQ      DX, R9
+	VPADDQ    Y12, Y9, Y9
+	MOVQ      2096(DI), R10
+	VPSRLQ    $0x20, Y6, Y5
+	MOVQ      2256(DI), R11
+	VPSRLQ    $0x20, Y11, Y12
+	ADDQ      2248(DI), R10
+	VPADDQ    Y5, Y3, Y3
+	ADCQ      $0x00, R11
+	VPADDQ    Y12, Y9, Y5
+	MOVQ      2088(DI), R12
+	VMOVSLDUP Y6, Y6
+	MOVQ      2240(DI), R13
+	VMOVSLDUP Y11, Y9
+	ADDQ      2232(DI), R12
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	ADCQ      $0x00, R13
+	VPBLENDD  $0xaa, Y9, Y10, Y6
+	MOVQ      R12, 2280(DI)
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
+	MOVQ      R13, 2288(DI)
+	VPSRLQ    $0x20, Y3, Y6
+	ADDQ      R10, R12
+	VPSRLQ    $0x20, Y5, Y10
+	ADCQ      R11, R13
+	VPSUBQ    Y6, Y4, Y6
+	ADDQ      R8, AX
+	VPSUBQ    Y10, Y9, Y10
+	ADCQ      R9, DX
+	VPCMPGTD  Y4, Y6, Y4
+	ADDQ      R12, AX
+	VPCMPGTD  Y9, Y10, Y9
+	ADCQ      R13, DX
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      R8, R10
+	VPSRLQ    $0x20, Y9, Y9
+	ADCQ      R9, R11
+	VPSUBQ    Y4, Y6, Y4
+	ADDQ      R12, R10
+	VPSUBQ    Y9, Y10, Y6
+	ADCQ      R13, R11
+	VPMULUDQ  Y0, Y3, Y3
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      AX, R8
+	VPADDQ    Y3, Y4, Y3
+	ADCQ      DX, R9
+	VPADDQ    Y5, Y6, Y5
+	ADDQ      64(SI), R8
+	VPCMPGTD  Y3, Y4, Y4
+	ADCQ      $0x00, R9
+	VPCMPGTD  Y5, Y6, Y6
+	ADDQ      (BX)(R9*8), R8
+	VPSRLQ    $0x20, Y4, Y4
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y6, Y6
+	ADDQ      R9, R8
+	VPADDQ    Y4, Y3, Y3
+	MOVQ      R8, 2072(DI)
+	VPADDQ    Y6, Y5, Y4
+	ADDQ      R10, R12
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	ADCQ      R11, R13
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	ADDQ      80(SI), R12
+	VPMULUDQ  Y1, Y1, Y4
+	ADCQ      $0x00, R13
+	VPMULUDQ  Y7, Y7, Y6
+	VPMULUDQ  Y2, Y1, Y1
+	ADDQ      (BX)(R13*8), R12
+	VPMULUDQ  Y8, Y7, Y9
+	SBBL      R13, R13
+	VPSRLQ    $0x21, Y4, Y7
+	ADDQ      R13, R12
+	VPSRLQ    $0x21, Y6, Y10
+	MOVQ      R12, 2088(DI)
+	VPADDQ    Y7, Y1, Y1
+	ADDQ      2280(DI), AX
+	VPADDQ    Y10, Y9, Y7
+	ADCQ      2288(DI), DX
+	VPMULUDQ  Y2, Y2, Y2
+	ADDQ      2280(DI), AX
+	VPMULUDQ  Y8, Y8, Y9
+	ADCQ      2288(DI), DX
+	VPSRLQ    $0x1f, Y1, Y8
+	ADDQ      72(SI), AX
+	VPSRLQ    $0x1f, Y7, Y10
+	ADCQ      $0x00, DX
+	VPADDQ    Y8, Y2, Y2
+	ADDQ      (BX)(DX*8), AX
+	VPADDQ    Y10, Y9, Y8
+	SBBL      DX, DX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      DX, AX
+	VPSLLQ    $0x21, Y1, Y1
+	MOVQ      AX, 2080(DI)
+	VPSLLQ    $0x21, Y7, Y7
+	ADDQ      2264(DI), R10
+	VPADDQ    Y1, Y4, Y1
+	ADCQ      2272(DI), R11
+	VPADDQ    Y7, Y6, Y4
+	ADDQ      2264(DI), R10
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	ADCQ      2272(DI), R11
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	ADDQ      88(SI), R10
+	VPSRLQ    $0x20, Y2, Y4
+	ADCQ      $0x00, R11
+	VPSRLQ    $0x20, Y8, Y7
+	ADDQ      (BX)(R11*8), R10
+	VPSUBQ    Y4, Y1, Y4
+	SBBL      R11, R11
+	VPSUBQ    Y7, Y6, Y7
+	ADDQ      R11, R10
+	VPCMPGTD  Y1, Y4, Y1
+	MOVQ      R10, 2096(DI)
+	VPCMPGTD  Y6, Y7, Y6
+	VPSRLQ    $0x20, Y1, Y1
+	MOVQ      2104(DI), DX
+	VPSRLQ    $0x20, Y6, Y6
+	MULXQ     DX, AX, DX
+	VPSUBQ    Y1, Y4, Y1
+	SHLXQ     CX, AX, R8
+	VPSUBQ    Y6, Y7, Y4
+	ADDQ      AX, R8
+	VPMULUDQ  Y0, Y2, Y2
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y0, Y8, Y6
+	SBBQ      AX, R8
+	VPADDQ    Y2, Y1, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y6, Y4, Y6
+	SBBL      R8, R8
+	VPCMPGTD  Y2, Y1, Y1
+	SUBQ      R8, DX
+	VPCMPGTD  Y6, Y4, Y4
+	VPSRLQ    $0x20, Y1, Y1
+	MULXQ     2104(DI), AX, R8
+	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y1, Y2, Y1
+	SHLXQ     CX, AX, R9
+	VPADDQ    Y4, Y6, Y2
+	ADDQ      AX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHRXQ     CX, R9, AX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SBBQ      AX, R9
+	VMOVSHDUP Y1, Y2
+	SUBQ      R9, R8
+	VMOVSHDUP Y7, Y8
+	SBBL      R9, R9
+	VMOVSHDUP Y3, Y4
+	SUBQ      R9, R8
+	VMOVSHDUP Y5, Y9
+	MULXQ     DX, DX, AX
+	VPMULUDQ  Y1, Y3, Y6
+	SHLXQ     CX, DX, R9
+	VPMULUDQ  Y7, Y5, Y10
+	ADDQ      DX, R9
+	VPMULUDQ  Y2, Y3, Y3
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y8, Y5, Y11
+	SBBQ      DX, R9
+	VPSRLQ    $0x20, Y6, Y5
+	VPSRLQ    $0x20, Y10, Y12
+	SUBQ      R9, AX
+	VPADDQ    Y5, Y3, Y3
+	SBBL      R9, R9
+	VPADDQ    Y12, Y11, Y5
+	SUBQ      R9, AX
+	VPMULUDQ  Y1, Y4, Y1
+	MOVQ      R8, DX
+	VPMULUDQ  Y7, Y9, Y11
+	MULXQ     AX, AX, DX
+	VPAND     Y0, Y3, Y7
+	SHLXQ     CX, AX, R8
+	VPAND     Y0, Y5, Y12
+	ADDQ      AX, R8
+	VPADDQ    Y7, Y1, Y1
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y12, Y11, Y7
+	SBBQ      AX, R8
+	VPMULUDQ  Y2, Y4, Y2
+	SUBQ      R8, DX
+	VPMULUDQ  Y8, Y9, Y4
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y3, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y5, Y5
+	VPADDQ    Y3, Y2, Y2
+	MOVQ      DX, 2104(DI)
+	VPADDQ    Y5, Y4, Y4
+	MOVQ      2112(DI), DX
+	VPSRLQ    $0x20, Y1, Y3
+	MULXQ     DX, AX, DX
+	VPSRLQ    $0x20, Y7, Y5
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y3, Y2, Y2
+	ADDQ      AX, R8
+	VPADDQ    Y5, Y4, Y4
+	SHRXQ     CX, R8, AX
+	VPAND     Y0, Y2, Y3
+	SBBQ      AX, R8
+	VPAND     Y0, Y4, Y5
+	SUBQ      R8, DX
+	VPAND     Y0, Y6, Y6
+	SBBL      R8, R8
 	VPAND     Y0, Y10, Y8
 	SUBQ      R8, DX
 	VPSRLQ    $0x20, Y2, Y2
-	SBBL      R8, R8
 	VPSRLQ    $0x20, Y4, Y4
 	VPADDQ    Y2, Y3, Y2
-	SUBQ      R8, DX
+	MULXQ     2112(DI), AX, R8
 	VPADDQ    Y4, Y5, Y4
-	MOVQ      DX, 2104(DI)
+	SHLXQ     CX, AX, R9
 	VPSUBQ    Y2, Y6, Y2
-	MOVQ      2112(DI), DX
+	ADDQ      AX, R9
 	VPSUBQ    Y4, Y8, Y4
-	MULXQ     DX, DX, AX
+	SHRXQ     CX, R9, AX
 	VPAND     Y0, Y1, Y1
-	SHLXQ     CX, DX, R8
+	SBBQ      AX, R9
 	VPAND     Y0, Y7, Y6
-	ADDQ      DX, R8
+	SUBQ      R9, R8
 	VPADDQ    Y1, Y3, Y1
-	SHRXQ     CX, R8, DX
+	SBBL      R9, R9
 	VPADDQ    Y6, Y5, Y3
-	SBBQ      DX, R8
+	SUBQ      R9, R8
 	VPADDQ    480(SI), Y2, Y2
-	SUBQ      R8, AX
+	MULXQ     DX, DX, AX
 	VPADDQ    544(SI), Y4, Y4
-	SBBL      R8, R8
+	SHLXQ     CX, DX, R9
 	VMOVDQU   Y2, 768(DI)
-	SUBQ      R8, AX
+	ADDQ      DX, R9
 	VMOVDQU   Y4, 896(DI)
-	MOVQ      2112(DI), DX
+	SHRXQ     CX, R9, DX
 	VPADDQ    512(SI), Y1, Y1
 	VPADDQ    576(SI), Y3, Y2
-	MULXQ     AX, DX, R8
-	VMOVDQU   Y1, 800(DI)
-	SHLXQ     CX, DX, R9
-	VMOVDQU   Y2, 928(DI)
-	ADDQ      DX, R9
-	VMOVDQU   1024(DI), Y1
-	SHRXQ     CX, R9, DX
-	VMOVDQU   1152(DI), Y4
 	SBBQ      DX, R9
-	VMOVSHDUP Y1, Y2
-	SUBQ      R9, R8
-	VMOVSHDUP Y4, Y5
+	VMOVDQU   Y1, 800(DI)
+	SUBQ      R9, AX
+	VMOVDQU   Y2, 928(DI)
 	SBBL      R9, R9
+	VMOVDQU   1024(DI), Y1
+	SUBQ      R9, AX
+	VMOVDQU   1152(DI), Y4
+	MOVQ      R8, DX
+	VMOVSHDUP Y1, Y2
+	MULXQ     AX, AX, DX
+	VMOVSHDUP Y4, Y5
+	SHLXQ     CX, AX, R8
 	VPMULUDQ  Y1, Y1, Y3
-	SUBQ      R9, R8
+	ADDQ      AX, R8
 	VPMULUDQ  Y4, Y4, Y6
-	MOVQ      AX, DX
+	SHRXQ     CX, R8, AX
 	VPMULUDQ  Y2, Y1, Y1
-	MULXQ     DX, DX, AX
+	SBBQ      AX, R8
 	VPMULUDQ  Y5, Y4, Y7
-	SHLXQ     CX, DX, R9
+	SUBQ      R8, DX
 	VPSRLQ    $0x21, Y3, Y4
-	ADDQ      DX, R9
+	SBBL      R8, R8
 	VPSRLQ    $0x21, Y6, Y8
 	VPADDQ    Y4, Y1, Y1
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y8, Y7, Y4
-	SBBQ      DX, R9
-	VPMULUDQ  Y2, Y2, Y2
-	SUBQ      R9, AX
-	VPMULUDQ  Y5, Y5, Y7
-	SBBL      R9, R9
-	VPSRLQ    $0x1f, Y1, Y5
-	SUBQ      R9, AX
-	VPSRLQ    $0x1f, Y4, Y8
-	MOVQ      R8, DX
-	VPADDQ    Y5, Y2, Y2
-	MULXQ     AX, AX, DX
-	VPADDQ    Y8, Y7, Y5
-	SHLXQ     CX, AX, R8
-	VPAND     avx2Numbers<>+64(SB), Y3, Y3
-	ADDQ      AX, R8
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	SHRXQ     CX, R8, AX
-	VPSLLQ    $0x21, Y1, Y1
-	SBBQ      AX, R8
-	VPSLLQ    $0x21, Y4, Y4
 	SUBQ      R8, DX
+	VPADDQ    Y8, Y7, Y4
+	MOVQ      DX, 2112(DI)
+	VPMULUDQ  Y2, Y2, Y2
+	MOVQ      2120(DI), DX
+	VPMULUDQ  Y5, Y5, Y7
+	MULXQ     DX, AX, DX
+	VPSRLQ    $0x1f, Y1, Y5
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x1f, Y4, Y8
+	ADDQ      AX, R8
+	VPADDQ    Y5, Y2, Y2
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y8, Y7, Y5
+	SBBQ      AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SUBQ      R8, DX
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	SBBL      R8, R8
+	VPSLLQ    $0x21, Y1, Y1
+	SUBQ      R8, DX
+	VPSLLQ    $0x21, Y4, Y4
 	VPADDQ    Y1, Y3, Y1
 	VPADDQ    Y4, Y6, Y3
-	SBBL      R8, R8
+	MULXQ     2120(DI), AX, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SHLXQ     CX, AX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	ADDQ      AX, R9
+	VPSRLQ    $0x20, Y2, Y3
+	SHRXQ     CX, R9, AX
+	VPSRLQ    $0x20, Y5, Y6
+	SBBQ      AX, R9
+	VPSUBQ    Y3, Y1, Y3
+	SUBQ      R9, R8
+	VPSUBQ    Y6, Y4, Y6
+	SBBL      R9, R9
+	VPCMPGTD  Y1, Y3, Y1
+	SUBQ      R9, R8
+	VPCMPGTD  Y4, Y6, Y4
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x20, Y1, Y1
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      DX, R9
+	VPSUBQ    Y1, Y3, Y1
+	VPSUBQ    Y4, Y6, Y3
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y0, Y2, Y2
+	SBBQ      DX, R9
+	VPMULUDQ  Y0, Y5, Y4
+	SUBQ      R9, AX
+	VPADDQ    Y2, Y1, Y2
+	SBBL      R9, R9
+	VPADDQ    Y4, Y3, Y4
+	SUBQ      R9, AX
+	VPCMPGTD  Y2, Y1, Y1
+	MOVQ      R8, DX
+	VPCMPGTD  Y4, Y3, Y3
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y1, Y1
+	SHLXQ     CX, AX, R8
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      AX, R8
+	VPADDQ    Y1, Y2, Y1
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y3, Y4, Y2
+	SBBQ      AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
 	SUBQ      R8, DX
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
-	MOVQ      DX, 2112(DI)
-	VPSRLQ    $0x20, Y2, Y3
-	MOVQ      2120(DI), DX
-	VPSRLQ    $0x20, Y5, Y6
-	MULXQ     DX, DX, AX
-	VPSUBQ    Y3, Y1, Y3
-	SHLXQ     CX, DX, R8
-	VPSUBQ    Y6, Y4, Y6
-	ADDQ      DX, R8
-	VPCMPGTD  Y1, Y3, Y1
-	SHRXQ     CX, R8, DX
-	VPCMPGTD  Y4, Y6, Y4
-	SBBQ      DX, R8
-	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R8, R8
-	VPSUBQ    Y1, Y3, Y1
-	SUBQ      R8, AX
-	VPSUBQ    Y4, Y6, Y3
-	VPMULUDQ  Y0, Y2, Y2
-	MOVQ      2120(DI), DX
-	VPMULUDQ  Y0, Y5, Y4
-	MULXQ     AX, DX, R8
-	VPADDQ    Y2, Y1, Y2
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y4, Y3, Y4
-	ADDQ      DX, R9
-	VPCMPGTD  Y2, Y1, Y1
-	SHRXQ     CX, R9, DX
-	VPCMPGTD  Y4, Y3, Y3
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y3, Y3
-	SBBL      R9, R9
-	VPADDQ    Y1, Y2, Y1
-	SUBQ      R9, R8
-	VPADDQ    Y3, Y4, Y2
-	MOVQ      AX, DX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	MULXQ     DX, DX, AX
 	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	SHLXQ     CX, DX, R9
 	VMOVSHDUP Y1, Y2
+	SBBL      R8, R8
 	VMOVSHDUP Y7, Y8
-	ADDQ      DX, R9
+	SUBQ      R8, DX
 	VMOVSHDUP 1024(DI), Y3
-	SHRXQ     CX, R9, DX
+	MOVQ      DX, 2120(DI)
 	VMOVSHDUP 1152(DI), Y9
-	SBBQ      DX, R9
+	MOVQ      2128(DI), DX
 	VPMULUDQ  1024(DI), Y1, Y4
-	SUBQ      R9, AX
+	MULXQ     DX, AX, DX
 	VPMULUDQ  1152(DI), Y7, Y10
-	SBBL      R9, R9
-	VPMULUDQ  Y3, Y1, Y5
-	SUBQ      R9, AX
-	VPMULUDQ  Y9, Y7, Y11
-	MOVQ      R8, DX
-	VPSRLQ    $0x20, Y4, Y6
-	MULXQ     AX, AX, DX
-	VPSRLQ    $0x20, Y10, Y12
 	SHLXQ     CX, AX, R8
-	VPADDQ    Y6, Y5, Y5
+	VPMULUDQ  Y3, Y1, Y5
 	ADDQ      AX, R8
-	VPADDQ    Y12, Y11, Y12
+	VPMULUDQ  Y9, Y7, Y11
 	SHRXQ     CX, R8, AX
-	VPMULUDQ  1024(DI), Y2, Y6
+	VPSRLQ    $0x20, Y4, Y6
 	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y10, Y12
+	SUBQ      R8, DX
+	VPADDQ    Y6, Y5, Y5
+	SBBL      R8, R8
+	VPADDQ    Y12, Y11, Y12
+	SUBQ      R8, DX
+	VPMULUDQ  1024(DI), Y2, Y6
 	VPMULUDQ  1152(DI), Y8, Y13
 	VPAND     Y0, Y5, Y11
-	SUBQ      R8, DX
+	MULXQ     2128(DI), AX, R8
 	VPAND     Y0, Y12, Y14
-	SBBL      R8, R8
+	SHLXQ     CX, AX, R9
 	VPADDQ    Y11, Y6, Y6
-	SUBQ      R8, DX
+	ADDQ      AX, R9
 	VPADDQ    Y14, Y13, Y11
-	MOVQ      DX, 2120(DI)
+	SHRXQ     CX, R9, AX
 	VPMULUDQ  Y3, Y2, Y3
-	MOVQ      2128(DI), DX
+	SBBQ      AX, R9
 	VPMULUDQ  Y9, Y8, Y9
-	MULXQ     DX, DX, AX
+	SUBQ      R9, R8
 	VPSRLQ    $0x20, Y5, Y5
-	SHLXQ     CX, DX, R8
+	SBBL      R9, R9
 	VPSRLQ    $0x20, Y12, Y12
-	ADDQ      DX, R8
-	VPADDQ    Y5, Y3, Y3
-	SHRXQ     CX, R8, DX
-	VPADDQ    Y12, Y9, Y9
-	SBBQ      DX, R8
-	VPSRLQ    $0x20, Y6, Y5
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y11, Y12
-	SBBL      R8, R8
-	VPADDQ    Y5, Y3, Y3
-	VPADDQ    Y12, Y9, Y5
-	SUBQ      R8, AX
-	VMOVSLDUP Y6, Y6
-	MOVQ      2128(DI), DX
-	VMOVSLDUP Y11, Y9
-	MULXQ     AX, DX, R8
-	VPBLENDD  $0xaa, Y6, Y4, Y4
-	SHLXQ     CX, DX, R9
-	VPBLENDD  $0xaa, Y9, Y10, Y6
-	ADDQ      DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
-	SHRXQ     CX, R9, DX
-	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y3, Y6
 	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y5, Y10
-	SBBL      R9, R9
-	VPSUBQ    Y6, Y4, Y6
-	SUBQ      R9, R8
-	VPSUBQ    Y10, Y9, Y10
-	MOVQ      AX, DX
-	VPCMPGTD  Y4, Y6, Y4
+	VPADDQ    Y5, Y3, Y3
 	MULXQ     DX, DX, AX
-	VPCMPGTD  Y9, Y10, Y9
-	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y12, Y9, Y9
 	SHLXQ     CX, DX, R9
-	VPSRLQ    $0x20, Y9, Y9
+	VPSRLQ    $0x20, Y6, Y5
+	VPSRLQ    $0x20, Y11, Y12
 	ADDQ      DX, R9
-	VPSUBQ    Y4, Y6, Y4
+	VPADDQ    Y5, Y3, Y3
 	SHRXQ     CX, R9, DX
-	VPSUBQ    Y9, Y10, Y6
+	VPADDQ    Y12, Y9, Y5
 	SBBQ      DX, R9
-	VPMULUDQ  Y0, Y3, Y3
+	VMOVSLDUP Y6, Y6
 	SUBQ      R9, AX
-	VPMULUDQ  Y0, Y5, Y5
+	VMOVSLDUP Y11, Y9
 	SBBL      R9, R9
-	VPADDQ    Y3, Y4, Y3
+	VPBLENDD  $0xaa, Y6, Y4, Y4
 	SUBQ      R9, AX
-	VPADDQ    Y5, Y6, Y5
+	VPBLENDD  $0xaa, Y9, Y10, Y6
 	MOVQ      R8, DX
-	VPCMPGTD  Y3, Y4, Y4
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
 	MULXQ     AX, AX, DX
-	VPCMPGTD  Y5, Y6, Y6
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
 	SHLXQ     CX, AX, R8
-	VPSRLQ    $0x20, Y4, Y4
+	VPSRLQ    $0x20, Y3, Y6
 	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y6, Y6
+	VPSRLQ    $0x20, Y5, Y10
 	SHRXQ     CX, R8, AX
+	VPSUBQ    Y6, Y4, Y6
+	SBBQ      AX, R8
+	VPSUBQ    Y10, Y9, Y10
+	VPCMPGTD  Y4, Y6, Y4
+	SUBQ      R8, DX
+	VPCMPGTD  Y9, Y10, Y9
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y4, Y4
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y9, Y9
+	MOVQ      DX, 2128(DI)
+	VPSUBQ    Y4, Y6, Y4
+	MOVQ      2136(DI), DX
+	VPSUBQ    Y9, Y10, Y6
+	MULXQ     DX, AX, DX
+	VPMULUDQ  Y0, Y3, Y3
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      AX, R8
+	VPADDQ    Y3, Y4, Y3
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y5, Y6, Y5
+	SBBQ      AX, R8
+	VPCMPGTD  Y3, Y4, Y4
+	SUBQ      R8, DX
+	VPCMPGTD  Y5, Y6, Y6
+	SBBL      R8, R8
+	VPSRLQ    $0x20, Y4, Y4
+	VPSRLQ    $0x20, Y6, Y6
+	SUBQ      R8, DX
 	VPADDQ    Y4, Y3, Y3
 	VPADDQ    Y6, Y5, Y4
-	SBBQ      AX, R8
+	MULXQ     2136(DI), AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	SUBQ      R8, DX
+	SHLXQ     CX, AX, R9
 	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
-	SBBL      R8, R8
+	ADDQ      AX, R9
 	VPMULUDQ  Y1, Y1, Y4
-	SUBQ      R8, DX
+	SHRXQ     CX, R9, AX
 	VPMULUDQ  Y7, Y7, Y6
-	MOVQ      DX, 2128(DI)
+	SBBQ      AX, R9
 	VPMULUDQ  Y2, Y1, Y1
-	MOVQ      2136(DI), DX
+	SUBQ      R9, R8
 	VPMULUDQ  Y8, Y7, Y9
-	MULXQ     DX, DX, AX
+	SBBL      R9, R9
 	VPSRLQ    $0x21, Y4, Y7
-	SHLXQ     CX, DX, R8
+	SUBQ      R9, R8
 	VPSRLQ    $0x21, Y6, Y10
-	ADDQ      DX, R8
+	MULXQ     DX, DX, AX
 	VPADDQ    Y7, Y1, Y1
-	SHRXQ     CX, R8, DX
+	SHLXQ     CX, DX, R9
 	VPADDQ    Y10, Y9, Y7
-	SBBQ      DX, R8
 	VPMULUDQ  Y2, Y2, Y2
-	SUBQ      R8, AX
+	ADDQ      DX, R9
 	VPMULUDQ  Y8, Y8, Y9
+	SHRXQ     CX, R9, DX
 	VPSRLQ    $0x1f, Y1, Y8
-	SBBL      R8, R8
+	SBBQ      DX, R9
 	VPSRLQ    $0x1f, Y7, Y10
-	SUBQ      R8, AX
+	SUBQ      R9, AX
 	VPADDQ    Y8, Y2, Y2
-	MOVQ      2136(DI), DX
+	SBBL      R9, R9
 	VPADDQ    Y10, Y9, Y8
-	MULXQ     AX, DX, R8
+	SUBQ      R9, AX
 	VPAND     avx2Numbers<>+64(SB), Y4, Y4
-	SHLXQ     CX, DX, R9
+	MOVQ      R8, DX
 	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	ADDQ      DX, R9
+	MULXQ     AX, AX, DX
 	VPSLLQ    $0x21, Y1, Y1
-	SHRXQ     CX, R9, DX
+	SHLXQ     CX, AX, R8
 	VPSLLQ    $0x21, Y7, Y7
-	SBBQ      DX, R9
+	ADDQ      AX, R8
 	VPADDQ    Y1, Y4, Y1
-	SUBQ      R9, R8
+	SHRXQ     CX, R8, AX
 	VPADDQ    Y7, Y6, Y4
-	SBBL      R9, R9
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ      R9, R8
+	SBBQ      AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
-	MOVQ      AX, DX
+	SUBQ      R8, DX
 	VPSRLQ    $0x20, Y2, Y4
+	SBBL      R8, R8
 	VPSRLQ    $0x20, Y8, Y7
-	MULXQ     DX, DX, AX
+	SUBQ      R8, DX
 	VPSUBQ    Y4, Y1, Y4
-	SHLXQ     CX, DX, R9
-	VPSUBQ    Y7, Y6, Y7
-	ADDQ      DX, R9
-	VPCMPGTD  Y1, Y4, Y1
-	SHRXQ     CX, R9, DX
-	VPCMPGTD  Y6, Y7, Y6
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y6, Y6
-	SBBL      R9, R9
-	VPSUBQ    Y1, Y4, Y1
-	SUBQ      R9, AX
-	VPSUBQ    Y6, Y7, Y4
-	MOVQ      R8, DX
-	VPMULUDQ  Y0, Y2, Y2
-	MULXQ     AX, AX, DX
-	VPMULUDQ  Y0, Y8, Y6
-	SHLXQ     CX, AX, R8
-	VPADDQ    Y2, Y1, Y2
-	VPADDQ    Y6, Y4, Y6
-	ADDQ      AX, R8
-	VPCMPGTD  Y2, Y1, Y1
-	SHRXQ     CX, R8, AX
-	VPCMPGTD  Y6, Y4, Y4
-	SBBQ      AX, R8
-	VPSRLQ    $0x20, Y1, Y1
-	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R8, R8
-	VPADDQ    Y1, Y2, Y1
-	SUBQ      R8, DX
-	VPADDQ    Y4, Y6, Y2
 	MOVQ      DX, 2136(DI)
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	VPSUBQ    Y7, Y6, Y7
 	MOVQ      2144(DI), DX
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	MULXQ     DX, DX, AX
-	VMOVSHDUP Y1, Y2
-	SHLXQ     CX, DX, R8
-	VMOVSHDUP Y7, Y8
-	ADDQ      DX, R8
-	VMOVSHDUP Y3, Y4
-	SHRXQ     CX, R8, DX
-	VMOVSHDUP Y5, Y9
-	VPMULUDQ  Y1, Y3, Y6
-	SBBQ      DX, R8
-	VPMULUDQ  Y7, Y5, Y10
-	SUBQ      R8, AX
-	VPMULUDQ  Y2, Y3, Y3
-	SBBL      R8, R8
-	VPMULUDQ  Y8, Y5, Y11
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y6, Y5
-	MOVQ      2144(DI), DX
-	VPSRLQ    $0x20, Y10, Y12
-	MULXQ     AX, DX, R8
-	VPADDQ    Y5, Y3, Y3
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y12, Y11, Y5
-	ADDQ      DX, R9
-	VPMULUDQ  Y1, Y4, Y1
-	SHRXQ     CX, R9, DX
-	VPMULUDQ  Y7, Y9, Y11
-	SBBQ      DX, R9
-	VPAND     Y0, Y3, Y7
-	SUBQ      R9, R8
-	VPAND     Y0, Y5, Y12
-	SBBL      R9, R9
-	VPADDQ    Y7, Y1, Y1
-	VPADDQ    Y12, Y11, Y7
-	SUBQ      R9, R8
-	VPMULUDQ  Y2, Y4, Y2
-	MOVQ      AX, DX
-	VPMULUDQ  Y8, Y9, Y4
-	MULXQ     DX, DX, AX
-	VPSRLQ    $0x20, Y3, Y3
-	SHLXQ     CX, DX, R9
-	VPSRLQ    $0x20, Y5, Y5
-	ADDQ      DX, R9
-	VPADDQ    Y3, Y2, Y2
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y5, Y4, Y4
-	SBBQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y3
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y7, Y5
-	SBBL      R9, R9
-	VPADDQ    Y3, Y2, Y2
-	SUBQ      R9, AX
-	VPADDQ    Y5, Y4, Y4
-	MOVQ      R8, DX
-	VPAND     Y0, Y2, Y3
-	MULXQ     AX, AX, DX
-	VPAND     Y0, Y4, Y5
-	VPAND     Y0, Y6, Y6
+	VPCMPGTD  Y1, Y4, Y1
+	MULXQ     DX, AX, DX
+	VPCMPGTD  Y6, Y7, Y6
 	SHLXQ     CX, AX, R8
-	VPAND     Y0, Y10, Y8
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y2, Y2
+	VPSRLQ    $0x20, Y6, Y6
 	SHRXQ     CX, R8, AX
+	VPSUBQ    Y1, Y4, Y1
+	SBBQ      AX, R8
+	VPSUBQ    Y6, Y7, Y4
+	SUBQ      R8, DX
+	VPMULUDQ  Y0, Y2, Y2
+	VPMULUDQ  Y0, Y8, Y6
+	SBBL      R8, R8
+	VPADDQ    Y2, Y1, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y6, Y4, Y6
+	VPCMPGTD  Y2, Y1, Y1
+	MULXQ     2144(DI), AX, R8
+	VPCMPGTD  Y6, Y4, Y4
+	SHLXQ     CX, AX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      AX, R9
 	VPSRLQ    $0x20, Y4, Y4
-	SBBQ      AX, R8
-	VPADDQ    Y2, Y3, Y2
-	SUBQ      R8, DX
-	VPADDQ    Y4, Y5, Y4
-	SBBL      R8, R8
-	VPSUBQ    Y2, Y6, Y2
-	SUBQ      R8, DX
-	VPSUBQ    Y4, Y8, Y4
-	MOVQ      DX, 2144(DI)
-	VPAND     Y0, Y1, Y1
-	MOVQ      2152(DI), DX
-	VPAND     Y0, Y7, Y6
-	MULXQ     DX, DX, AX
-	VPADDQ    Y1, Y3, Y1
-	SHLXQ     CX, DX, R8
-	VPADDQ    Y6, Y5, Y3
-	ADDQ      DX, R8
-	VPADDQ    608(SI), Y2, Y2
-	VPADDQ    672(SI), Y4, Y4
-	SHRXQ     CX, R8, DX
-	VMOVDQU   Y2, 1024(DI)
-	SBBQ      DX, R8
-	VMOVDQU   Y4, 1152(DI)
-	SUBQ      R8, AX
-	VPADDQ    640(SI), Y1, Y1
-	SBBL      R8, R8
-	VPADDQ    704(SI), Y3, Y2
-	SUBQ      R8, AX
-	VMOVDQU   Y1, 1056(DI)
-	MOVQ      2152(DI), DX
-	VMOVDQU   Y2, 1184(DI)
-	MULXQ     AX, DX, R8
-	VMOVDQU   1280(DI), Y1
-	SHLXQ     CX, DX, R9
-	VMOVDQU   1408(DI), Y4
-	ADDQ      DX, R9
-	VMOVSHDUP Y1, Y2
-	SHRXQ     CX, R9, DX
-	VMOVSHDUP Y4, Y5
-	SBBQ      DX, R9
-	VPMULUDQ  Y1, Y1, Y3
+	SHRXQ     CX, R9, AX
+	VPADDQ    Y1, Y2, Y1
+	SBBQ      AX, R9
+	VPADDQ    Y4, Y6, Y2
 	SUBQ      R9, R8
-	VPMULUDQ  Y4, Y4, Y6
-	VPMULUDQ  Y2, Y1, Y1
-	SBBL      R9, R9
-	VPMULUDQ  Y5, Y4, Y7
-	SUBQ      R9, R8
-	VPSRLQ    $0x21, Y3, Y4
-	MOVQ      AX, DX
-	VPSRLQ    $0x21, Y6, Y8
-	MULXQ     DX, DX, AX
-	VPADDQ    Y4, Y1, Y1
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y8, Y7, Y4
-	ADDQ      DX, R9
-	VPMULUDQ  Y2, Y2, Y2
-	SHRXQ     CX, R9, DX
-	VPMULUDQ  Y5, Y5, Y7
-	SBBQ      DX, R9
-	VPSRLQ    $0x1f, Y1, Y5
-	SUBQ      R9, AX
-	VPSRLQ    $0x1f, Y4, Y8
-	SBBL      R9, R9
-	VPADDQ    Y5, Y2, Y2
-	SUBQ      R9, AX
-	VPADDQ    Y8, Y7, Y5
-	MOVQ      R8, DX
-	VPAND     avx2Numbers<>+64(SB), Y3, Y3
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	MULXQ     AX, AX, DX
-	VPSLLQ    $0x21, Y1, Y1
-	SHLXQ     CX, AX, R8
-	VPSLLQ    $0x21, Y4, Y4
-	ADDQ      AX, R8
-	VPADDQ    Y1, Y3, Y1
-	SHRXQ     CX, R8, AX
-	VPADDQ    Y4, Y6, Y3
-	SBBQ      AX, R8
 	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBL      R9, R9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SUBQ      R9, R8
+	VMOVSHDUP Y1, Y2
+	MULXQ     DX, DX, AX
+	VMOVSHDUP Y7, Y8
+	VMOVSHDUP Y3, Y4
+	SHLXQ     CX, DX, R9
+	VMOVSHDUP Y5, Y9
+	ADDQ      DX, R9
+	VPMULUDQ  Y1, Y3, Y6
+	SHRXQ     CX, R9, DX
+	VPMULUDQ  Y7, Y5, Y10
+	SBBQ      DX, R9
+	VPMULUDQ  Y2, Y3, Y3
+	SUBQ      R9, AX
+	VPMULUDQ  Y8, Y5, Y11
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y6, Y5
+	SUBQ      R9, AX
+	VPSRLQ    $0x20, Y10, Y12
+	MOVQ      R8, DX
+	VPADDQ    Y5, Y3, Y3
+	MULXQ     AX, AX, DX
+	VPADDQ    Y12, Y11, Y5
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y1, Y4, Y1
+	ADDQ      AX, R8
+	VPMULUDQ  Y7, Y9, Y11
+	VPAND     Y0, Y3, Y7
+	SHRXQ     CX, R8, AX
+	VPAND     Y0, Y5, Y12
+	SBBQ      AX, R8
+	VPADDQ    Y7, Y1, Y1
 	SUBQ      R8, DX
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	VPADDQ    Y12, Y11, Y7
 	SBBL      R8, R8
-	VPSRLQ    $0x20, Y2, Y3
+	VPMULUDQ  Y2, Y4, Y2
 	SUBQ      R8, DX
-	VPSRLQ    $0x20, Y5, Y6
+	VPMULUDQ  Y8, Y9, Y4
+	MOVQ      DX, 2144(DI)
+	VPSRLQ    $0x20, Y3, Y3
+	MOVQ      2152(DI), DX
+	VPSRLQ    $0x20, Y5, Y5
+	MULXQ     DX, AX, DX
+	VPADDQ    Y3, Y2, Y2
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y5, Y4, Y4
+	ADDQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y3
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y7, Y5
+	SBBQ      AX, R8
+	VPADDQ    Y3, Y2, Y2
+	VPADDQ    Y5, Y4, Y4
+	SUBQ      R8, DX
+	VPAND     Y0, Y2, Y3
+	SBBL      R8, R8
+	VPAND     Y0, Y4, Y5
+	SUBQ      R8, DX
+	VPAND     Y0, Y6, Y6
+	VPAND     Y0, Y10, Y8
+	MULXQ     2152(DI), AX, R8
+	VPSRLQ    $0x20, Y2, Y2
+	SHLXQ     CX, AX, R9
+	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      AX, R9
+	VPADDQ    Y2, Y3, Y2
+	SHRXQ     CX, R9, AX
+	VPADDQ    Y4, Y5, Y4
+	SBBQ      AX, R9
+	VPSUBQ    Y2, Y6, Y2
+	SUBQ      R9, R8
+	VPSUBQ    Y4, Y8, Y4
+	SBBL      R9, R9
+	VPAND     Y0, Y1, Y1
+	SUBQ      R9, R8
+	VPAND     Y0, Y7, Y6
+	VPADDQ    Y1, Y3, Y1
+	MULXQ     DX, DX, AX
+	VPADDQ    Y6, Y5, Y3
+	SHLXQ     CX, DX, R9
+	VPADDQ    608(SI), Y2, Y2
+	ADDQ      DX, R9
+	VPADDQ    672(SI), Y4, Y4
+	SHRXQ     CX, R9, DX
+	VMOVDQU   Y2, 1024(DI)
+	SBBQ      DX, R9
+	VMOVDQU   Y4, 1152(DI)
+	SUBQ      R9, AX
+	VPADDQ    640(SI), Y1, Y1
+	SBBL      R9, R9
+	VPADDQ    704(SI), Y3, Y2
+	SUBQ      R9, AX
+	VMOVDQU   Y1, 1056(DI)
+	MOVQ      R8, DX
+	VMOVDQU   Y2, 1184(DI)
+	MULXQ     AX, AX, DX
+	VMOVDQU   1280(DI), Y1
+	SHLXQ     CX, AX, R8
+	VMOVDQU   1408(DI), Y4
+	ADDQ      AX, R8
+	VMOVSHDUP Y1, Y2
+	VMOVSHDUP Y4, Y5
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y1, Y1, Y3
+	SBBQ      AX, R8
+	VPMULUDQ  Y4, Y4, Y6
+	SUBQ      R8, DX
+	VPMULUDQ  Y2, Y1, Y1
+	SBBL      R8, R8
+	VPMULUDQ  Y5, Y4, Y7
+	SUBQ      R8, DX
+	VPSRLQ    $0x21, Y3, Y4
 	MOVQ      DX, 2152(DI)
-	VPSUBQ    Y3, Y1, Y3
+	VPSRLQ    $0x21, Y6, Y8
 	MOVQ      2160(DI), DX
+	VPADDQ    Y4, Y1, Y1
+	MULXQ     DX, AX, DX
+	VPADDQ    Y8, Y7, Y4
+	SHLXQ     CX, AX, R8
+	VPMULUDQ  Y2, Y2, Y2
+	ADDQ      AX, R8
+	VPMULUDQ  Y5, Y5, Y7
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x1f, Y1, Y5
+	VPSRLQ    $0x1f, Y4, Y8
+	SBBQ      AX, R8
+	VPADDQ    Y5, Y2, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y8, Y7, Y5
+	SBBL      R8, R8
+	VPAND     avx2Numbers<>+64(SB), Y3, Y3
+	SUBQ      R8, DX
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	VPSLLQ    $0x21, Y1, Y1
+	MULXQ     2160(DI), AX, R8
+	VPSLLQ    $0x21, Y4, Y4
+	SHLXQ     CX, AX, R9
+	VPADDQ    Y1, Y3, Y1
+	ADDQ      AX, R9
+	VPADDQ    Y4, Y6, Y3
+	SHRXQ     CX, R9, AX
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SBBQ      AX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y4
+	SUBQ      R9, R8
+	VPSRLQ    $0x20, Y2, Y3
+	SBBL      R9, R9
+	VPSRLQ    $0x20, Y5, Y6
+	VPSUBQ    Y3, Y1, Y3
+	SUBQ      R9, R8
 	VPSUBQ    Y6, Y4, Y6
 	MULXQ     DX, DX, AX
 	VPCMPGTD  Y1, Y3, Y1
-	SHLXQ     CX, DX, R8
+	SHLXQ     CX, DX, R9
 	VPCMPGTD  Y4, Y6, Y4
+	ADDQ      DX, R9
 	VPSRLQ    $0x20, Y1, Y1
-	ADDQ      DX, R8
+	SHRXQ     CX, R9, DX
 	VPSRLQ    $0x20, Y4, Y4
-	SHRXQ     CX, R8, DX
+	SBBQ      DX, R9
 	VPSUBQ    Y1, Y3, Y1
-	SBBQ      DX, R8
+	SUBQ      R9, AX
 	VPSUBQ    Y4, Y6, Y3
-	SUBQ      R8, AX
+	SBBL      R9, R9
 	VPMULUDQ  Y0, Y2, Y2
-	SBBL      R8, R8
+	SUBQ      R9, AX
 	VPMULUDQ  Y0, Y5, Y4
-	SUBQ      R8, AX
+	MOVQ      R8, DX
 	VPADDQ    Y2, Y1, Y2
-	MOVQ      2160(DI), DX
+	MULXQ     AX, AX, DX
 	VPADDQ    Y4, Y3, Y4
-	MULXQ     AX, DX, R8
+	SHLXQ     CX, AX, R8
 	VPCMPGTD  Y2, Y1, Y1
-	SHLXQ     CX, DX, R9
 	VPCMPGTD  Y4, Y3, Y3
-	ADDQ      DX, R9
+	ADDQ      AX, R8
 	VPSRLQ    $0x20, Y1, Y1
-	SHRXQ     CX, R9, DX
+	SHRXQ     CX, R8, AX
 	VPSRLQ    $0x20, Y3, Y3
-	SBBQ      DX, R9
+	SBBQ      AX, R8
 	VPADDQ    Y1, Y2, Y1
+	SUBQ      R8, DX
 	VPADDQ    Y3, Y4, Y2
-	SUBQ      R9, R8
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SBBL      R9, R9
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
-	SUBQ      R9, R8
-	VMOVSHDUP Y1, Y2
-	MOVQ      AX, DX
-	VMOVSHDUP Y7, Y8
-	MULXQ     DX, DX, AX
-	VMOVSHDUP 1280(DI), Y3
-	SHLXQ     CX, DX, R9
-	VMOVSHDUP 1408(DI), Y9
-	ADDQ      DX, R9
-	VPMULUDQ  1280(DI), Y1, Y4
-	SHRXQ     CX, R9, DX
-	VPMULUDQ  1408(DI), Y7, Y10
-	SBBQ      DX, R9
-	VPMULUDQ  Y3, Y1, Y5
-	SUBQ      R9, AX
-	VPMULUDQ  Y9, Y7, Y11
-	SBBL      R9, R9
-	VPSRLQ    $0x20, Y4, Y6
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y10, Y12
-	VPADDQ    Y6, Y5, Y5
-	MOVQ      R8, DX
-	VPADDQ    Y12, Y11, Y12
-	MULXQ     AX, AX, DX
-	VPMULUDQ  1280(DI), Y2, Y6
-	SHLXQ     CX, AX, R8
-	VPMULUDQ  1408(DI), Y8, Y13
-	ADDQ      AX, R8
-	VPAND     Y0, Y5, Y11
-	SHRXQ     CX, R8, AX
-	VPAND     Y0, Y12, Y14
-	SBBQ      AX, R8
-	VPADDQ    Y11, Y6, Y6
-	SUBQ      R8, DX
-	VPADDQ    Y14, Y13, Y11
 	SBBL      R8, R8
-	VPMULUDQ  Y3, Y2, Y3
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
 	SUBQ      R8, DX
-	VPMULUDQ  Y9, Y8, Y9
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
 	MOVQ      DX, 2160(DI)
-	VPSRLQ    $0x20, Y5, Y5
-	MOVQ      2168(DI), DX
-	VPSRLQ    $0x20, Y12, Y12
-	MULXQ     DX, DX, AX
-	VPADDQ    Y5, Y3, Y3
-	VPADDQ    Y12, Y9, Y9
-	SHLXQ     CX, DX, R8
-	VPSRLQ    $0x20, Y6, Y5
-	ADDQ      DX, R8
-	VPSRLQ    $0x20, Y11, Y12
-	SHRXQ     CX, R8, DX
-	VPADDQ    Y5, Y3, Y3
-	SBBQ      DX, R8
-	VPADDQ    Y12, Y9, Y5
-	SUBQ      R8, AX
-	VMOVSLDUP Y6, Y6
-	SBBL      R8, R8
-	VMOVSLDUP Y11, Y9
-	SUBQ      R8, AX
-	VPBLENDD  $0xaa, Y6, Y4, Y4
-	MOVQ      2168(DI), DX
-	VPBLENDD  $0xaa, Y9, Y10, Y6
-	MULXQ     AX, DX, R8
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
-	SHLXQ     CX, DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
-	ADDQ      DX, R9
-	VPSRLQ    $0x20, Y3, Y6
-	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y5, Y10
-	VPSUBQ    Y6, Y4, Y6
-	SBBQ      DX, R9
-	VPSUBQ    Y10, Y9, Y10
-	SUBQ      R9, R8
-	VPCMPGTD  Y4, Y6, Y4
-	SBBL      R9, R9
-	VPCMPGTD  Y9, Y10, Y9
-	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      AX, DX
-	VPSRLQ    $0x20, Y9, Y9
-	MULXQ     DX, DX, AX
-	VPSUBQ    Y4, Y6, Y4
-	SHLXQ     CX, DX, R9
-	VPSUBQ    Y9, Y10, Y6
-	ADDQ      DX, R9
-	VPMULUDQ  Y0, Y3, Y3
-	SHRXQ     CX, R9, DX
-	VPMULUDQ  Y0, Y5, Y5
-	SBBQ      DX, R9
-	VPADDQ    Y3, Y4, Y3
-	SUBQ      R9, AX
-	VPADDQ    Y5, Y6, Y5
-	SBBL      R9, R9
-	VPCMPGTD  Y3, Y4, Y4
-	VPCMPGTD  Y5, Y6, Y6
-	SUBQ      R9, AX
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      R8, DX
-	VPSRLQ    $0x20, Y6, Y6
-	MULXQ     AX, AX, DX
-	VPADDQ    Y4, Y3, Y3
-	SHLXQ     CX, AX, R8
-	VPADDQ    Y6, Y5, Y4
-	ADDQ      AX, R8
-	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
-	SHRXQ     CX, R8, AX
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
-	SBBQ      AX, R8
-	VPMULUDQ  Y1, Y1, Y4
-	SUBQ      R8, DX
-	VPMULUDQ  Y7, Y7, Y6
-	SBBL      R8, R8
-	VPMULUDQ  Y2, Y1, Y1
-	SUBQ      R8, DX
-	VPMULUDQ  Y8, Y7, Y9
-	MOVQ      DX, 2168(DI)
-	VPSRLQ    $0x21, Y4, Y7
-	MOVQ      2176(DI), DX
-	VPSRLQ    $0x21, Y6, Y10
-	VPADDQ    Y7, Y1, Y1
-	MULXQ     DX, DX, AX
-	VPADDQ    Y10, Y9, Y7
-	SHLXQ     CX, DX, R8
-	VPMULUDQ  Y2, Y2, Y2
-	ADDQ      DX, R8
-	VPMULUDQ  Y8, Y8, Y9
-	SHRXQ     CX, R8, DX
-	VPSRLQ    $0x1f, Y1, Y8
-	SBBQ      DX, R8
-	VPSRLQ    $0x1f, Y7, Y10
-	SUBQ      R8, AX
-	VPADDQ    Y8, Y2, Y2
-	SBBL      R8, R8
-	VPADDQ    Y10, Y9, Y8
-	SUBQ      R8, AX
-	VPAND     avx2Numbers<>+64(SB), Y4, Y4
-	MOVQ      2176(DI), DX
-	VPAND     avx2Numbers<>+64(SB), Y6, Y6
-	MULXQ     AX, DX, R8
-	VPSLLQ    $0x21, Y1, Y1
-	SHLXQ     CX, DX, R9
-	VPSLLQ    $0x21, Y7, Y7
-	VPADDQ    Y1, Y4, Y1
-	ADDQ      DX, R9
-	VPADDQ    Y7, Y6, Y4
-	SHRXQ     CX, R9, DX
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SBBQ      DX, R9
-	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
-	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y2, Y4
-	SBBL      R9, R9
-	VPSRLQ    $0x20, Y8, Y7
-	SUBQ      R9, R8
-	VPSUBQ    Y4, Y1, Y4
-	MOVQ      AX, DX
-	VPSUBQ    Y7, Y6, Y7
-	MULXQ     DX, DX, AX
-	VPCMPGTD  Y1, Y4, Y1
-	SHLXQ     CX, DX, R9
-	VPCMPGTD  Y6, Y7, Y6
-	ADDQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y1
-	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y6, Y6
-	SBBQ      DX, R9
-	VPSUBQ    Y1, Y4, Y1
-	VPSUBQ    Y6, Y7, Y4
-	SUBQ      R9, AX
-	VPMULUDQ  Y0, Y2, Y2
-	SBBL      R9, R9
-	VPMULUDQ  Y0, Y8, Y6
-	SUBQ      R9, AX
-	VPADDQ    Y2, Y1, Y2
-	MOVQ      R8, DX
-	VPADDQ    Y6, Y4, Y6
-	MULXQ     AX, AX, DX
-	VPCMPGTD  Y2, Y1, Y1
-	SHLXQ     CX, AX, R8
-	VPCMPGTD  Y6, Y4, Y4
-	ADDQ      AX, R8
-	VPSRLQ    $0x20, Y1, Y1
-	SHRXQ     CX, R8, AX
-	VPSRLQ    $0x20, Y4, Y4
-	SBBQ      AX, R8
-	VPADDQ    Y1, Y2, Y1
-	SUBQ      R8, DX
-	VPADDQ    Y4, Y6, Y2
-	SBBL      R8, R8
-	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
-	SUBQ      R8, DX
-	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
 	VMOVSHDUP Y1, Y2
-	MOVQ      DX, 2176(DI)
+	MOVQ      2168(DI), DX
 	VMOVSHDUP Y7, Y8
-	MOVQ      2184(DI), DX
-	VMOVSHDUP Y3, Y4
-	MULXQ     DX, DX, AX
-	VMOVSHDUP Y5, Y9
-	SHLXQ     CX, DX, R8
-	VPMULUDQ  Y1, Y3, Y6
-	ADDQ      DX, R8
-	VPMULUDQ  Y7, Y5, Y10
-	SHRXQ     CX, R8, DX
-	VPMULUDQ  Y2, Y3, Y3
-	SBBQ      DX, R8
-	VPMULUDQ  Y8, Y5, Y11
-	SUBQ      R8, AX
-	VPSRLQ    $0x20, Y6, Y5
+	MULXQ     DX, AX, DX
+	VMOVSHDUP 1280(DI), Y3
+	SHLXQ     CX, AX, R8
+	VMOVSHDUP 1408(DI), Y9
+	ADDQ      AX, R8
+	VPMULUDQ  1280(DI), Y1, Y4
+	VPMULUDQ  1408(DI), Y7, Y10
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y3, Y1, Y5
+	SBBQ      AX, R8
+	VPMULUDQ  Y9, Y7, Y11
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y4, Y6
 	SBBL      R8, R8
 	VPSRLQ    $0x20, Y10, Y12
-	SUBQ      R8, AX
-	VPADDQ    Y5, Y3, Y3
-	MOVQ      2184(DI), DX
-	VPADDQ    Y12, Y11, Y5
-	MULXQ     AX, DX, R8
-	VPMULUDQ  Y1, Y4, Y1
-	VPMULUDQ  Y7, Y9, Y11
-	SHLXQ     CX, DX, R9
-	VPAND     Y0, Y3, Y7
-	ADDQ      DX, R9
-	VPAND     Y0, Y5, Y12
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y7, Y1, Y1
-	SBBQ      DX, R9
-	VPADDQ    Y12, Y11, Y7
+	SUBQ      R8, DX
+	VPADDQ    Y6, Y5, Y5
+	VPADDQ    Y12, Y11, Y12
+	MULXQ     2168(DI), AX, R8
+	VPMULUDQ  1280(DI), Y2, Y6
+	SHLXQ     CX, AX, R9
+	VPMULUDQ  1408(DI), Y8, Y13
+	ADDQ      AX, R9
+	VPAND     Y0, Y5, Y11
+	SHRXQ     CX, R9, AX
+	VPAND     Y0, Y12, Y14
+	SBBQ      AX, R9
+	VPADDQ    Y11, Y6, Y6
 	SUBQ      R9, R8
-	VPMULUDQ  Y2, Y4, Y2
+	VPADDQ    Y14, Y13, Y11
+	VPMULUDQ  Y3, Y2, Y3
 	SBBL      R9, R9
-	VPMULUDQ  Y8, Y9, Y4
+	VPMULUDQ  Y9, Y8, Y9
 	SUBQ      R9, R8
-	VPSRLQ    $0x20, Y3, Y3
-	MOVQ      AX, DX
 	VPSRLQ    $0x20, Y5, Y5
 	MULXQ     DX, DX, AX
-	VPADDQ    Y3, Y2, Y2
+	VPSRLQ    $0x20, Y12, Y12
 	SHLXQ     CX, DX, R9
-	VPADDQ    Y5, Y4, Y4
+	VPADDQ    Y5, Y3, Y3
 	ADDQ      DX, R9
-	VPSRLQ    $0x20, Y1, Y3
+	VPADDQ    Y12, Y9, Y9
 	SHRXQ     CX, R9, DX
-	VPSRLQ    $0x20, Y7, Y5
-	VPADDQ    Y3, Y2, Y2
+	VPSRLQ    $0x20, Y6, Y5
 	SBBQ      DX, R9
-	VPADDQ    Y5, Y4, Y4
+	VPSRLQ    $0x20, Y11, Y12
 	SUBQ      R9, AX
-	VPAND     Y0, Y2, Y3
+	VPADDQ    Y5, Y3, Y3
 	SBBL      R9, R9
-	VPAND     Y0, Y4, Y5
+	VPADDQ    Y12, Y9, Y5
 	SUBQ      R9, AX
-	VPAND     Y0, Y6, Y6
+	VMOVSLDUP Y6, Y6
 	MOVQ      R8, DX
-	VPAND     Y0, Y10, Y8
+	VMOVSLDUP Y11, Y9
 	MULXQ     AX, AX, DX
-	VPSRLQ    $0x20, Y2, Y2
+	VPBLENDD  $0xaa, Y6, Y4, Y4
+	VPBLENDD  $0xaa, Y9, Y10, Y6
 	SHLXQ     CX, AX, R8
-	VPSRLQ    $0x20, Y4, Y4
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y4
 	ADDQ      AX, R8
-	VPADDQ    Y2, Y3, Y2
+	VPXOR     avx2Numbers<>+0(SB), Y6, Y9
 	SHRXQ     CX, R8, AX
-	VPADDQ    Y4, Y5, Y4
+	VPSRLQ    $0x20, Y3, Y6
 	SBBQ      AX, R8
-	VPSUBQ    Y2, Y6, Y2
+	VPSRLQ    $0x20, Y5, Y10
 	SUBQ      R8, DX
-	VPSUBQ    Y4, Y8, Y4
+	VPSUBQ    Y6, Y4, Y6
 	SBBL      R8, R8
-	VPAND     Y0, Y1, Y1
-	VPAND     Y0, Y7, Y6
+	VPSUBQ    Y10, Y9, Y10
 	SUBQ      R8, DX
-	VPADDQ    Y1, Y3, Y1
+	VPCMPGTD  Y4, Y6, Y4
+	MOVQ      DX, 2168(DI)
+	VPCMPGTD  Y9, Y10, Y9
+	MOVQ      2176(DI), DX
+	VPSRLQ    $0x20, Y4, Y4
+	MULXQ     DX, AX, DX
+	VPSRLQ    $0x20, Y9, Y9
+	SHLXQ     CX, AX, R8
+	VPSUBQ    Y4, Y6, Y4
+	ADDQ      AX, R8
+	VPSUBQ    Y9, Y10, Y6
+	VPMULUDQ  Y0, Y3, Y3
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y0, Y5, Y5
+	SBBQ      AX, R8
+	VPADDQ    Y3, Y4, Y3
+	SUBQ      R8, DX
+	VPADDQ    Y5, Y6, Y5
+	SBBL      R8, R8
+	VPCMPGTD  Y3, Y4, Y4
+	SUBQ      R8, DX
+	VPCMPGTD  Y5, Y6, Y6
+	VPSRLQ    $0x20, Y4, Y4
+	MULXQ     2176(DI), AX, R8
+	VPSRLQ    $0x20, Y6, Y6
+	SHLXQ     CX, AX, R9
+	VPADDQ    Y4, Y3, Y3
+	ADDQ      AX, R9
+	VPADDQ    Y6, Y5, Y4
+	SHRXQ     CX, R9, AX
+	VPXOR     avx2Numbers<>+0(SB), Y3, Y3
+	SBBQ      AX, R9
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y5
+	VPMULUDQ  Y1, Y1, Y4
+	SUBQ      R9, R8
+	VPMULUDQ  Y7, Y7, Y6
+	SBBL      R9, R9
+	VPMULUDQ  Y2, Y1, Y1
+	SUBQ      R9, R8
+	VPMULUDQ  Y8, Y7, Y9
+	MULXQ     DX, DX, AX
+	VPSRLQ    $0x21, Y4, Y7
+	SHLXQ     CX, DX, R9
+	VPSRLQ    $0x21, Y6, Y10
+	ADDQ      DX, R9
+	VPADDQ    Y7, Y1, Y1
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y10, Y9, Y7
+	SBBQ      DX, R9
+	VPMULUDQ  Y2, Y2, Y2
+	SUBQ      R9, AX
+	VPMULUDQ  Y8, Y8, Y9
+	SBBL      R9, R9
+	VPSRLQ    $0x1f, Y1, Y8
+	SUBQ      R9, AX
+	VPSRLQ    $0x1f, Y7, Y10
+	MOVQ      R8, DX
+	VPADDQ    Y8, Y2, Y2
+	VPADDQ    Y10, Y9, Y8
+	MULXQ     AX, AX, DX
+	VPAND     avx2Numbers<>+64(SB), Y4, Y4
+	SHLXQ     CX, AX, R8
+	VPAND     avx2Numbers<>+64(SB), Y6, Y6
+	ADDQ      AX, R8
+	VPSLLQ    $0x21, Y1, Y1
+	SHRXQ     CX, R8, AX
+	VPSLLQ    $0x21, Y7, Y7
+	SBBQ      AX, R8
+	VPADDQ    Y1, Y4, Y1
+	SUBQ      R8, DX
+	VPADDQ    Y7, Y6, Y4
+	SBBL      R8, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	SUBQ      R8, DX
+	VPXOR     avx2Numbers<>+0(SB), Y4, Y6
+	MOVQ      DX, 2176(DI)
+	VPSRLQ    $0x20, Y2, Y4
+	MOVQ      2184(DI), DX
+	VPSRLQ    $0x20, Y8, Y7
+	MULXQ     DX, AX, DX
+	VPSUBQ    Y4, Y1, Y4
+	SHLXQ     CX, AX, R8
+	VPSUBQ    Y7, Y6, Y7
+	VPCMPGTD  Y1, Y4, Y1
+	ADDQ      AX, R8
+	VPCMPGTD  Y6, Y7, Y6
+	SHRXQ     CX, R8, AX
+	VPSRLQ    $0x20, Y1, Y1
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y6, Y6
+	SUBQ      R8, DX
+	VPSUBQ    Y1, Y4, Y1
+	SBBL      R8, R8
+	VPSUBQ    Y6, Y7, Y4
+	SUBQ      R8, DX
+	VPMULUDQ  Y0, Y2, Y2
+	VPMULUDQ  Y0, Y8, Y6
+	MULXQ     2184(DI), AX, R8
+	VPADDQ    Y2, Y1, Y2
+	SHLXQ     CX, AX, R9
+	VPADDQ    Y6, Y4, Y6
+	ADDQ      AX, R9
+	VPCMPGTD  Y2, Y1, Y1
+	SHRXQ     CX, R9, AX
+	VPCMPGTD  Y6, Y4, Y4
+	SBBQ      AX, R9
+	VPSRLQ    $0x20, Y1, Y1
+	VPSRLQ    $0x20, Y4, Y4
+	SUBQ      R9, R8
+	VPADDQ    Y1, Y2, Y1
+	SBBL      R9, R9
+	VPADDQ    Y4, Y6, Y2
+	SUBQ      R9, R8
+	VPXOR     avx2Numbers<>+0(SB), Y1, Y1
+	MULXQ     DX, DX, AX
+	VPXOR     avx2Numbers<>+0(SB), Y2, Y7
+	SHLXQ     CX, DX, R9
+	VMOVSHDUP Y1, Y2
+	ADDQ      DX, R9
+	VMOVSHDUP Y7, Y8
+	SHRXQ     CX, R9, DX
+	VMOVSHDUP Y3, Y4
+	SBBQ      DX, R9
+	VMOVSHDUP Y5, Y9
+	SUBQ      R9, AX
+	VPMULUDQ  Y1, Y3, Y6
+	SBBL      R9, R9
+	VPMULUDQ  Y7, Y5, Y10
+	SUBQ      R9, AX
+	VPMULUDQ  Y2, Y3, Y3
+	VPMULUDQ  Y8, Y5, Y11
+	MOVQ      R8, DX
+	VPSRLQ    $0x20, Y6, Y5
+	MULXQ     AX, AX, DX
+	VPSRLQ    $0x20, Y10, Y12
+	SHLXQ     CX, AX, R8
+	VPADDQ    Y5, Y3, Y3
+	ADDQ      AX, R8
+	VPADDQ    Y12, Y11, Y5
+	SHRXQ     CX, R8, AX
+	VPMULUDQ  Y1, Y4, Y1
+	SBBQ      AX, R8
+	VPMULUDQ  Y7, Y9, Y11
+	SUBQ      R8, DX
+	VPAND     Y0, Y3, Y7
+	SBBL      R8, R8
+	VPAND     Y0, Y5, Y12
+	SUBQ      R8, DX
+	VPADDQ    Y7, Y1, Y1
 	MOVQ      DX, 2184(DI)
-	VPADDQ    Y6, Y5, Y3
+	VPADDQ    Y12, Y11, Y7
 	MOVQ      2192(DI), DX
-	VPADDQ    736(SI), Y2, Y2
-	MULXQ     DX, DX, AX
-	VPADDQ    800(SI), Y4, Y4
-	SHLXQ     CX, DX, R8
-	VMOVDQU   Y2, 1280(DI)
-	ADDQ      DX, R8
-	VMOVDQU   Y4, 1408(DI)
-	SHRXQ     CX, R8, DX
-	VPADDQ    768(SI), Y1, Y1
-	SBBQ      DX, R8
-	VPADDQ    832(SI), Y3, Y2
-	SUBQ      R8, AX
-	VMOVDQU   Y1, 1312(DI)
-	SBBL      R8, R8
-	VMOVDQU   Y2, 1440(DI)
-	SUBQ      R8, AX
-	VMOVDQU   (DI), Y1
-	MOVQ      2192(DI), DX
-	VMOVDQU   128(DI), Y2
-	VMOVDQU   256(DI), Y3
-	MULXQ     AX, DX, R8
-	VMOVDQU   384(DI), Y4
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y2, Y1, Y5
-	ADDQ      DX, R9
-	VPADDQ    Y4, Y3, Y6
-	SHRXQ     CX, R9, DX
-	VPADDQ    Y6, Y5, Y7
-	SBBQ      DX, R9
-	VPADDQ    Y2, Y7, Y2
-	SUBQ      R9, R8
-	VPADDQ    Y4, Y7, Y4
-	SBBL      R9, R9
-	VPADDQ    Y5, Y2, Y5
-	SUBQ      R9, R8
-	VPADDQ    Y3, Y3, Y3
-	MOVQ      AX, DX
-	VPADDQ    Y3, Y2, Y2
-	MULXQ     DX, DX, AX
-	VPADDQ    Y6, Y4, Y3
-	SHLXQ     CX, DX, R9
-	VPADDQ    Y1, Y1, Y1
-	ADDQ      DX, R9
-	VPADDQ    Y1, Y4, Y1
-	VMOVDQU   Y5, 64(DI)
-	SHRXQ     CX, R9, DX
-	VMOVDQU   Y2, 192(DI)
-	SBBQ      DX, R9
-	VMOVDQU   Y3, 320(DI)
-	SUBQ      R9, AX
-	VMOVDQU   Y1, 448(DI)
-	SBBL      R9, R9
-	VMOVDQU   512(DI), Y4
-	SUBQ      R9, AX
-	VMOVDQU   640(DI), Y6
-	MOVQ      R8, DX
-	VMOVDQU   768(DI), Y7
-	MULXQ     AX, AX, DX
-	VMOVDQU   896(DI), Y8
+	VPMULUDQ  Y2, Y4, Y2
+	MULXQ     DX, AX, DX
+	VPMULUDQ  Y8, Y9, Y4
+	VPSRLQ    $0x20, Y3, Y3
 	SHLXQ     CX, AX, R8
-	VPADDQ    Y6, Y4, Y9
+	VPSRLQ    $0x20, Y5, Y5
 	ADDQ      AX, R8
-	VPADDQ    Y8, Y7, Y10
-	SHRXQ     CX, R8, AX
-	VPADDQ    Y10, Y9, Y11
-	SBBQ      AX, R8
-	VPADDQ    Y6, Y11, Y6
-	SUBQ      R8, DX
-	VPADDQ    Y8, Y11, Y8
-	VPADDQ    Y9, Y6, Y9
-	SBBL      R8, R8
-	VPADDQ    Y7, Y7, Y7
-	SUBQ      R8, DX
-	VPADDQ    Y7, Y6, Y6
-	MOVQ      DX, 2192(DI)
-	VPADDQ    Y10, Y8, Y7
-	MOVQ      2104(DI), AX
-	VPADDQ    Y4, Y4, Y4
-	MOVL      $0x00000000, DX
-	VPADDQ    Y4, Y8, Y4
-	ADDQ      2136(DI), AX
-	VMOVDQU   Y9, 576(DI)
-	ADCQ      $0x00, DX
-	VPADDQ    Y9, Y5, Y5
-	ADDQ      2168(DI), AX
-	VMOVDQU   Y6, 704(DI)
-	ADCQ      $0x00, DX
-	VPADDQ    Y6, Y2, Y2
-	MOVQ      AX, 2200(DI)
-	VMOVDQU   Y7, 832(DI)
-	MOVQ      DX, 2208(DI)
-	VPADDQ    Y7, Y3, Y3
-	MOVQ      2112(DI), AX
-	VMOVDQU   Y4, 960(DI)
-	VPADDQ    Y4, Y1, Y1
-	MOVL      $0x00000000, DX
-	VMOVDQU   1024(DI), Y4
-	ADDQ      2144(DI), AX
-	VMOVDQU   1152(DI), Y6
-	ADCQ      $0x00, DX
-	VMOVDQU   1280(DI), Y7
-	ADDQ      2176(DI), AX
-	VMOVDQU   1408(DI), Y8
-	ADCQ      $0x00, DX
-	VPADDQ    Y6, Y4, Y9
-	MOVQ      AX, 2216(DI)
-	VPADDQ    Y8, Y7, Y10
-	MOVQ      DX, 2224(DI)
-	VPADDQ    Y10, Y9, Y11
-	MOVQ      2120(DI), AX
-	VPADDQ    Y6, Y11, Y6
-	MOVL      $0x00000000, DX
-	VPADDQ    Y8, Y11, Y8
-	ADDQ      2152(DI), AX
-	VPADDQ    Y9, Y6, Y9
-	ADCQ      $0x00, DX
-	VPADDQ    Y7, Y7, Y7
-	ADDQ      2184(DI), AX
-	VPADDQ    Y7, Y6, Y6
-	VPADDQ    Y10, Y8, Y7
-	ADCQ      $0x00, DX
-	VPADDQ    Y4, Y4, Y4
-	MOVQ      AX, 2232(DI)
-	VPADDQ    Y4, Y8, Y4
-	MOVQ      DX, 2240(DI)
-	VMOVDQU   Y9, 1088(DI)
-	MOVQ      2128(DI), AX
-	VPADDQ    Y9, Y5, Y5
-	MOVL      $0x00000000, DX
-	VMOVDQU   Y6, 1216(DI)
-	ADDQ      2160(DI), AX
-	VPADDQ    Y6, Y2, Y2
-	ADCQ      $0x00, DX
-	VMOVDQU   Y7, 1344(DI)
-	ADDQ      2192(DI), AX
-	VPADDQ    Y7, Y3, Y3
-	ADCQ      $0x00, DX
-	VMOVDQU   Y4, 1472(DI)
-	MOVQ      AX, 2248(DI)
-	VPADDQ    Y4, Y1, Y1
-	MOVQ      DX, 2256(DI)
-	VPADDQ    64(DI), Y5, Y4
-	MOVQ      2112(DI), AX
-	VMOVDQU   Y4, 96(DI)
-	VPADDQ    192(DI), Y2, Y4
-	MOVQ      2224(DI), DX
-	VMOVDQU   Y4, 224(DI)
-	ADDQ      2216(DI), AX
-	VPADDQ    320(DI), Y3, Y4
-	ADCQ      $0x00, DX
-	VMOVDQU   Y4, 352(DI)
-	MOVQ      2104(DI), R8
-	VPADDQ    448(DI), Y1, Y4
-	MOVQ      2208(DI), R9
-	VMOVDQU   Y4, 480(DI)
-	ADDQ      2200(DI), R8
-	VPADDQ    576(DI), Y5, Y4
-	ADCQ      $0x00, R9
-	VMOVDQU   Y4, 608(DI)
-	MOVQ      R8, 2264(DI)
-	VPADDQ    704(DI), Y2, Y4
-	MOVQ      R9, 2272(DI)
-	VMOVDQU   Y4, 736(DI)
-	ADDQ      AX, R8
-	VPADDQ    832(DI), Y3, Y4
-	ADCQ      DX, R9
-	VMOVDQU   Y4, 864(DI)
-	MOVQ      2128(DI), R10
-	VPADDQ    960(DI), Y1, Y4
-	VMOVDQU   Y4, 992(DI)
-	MOVQ      2256(DI), R11
-	VPADDQ    1088(DI), Y5, Y4
-	ADDQ      2248(DI), R10
-	VMOVDQU   Y4, 1120(DI)
-	ADCQ      $0x00, R11
-	VPADDQ    1216(DI), Y2, Y2
-	MOVQ      2120(DI), R12
-	VMOVDQU   Y2, 1248(DI)
-	MOVQ      2240(DI), R13
-	VPADDQ    1344(DI), Y3, Y2
-	ADDQ      2232(DI), R12
-	VMOVDQU   Y2, 1376(DI)
-	ADCQ      $0x00, R13
-	VPADDQ    1472(DI), Y1, Y1
-	MOVQ      R12, 2280(DI)
-	VMOVDQU   Y1, 1504(DI)
-	MOVQ      R13, 2288(DI)
-	VMOVDQU   32(DI), Y1
-	ADDQ      R10, R12
-	VMOVDQU   160(DI), Y2
-	ADCQ      R11, R13
-	VMOVDQU   288(DI), Y3
-	ADDQ      R8, AX
-	VMOVDQU   416(DI), Y4
-	VPADDQ    Y2, Y1, Y5
-	ADCQ      R9, DX
-	VPADDQ    Y4, Y3, Y6
-	ADDQ      R12, AX
-	VPADDQ    Y6, Y5, Y7
-	ADCQ      R13, DX
-	VPADDQ    Y2, Y7, Y2
-	ADDQ      R8, R10
-	VPADDQ    Y4, Y7, Y4
-	ADCQ      R9, R11
-	VPADDQ    Y5, Y2, Y5
-	ADDQ      R12, R10
-	VPADDQ    Y3, Y3, Y3
-	ADCQ      R13, R11
 	VPADDQ    Y3, Y2, Y2
-	ADDQ      AX, R8
-	VPADDQ    Y6, Y4, Y3
-	ADCQ      DX, R9
-	VPADDQ    Y1, Y1, Y1
-	ADDQ      (SI), R8
-	VPADDQ    Y1, Y4, Y1
-	ADCQ      $0x00, R9
-	VMOVDQU   Y5, 64(DI)
-	VMOVDQU   Y2, 192(DI)
-	ADDQ      (BX)(R9*8), R8
-	VMOVDQU   Y3, 320(DI)
-	SBBL      R9, R9
-	VMOVDQU   Y1, 448(DI)
-	ADDQ      R9, R8
-	VMOVDQU   544(DI), Y4
-	MOVQ      R8, 2104(DI)
-	VMOVDQU   672(DI), Y6
-	ADDQ      R10, R12
-	VMOVDQU   800(DI), Y7
-	ADCQ      R11, R13
-	VMOVDQU   928(DI), Y8
-	ADDQ      16(SI), R12
-	VPADDQ    Y6, Y4, Y9
-	ADCQ      $0x00, R13
-	VPADDQ    Y8, Y7, Y10
-	ADDQ      (BX)(R13*8), R12
-	VPADDQ    Y10, Y9, Y11
-	SBBL      R13, R13
-	VPADDQ    Y6, Y11, Y6
-	ADDQ      R13, R12
-	VPADDQ    Y8, Y11, Y8
-	MOVQ      R12, 2120(DI)
-	VPADDQ    Y9, Y6, Y9
-	VPADDQ    Y7, Y7, Y7
-	ADDQ      2280(DI), AX
-	VPADDQ    Y7, Y6, Y6
-	ADCQ      2288(DI), DX
-	VPADDQ    Y10, Y8, Y7
-	ADDQ      2280(DI), AX
-	VPADDQ    Y4, Y4, Y4
-	ADCQ      2288(DI), DX
-	VPADDQ    Y4, Y8, Y4
-	ADDQ      8(SI), AX
-	VMOVDQU   Y9, 576(DI)
-	ADCQ      $0x00, DX
-	VPADDQ    Y9, Y5, Y5
-	ADDQ      (BX)(DX*8), AX
-	VMOVDQU   Y6, 704(DI)
-	SBBL      DX, DX
-	VPADDQ    Y6, Y2, Y2
-	ADDQ      DX, AX
-	VMOVDQU   Y7, 832(DI)
-	MOVQ      AX, 2112(DI)
-	VPADDQ    Y7, Y3, Y3
-	ADDQ      2264(DI), R10
-	VMOVDQU   Y4, 960(DI)
-	ADCQ      2272(DI), R11
-	VPADDQ    Y4, Y1, Y1
-	VMOVDQU   1056(DI), Y4
-	ADDQ      2264(DI), R10
-	VMOVDQU   1184(DI), Y6
-	ADCQ      2272(DI), R11
-	VMOVDQU   1312(DI), Y7
-	ADDQ      24(SI), R10
-	VMOVDQU   1440(DI), Y8
-	ADCQ      $0x00, R11
-	VPADDQ    Y6, Y4, Y9
-	ADDQ      (BX)(R11*8), R10
-	VPADDQ    Y8, Y7, Y10
-	SBBL      R11, R11
-	VPADDQ    Y10, Y9, Y11
-	ADDQ      R11, R10
-	VPADDQ    Y6, Y11, Y6
-	MOVQ      R10, 2128(DI)
-	VPADDQ    Y8, Y11, Y8
-	MOVQ      2144(DI), AX
-	VPADDQ    Y9, Y6, Y9
-	MOVQ      2224(DI), DX
-	VPADDQ    Y7, Y7, Y7
-	ADDQ      2216(DI), AX
-	VPADDQ    Y7, Y6, Y6
-	ADCQ      $0x00, DX
-	VPADDQ    Y10, Y8, Y7
-	VPADDQ    Y4, Y4, Y4
-	MOVQ      2136(DI), R8
-	VPADDQ    Y4, Y8, Y4
-	MOVQ      2208(DI), R9
-	VMOVDQU   Y9, 1088(DI)
-	ADDQ      2200(DI), R8
-	VPADDQ    Y9, Y5, Y5
-	ADCQ      $0x00, R9
-	VMOVDQU   Y6, 1216(DI)
-	MOVQ      R8, 2264(DI)
-	VPADDQ    Y6, Y2, Y2
-	MOVQ      R9, 2272(DI)
-	VMOVDQU   Y7, 1344(DI)
-	ADDQ      AX, R8
-	VPADDQ    Y7, Y3, Y3
-	ADCQ      DX, R9
-	VMOVDQU   Y4, 1472(DI)
-	MOVQ      2160(DI), R10
-	VPADDQ    Y4, Y1, Y1
-	MOVQ      2256(DI), R11
-	VPADDQ    64(DI), Y5, Y4
-	ADDQ      2248(DI), R10
-	VMOVDQU   96(DI), Y6
-	ADCQ      $0x00, R11
-	VPSLLQ    $0x20, Y4, Y7
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      2152(DI), R12
-	VPMULUDQ  Y0, Y4, Y4
-	MOVQ      2240(DI), R13
-	VPADDQ    Y4, Y6, Y4
-	ADDQ      2232(DI), R12
-	VPADDQ    Y4, Y7, Y4
-	ADCQ      $0x00, R13
-	VPANDN    Y7, Y4, Y6
-	MOVQ      R12, 2280(DI)
-	VPADDQ    Y0, Y4, Y7
-	MOVQ      R13, 2288(DI)
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADDQ      R10, R12
-	VMOVDQU   Y4, (DI)
-	ADCQ      R11, R13
-	VPADDQ    192(DI), Y2, Y4
-	ADDQ      R8, AX
-	VMOVDQU   224(DI), Y6
-	ADCQ      R9, DX
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      R12, AX
-	VPSRLQ    $0x20, Y4, Y4
-	ADCQ      R13, DX
-	VPMULUDQ  Y0, Y4, Y4
-	VPADDQ    Y4, Y6, Y4
-	ADDQ      R8, R10
-	VPADDQ    Y4, Y7, Y4
-	ADCQ      R9, R11
-	VPANDN    Y7, Y4, Y6
-	ADDQ      R12, R10
-	VPADDQ    Y0, Y4, Y7
-	ADCQ      R13, R11
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADDQ      AX, R8
-	VMOVDQU   Y4, 128(DI)
-	ADCQ      DX, R9
-	VPADDQ    320(DI), Y3, Y4
-	ADDQ      32(SI), R8
-	VMOVDQU   352(DI), Y6
-	ADCQ      $0x00, R9
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      (BX)(R9*8), R8
-	VPSRLQ    $0x20, Y4, Y4
-	SBBL      R9, R9
-	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      R9, R8
-	VPADDQ    Y4, Y6, Y4
-	MOVQ      R8, 2136(DI)
-	VPADDQ    Y4, Y7, Y4
-	VPANDN    Y7, Y4, Y6
-	ADDQ      R10, R12
-	VPADDQ    Y0, Y4, Y7
-	ADCQ      R11, R13
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADDQ      48(SI), R12
-	VMOVDQU   Y4, 256(DI)
-	ADCQ      $0x00, R13
-	VPADDQ    448(DI), Y1, Y4
-	ADDQ      (BX)(R13*8), R12
-	VMOVDQU   480(DI), Y6
-	SBBL      R13, R13
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      R13, R12
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      R12, 2152(DI)
-	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      2280(DI), AX
-	VPADDQ    Y4, Y6, Y4
-	ADCQ      2288(DI), DX
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      2280(DI), AX
-	VPANDN    Y7, Y4, Y6
-	ADCQ      2288(DI), DX
-	VPADDQ    Y0, Y4, Y7
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADDQ      40(SI), AX
-	VMOVDQU   Y4, 384(DI)
-	ADCQ      $0x00, DX
-	VPADDQ    576(DI), Y5, Y4
-	ADDQ      (BX)(DX*8), AX
-	VMOVDQU   608(DI), Y6
-	SBBL      DX, DX
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      DX, AX
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      AX, 2144(DI)
-	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      2264(DI), R10
-	VPADDQ    Y4, Y6, Y4
-	ADCQ      2272(DI), R11
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      2264(DI), R10
-	VPANDN    Y7, Y4, Y6
-	ADCQ      2272(DI), R11
-	VPADDQ    Y0, Y4, Y7
-	ADDQ      56(SI), R10
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADCQ      $0x00, R11
-	VMOVDQU   Y4, 512(DI)
-	VPADDQ    704(DI), Y2, Y4
-	ADDQ      (BX)(R11*8), R10
-	VMOVDQU   736(DI), Y6
-	SBBL      R11, R11
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      R11, R10
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      R10, 2160(DI)
-	VPMULUDQ  Y0, Y4, Y4
-	MOVQ      2176(DI), AX
-	VPADDQ    Y4, Y6, Y4
-	MOVQ      2224(DI), DX
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      2216(DI), AX
-	VPANDN    Y7, Y4, Y6
-	ADCQ      $0x00, DX
-	VPADDQ    Y0, Y4, Y7
-	MOVQ      2168(DI), R8
-	VBLENDVPD Y6, Y7, Y4, Y4
-	MOVQ      2208(DI), R9
-	VMOVDQU   Y4, 640(DI)
-	ADDQ      2200(DI), R8
-	VPADDQ    832(DI), Y3, Y4
-	ADCQ      $0x00, R9
-	VMOVDQU   864(DI), Y6
-	VPSLLQ    $0x20, Y4, Y7
-	MOVQ      R8, 2264(DI)
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      R9, 2272(DI)
-	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      AX, R8
-	VPADDQ    Y4, Y6, Y4
-	ADCQ      DX, R9
-	VPADDQ    Y4, Y7, Y4
-	MOVQ      2192(DI), R10
-	VPANDN    Y7, Y4, Y6
-	MOVQ      2256(DI), R11
-	VPADDQ    Y0, Y4, Y7
-	ADDQ      2248(DI), R10
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADCQ      $0x00, R11
-	VMOVDQU   Y4, 768(DI)
-	MOVQ      2184(DI), R12
-	VPADDQ    960(DI), Y1, Y4
-	MOVQ      2240(DI), R13
-	VMOVDQU   992(DI), Y6
-	ADDQ      2232(DI), R12
-	VPSLLQ    $0x20, Y4, Y7
-	ADCQ      $0x00, R13
-	VPSRLQ    $0x20, Y4, Y4
-	VPMULUDQ  Y0, Y4, Y4
-	MOVQ      R12, 2280(DI)
-	VPADDQ    Y4, Y6, Y4
-	MOVQ      R13, 2288(DI)
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      R10, R12
-	VPANDN    Y7, Y4, Y6
-	ADCQ      R11, R13
-	VPADDQ    Y0, Y4, Y7
-	ADDQ      R8, AX
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADCQ      R9, DX
-	VMOVDQU   Y4, 896(DI)
-	ADDQ      R12, AX
-	VPADDQ    1088(DI), Y5, Y4
-	ADCQ      R13, DX
-	VMOVDQU   1120(DI), Y5
-	ADDQ      R8, R10
-	VPSLLQ    $0x20, Y4, Y6
-	ADCQ      R9, R11
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      R12, R10
-	VPMULUDQ  Y0, Y4, Y4
-	ADCQ      R13, R11
-	VPADDQ    Y4, Y5, Y4
-	VPADDQ    Y4, Y6, Y4
-	ADDQ      AX, R8
-	VPANDN    Y6, Y4, Y5
-	ADCQ      DX, R9
-	VPADDQ    Y0, Y4, Y6
-	ADDQ      64(SI), R8
-	VBLENDVPD Y5, Y6, Y4, Y4
-	ADCQ      $0x00, R9
-	VMOVDQU   Y4, 1024(DI)
-	ADDQ      (BX)(R9*8), R8
-	VPADDQ    1216(DI), Y2, Y2
-	SBBL      R9, R9
-	VMOVDQU   1248(DI), Y4
-	ADDQ      R9, R8
-	VPSLLQ    $0x20, Y2, Y5
-	MOVQ      R8, 2168(DI)
+	SHRXQ     CX, R8, AX
+	VPADDQ    Y5, Y4, Y4
+	SBBQ      AX, R8
+	VPSRLQ    $0x20, Y1, Y3
+	SUBQ      R8, DX
+	VPSRLQ    $0x20, Y7, Y5
+	SBBL      R8, R8
+	VPADDQ    Y3, Y2, Y2
+	SUBQ      R8, DX
+	VPADDQ    Y5, Y4, Y4
+	VPAND     Y0, Y2, Y3
+	MULXQ     2192(DI), AX, R8
+	VPAND     Y0, Y4, Y5
+	SHLXQ     CX, AX, R9
+	VPAND     Y0, Y6, Y6
+	ADDQ      AX, R9
+	VPAND     Y0, Y10, Y8
+	SHRXQ     CX, R9, AX
 	VPSRLQ    $0x20, Y2, Y2
-	ADDQ      R10, R12
-	VPMULUDQ  Y0, Y2, Y2
-	ADCQ      R11, R13
-	VPADDQ    Y2, Y4, Y2
-	ADDQ      80(SI), R12
-	VPADDQ    Y2, Y5, Y2
-	ADCQ      $0x00, R13
-	VPANDN    Y5, Y2, Y4
-	VPADDQ    Y0, Y2, Y5
-	ADDQ      (BX)(R13*8), R12
-	VBLENDVPD Y4, Y5, Y2, Y2
-	SBBL      R13, R13
-	VMOVDQU   Y2, 1152(DI)
-	ADDQ      R13, R12
-	VPADDQ    1344(DI), Y3, Y2
-	MOVQ      R12, 2184(DI)
-	VMOVDQU   1376(DI), Y3
-	ADDQ      2280(DI), AX
-	VPSLLQ    $0x20, Y2, Y4
-	ADCQ      2288(DI), DX
-	VPSRLQ    $0x20, Y2, Y2
-	ADDQ      2280(DI), AX
-	VPMULUDQ  Y0, Y2, Y2
-	ADCQ      2288(DI), DX
+	VPSRLQ    $0x20, Y4, Y4
+	SBBQ      AX, R9
 	VPADDQ    Y2, Y3, Y2
-	ADDQ      72(SI), AX
-	VPADDQ    Y2, Y4, Y2
-	ADCQ      $0x00, DX
-	VPANDN    Y4, Y2, Y3
-	ADDQ      (BX)(DX*8), AX
-	VPADDQ    Y0, Y2, Y4
-	SBBL      DX, DX
-	VBLENDVPD Y3, Y4, Y2, Y2
+	SUBQ      R9, R8
+	VPADDQ    Y4, Y5, Y4
+	SBBL      R9, R9
+	VPSUBQ    Y2, Y6, Y2
+	SUBQ      R9, R8
+	VPSUBQ    Y4, Y8, Y4
+	MULXQ     DX, DX, AX
+	VPAND     Y0, Y1, Y1
+	SHLXQ     CX, DX, R9
+	VPAND     Y0, Y7, Y6
+	ADDQ      DX, R9
+	VPADDQ    Y1, Y3, Y1
+	SHRXQ     CX, R9, DX
+	VPADDQ    Y6, Y5, Y3
+	SBBQ      DX, R9
+	VPADDQ    736(SI), Y2, Y2
+	SUBQ      R9, AX
+	VPADDQ    800(SI), Y4, Y4
+	SBBL      R9, R9
 	VMOVDQU   Y2, 1280(DI)
-	ADDQ      DX, AX
+	VMOVDQU   Y4, 1408(DI)
+	SUBQ      R9, AX
+	VPADDQ    768(SI), Y1, Y1
+	MOVQ      R8, DX
+	VPADDQ    832(SI), Y3, Y2
+	MULXQ     AX, AX, DX
+	VMOVDQU   Y1, 1312(DI)
+	SHLXQ     CX, AX, R8
+	VMOVDQU   Y2, 1440(DI)
+	ADDQ      AX, R8
+	VMOVDQU   (DI), Y1
+	SHRXQ     CX, R8, AX
+	VMOVDQU   256(DI), Y2
+	SBBQ      AX, R8
+	VPADDQ    128(DI), Y1, Y3
+	SUBQ      R8, DX
+	VPADDQ    384(DI), Y2, Y4
+	SBBL      R8, R8
+	VPADDQ    Y4, Y3, Y5
+	SUBQ      R8, DX
+	VPADDQ    128(DI), Y5, Y6
+	MOVQ      DX, 2192(DI)
+	VPADDQ    384(DI), Y5, Y5
+	MOVQ      2104(DI), AX
+	VPADDQ    Y3, Y6, Y3
+	VPADDQ    Y2, Y2, Y2
+	MOVL      $0x00000000, DX
+	VPADDQ    Y2, Y6, Y2
+	ADDQ      2136(DI), AX
+	VPADDQ    Y4, Y5, Y4
+	ADCQ      $0x00, DX
+	VPADDQ    Y1, Y1, Y1
+	ADDQ      2168(DI), AX
+	VPADDQ    Y1, Y5, Y1
+	ADCQ      $0x00, DX
+	VMOVDQU   Y3, 64(DI)
+	MOVQ      AX, 2200(DI)
+	VMOVDQU   Y2, 192(DI)
+	MOVQ      DX, 2208(DI)
+	VMOVDQU   Y4, 320(DI)
+	MOVQ      2112(DI), AX
+	VMOVDQU   Y1, 448(DI)
+	MOVL      $0x00000000, DX
+	VMOVDQU   512(DI), Y5
+	ADDQ      2144(DI), AX
+	VMOVDQU   768(DI), Y6
+	ADCQ      $0x00, DX
+	VPADDQ    640(DI), Y5, Y7
+	ADDQ      2176(DI), AX
+	VPADDQ    896(DI), Y6, Y8
+	VPADDQ    Y8, Y7, Y9
+	ADCQ      $0x00, DX
+	VPADDQ    640(DI), Y9, Y10
+	MOVQ      AX, 2216(DI)
+	VPADDQ    896(DI), Y9, Y9
+	MOVQ      DX, 2224(DI)
+	VPADDQ    Y7, Y10, Y7
+	MOVQ      2120(DI), AX
+	VPADDQ    Y6, Y6, Y6
+	MOVL      $0x00000000, DX
+	VPADDQ    Y6, Y10, Y6
+	ADDQ      2152(DI), AX
+	VPADDQ    Y8, Y9, Y8
+	ADCQ      $0x00, DX
+	VPADDQ    Y5, Y5, Y5
+	ADDQ      2184(DI), AX
+	VPADDQ    Y5, Y9, Y5
+	ADCQ      $0x00, DX
+	VMOVDQU   Y7, 576(DI)
+	MOVQ      AX, 2232(DI)
+	VPADDQ    Y7, Y3, Y3
+	MOVQ      DX, 2240(DI)
+	VMOVDQU   Y6, 704(DI)
+	MOVQ      2128(DI), AX
+	VPADDQ    Y6, Y2, Y2
+	VMOVDQU   Y8, 832(DI)
+	MOVL      $0x00000000, DX
+	VPADDQ    Y8, Y4, Y4
+	ADDQ      2160(DI), AX
+	VMOVDQU   Y5, 960(DI)
+	ADCQ      $0x00, DX
+	VPADDQ    Y5, Y1, Y1
+	ADDQ      2192(DI), AX
+	VMOVDQU   1024(DI), Y5
+	ADCQ      $0x00, DX
+	VMOVDQU   1280(DI), Y6
+	MOVQ      AX, 2248(DI)
+	VPADDQ    1152(DI), Y5, Y7
+	MOVQ      DX, 2256(DI)
+	VPADDQ    1408(DI), Y6, Y8
+	MOVQ      2112(DI), AX
+	VPADDQ    Y8, Y7, Y9
+	MOVQ      2224(DI), DX
+	VPADDQ    1152(DI), Y9, Y10
+	ADDQ      2216(DI), AX
+	VPADDQ    1408(DI), Y9, Y9
+	ADCQ      $0x00, DX
+	VPADDQ    Y7, Y10, Y7
+	VPADDQ    Y6, Y6, Y6
+	MOVQ      2104(DI), R8
+	VPADDQ    Y6, Y10, Y6
+	MOVQ      2208(DI), R9
+	VPADDQ    Y8, Y9, Y8
+	ADDQ      2200(DI), R8
+	VPADDQ    Y5, Y5, Y5
+	ADCQ      $0x00, R9
+	VPADDQ    Y5, Y9, Y5
+	MOVQ      R8, 2264(DI)
+	VMOVDQU   Y7, 1088(DI)
+	MOVQ      R9, 2272(DI)
+	VPADDQ    Y7, Y3, Y3
+	ADDQ      AX, R8
+	VMOVDQU   Y6, 1216(DI)
+	ADCQ      DX, R9
+	VPADDQ    Y6, Y2, Y2
+	MOVQ      2128(DI), R10
+	VMOVDQU   Y8, 1344(DI)
+	MOVQ      2256(DI), R11
+	VPADDQ    Y8, Y4, Y4
+	ADDQ      2248(DI), R10
+	VMOVDQU   Y5, 1472(DI)
+	ADCQ      $0x00, R11
+	VPADDQ    Y5, Y1, Y1
+	VPADDQ    64(DI), Y3, Y5
+	MOVQ      2120(DI), R12
+	VMOVDQU   Y5, 96(DI)
+	MOVQ      2240(DI), R13
+	VPADDQ    192(DI), Y2, Y5
+	ADDQ      2232(DI), R12
+	VMOVDQU   Y5, 224(DI)
+	ADCQ      $0x00, R13
+	VPADDQ    320(DI), Y4, Y5
+	MOVQ      R12, 2280(DI)
+	VMOVDQU   Y5, 352(DI)
+	MOVQ      R13, 2288(DI)
+	VPADDQ    448(DI), Y1, Y5
+	ADDQ      R10, R12
+	VMOVDQU   Y5, 480(DI)
+	ADCQ      R11, R13
+	VPADDQ    576(DI), Y3, Y5
+	ADDQ      R8, AX
+	VMOVDQU   Y5, 608(DI)
+	ADCQ      R9, DX
+	VPADDQ    704(DI), Y2, Y5
+	ADDQ      R12, AX
+	VMOVDQU   Y5, 736(DI)
+	ADCQ      R13, DX
+	VPADDQ    832(DI), Y4, Y5
+	VMOVDQU   Y5, 864(DI)
+	ADDQ      R8, R10
+	VPADDQ    960(DI), Y1, Y5
+	ADCQ      R9, R11
+	VMOVDQU   Y5, 992(DI)
+	ADDQ      R12, R10
+	VPADDQ    1088(DI), Y3, Y3
+	ADCQ      R13, R11
+	VMOVDQU   Y3, 1120(DI)
+	ADDQ      AX, R8
+	VPADDQ    1216(DI), Y2, Y2
+	ADCQ      DX, R9
+	VMOVDQU   Y2, 1248(DI)
+	ADDQ      (SI), R8
+	VPADDQ    1344(DI), Y4, Y2
+	ADCQ      $0x00, R9
+	VMOVDQU   Y2, 1376(DI)
+	ADDQ      (BX)(R9*8), R8
 	VPADDQ    1472(DI), Y1, Y1
-	MOVQ      AX, 2176(DI)
-	VMOVDQU   1504(DI), Y2
+	SBBL      R9, R9
+	VMOVDQU   Y1, 1504(DI)
+	ADDQ      R9, R8
+	VMOVDQU   32(DI), Y1
+	VMOVDQU   288(DI), Y2
+	MOVQ      R8, 2104(DI)
+	VPADDQ    160(DI), Y1, Y3
+	ADDQ      R10, R12
+	VPADDQ    416(DI), Y2, Y4
+	ADCQ      R11, R13
+	VPADDQ    Y4, Y3, Y5
+	ADDQ      16(SI), R12
+	VPADDQ    160(DI), Y5, Y6
+	ADCQ      $0x00, R13
+	VPADDQ    416(DI), Y5, Y5
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y3, Y6, Y3
+	SBBL      R13, R13
+	VPADDQ    Y2, Y2, Y2
+	ADDQ      R13, R12
+	VPADDQ    Y2, Y6, Y2
+	MOVQ      R12, 2120(DI)
+	VPADDQ    Y4, Y5, Y4
+	ADDQ      2280(DI), AX
+	VPADDQ    Y1, Y1, Y1
+	ADCQ      2288(DI), DX
+	VPADDQ    Y1, Y5, Y1
+	ADDQ      2280(DI), AX
+	VMOVDQU   Y3, 64(DI)
+	VMOVDQU   Y2, 192(DI)
+	ADCQ      2288(DI), DX
+	VMOVDQU   Y4, 320(DI)
+	ADDQ      8(SI), AX
+	VMOVDQU   Y1, 448(DI)
+	ADCQ      $0x00, DX
+	VMOVDQU   544(DI), Y5
+	ADDQ      (BX)(DX*8), AX
+	VMOVDQU   800(DI), Y6
+	SBBL      DX, DX
+	VPADDQ    672(DI), Y5, Y7
+	ADDQ      DX, AX
+	VPADDQ    928(DI), Y6, Y8
+	MOVQ      AX, 2112(DI)
+	VPADDQ    Y8, Y7, Y9
 	ADDQ      2264(DI), R10
-	VPSLLQ    $0x20, Y1, Y3
+	VPADDQ    672(DI), Y9, Y10
+	ADCQ      2272(DI), R11
+	VPADDQ    928(DI), Y9, Y9
+	ADDQ      2264(DI), R10
+	VPADDQ    Y7, Y10, Y7
+	ADCQ      2272(DI), R11
+	VPADDQ    Y6, Y6, Y6
+	ADDQ      24(SI), R10
+	VPADDQ    Y6, Y10, Y6
+	VPADDQ    Y8, Y9, Y8
+	ADCQ      $0x00, R11
+	VPADDQ    Y5, Y5, Y5
+	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y5, Y9, Y5
+	SBBL      R11, R11
+	VMOVDQU   Y7, 576(DI)
+	ADDQ      R11, R10
+	VPADDQ    Y7, Y3, Y3
+	MOVQ      R10, 2128(DI)
+	VMOVDQU   Y6, 704(DI)
+	MOVQ      2144(DI), AX
+	VPADDQ    Y6, Y2, Y2
+	MOVQ      2224(DI), DX
+	VMOVDQU   Y8, 832(DI)
+	ADDQ      2216(DI), AX
+	VPADDQ    Y8, Y4, Y4
+	ADCQ      $0x00, DX
+	VMOVDQU   Y5, 960(DI)
+	MOVQ      2136(DI), R8
+	VPADDQ    Y5, Y1, Y1
+	MOVQ      2208(DI), R9
+	VMOVDQU   1056(DI), Y5
+	ADDQ      2200(DI), R8
+	VMOVDQU   1312(DI), Y6
+	VPADDQ    1184(DI), Y5, Y7
+	ADCQ      $0x00, R9
+	VPADDQ    1440(DI), Y6, Y8
+	MOVQ      R8, 2264(DI)
+	VPADDQ    Y8, Y7, Y9
+	MOVQ      R9, 2272(DI)
+	VPADDQ    1184(DI), Y9, Y10
+	ADDQ      AX, R8
+	VPADDQ    1440(DI), Y9, Y9
+	ADCQ      DX, R9
+	VPADDQ    Y7, Y10, Y7
+	MOVQ      2160(DI), R10
+	VPADDQ    Y6, Y6, Y6
+	MOVQ      2256(DI), R11
+	VPADDQ    Y6, Y10, Y6
+	ADDQ      2248(DI), R10
+	VPADDQ    Y8, Y9, Y8
+	ADCQ      $0x00, R11
+	VPADDQ    Y5, Y5, Y5
+	MOVQ      2152(DI), R12
+	VPADDQ    Y5, Y9, Y5
+	MOVQ      2240(DI), R13
+	VMOVDQU   Y7, 1088(DI)
+	VPADDQ    Y7, Y3, Y3
+	ADDQ      2232(DI), R12
+	VMOVDQU   Y6, 1216(DI)
+	ADCQ      $0x00, R13
+	VPADDQ    Y6, Y2, Y2
+	MOVQ      R12, 2280(DI)
+	VMOVDQU   Y8, 1344(DI)
+	MOVQ      R13, 2288(DI)
+	VPADDQ    Y8, Y4, Y4
+	ADDQ      R10, R12
+	VMOVDQU   Y5, 1472(DI)
+	ADCQ      R11, R13
+	VPADDQ    Y5, Y1, Y1
+	ADDQ      R8, AX
+	VPADDQ    64(DI), Y3, Y5
+	ADCQ      R9, DX
+	VPSLLQ    $0x20, Y5, Y6
+	ADDQ      R12, AX
+	VPSRLQ    $0x20, Y5, Y5
+	ADCQ      R13, DX
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      R8, R10
+	VPADDQ    96(DI), Y5, Y5
+	ADCQ      R9, R11
+	VPADDQ    Y5, Y6, Y5
+	VPANDN    Y6, Y5, Y6
+	ADDQ      R12, R10
+	VPADDQ    Y0, Y5, Y7
+	ADCQ      R13, R11
+	VBLENDVPD Y6, Y7, Y5, Y5
+	ADDQ      AX, R8
+	VMOVDQU   Y5, (DI)
+	ADCQ      DX, R9
+	VPADDQ    192(DI), Y2, Y5
+	ADDQ      32(SI), R8
+	VPSLLQ    $0x20, Y5, Y6
+	ADCQ      $0x00, R9
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      (BX)(R9*8), R8
+	VPMULUDQ  Y0, Y5, Y5
+	SBBL      R9, R9
+	VPADDQ    224(DI), Y5, Y5
+	ADDQ      R9, R8
+	VPADDQ    Y5, Y6, Y5
+	MOVQ      R8, 2136(DI)
+	VPANDN    Y6, Y5, Y6
+	ADDQ      R10, R12
+	VPADDQ    Y0, Y5, Y7
+	ADCQ      R11, R13
+	VBLENDVPD Y6, Y7, Y5, Y5
+	VMOVDQU   Y5, 128(DI)
+	ADDQ      48(SI), R12
+	VPADDQ    320(DI), Y4, Y5
+	ADCQ      $0x00, R13
+	VPSLLQ    $0x20, Y5, Y6
+	ADDQ      (BX)(R13*8), R12
+	VPSRLQ    $0x20, Y5, Y5
+	SBBL      R13, R13
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      R13, R12
+	VPADDQ    352(DI), Y5, Y5
+	MOVQ      R12, 2152(DI)
+	VPADDQ    Y5, Y6, Y5
+	ADDQ      2280(DI), AX
+	VPANDN    Y6, Y5, Y6
+	ADCQ      2288(DI), DX
+	VPADDQ    Y0, Y5, Y7
+	ADDQ      2280(DI), AX
+	VBLENDVPD Y6, Y7, Y5, Y5
+	ADCQ      2288(DI), DX
+	VMOVDQU   Y5, 256(DI)
+	ADDQ      40(SI), AX
+	VPADDQ    448(DI), Y1, Y5
+	VPSLLQ    $0x20, Y5, Y6
+	ADCQ      $0x00, DX
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      (BX)(DX*8), AX
+	VPMULUDQ  Y0, Y5, Y5
+	SBBL      DX, DX
+	VPADDQ    480(DI), Y5, Y5
+	ADDQ      DX, AX
+	VPADDQ    Y5, Y6, Y5
+	MOVQ      AX, 2144(DI)
+	VPANDN    Y6, Y5, Y6
+	ADDQ      2264(DI), R10
+	VPADDQ    Y0, Y5, Y7
+	ADCQ      2272(DI), R11
+	VBLENDVPD Y6, Y7, Y5, Y5
+	ADDQ      2264(DI), R10
+	VMOVDQU   Y5, 384(DI)
+	ADCQ      2272(DI), R11
+	VPADDQ    576(DI), Y3, Y5
+	ADDQ      56(SI), R10
+	VPSLLQ    $0x20, Y5, Y6
+	ADCQ      $0x00, R11
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      (BX)(R11*8), R10
+	VPMULUDQ  Y0, Y5, Y5
+	VPADDQ    608(DI), Y5, Y5
+	SBBL      R11, R11
+	VPADDQ    Y5, Y6, Y5
+	ADDQ      R11, R10
+	VPANDN    Y6, Y5, Y6
+	MOVQ      R10, 2160(DI)
+	VPADDQ    Y0, Y5, Y7
+	MOVQ      2176(DI), AX
+	VBLENDVPD Y6, Y7, Y5, Y5
+	MOVQ      2224(DI), DX
+	VMOVDQU   Y5, 512(DI)
+	ADDQ      2216(DI), AX
+	VPADDQ    704(DI), Y2, Y5
+	ADCQ      $0x00, DX
+	VPSLLQ    $0x20, Y5, Y6
+	MOVQ      2168(DI), R8
+	VPSRLQ    $0x20, Y5, Y5
+	MOVQ      2208(DI), R9
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      2200(DI), R8
+	VPADDQ    736(DI), Y5, Y5
+	ADCQ      $0x00, R9
+	VPADDQ    Y5, Y6, Y5
+	MOVQ      R8, 2264(DI)
+	VPANDN    Y6, Y5, Y6
+	VPADDQ    Y0, Y5, Y7
+	MOVQ      R9, 2272(DI)
+	VBLENDVPD Y6, Y7, Y5, Y5
+	ADDQ      AX, R8
+	VMOVDQU   Y5, 640(DI)
+	ADCQ      DX, R9
+	VPADDQ    832(DI), Y4, Y5
+	MOVQ      2192(DI), R10
+	VPSLLQ    $0x20, Y5, Y6
+	MOVQ      2256(DI), R11
+	VPSRLQ    $0x20, Y5, Y5
+	ADDQ      2248(DI), R10
+	VPMULUDQ  Y0, Y5, Y5
+	ADCQ      $0x00, R11
+	VPADDQ    864(DI), Y5, Y5
+	MOVQ      2184(DI), R12
+	VPADDQ    Y5, Y6, Y5
+	MOVQ      2240(DI), R13
+	VPANDN    Y6, Y5, Y6
+	ADDQ      2232(DI), R12
+	VPADDQ    Y0, Y5, Y7
+	ADCQ      $0x00, R13
+	VBLENDVPD Y6, Y7, Y5, Y5
+	MOVQ      R12, 2280(DI)
+	VMOVDQU   Y5, 768(DI)
+	VPADDQ    960(DI), Y1, Y5
+	MOVQ      R13, 2288(DI)
+	VPSLLQ    $0x20, Y5, Y6
+	ADDQ      R10, R12
+	VPSRLQ    $0x20, Y5, Y5
+	ADCQ      R11, R13
+	VPMULUDQ  Y0, Y5, Y5
+	ADDQ      R8, AX
+	VPADDQ    992(DI), Y5, Y5
+	ADCQ      R9, DX
+	VPADDQ    Y5, Y6, Y5
+	ADDQ      R12, AX
+	VPANDN    Y6, Y5, Y6
+	ADCQ      R13, DX
+	VPADDQ    Y0, Y5, Y7
+	ADDQ      R8, R10
+	VBLENDVPD Y6, Y7, Y5, Y5
+	ADCQ      R9, R11
+	VMOVDQU   Y5, 896(DI)
+	ADDQ      R12, R10
+	VPADDQ    1088(DI), Y3, Y3
+	ADCQ      R13, R11
+	VPSLLQ    $0x20, Y3, Y5
+	VPSRLQ    $0x20, Y3, Y3
+	ADDQ      AX, R8
+	VPMULUDQ  Y0, Y3, Y3
+	ADCQ      DX, R9
+	VPADDQ    1120(DI), Y3, Y3
+	ADDQ      64(SI), R8
+	VPADDQ    Y3, Y5, Y3
+	ADCQ      $0x00, R9
+	VPANDN    Y5, Y3, Y5
+	ADDQ      (BX)(R9*8), R8
+	VPADDQ    Y0, Y3, Y6
+	SBBL      R9, R9
+	VBLENDVPD Y5, Y6, Y3, Y3
+	ADDQ      R9, R8
+	VMOVDQU   Y3, 1024(DI)
+	MOVQ      R8, 2168(DI)
+	VPADDQ    1216(DI), Y2, Y2
+	ADDQ      R10, R12
+	VPSLLQ    $0x20, Y2, Y3
+	ADCQ      R11, R13
+	VPSRLQ    $0x20, Y2, Y2
+	ADDQ      80(SI), R12
+	VPMULUDQ  Y0, Y2, Y2
+	ADCQ      $0x00, R13
+	VPADDQ    1248(DI), Y2, Y2
+	VPADDQ    Y2, Y3, Y2
+	ADDQ      (BX)(R13*8), R12
+	VPANDN    Y3, Y2, Y3
+	SBBL      R13, R13
+	VPADDQ    Y0, Y2, Y5
+	ADDQ      R13, R12
+	VBLENDVPD Y3, Y5, Y2, Y2
+	MOVQ      R12, 2184(DI)
+	VMOVDQU   Y2, 1152(DI)
+	ADDQ      2280(DI), AX
+	VPADDQ    1344(DI), Y4, Y2
+	ADCQ      2288(DI), DX
+	VPSLLQ    $0x20, Y2, Y3
+	ADDQ      2280(DI), AX
+	VPSRLQ    $0x20, Y2, Y2
+	ADCQ      2288(DI), DX
+	VPMULUDQ  Y0, Y2, Y2
+	ADDQ      72(SI), AX
+	VPADDQ    1376(DI), Y2, Y2
+	ADCQ      $0x00, DX
+	VPADDQ    Y2, Y3, Y2
+	ADDQ      (BX)(DX*8), AX
+	VPANDN    Y3, Y2, Y3
+	SBBL      DX, DX
+	VPADDQ    Y0, Y2, Y4
+	VBLENDVPD Y3, Y4, Y2, Y2
+	ADDQ      DX, AX
+	VMOVDQU   Y2, 1280(DI)
+	MOVQ      AX, 2176(DI)
+	VPADDQ    1472(DI), Y1, Y1
+	ADDQ      2264(DI), R10
+	VPSLLQ    $0x20, Y1, Y2
 	ADCQ      2272(DI), R11
 	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      2264(DI), R10
 	VPMULUDQ  Y0, Y1, Y1
 	ADCQ      2272(DI), R11
-	VPADDQ    Y1, Y2, Y1
+	VPADDQ    1504(DI), Y1, Y1
 	ADDQ      88(SI), R10
-	VPADDQ    Y1, Y3, Y1
+	VPADDQ    Y1, Y2, Y1
 	ADCQ      $0x00, R11
-	VPANDN    Y3, Y1, Y2
+	VPANDN    Y2, Y1, Y2
 	ADDQ      (BX)(R11*8), R10
 	VPADDQ    Y0, Y1, Y3
 	SBBL      R11, R11
@@ -5356,754 +5284,742 @@ between:
 	ADCQ      $0x00, DX
 	VPADDQ    Y2, Y1, Y5
 	MOVQ      AX, 2200(DI)
-	VPADDQ    Y4, Y3, Y6
 	MOVQ      DX, 2208(DI)
+	VPADDQ    Y4, Y3, Y6
 	MOVQ      2016(DI), AX
 	VPADDQ    Y6, Y5, Y7
 	MOVL      $0x00000000, DX
 	ADDQ      2048(DI), AX
 	VPADDQ    Y2, Y7, Y2
 	ADCQ      $0x00, DX
-	VPADDQ    Y4, Y7, Y4
 	ADDQ      2080(DI), AX
+	VPADDQ    Y4, Y7, Y4
 	ADCQ      $0x00, DX
 	VPADDQ    Y5, Y2, Y5
 	MOVQ      AX, 2216(DI)
-	VPADDQ    Y3, Y3, Y3
 	MOVQ      DX, 2224(DI)
+	VPADDQ    Y3, Y3, Y3
 	MOVQ      2024(DI), AX
-	VPADDQ    Y3, Y2, Y2
 	MOVL      $0x00000000, DX
+	VPADDQ    Y3, Y2, Y2
 	ADDQ      2056(DI), AX
 	VPADDQ    Y6, Y4, Y3
 	ADCQ      $0x00, DX
-	VPADDQ    Y1, Y1, Y1
 	ADDQ      2088(DI), AX
+	VPADDQ    Y1, Y1, Y1
 	ADCQ      $0x00, DX
-	VPADDQ    Y1, Y4, Y1
 	MOVQ      AX, 2232(DI)
-	VMOVDQU   Y5, 64(DI)
+	VPADDQ    Y1, Y4, Y1
 	MOVQ      DX, 2240(DI)
+	VMOVDQU   Y5, 64(DI)
 	MOVQ      2032(DI), AX
-	VMOVDQU   Y2, 192(DI)
 	MOVL      $0x00000000, DX
-	VMOVDQU   Y3, 320(DI)
+	VMOVDQU   Y2, 192(DI)
 	ADDQ      2064(DI), AX
 	ADCQ      $0x00, DX
-	VMOVDQU   Y1, 448(DI)
+	VMOVDQU   Y3, 320(DI)
 	ADDQ      2096(DI), AX
+	VMOVDQU   Y1, 448(DI)
 	ADCQ      $0x00, DX
-	VPAND     512(DI), Y0, Y4
 	MOVQ      AX, 2248(DI)
-	VPAND     640(DI), Y0, Y6
+	VPAND     512(DI), Y0, Y4
 	MOVQ      DX, 2256(DI)
 	MOVQ      2016(DI), AX
-	VPAND     768(DI), Y0, Y7
+	VPAND     640(DI), Y0, Y6
 	MOVQ      2224(DI), DX
-	VPAND     896(DI), Y0, Y8
+	VPAND     768(DI), Y0, Y7
 	ADDQ      2216(DI), AX
 	ADCQ      $0x00, DX
-	VPADDQ    Y6, Y4, Y9
+	VPAND     896(DI), Y0, Y8
 	MOVQ      2008(DI), R8
+	VPADDQ    Y6, Y4, Y9
 	MOVQ      2208(DI), R9
-	VPADDQ    Y8, Y7, Y10
 	ADDQ      2200(DI), R8
-	VPADDQ    Y10, Y9, Y11
+	VPADDQ    Y8, Y7, Y10
 	ADCQ      $0x00, R9
 	MOVQ      R8, 2264(DI)
-	VPADDQ    Y6, Y11, Y6
+	VPADDQ    Y10, Y9, Y11
 	MOVQ      R9, 2272(DI)
-	VPADDQ    Y8, Y11, Y8
+	VPADDQ    Y6, Y11, Y6
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VPADDQ    Y9, Y6, Y9
+	VPADDQ    Y8, Y11, Y8
 	MOVQ      2032(DI), R10
-	VPADDQ    Y7, Y7, Y7
 	MOVQ      2256(DI), R11
+	VPADDQ    Y9, Y6, Y9
 	ADDQ      2248(DI), R10
-	VPADDQ    Y7, Y6, Y6
+	VPADDQ    Y7, Y7, Y7
 	ADCQ      $0x00, R11
 	MOVQ      2024(DI), R12
-	VPADDQ    Y10, Y8, Y7
+	VPADDQ    Y7, Y6, Y6
 	MOVQ      2240(DI), R13
-	VPADDQ    Y4, Y4, Y4
 	ADDQ      2232(DI), R12
+	VPADDQ    Y10, Y8, Y7
 	ADCQ      $0x00, R13
-	VPADDQ    Y4, Y8, Y4
+	VPADDQ    Y4, Y4, Y4
 	MOVQ      R12, 2280(DI)
-	VMOVDQU   Y9, 576(DI)
 	MOVQ      R13, 2288(DI)
+	VPADDQ    Y4, Y8, Y4
 	ADDQ      R10, R12
-	VPADDQ    Y9, Y5, Y5
 	ADCQ      R11, R13
+	VMOVDQU   Y9, 576(DI)
 	ADDQ      R8, AX
-	VMOVDQU   Y6, 704(DI)
+	VPADDQ    Y9, Y5, Y5
 	ADCQ      R9, DX
-	VPADDQ    Y6, Y2, Y2
 	ADDQ      R12, AX
+	VMOVDQU   Y6, 704(DI)
 	ADCQ      R13, DX
-	VMOVDQU   Y7, 832(DI)
 	ADDQ      R8, R10
-	VPADDQ    Y7, Y3, Y3
+	VPADDQ    Y6, Y2, Y2
 	ADCQ      R9, R11
+	VMOVDQU   Y7, 832(DI)
 	ADDQ      R12, R10
-	VMOVDQU   Y4, 960(DI)
 	ADCQ      R13, R11
-	VPADDQ    Y4, Y1, Y1
+	VPADDQ    Y7, Y3, Y3
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VPAND     1024(DI), Y0, Y4
+	VMOVDQU   Y4, 960(DI)
 	ADDQ      scalarSecond<>+0(SB), R8
+	VPADDQ    Y4, Y1, Y1
 	ADCQ      $0x00, R9
-	VPAND     1152(DI), Y0, Y6
 	ADDQ      (BX)(R9*8), R8
-	VPAND     1280(DI), Y0, Y7
+	VPAND     1024(DI), Y0, Y4
 	SBBL      R9, R9
+	VPAND     1152(DI), Y0, Y6
 	ADDQ      R9, R8
-	VPAND     1408(DI), Y0, Y8
 	MOVQ      R8, 2008(DI)
-	VPADDQ    Y6, Y4, Y9
+	VPAND     1280(DI), Y0, Y7
 	ADDQ      R10, R12
 	ADCQ      R11, R13
-	VPADDQ    Y8, Y7, Y10
+	VPAND     1408(DI), Y0, Y8
 	ADDQ      scalarSecond<>+16(SB), R12
+	VPADDQ    Y6, Y4, Y9
 	ADCQ      $0x00, R13
-	VPADDQ    Y10, Y9, Y11
 	ADDQ      (BX)(R13*8), R12
-	VPADDQ    Y6, Y11, Y6
+	VPADDQ    Y8, Y7, Y10
 	SBBL      R13, R13
 	ADDQ      R13, R12
-	VPADDQ    Y8, Y11, Y8
+	VPADDQ    Y10, Y9, Y11
 	MOVQ      R12, 2024(DI)
+	VPADDQ    Y6, Y11, Y6
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VPADDQ    Y8, Y11, Y8
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
 	VPADDQ    Y9, Y6, Y9
-	ADDQ      2280(DI), AX
-	ADCQ      2288(DI), DX
-	VPADDQ    Y7, Y7, Y7
-	ADDQ      2280(DI), AX
-	VPADDQ    Y7, Y6, Y6
-	ADCQ      2288(DI), DX
 	ADDQ      scalarSecond<>+8(SB), AX
-	VPADDQ    Y10, Y8, Y7
+	VPADDQ    Y7, Y7, Y7
 	ADCQ      $0x00, DX
 	ADDQ      (BX)(DX*8), AX
-	VPADDQ    Y4, Y4, Y4
+	VPADDQ    Y7, Y6, Y6
 	SBBL      DX, DX
-	VPADDQ    Y4, Y8, Y4
 	ADDQ      DX, AX
+	VPADDQ    Y10, Y8, Y7
 	MOVQ      AX, 2016(DI)
+	VPADDQ    Y4, Y4, Y4
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
+	VPADDQ    Y4, Y8, Y4
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
 	VMOVDQU   Y9, 1088(DI)
-	ADDQ      2264(DI), R10
-	VPADDQ    Y9, Y5, Y5
-	ADCQ      2272(DI), R11
-	ADDQ      2264(DI), R10
-	VMOVDQU   Y6, 1216(DI)
-	ADCQ      2272(DI), R11
 	ADDQ      scalarSecond<>+24(SB), R10
-	VPADDQ    Y6, Y2, Y2
+	VPADDQ    Y9, Y5, Y5
 	ADCQ      $0x00, R11
-	VMOVDQU   Y7, 1344(DI)
 	ADDQ      (BX)(R11*8), R10
+	VMOVDQU   Y6, 1216(DI)
 	SBBL      R11, R11
-	VPADDQ    Y7, Y3, Y3
 	ADDQ      R11, R10
-	VMOVDQU   Y4, 1472(DI)
+	VPADDQ    Y6, Y2, Y2
 	MOVQ      R10, 2032(DI)
+	VMOVDQU   Y7, 1344(DI)
 	MOVQ      2048(DI), AX
-	VPADDQ    Y4, Y1, Y1
 	MOVQ      2224(DI), DX
-	VPADDQ    64(DI), Y5, Y4
+	VPADDQ    Y7, Y3, Y3
 	ADDQ      2216(DI), AX
+	VMOVDQU   Y4, 1472(DI)
 	ADCQ      $0x00, DX
-	VMOVDQU   Y4, 96(DI)
 	MOVQ      2040(DI), R8
+	VPADDQ    Y4, Y1, Y1
 	MOVQ      2208(DI), R9
-	VPADDQ    192(DI), Y2, Y4
 	ADDQ      2200(DI), R8
-	VMOVDQU   Y4, 224(DI)
+	VPADDQ    64(DI), Y5, Y4
 	ADCQ      $0x00, R9
+	VMOVDQU   Y4, 96(DI)
 	MOVQ      R8, 2264(DI)
-	VPADDQ    320(DI), Y3, Y4
 	MOVQ      R9, 2272(DI)
-	VMOVDQU   Y4, 352(DI)
+	VPADDQ    192(DI), Y2, Y4
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VPADDQ    448(DI), Y1, Y4
+	VMOVDQU   Y4, 224(DI)
 	MOVQ      2064(DI), R10
+	VPADDQ    320(DI), Y3, Y4
 	MOVQ      2256(DI), R11
-	VMOVDQU   Y4, 480(DI)
 	ADDQ      2248(DI), R10
-	VPADDQ    576(DI), Y5, Y4
+	VMOVDQU   Y4, 352(DI)
 	ADCQ      $0x00, R11
 	MOVQ      2056(DI), R12
-	VMOVDQU   Y4, 608(DI)
+	VPADDQ    448(DI), Y1, Y4
 	MOVQ      2240(DI), R13
-	VPADDQ    704(DI), Y2, Y4
+	VMOVDQU   Y4, 480(DI)
 	ADDQ      2232(DI), R12
 	ADCQ      $0x00, R13
-	VMOVDQU   Y4, 736(DI)
+	VPADDQ    576(DI), Y5, Y4
 	MOVQ      R12, 2280(DI)
-	VPADDQ    832(DI), Y3, Y4
 	MOVQ      R13, 2288(DI)
+	VMOVDQU   Y4, 608(DI)
 	ADDQ      R10, R12
-	VMOVDQU   Y4, 864(DI)
+	VPADDQ    704(DI), Y2, Y4
 	ADCQ      R11, R13
 	ADDQ      R8, AX
-	VPADDQ    960(DI), Y1, Y4
+	VMOVDQU   Y4, 736(DI)
 	ADCQ      R9, DX
-	VMOVDQU   Y4, 992(DI)
 	ADDQ      R12, AX
+	VPADDQ    832(DI), Y3, Y4
 	ADCQ      R13, DX
-	VPADDQ    1088(DI), Y5, Y4
+	VMOVDQU   Y4, 864(DI)
 	ADDQ      R8, R10
-	VMOVDQU   Y4, 1120(DI)
 	ADCQ      R9, R11
+	VPADDQ    960(DI), Y1, Y4
 	ADDQ      R12, R10
-	VPADDQ    1216(DI), Y2, Y2
 	ADCQ      R13, R11
+	VMOVDQU   Y4, 992(DI)
 	ADDQ      AX, R8
-	VMOVDQU   Y2, 1248(DI)
+	VPADDQ    1088(DI), Y5, Y4
 	ADCQ      DX, R9
-	VPADDQ    1344(DI), Y3, Y2
 	ADDQ      scalarSecond<>+32(SB), R8
+	VMOVDQU   Y4, 1120(DI)
 	ADCQ      $0x00, R9
-	VMOVDQU   Y2, 1376(DI)
+	VPADDQ    1216(DI), Y2, Y2
 	ADDQ      (BX)(R9*8), R8
-	VPADDQ    1472(DI), Y1, Y1
 	SBBL      R9, R9
+	VMOVDQU   Y2, 1248(DI)
 	ADDQ      R9, R8
-	VMOVDQU   Y1, 1504(DI)
 	MOVQ      R8, 2040(DI)
-	VMOVDQU   (DI), Y1
+	VPADDQ    1344(DI), Y3, Y2
 	ADDQ      R10, R12
+	VMOVDQU   Y2, 1376(DI)
 	ADCQ      R11, R13
-	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      scalarSecond<>+48(SB), R12
+	VPADDQ    1472(DI), Y1, Y1
 	ADCQ      $0x00, R13
-	VMOVDQU   128(DI), Y2
 	ADDQ      (BX)(R13*8), R12
-	VPSRLQ    $0x20, Y2, Y2
+	VMOVDQU   Y1, 1504(DI)
 	SBBL      R13, R13
+	VMOVDQU   (DI), Y1
 	ADDQ      R13, R12
-	VMOVDQU   256(DI), Y3
 	MOVQ      R12, 2056(DI)
-	VPSRLQ    $0x20, Y3, Y3
+	VPSRLQ    $0x20, Y1, Y1
 	ADDQ      2280(DI), AX
 	ADCQ      2288(DI), DX
-	VMOVDQU   384(DI), Y4
+	VMOVDQU   128(DI), Y2
 	ADDQ      2280(DI), AX
+	VPSRLQ    $0x20, Y2, Y2
 	ADCQ      2288(DI), DX
-	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      scalarSecond<>+40(SB), AX
-	VPADDQ    Y2, Y1, Y5
+	VMOVDQU   256(DI), Y3
 	ADCQ      $0x00, DX
 	ADDQ      (BX)(DX*8), AX
-	VPADDQ    Y4, Y3, Y6
+	VPSRLQ    $0x20, Y3, Y3
 	SBBL      DX, DX
-	VPADDQ    Y6, Y5, Y7
+	VMOVDQU   384(DI), Y4
 	ADDQ      DX, AX
 	MOVQ      AX, 2048(DI)
-	VPADDQ    Y2, Y7, Y2
+	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      2264(DI), R10
-	VPADDQ    Y4, Y7, Y4
 	ADCQ      2272(DI), R11
+	VPADDQ    Y2, Y1, Y5
 	ADDQ      2264(DI), R10
-	VPADDQ    Y5, Y2, Y5
+	VPADDQ    Y4, Y3, Y6
 	ADCQ      2272(DI), R11
 	ADDQ      scalarSecond<>+56(SB), R10
-	VPADDQ    Y3, Y3, Y3
+	VPADDQ    Y6, Y5, Y7
 	ADCQ      $0x00, R11
-	VPADDQ    Y3, Y2, Y2
 	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y2, Y7, Y2
 	SBBL      R11, R11
-	VPADDQ    Y6, Y4, Y3
+	VPADDQ    Y4, Y7, Y4
 	ADDQ      R11, R10
-	VPADDQ    Y1, Y1, Y1
 	MOVQ      R10, 2064(DI)
+	VPADDQ    Y5, Y2, Y5
 	MOVQ      2080(DI), AX
-	VPADDQ    Y1, Y4, Y1
+	VPADDQ    Y3, Y3, Y3
 	MOVQ      2224(DI), DX
 	ADDQ      2216(DI), AX
-	VMOVDQU   Y5, 64(DI)
+	VPADDQ    Y3, Y2, Y2
 	ADCQ      $0x00, DX
-	VMOVDQU   Y2, 192(DI)
 	MOVQ      2072(DI), R8
+	VPADDQ    Y6, Y4, Y3
 	MOVQ      2208(DI), R9
-	VMOVDQU   Y3, 320(DI)
+	VPADDQ    Y1, Y1, Y1
 	ADDQ      2200(DI), R8
-	VMOVDQU   Y1, 448(DI)
 	ADCQ      $0x00, R9
+	VPADDQ    Y1, Y4, Y1
 	MOVQ      R8, 2264(DI)
-	VMOVDQU   512(DI), Y4
 	MOVQ      R9, 2272(DI)
-	VPSRLQ    $0x20, Y4, Y4
+	VMOVDQU   Y5, 64(DI)
 	ADDQ      AX, R8
+	VMOVDQU   Y2, 192(DI)
 	ADCQ      DX, R9
-	VMOVDQU   640(DI), Y6
 	MOVQ      2096(DI), R10
+	VMOVDQU   Y3, 320(DI)
 	MOVQ      2256(DI), R11
-	VPSRLQ    $0x20, Y6, Y6
 	ADDQ      2248(DI), R10
-	VMOVDQU   768(DI), Y7
+	VMOVDQU   Y1, 448(DI)
 	ADCQ      $0x00, R11
+	VMOVDQU   512(DI), Y4
 	MOVQ      2088(DI), R12
-	VPSRLQ    $0x20, Y7, Y7
 	MOVQ      2240(DI), R13
-	VMOVDQU   896(DI), Y8
+	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      2232(DI), R12
 	ADCQ      $0x00, R13
-	VPSRLQ    $0x20, Y8, Y8
+	VMOVDQU   640(DI), Y6
 	MOVQ      R12, 2280(DI)
+	VPSRLQ    $0x20, Y6, Y6
 	MOVQ      R13, 2288(DI)
-	VPADDQ    Y6, Y4, Y9
 	ADDQ      R10, R12
-	VPADDQ    Y8, Y7, Y10
+	VMOVDQU   768(DI), Y7
 	ADCQ      R11, R13
 	ADDQ      R8, AX
-	VPADDQ    Y10, Y9, Y11
+	VPSRLQ    $0x20, Y7, Y7
 	ADCQ      R9, DX
-	VPADDQ    Y6, Y11, Y6
+	VMOVDQU   896(DI), Y8
 	ADDQ      R12, AX
 	ADCQ      R13, DX
-	VPADDQ    Y8, Y11, Y8
+	VPSRLQ    $0x20, Y8, Y8
 	ADDQ      R8, R10
-	VPADDQ    Y9, Y6, Y9
 	ADCQ      R9, R11
+	VPADDQ    Y6, Y4, Y9
 	ADDQ      R12, R10
-	VPADDQ    Y7, Y7, Y7
+	VPADDQ    Y8, Y7, Y10
 	ADCQ      R13, R11
 	ADDQ      AX, R8
-	VPADDQ    Y7, Y6, Y6
+	VPADDQ    Y10, Y9, Y11
 	ADCQ      DX, R9
-	VPADDQ    Y10, Y8, Y7
+	VPADDQ    Y6, Y11, Y6
 	ADDQ      scalarSecond<>+64(SB), R8
 	ADCQ      $0x00, R9
-	VPADDQ    Y4, Y4, Y4
+	VPADDQ    Y8, Y11, Y8
 	ADDQ      (BX)(R9*8), R8
-	VPADDQ    Y4, Y8, Y4
 	SBBL      R9, R9
+	VPADDQ    Y9, Y6, Y9
 	ADDQ      R9, R8
-	VMOVDQU   Y9, 576(DI)
+	VPADDQ    Y7, Y7, Y7
 	MOVQ      R8, 2072(DI)
 	ADDQ      R10, R12
-	VPADDQ    Y9, Y5, Y5
+	VPADDQ    Y7, Y6, Y6
 	ADCQ      R11, R13
-	VMOVDQU   Y6, 704(DI)
 	ADDQ      scalarSecond<>+80(SB), R12
+	VPADDQ    Y10, Y8, Y7
 	ADCQ      $0x00, R13
-	VPADDQ    Y6, Y2, Y2
+	VPADDQ    Y4, Y4, Y4
 	ADDQ      (BX)(R13*8), R12
-	VMOVDQU   Y7, 832(DI)
 	SBBL      R13, R13
+	VPADDQ    Y4, Y8, Y4
 	ADDQ      R13, R12
-	VPADDQ    Y7, Y3, Y3
 	MOVQ      R12, 2088(DI)
-	VMOVDQU   Y4, 960(DI)
+	VMOVDQU   Y9, 576(DI)
 	ADDQ      2280(DI), AX
+	VPADDQ    Y9, Y5, Y5
 	ADCQ      2288(DI), DX
-	VPADDQ    Y4, Y1, Y1
 	ADDQ      2280(DI), AX
+	VMOVDQU   Y6, 704(DI)
 	ADCQ      2288(DI), DX
-	VMOVDQU   1024(DI), Y4
 	ADDQ      scalarSecond<>+72(SB), AX
-	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y6, Y2, Y2
 	ADCQ      $0x00, DX
+	VMOVDQU   Y7, 832(DI)
 	ADDQ      (BX)(DX*8), AX
-	VMOVDQU   1152(DI), Y6
 	SBBL      DX, DX
-	VPSRLQ    $0x20, Y6, Y6
+	VPADDQ    Y7, Y3, Y3
 	ADDQ      DX, AX
 	MOVQ      AX, 2080(DI)
-	VMOVDQU   1280(DI), Y7
+	VMOVDQU   Y4, 960(DI)
 	ADDQ      2264(DI), R10
+	VPADDQ    Y4, Y1, Y1
 	ADCQ      2272(DI), R11
-	VPSRLQ    $0x20, Y7, Y7
 	ADDQ      2264(DI), R10
-	VMOVDQU   1408(DI), Y8
+	VMOVDQU   1024(DI), Y4
 	ADCQ      2272(DI), R11
 	ADDQ      scalarSecond<>+88(SB), R10
-	VPSRLQ    $0x20, Y8, Y8
+	VPSRLQ    $0x20, Y4, Y4
 	ADCQ      $0x00, R11
-	VPADDQ    Y6, Y4, Y9
+	VMOVDQU   1152(DI), Y6
 	ADDQ      (BX)(R11*8), R10
 	SBBL      R11, R11
-	VPADDQ    Y8, Y7, Y10
+	VPSRLQ    $0x20, Y6, Y6
 	ADDQ      R11, R10
 	MOVQ      R10, 2096(DI)
-	VPADDQ    Y10, Y9, Y11
+	VMOVDQU   1280(DI), Y7
 	MOVQ      2104(DI), AX
-	VPADDQ    Y6, Y11, Y6
+	VPSRLQ    $0x20, Y7, Y7
 	MOVL      $0x00000000, DX
 	ADDQ      2136(DI), AX
+	VMOVDQU   1408(DI), Y8
+	ADCQ      $0x00, DX
+	VPSRLQ    $0x20, Y8, Y8
+	ADDQ      2168(DI), AX
+	ADCQ      $0x00, DX
+	VPADDQ    Y6, Y4, Y9
+	MOVQ      AX, 2200(DI)
+	MOVQ      DX, 2208(DI)
+	VPADDQ    Y8, Y7, Y10
+	MOVQ      2112(DI), AX
+	VPADDQ    Y10, Y9, Y11
+	MOVL      $0x00000000, DX
+	ADDQ      2144(DI), AX
+	VPADDQ    Y6, Y11, Y6
+	ADCQ      $0x00, DX
+	ADDQ      2176(DI), AX
 	VPADDQ    Y8, Y11, Y8
 	ADCQ      $0x00, DX
 	VPADDQ    Y9, Y6, Y9
-	ADDQ      2168(DI), AX
-	ADCQ      $0x00, DX
+	MOVQ      AX, 2216(DI)
+	MOVQ      DX, 2224(DI)
 	VPADDQ    Y7, Y7, Y7
-	MOVQ      AX, 2200(DI)
-	VPADDQ    Y7, Y6, Y6
-	MOVQ      DX, 2208(DI)
-	MOVQ      2112(DI), AX
-	VPADDQ    Y10, Y8, Y7
+	MOVQ      2120(DI), AX
 	MOVL      $0x00000000, DX
-	ADDQ      2144(DI), AX
+	VPADDQ    Y7, Y6, Y6
+	ADDQ      2152(DI), AX
+	VPADDQ    Y10, Y8, Y7
+	ADCQ      $0x00, DX
+	ADDQ      2184(DI), AX
 	VPADDQ    Y4, Y4, Y4
 	ADCQ      $0x00, DX
-	VPADDQ    Y4, Y8, Y4
-	ADDQ      2176(DI), AX
-	ADCQ      $0x00, DX
-	VMOVDQU   Y9, 1088(DI)
-	MOVQ      AX, 2216(DI)
-	VPADDQ    Y9, Y5, Y5
-	MOVQ      DX, 2224(DI)
-	MOVQ      2120(DI), AX
-	VMOVDQU   Y6, 1216(DI)
-	MOVL      $0x00000000, DX
-	ADDQ      2152(DI), AX
-	VPADDQ    Y6, Y2, Y2
-	ADCQ      $0x00, DX
-	VMOVDQU   Y7, 1344(DI)
-	ADDQ      2184(DI), AX
-	ADCQ      $0x00, DX
-	VPADDQ    Y7, Y3, Y3
 	MOVQ      AX, 2232(DI)
-	VMOVDQU   Y4, 1472(DI)
+	VPADDQ    Y4, Y8, Y4
 	MOVQ      DX, 2240(DI)
+	VMOVDQU   Y9, 1088(DI)
 	MOVQ      2128(DI), AX
-	VPADDQ    Y4, Y1, Y1
 	MOVL      $0x00000000, DX
-	VPADDQ    64(DI), Y5, Y4
+	VPADDQ    Y9, Y5, Y5
 	ADDQ      2160(DI), AX
 	ADCQ      $0x00, DX
-	VMOVDQU   96(DI), Y6
+	VMOVDQU   Y6, 1216(DI)
 	ADDQ      2192(DI), AX
+	VPADDQ    Y6, Y2, Y2
 	ADCQ      $0x00, DX
-	VPSLLQ    $0x20, Y4, Y7
 	MOVQ      AX, 2248(DI)
-	VPSRLQ    $0x20, Y4, Y4
+	VMOVDQU   Y7, 1344(DI)
 	MOVQ      DX, 2256(DI)
 	MOVQ      2112(DI), AX
-	VPMULUDQ  Y0, Y4, Y4
+	VPADDQ    Y7, Y3, Y3
 	MOVQ      2224(DI), DX
-	VPADDQ    Y4, Y6, Y4
+	VMOVDQU   Y4, 1472(DI)
 	ADDQ      2216(DI), AX
 	ADCQ      $0x00, DX
-	VPADDQ    Y4, Y7, Y4
+	VPADDQ    Y4, Y1, Y1
 	MOVQ      2104(DI), R8
+	VPADDQ    64(DI), Y5, Y4
 	MOVQ      2208(DI), R9
-	VPANDN    Y7, Y4, Y6
 	ADDQ      2200(DI), R8
-	VPADDQ    Y0, Y4, Y7
+	VPSLLQ    $0x20, Y4, Y6
 	ADCQ      $0x00, R9
 	MOVQ      R8, 2264(DI)
-	VBLENDVPD Y6, Y7, Y4, Y4
+	VPSRLQ    $0x20, Y4, Y4
 	MOVQ      R9, 2272(DI)
-	VMOVDQU   Y4, (DI)
+	VPMULUDQ  Y0, Y4, Y4
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VPADDQ    192(DI), Y2, Y4
+	VPADDQ    96(DI), Y4, Y4
 	MOVQ      2128(DI), R10
-	VMOVDQU   224(DI), Y6
 	MOVQ      2256(DI), R11
+	VPADDQ    Y4, Y6, Y4
 	ADDQ      2248(DI), R10
-	VPSLLQ    $0x20, Y4, Y7
+	VPANDN    Y6, Y4, Y6
 	ADCQ      $0x00, R11
 	MOVQ      2120(DI), R12
-	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      2240(DI), R13
-	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      2232(DI), R12
-	ADCQ      $0x00, R13
-	VPADDQ    Y4, Y6, Y4
-	MOVQ      R12, 2280(DI)
-	VPADDQ    Y4, Y7, Y4
-	MOVQ      R13, 2288(DI)
-	ADDQ      R10, R12
-	VPANDN    Y7, Y4, Y6
-	ADCQ      R11, R13
-	ADDQ      R8, AX
 	VPADDQ    Y0, Y4, Y7
-	ADCQ      R9, DX
+	MOVQ      2240(DI), R13
+	ADDQ      2232(DI), R12
 	VBLENDVPD Y6, Y7, Y4, Y4
+	ADCQ      $0x00, R13
+	VMOVDQU   Y4, (DI)
+	MOVQ      R12, 2280(DI)
+	MOVQ      R13, 2288(DI)
+	VPADDQ    192(DI), Y2, Y4
+	ADDQ      R10, R12
+	ADCQ      R11, R13
+	VPSLLQ    $0x20, Y4, Y6
+	ADDQ      R8, AX
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      R9, DX
 	ADDQ      R12, AX
+	VPMULUDQ  Y0, Y4, Y4
 	ADCQ      R13, DX
-	VMOVDQU   Y4, 128(DI)
 	ADDQ      R8, R10
-	VPADDQ    320(DI), Y3, Y4
+	VPADDQ    224(DI), Y4, Y4
 	ADCQ      R9, R11
+	VPADDQ    Y4, Y6, Y4
 	ADDQ      R12, R10
-	VMOVDQU   352(DI), Y6
 	ADCQ      R13, R11
-	VPSLLQ    $0x20, Y4, Y7
+	VPANDN    Y6, Y4, Y6
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VPSRLQ    $0x20, Y4, Y4
+	VPADDQ    Y0, Y4, Y7
 	ADDQ      scalarSecond<>+0(SB), R8
+	VBLENDVPD Y6, Y7, Y4, Y4
 	ADCQ      $0x00, R9
-	VPMULUDQ  Y0, Y4, Y4
 	ADDQ      (BX)(R9*8), R8
-	VPADDQ    Y4, Y6, Y4
+	VMOVDQU   Y4, 128(DI)
 	SBBL      R9, R9
+	VPADDQ    320(DI), Y3, Y4
 	ADDQ      R9, R8
-	VPADDQ    Y4, Y7, Y4
 	MOVQ      R8, 2104(DI)
-	VPANDN    Y7, Y4, Y6
+	VPSLLQ    $0x20, Y4, Y6
 	ADDQ      R10, R12
 	ADCQ      R11, R13
-	VPADDQ    Y0, Y4, Y7
+	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      scalarSecond<>+16(SB), R12
+	VPMULUDQ  Y0, Y4, Y4
 	ADCQ      $0x00, R13
-	VBLENDVPD Y6, Y7, Y4, Y4
 	ADDQ      (BX)(R13*8), R12
-	VMOVDQU   Y4, 256(DI)
+	VPADDQ    352(DI), Y4, Y4
 	SBBL      R13, R13
 	ADDQ      R13, R12
-	VPADDQ    448(DI), Y1, Y4
+	VPADDQ    Y4, Y6, Y4
 	MOVQ      R12, 2120(DI)
-	VMOVDQU   480(DI), Y6
+	VPANDN    Y6, Y4, Y6
 	ADDQ      2280(DI), AX
 	ADCQ      2288(DI), DX
-	VPSLLQ    $0x20, Y4, Y7
+	VPADDQ    Y0, Y4, Y7
 	ADDQ      2280(DI), AX
-	VPSRLQ    $0x20, Y4, Y4
 	ADCQ      2288(DI), DX
+	VBLENDVPD Y6, Y7, Y4, Y4
 	ADDQ      scalarSecond<>+8(SB), AX
-	VPMULUDQ  Y0, Y4, Y4
+	VMOVDQU   Y4, 256(DI)
 	ADCQ      $0x00, DX
 	ADDQ      (BX)(DX*8), AX
-	VPADDQ    Y4, Y6, Y4
+	VPADDQ    448(DI), Y1, Y4
 	SBBL      DX, DX
-	VPADDQ    Y4, Y7, Y4
 	ADDQ      DX, AX
+	VPSLLQ    $0x20, Y4, Y6
 	MOVQ      AX, 2112(DI)
-	VPANDN    Y7, Y4, Y6
-	ADDQ      2264(DI), R10
-	VPADDQ    Y0, Y4, Y7
-	ADCQ      2272(DI), R11
-	ADDQ      2264(DI), R10
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADCQ      2272(DI), R11
-	ADDQ      scalarSecond<>+24(SB), R10
-	VMOVDQU   Y4, 384(DI)
-	ADCQ      $0x00, R11
-	VPADDQ    576(DI), Y5, Y4
-	ADDQ      (BX)(R11*8), R10
-	SBBL      R11, R11
-	VMOVDQU   608(DI), Y6
-	ADDQ      R11, R10
-	VPSLLQ    $0x20, Y4, Y7
-	MOVQ      R10, 2128(DI)
-	MOVQ      2144(DI), AX
 	VPSRLQ    $0x20, Y4, Y4
-	MOVQ      2224(DI), DX
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
 	VPMULUDQ  Y0, Y4, Y4
-	ADDQ      2216(DI), AX
-	ADCQ      $0x00, DX
+	ADDQ      2264(DI), R10
+	ADCQ      2272(DI), R11
+	VPADDQ    480(DI), Y4, Y4
+	ADDQ      scalarSecond<>+24(SB), R10
 	VPADDQ    Y4, Y6, Y4
-	MOVQ      2136(DI), R8
-	MOVQ      2208(DI), R9
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      2200(DI), R8
-	VPANDN    Y7, Y4, Y6
-	ADCQ      $0x00, R9
-	MOVQ      R8, 2264(DI)
+	ADCQ      $0x00, R11
+	ADDQ      (BX)(R11*8), R10
+	VPANDN    Y6, Y4, Y6
+	SBBL      R11, R11
+	ADDQ      R11, R10
 	VPADDQ    Y0, Y4, Y7
-	MOVQ      R9, 2272(DI)
+	MOVQ      R10, 2128(DI)
 	VBLENDVPD Y6, Y7, Y4, Y4
+	MOVQ      2144(DI), AX
+	MOVQ      2224(DI), DX
+	VMOVDQU   Y4, 384(DI)
+	ADDQ      2216(DI), AX
+	VPADDQ    576(DI), Y5, Y4
+	ADCQ      $0x00, DX
+	MOVQ      2136(DI), R8
+	VPSLLQ    $0x20, Y4, Y6
+	MOVQ      2208(DI), R9
+	ADDQ      2200(DI), R8
+	VPSRLQ    $0x20, Y4, Y4
+	ADCQ      $0x00, R9
+	VPMULUDQ  Y0, Y4, Y4
+	MOVQ      R8, 2264(DI)
+	MOVQ      R9, 2272(DI)
+	VPADDQ    608(DI), Y4, Y4
 	ADDQ      AX, R8
 	ADCQ      DX, R9
-	VMOVDQU   Y4, 512(DI)
+	VPADDQ    Y4, Y6, Y4
 	MOVQ      2160(DI), R10
+	VPANDN    Y6, Y4, Y6
 	MOVQ      2256(DI), R11
-	VPADDQ    704(DI), Y2, Y4
 	ADDQ      2248(DI), R10
-	VMOVDQU   736(DI), Y6
+	VPADDQ    Y0, Y4, Y7
 	ADCQ      $0x00, R11
 	MOVQ      2152(DI), R12
-	VPSLLQ    $0x20, Y4, Y7
+	VBLENDVPD Y6, Y7, Y4, Y4
 	MOVQ      2240(DI), R13
-	VPSRLQ    $0x20, Y4, Y4
+	VMOVDQU   Y4, 512(DI)
 	ADDQ      2232(DI), R12
 	ADCQ      $0x00, R13
-	VPMULUDQ  Y0, Y4, Y4
+	VPADDQ    704(DI), Y2, Y4
 	MOVQ      R12, 2280(DI)
-	VPADDQ    Y4, Y6, Y4
 	MOVQ      R13, 2288(DI)
+	VPSLLQ    $0x20, Y4, Y6
 	ADDQ      R10, R12
-	VPADDQ    Y4, Y7, Y4
+	VPSRLQ    $0x20, Y4, Y4
 	ADCQ      R11, R13
 	ADDQ      R8, AX
-	VPANDN    Y7, Y4, Y6
-	ADCQ      R9, DX
-	VPADDQ    Y0, Y4, Y7
-	ADDQ      R12, AX
-	ADCQ      R13, DX
-	VBLENDVPD Y6, Y7, Y4, Y4
-	ADDQ      R8, R10
-	VMOVDQU   Y4, 640(DI)
-	ADCQ      R9, R11
-	ADDQ      R12, R10
-	VPADDQ    832(DI), Y3, Y4
-	ADCQ      R13, R11
-	ADDQ      AX, R8
-	VMOVDQU   864(DI), Y6
-	ADCQ      DX, R9
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      scalarSecond<>+32(SB), R8
-	ADCQ      $0x00, R9
-	VPSRLQ    $0x20, Y4, Y4
-	ADDQ      (BX)(R9*8), R8
 	VPMULUDQ  Y0, Y4, Y4
-	SBBL      R9, R9
-	ADDQ      R9, R8
+	ADCQ      R9, DX
+	ADDQ      R12, AX
+	VPADDQ    736(DI), Y4, Y4
+	ADCQ      R13, DX
 	VPADDQ    Y4, Y6, Y4
-	MOVQ      R8, 2136(DI)
-	VPADDQ    Y4, Y7, Y4
-	ADDQ      R10, R12
-	ADCQ      R11, R13
-	VPANDN    Y7, Y4, Y6
-	ADDQ      scalarSecond<>+48(SB), R12
-	ADCQ      $0x00, R13
+	ADDQ      R8, R10
+	ADCQ      R9, R11
+	VPANDN    Y6, Y4, Y6
+	ADDQ      R12, R10
+	ADCQ      R13, R11
 	VPADDQ    Y0, Y4, Y7
-	ADDQ      (BX)(R13*8), R12
+	ADDQ      AX, R8
 	VBLENDVPD Y6, Y7, Y4, Y4
-	SBBL      R13, R13
-	ADDQ      R13, R12
-	VMOVDQU   Y4, 768(DI)
-	MOVQ      R12, 2152(DI)
-	VPADDQ    960(DI), Y1, Y4
-	ADDQ      2280(DI), AX
-	ADCQ      2288(DI), DX
-	VMOVDQU   992(DI), Y6
-	ADDQ      2280(DI), AX
-	ADCQ      2288(DI), DX
-	VPSLLQ    $0x20, Y4, Y7
-	ADDQ      scalarSecond<>+40(SB), AX
+	ADCQ      DX, R9
+	ADDQ      scalarSecond<>+32(SB), R8
+	VMOVDQU   Y4, 640(DI)
+	ADCQ      $0x00, R9
+	VPADDQ    832(DI), Y3, Y4
+	ADDQ      (BX)(R9*8), R8
+	SBBL      R9, R9
+	VPSLLQ    $0x20, Y4, Y6
+	ADDQ      R9, R8
+	MOVQ      R8, 2136(DI)
 	VPSRLQ    $0x20, Y4, Y4
+	ADDQ      R10, R12
+	VPMULUDQ  Y0, Y4, Y4
+	ADCQ      R11, R13
+	ADDQ      scalarSecond<>+48(SB), R12
+	VPADDQ    864(DI), Y4, Y4
+	ADCQ      $0x00, R13
+	ADDQ      (BX)(R13*8), R12
+	VPADDQ    Y4, Y6, Y4
+	SBBL      R13, R13
+	VPANDN    Y6, Y4, Y6
+	ADDQ      R13, R12
+	MOVQ      R12, 2152(DI)
+	VPADDQ    Y0, Y4, Y7
+	ADDQ      2280(DI), AX
+	ADCQ      2288(DI), DX
+	VBLENDVPD Y6, Y7, Y4, Y4
+	ADDQ      2280(DI), AX
+	VMOVDQU   Y4, 768(DI)
+	ADCQ      2288(DI), DX
+	ADDQ      scalarSecond<>+40(SB), AX
+	VPADDQ    960(DI), Y1, Y4
 	ADCQ      $0x00, DX
 	ADDQ      (BX)(DX*8), AX
-	VPMULUDQ  Y0, Y4, Y4
+	VPSLLQ    $0x20, Y4, Y6
 	SBBL      DX, DX
-	VPADDQ    Y4, Y6, Y4
+	VPSRLQ    $0x20, Y4, Y4
 	ADDQ      DX, AX
 	MOVQ      AX, 2144(DI)
-	VPADDQ    Y4, Y7, Y4
+	VPMULUDQ  Y0, Y4, Y4
 	ADDQ      2264(DI), R10
-	VPANDN    Y7, Y4, Y6
 	ADCQ      2272(DI), R11
+	VPADDQ    992(DI), Y4, Y4
 	ADDQ      2264(DI), R10
-	VPADDQ    Y0, Y4, Y7
+	VPADDQ    Y4, Y6, Y4
 	ADCQ      2272(DI), R11
 	ADDQ      scalarSecond<>+56(SB), R10
-	VBLENDVPD Y6, Y7, Y4, Y4
+	VPANDN    Y6, Y4, Y6
 	ADCQ      $0x00, R11
-	VMOVDQU   Y4, 896(DI)
 	ADDQ      (BX)(R11*8), R10
+	VPADDQ    Y0, Y4, Y7
 	SBBL      R11, R11
-	VPADDQ    1088(DI), Y5, Y4
+	VBLENDVPD Y6, Y7, Y4, Y4
 	ADDQ      R11, R10
-	VMOVDQU   1120(DI), Y5
 	MOVQ      R10, 2160(DI)
+	VMOVDQU   Y4, 896(DI)
 	MOVQ      2176(DI), AX
-	VPSLLQ    $0x20, Y4, Y6
+	VPADDQ    1088(DI), Y5, Y4
 	MOVQ      2224(DI), DX
 	ADDQ      2216(DI), AX
-	VPSRLQ    $0x20, Y4, Y4
+	VPSLLQ    $0x20, Y4, Y5
 	ADCQ      $0x00, DX
-	VPMULUDQ  Y0, Y4, Y4
 	MOVQ      2168(DI), R8
+	VPSRLQ    $0x20, Y4, Y4
 	MOVQ      2208(DI), R9
-	VPADDQ    Y4, Y5, Y4
+	VPMULUDQ  Y0, Y4, Y4
 	ADDQ      2200(DI), R8
-	VPADDQ    Y4, Y6, Y4
 	ADCQ      $0x00, R9
+	VPADDQ    1120(DI), Y4, Y4
 	MOVQ      R8, 2264(DI)
-	VPANDN    Y6, Y4, Y5
 	MOVQ      R9, 2272(DI)
-	VPADDQ    Y0, Y4, Y6
+	VPADDQ    Y4, Y5, Y4
 	ADDQ      AX, R8
+	VPANDN    Y5, Y4, Y5
 	ADCQ      DX, R9
-	VBLENDVPD Y5, Y6, Y4, Y4
 	MOVQ      2192(DI), R10
+	VPADDQ    Y0, Y4, Y6
 	MOVQ      2256(DI), R11
-	VMOVDQU   Y4, 1024(DI)
 	ADDQ      2248(DI), R10
-	VPADDQ    1216(DI), Y2, Y2
+	VBLENDVPD Y5, Y6, Y4, Y4
 	ADCQ      $0x00, R11
+	VMOVDQU   Y4, 1024(DI)
 	MOVQ      2184(DI), R12
-	VMOVDQU   1248(DI), Y4
 	MOVQ      2240(DI), R13
-	VPSLLQ    $0x20, Y2, Y5
+	VPADDQ    1216(DI), Y2, Y2
 	ADDQ      2232(DI), R12
 	ADCQ      $0x00, R13
-	VPSRLQ    $0x20, Y2, Y2
+	VPSLLQ    $0x20, Y2, Y4
 	MOVQ      R12, 2280(DI)
+	VPSRLQ    $0x20, Y2, Y2
 	MOVQ      R13, 2288(DI)
-	VPMULUDQ  Y0, Y2, Y2
 	ADDQ      R10, R12
-	VPADDQ    Y2, Y4, Y2
+	VPMULUDQ  Y0, Y2, Y2
 	ADCQ      R11, R13
 	ADDQ      R8, AX
-	VPADDQ    Y2, Y5, Y2
+	VPADDQ    1248(DI), Y2, Y2
 	ADCQ      R9, DX
-	VPANDN    Y5, Y2, Y4
+	VPADDQ    Y2, Y4, Y2
 	ADDQ      R12, AX
 	ADCQ      R13, DX
-	VPADDQ    Y0, Y2, Y5
+	VPANDN    Y4, Y2, Y4
 	ADDQ      R8, R10
-	VBLENDVPD Y4, Y5, Y2, Y2
 	ADCQ      R9, R11
+	VPADDQ    Y0, Y2, Y5
 	ADDQ      R12, R10
-	VMOVDQU   Y2, 1152(DI)
+	VBLENDVPD Y4, Y5, Y2, Y2
 	ADCQ      R13, R11
 	ADDQ      AX, R8
-	VPADDQ    1344(DI), Y3, Y2
+	VMOVDQU   Y2, 1152(DI)
 	ADCQ      DX, R9
-	VMOVDQU   1376(DI), Y3
+	VPADDQ    1344(DI), Y3, Y2
 	ADDQ      scalarSecond<>+64(SB), R8
 	ADCQ      $0x00, R9
-	VPSLLQ    $0x20, Y2, Y4
+	VPSLLQ    $0x20, Y2, Y3
 	ADDQ      (BX)(R9*8), R8
-	VPSRLQ    $0x20, Y2, Y2
 	SBBL      R9, R9
+	VPSRLQ    $0x20, Y2, Y2
 	ADDQ      R9, R8
 	VPMULUDQ  Y0, Y2, Y2
 	MOVQ      R8, 2168(DI)
 	ADDQ      R10, R12
-	VPADDQ    Y2, Y3, Y2
+	VPADDQ    1376(DI), Y2, Y2
 	ADCQ      R11, R13
-	VPADDQ    Y2, Y4, Y2
 	ADDQ      scalarSecond<>+80(SB), R12
+	VPADDQ    Y2, Y3, Y2
 	ADCQ      $0x00, R13
-	VPANDN    Y4, Y2, Y3
+	VPANDN    Y3, Y2, Y3
 	ADDQ      (BX)(R13*8), R12
-	VPADDQ    Y0, Y2, Y4
 	SBBL      R13, R13
+	VPADDQ    Y0, Y2, Y4
 	ADDQ      R13, R12
-	VBLENDVPD Y3, Y4, Y2, Y2
 	MOVQ      R12, 2184(DI)
+	VBLENDVPD Y3, Y4, Y2, Y2
+	ADDQ      2280(DI), AX
 	VMOVDQU   Y2, 1280(DI)
-	ADDQ      2280(DI), AX
 	ADCQ      2288(DI), DX
+	ADDQ      2280(DI), AX
 	VPADDQ    1472(DI), Y1, Y1
-	ADDQ      2280(DI), AX
 	ADCQ      2288(DI), DX
-	VMOVDQU   1504(DI), Y2
 	ADDQ      scalarSecond<>+72(SB), AX
-	VPSLLQ    $0x20, Y1, Y3
+	VPSLLQ    $0x20, Y1, Y2
 	ADCQ      $0x00, DX
-	ADDQ      (BX)(DX*8), AX
 	VPSRLQ    $0x20, Y1, Y1
+	ADDQ      (BX)(DX*8), AX
 	SBBL      DX, DX
 	VPMULUDQ  Y0, Y1, Y1
 	ADDQ      DX, AX
 	MOVQ      AX, 2176(DI)
+	VPADDQ    1504(DI), Y1, Y1
+	ADDQ      2264(DI), R10
 	VPADDQ    Y1, Y2, Y1
-	ADDQ      2264(DI), R10
 	ADCQ      2272(DI), R11
-	VPADDQ    Y1, Y3, Y1
 	ADDQ      2264(DI), R10
-	VPANDN    Y3, Y1, Y2
+	VPANDN    Y2, Y1, Y2
 	ADCQ      2272(DI), R11
 	ADDQ      scalarSecond<>+88(SB), R10
 	VPADDQ    Y0, Y1, Y3
@@ -6423,7 +6339,7 @@ first:
 	VPSRLQ    $0x20, Y2, Y2
 	VPMULUDQ  Y0, Y2, Y2
 	ADDQ      (SI), R9
-	VPADDQ    Y2, Y1, Y1
+	VPADDQ    Y1, Y2, Y1
 	ADCQ      $0x00, DX
 	VPADDQ    Y1, Y4, Y1
 	SHLXQ     CX, R9, R10
@@ -7369,7 +7285,7 @@ internal:
 	VPSRLQ    $0x20, Y2, Y2
 	VPMULUDQ  Y0, Y2, Y2
 	SBBQ      DX, R11
-	VPADDQ    Y2, Y1, Y1
+	VPADDQ    Y1, Y2, Y1
 	SUBQ      R11, R10
 	VPADDQ    Y1, Y4, Y1
 	SBBL      R11, R11

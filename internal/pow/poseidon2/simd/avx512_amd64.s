@@ -708,7 +708,8 @@ DATA avx512Numbers<>+32(SB)/8, $0x0010000000000000
 DATA avx512Numbers<>+40(SB)/8, $0xffffffffffffffff
 DATA avx512Numbers<>+48(SB)/8, $0x00000000ffffffff
 DATA avx512Numbers<>+56(SB)/8, $0xffffffff00000001
-GLOBL avx512Numbers<>(SB), RODATA|NOPTR, $64
+DATA avx512Numbers<>+64(SB)/8, $0x0000000000000100
+GLOBL avx512Numbers<>(SB), RODATA|NOPTR, $72
 
 DATA avx512Swap4<>+0(SB)/8, $0x8080808000010203
 DATA avx512Swap4<>+8(SB)/8, $0x8080808008090a0b
@@ -1106,2584 +1107,2524 @@ step:
 external:
 	VMOVDQU64    64(DI), Z1
 	MOVQ         2008(DI), DX
-	VPSLLQ       $0x04, Z1, Z2
-	MULXQ        DX, DX, AX
-	VPADDQ       Z1, Z1, Z1
-	SHLXQ        CX, DX, R8
+	VPADDQ       Z1, Z1, Z2
+	MULXQ        DX, AX, DX
+	VPSLLQ       $0x07, Z1, Z1
+	SHLXQ        CX, AX, R8
 	VMOVDQU64    (DI), Z3
-	ADDQ         DX, R8
+	ADDQ         AX, R8
 	VPBROADCASTQ avx512Numbers<>+16(SB), Z4
-	SHRXQ        CX, R8, DX
+	SHRXQ        CX, R8, AX
 	VPMADD52HUQ  Z3, Z3, Z4
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, 64(DI), Z5
-	SUBQ         R8, AX
-	VPXORQ       Z6, Z6, Z6
-	SBBL         R8, R8
-	VPMADD52HUQ  Z1, Z3, Z6
-	SUBQ         R8, AX
-	MOVQ         2008(DI), DX
-	VPXORQ       Z7, Z7, Z7
-	MULXQ        AX, DX, R8
-	VPMADD52HUQ  Z2, Z2, Z7
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z1, Z3, Z4
-	ADDQ         DX, R9
-	VPSLLQ       $0x08, Z6, Z1
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z2, Z2, Z1
-	SBBQ         DX, R9
-	VPSUBQ       Z7, Z4, Z6
-	SUBQ         R9, R8
-	VPSRAQ       $0x2c, Z6, Z2
-	SBBL         R9, R9
-	VPANDQ       Z0, Z6, Z7
-	SUBQ         R9, R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z4
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPSUBQ       Z1, Z4, Z6
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z3, Z3, Z6
-	ADDQ         DX, R9
-	VPSUBQ       Z2, Z6, Z1
-	SHRXQ        CX, R9, DX
-	VPSRAQ       $0x34, Z1, Z4
-	SBBQ         DX, R9
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z3
-	SUBQ         R9, AX
-	VPMADD52HUQ  Z1, Z1, Z3
-	SBBL         R9, R9
-	VPXORQ       Z2, Z2, Z2
-	SUBQ         R9, AX
-	VPMADD52HUQ  64(DI), Z1, Z2
-	MOVQ         R8, DX
-	VMOVDQU64    192(DI), Z6
-	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPSLLQ       $0x04, Z6, Z8
-	ADDQ         AX, R8
-	VPADDQ       Z4, Z7, Z4
-	SHRXQ        CX, R8, AX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
-	SBBQ         AX, R8
-	VPMADD52HUQ  (DI), Z1, Z7
-	SUBQ         R8, DX
-	VPADDQ       Z6, Z6, Z6
-	SBBL         R8, R8
-	VMOVDQU64    128(DI), Z9
-	SUBQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z10
-	MOVQ         DX, 2008(DI)
-	VPMADD52HUQ  Z9, Z9, Z10
-	MOVQ         2016(DI), DX
-	VPSLLQ       $0x04, Z4, Z11
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPADDQ       Z4, Z4, Z12
-	ADDQ         DX, R8
-	VPXORQ       Z13, Z13, Z13
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z6, Z9, Z13
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, 192(DI), Z14
-	SUBQ         R8, AX
-	VPXORQ       Z15, Z15, Z15
-	SBBL         R8, R8
-	VPMADD52HUQ  Z12, Z1, Z15
-	SUBQ         R8, AX
-	VPXORQ       Z16, Z16, Z16
-	MOVQ         2016(DI), DX
-	VPMADD52HUQ  Z11, Z11, Z16
-	MULXQ        AX, DX, R8
-	VPXORQ       Z17, Z17, Z17
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPMADD52HUQ  Z5, Z11, Z17
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z12, Z1, Z3
-	SBBQ         DX, R9
-	VPMADD52HUQ  (DI), Z4, Z2
-	SUBQ         R9, R8
-	VPMADD52LUQ  64(DI), Z1, Z7
-	SBBL         R9, R9
-	VPMADD52LUQ  Z6, Z9, Z10
-	SUBQ         R9, R8
-	VPXORQ       Z12, Z12, Z12
-	MOVQ         AX, DX
-	VPMADD52HUQ  Z8, Z8, Z12
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x08, Z13, Z6
-	SHLXQ        CX, DX, R9
-	VPSLLQ       $0x08, Z15, Z13
-	ADDQ         DX, R9
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z8, Z8, Z6
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z11, Z11, Z13
-	SUBQ         R9, AX
-	VPSUBQ       Z16, Z3, Z15
-	SBBL         R9, R9
-	VPSLLQ       $0x08, Z2, Z8
-	SUBQ         R9, AX
-	VPSRAQ       $0x2c, Z15, Z16
-	MOVQ         R8, DX
-	VPANDQ       Z0, Z15, Z3
-	MULXQ        AX, AX, DX
-	VPMADD52LUQ  (DI), Z4, Z7
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z5, Z11, Z8
-	ADDQ         AX, R8
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Z12, Z10, Z2
-	SBBQ         AX, R8
-	VPSRAQ       $0x2c, Z2, Z15
-	SUBQ         R8, DX
-	VPANDQ       Z0, Z2, Z4
-	SBBL         R8, R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z5
-	SUBQ         R8, DX
-	VPSUBQ       Z6, Z5, Z11
-	MOVQ         DX, 2016(DI)
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z12
-	MOVQ         2024(DI), DX
-	VPSUBQ       Z13, Z12, Z10
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  Z9, Z9, Z11
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z1, Z1, Z10
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z17, Z7, Z2
-	SBBQ         DX, R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
-	SUBQ         R8, AX
-	VPSUBQ       Z8, Z6, Z5
-	SBBL         R8, R8
-	VPSRAQ       $0x2c, Z2, Z13
-	SUBQ         R8, AX
-	VPANDQ       Z0, Z2, Z12
-	MOVQ         2024(DI), DX
-	VPMADD52LUQ  (DI), Z1, Z5
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z15, Z11, Z9
-	SHLXQ        CX, DX, R9
-	VPSUBQ       Z16, Z10, Z17
-	ADDQ         DX, R9
-	VMOVDQU64    320(DI), Z7
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPSLLQ       $0x04, Z7, Z8
-	SUBQ         R9, R8
-	VPSRAQ       $0x34, Z9, Z6
-	SBBL         R9, R9
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z9, Z9, Z2
-	MOVQ         AX, DX
-	VPSRAQ       $0x34, Z17, Z1
-	MULXQ        DX, DX, AX
-	VPXORQ       Z15, Z15, Z15
-	SHLXQ        CX, DX, R9
-	VPMADD52HUQ  192(DI), Z9, Z15
-	ADDQ         DX, R9
-	VPADDQ       Z6, Z4, Z11
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
-	SBBQ         DX, R9
-	SUBQ         R9, AX
-	VPMADD52HUQ  128(DI), Z9, Z16
-	SBBL         R9, R9
-	VPADDQ       Z1, Z3, Z10
-	SUBQ         R9, AX
-	VPADDQ       Z7, Z7, Z6
-	MOVQ         R8, DX
-	VPSUBQ       Z13, Z5, Z4
-	MULXQ        AX, AX, DX
-	VPSLLQ       $0x04, Z11, Z1
-	SHLXQ        CX, AX, R8
-	VPSLLQ       $0x04, Z10, Z3
-	ADDQ         AX, R8
-	VPADDQ       Z11, Z11, Z7
-	SHRXQ        CX, R8, AX
-	VPSRAQ       $0x34, Z4, Z13
 	SBBQ         AX, R8
 	VPXORQ       Z5, Z5, Z5
 	SUBQ         R8, DX
+	VPMADD52HUQ  Z2, Z3, Z5
 	SBBL         R8, R8
-	VPMADD52HUQ  Z10, Z4, Z5
+	VPXORQ       Z6, Z6, Z6
 	SUBQ         R8, DX
-	VPBROADCASTQ 104(SI), Z18
-	MOVQ         DX, 2024(DI)
-	VPMADD52HUQ  Z17, Z4, Z18
-	MOVQ         2032(DI), DX
-	VPSLLQ       $0x04, 320(DI), Z19
-	MULXQ        DX, DX, AX
-	VPADDQ       Z13, Z12, Z13
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z12, Z12, Z12
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z7, Z9, Z12
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z7, Z9, Z2
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z13, Z7
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VPXORQ       Z20, Z20, Z20
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z1, Z1, Z20
-	MOVQ         2032(DI), DX
-	VPMADD52HUQ  128(DI), Z11, Z15
-	MULXQ        AX, DX, R8
-	VPXORQ       Z21, Z21, Z21
-	SHLXQ        CX, DX, R9
-	VPMADD52HUQ  Z3, Z7, Z21
-	ADDQ         DX, R9
-	VPMADD52LUQ  192(DI), Z9, Z16
-	SHRXQ        CX, R9, DX
-	VPXORQ       Z22, Z22, Z22
-	SBBQ         DX, R9
-	VPMADD52HUQ  Z14, Z1, Z22
+	VPMADD52HUQ  Z1, Z2, Z6
+	MULXQ        2008(DI), AX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z7
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z3, Z3, Z7
+	ADDQ         AX, R9
+	VPMADD52LUQ  Z2, Z3, Z4
+	SHRXQ        CX, R9, AX
+	VPSLLQ       $0x08, Z5, Z3
+	SBBQ         AX, R9
+	VPMADD52LUQ  Z1, Z2, Z3
 	SUBQ         R9, R8
-	VPMADD52HUQ  Z17, Z13, Z5
+	VPSUBQ       Z6, Z4, Z5
 	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z5, Z1
 	SUBQ         R9, R8
-	VPMADD52LUQ  Z10, Z4, Z18
-	MOVQ         AX, DX
-	VPSLLQ       $0x08, Z12, Z10
+	VPANDQ       Z0, Z5, Z6
 	MULXQ        DX, DX, AX
-	VMOVDQU64    256(DI), Z12
+	VPSUBQ       Z3, Z7, Z4
 	SHLXQ        CX, DX, R9
-	VPXORQ       Z23, Z23, Z23
+	VPSUBQ       Z1, Z4, Z5
 	ADDQ         DX, R9
-	VPMADD52HUQ  Z6, Z12, Z23
 	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z24
+	VPSRAQ       $0x34, Z5, Z3
 	SBBQ         DX, R9
-	VPMADD52HUQ  Z12, Z12, Z24
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
 	SUBQ         R9, AX
-	VPMADD52LUQ  Z1, Z1, Z10
+	VPMADD52HUQ  Z5, Z5, Z7
 	SBBL         R9, R9
-	SUBQ         R9, AX
-	VPSUBQ       Z20, Z2, Z20
-	MOVQ         R8, DX
-	VPSLLQ       $0x08, Z15, Z2
-	MULXQ        AX, AX, DX
-	VPXORQ       Z15, Z15, Z15
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z8, Z8, Z15
-	ADDQ         AX, R8
-	VPSRAQ       $0x2c, Z20, Z25
-	SHRXQ        CX, R8, AX
-	VPANDQ       Z0, Z20, Z20
-	SBBQ         AX, R8
-	VPMADD52LUQ  128(DI), Z11, Z16
-	SUBQ         R8, DX
-	VPMADD52LUQ  Z14, Z1, Z2
-	SBBL         R8, R8
-	VPSLLQ       $0x08, Z5, Z11
-	SUBQ         R8, DX
-	MOVQ         DX, 2032(DI)
-	VPMADD52LUQ  Z17, Z13, Z18
-	MOVQ         2040(DI), DX
-	VPMADD52LUQ  Z3, Z7, Z11
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x08, Z23, Z14
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  Z6, Z12, Z24
-	ADDQ         DX, R8
 	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z10, Z1, Z5
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z8, Z8, Z14
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z9, Z9, Z5
-	SBBL         R8, R8
-	VPSUBQ       Z22, Z16, Z13
-	SUBQ         R8, AX
-	MOVQ         2040(DI), DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z3
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z2, Z3, Z7
-	SHLXQ        CX, DX, R9
-	VPSRAQ       $0x2c, Z13, Z23
-	ADDQ         DX, R9
-	VPANDQ       Z0, Z13, Z6
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Z21, Z18, Z10
-	SBBQ         DX, R9
-	VPMADD52LUQ  128(DI), Z9, Z7
-	SUBQ         R9, R8
-	VPBROADCASTQ 96(SI), Z1
-	SBBL         R9, R9
-	VPSUBQ       Z11, Z1, Z8
-	SUBQ         R9, R8
-	VMOVDQU64    448(DI), Z22
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x04, Z22, Z16
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z10, 64(DI)
-	ADDQ         DX, R9
-	VPSUBQ       Z15, Z24, Z2
-	SHRXQ        CX, R9, DX
-	VPADDQ       Z22, Z22, Z3
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z17, Z4, Z8
 	SUBQ         R9, AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z13
-	SBBL         R9, R9
-	VPSUBQ       Z14, Z13, Z21
-	SUBQ         R9, AX
-	VPSRAQ       $0x2c, Z2, Z18
+	VPMADD52LUQ  Z5, Z5, Z1
 	MOVQ         R8, DX
-	VPANDQ       Z0, Z2, Z9
+	VPADDQ       Z3, Z6, Z4
 	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Z25, Z5, Z11
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z12, Z12, Z21
-	SHRXQ        CX, R8, AX
-	VMOVDQU64    384(DI), Z1
-	SBBQ         AX, R8
-	VPXORQ       Z10, Z10, Z10
-	SUBQ         R8, DX
-	VPMADD52HUQ  Z3, Z1, Z10
-	SBBL         R8, R8
-	VPSLLQ       $0x04, 448(DI), Z15
-	SUBQ         R8, DX
-	VPSRAQ       $0x34, Z11, Z24
-	MOVQ         DX, 2040(DI)
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z22
-	MOVQ         2048(DI), DX
-	VPMADD52HUQ  Z1, Z1, Z22
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z17, Z17, Z17
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z16, Z16, Z17
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z24, Z20, Z4
-	SBBQ         DX, R8
-	VPSUBQ       Z23, Z7, Z14
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z14, Z13
-	SBBL         R8, R8
-	VPXORQ       Z2, Z2, Z2
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z4, Z14, Z2
-	MOVQ         2048(DI), DX
-	VMOVDQU64    Z8, (DI)
-	MULXQ        AX, DX, R8
-	VPSLLQ       $0x04, Z4, Z25
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPBROADCASTQ 120(SI), Z5
-	SHRXQ        CX, R9, DX
-	VPMADD52HUQ  Z11, Z14, Z5
-	SBBQ         DX, R9
-	VPADDQ       Z13, Z6, Z12
-	SUBQ         R9, R8
-	VPSUBQ       Z18, Z21, Z24
-	SBBL         R9, R9
-	VPSLLQ       $0x04, Z12, Z20
-	SUBQ         R9, R8
-	VPSRAQ       $0x34, Z24, Z23
-	MOVQ         AX, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  Z24, Z24, Z7
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPXORQ       Z8, Z8, Z8
-	SHRXQ        CX, R9, DX
-	VPMADD52HUQ  Z25, Z20, Z8
-	SBBQ         DX, R9
-	VPSLLQ       $0x08, Z10, Z13
-	SUBQ         R9, AX
-	VPADDQ       Z23, Z9, Z6
-	SBBL         R9, R9
-	VPXORQ       Z18, Z18, Z18
-	SUBQ         R9, AX
-	VPMADD52HUQ  320(DI), Z24, Z18
-	MOVQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z21
-	MULXQ        AX, AX, DX
-	VPMADD52HUQ  256(DI), Z24, Z21
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z11, Z12, Z2
-	ADDQ         AX, R8
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, Z6, Z10
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z4, Z14, Z5
-	SUBQ         R8, DX
-	VPADDQ       Z6, Z6, Z23
-	SBBL         R8, R8
-	VPXORQ       Z9, Z9, Z9
-	SUBQ         R8, DX
-	VPMADD52HUQ  Z10, Z10, Z9
-	MOVQ         DX, 2048(DI)
-	VPXORQ       Z4, Z4, Z4
-	MOVQ         2056(DI), DX
-	VPMADD52HUQ  Z23, Z24, Z4
-	MULXQ        DX, DX, AX
-	VPXORQ       Z26, Z26, Z26
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z19, Z10, Z26
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z23, Z24, Z7
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z3, Z1, Z22
-	SUBQ         R8, AX
-	VPMADD52HUQ  256(DI), Z6, Z18
-	SBBL         R8, R8
-	VPMADD52LUQ  320(DI), Z24, Z21
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z2, Z23
-	MOVQ         2056(DI), DX
-	VPMADD52LUQ  Z16, Z16, Z13
-	MULXQ        AX, DX, R8
-	VPMADD52LUQ  Z11, Z12, Z5
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z25, Z20, Z23
-	ADDQ         DX, R9
-	VPSLLQ       $0x08, Z4, Z3
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z10, Z10, Z3
-	SUBQ         R9, R8
-	VPSUBQ       Z9, Z7, Z2
-	SBBL         R9, R9
-	VPSUBQ       Z17, Z22, Z16
-	SUBQ         R9, R8
-	VPSRAQ       $0x2c, Z2, Z12
-	MOVQ         AX, DX
-	VPANDQ       Z0, Z2, Z25
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  256(DI), Z6, Z21
-	SHLXQ        CX, DX, R9
-	VPSLLQ       $0x08, Z18, Z20
-	ADDQ         DX, R9
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z4
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Z13, Z4, Z9
-	SBBQ         DX, R9
-	SUBQ         R9, AX
-	VPSRAQ       $0x2c, Z16, Z7
-	SBBL         R9, R9
-	VPSUBQ       Z8, Z5, Z17
-	SUBQ         R9, AX
-	VPMADD52LUQ  Z19, Z10, Z20
-	MOVQ         R8, DX
-	VPBROADCASTQ 112(SI), Z22
-	MULXQ        AX, AX, DX
-	VPSUBQ       Z23, Z22, Z2
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z1, Z1, Z9
-	ADDQ         AX, R8
-	VMOVDQU64    Z17, 192(DI)
-	SHRXQ        CX, R8, AX
-	VPANDQ       Z0, Z16, Z6
-	SBBQ         AX, R8
-	VMOVDQU64    576(DI), Z18
-	SUBQ         R8, DX
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z18, Z13
-	SUBQ         R8, DX
-	VPMADD52LUQ  Z11, Z14, Z2
-	MOVQ         DX, 2056(DI)
-	VPADDQ       Z18, Z18, Z4
-	MOVQ         2064(DI), DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z8
-	MULXQ        DX, DX, AX
-	VPSUBQ       Z3, Z8, Z5
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    512(DI), Z19
-	ADDQ         DX, R8
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z10
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z19, Z19, Z10
-	SBBQ         DX, R8
-	VPXORQ       Z23, Z23, Z23
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VPMADD52HUQ  Z4, Z19, Z23
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, 576(DI), Z22
-	MOVQ         2064(DI), DX
-	VPMADD52LUQ  Z24, Z24, Z5
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z26, Z21, Z1
-	SHLXQ        CX, DX, R9
-	VPXORQ       Z17, Z17, Z17
-	ADDQ         DX, R9
-	VPMADD52HUQ  Z13, Z13, Z17
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
-	SBBQ         DX, R9
-	VPSUBQ       Z20, Z16, Z11
-	SUBQ         R9, R8
-	SBBL         R9, R9
-	VPSRAQ       $0x2c, Z1, Z14
-	SUBQ         R9, R8
-	VPANDQ       Z0, Z1, Z18
-	MOVQ         AX, DX
-	VPSUBQ       Z7, Z9, Z3
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  256(DI), Z24, Z11
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z2, 128(DI)
-	ADDQ         DX, R9
-	VPSRAQ       $0x34, Z3, Z8
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
-	SBBQ         DX, R9
-	VPMADD52HUQ  Z3, Z3, Z26
-	SUBQ         R9, AX
-	VPXORQ       Z21, Z21, Z21
-	SBBL         R9, R9
-	SUBQ         R9, AX
-	VPMADD52HUQ  448(DI), Z3, Z21
-	MOVQ         R8, DX
-	VPADDQ       Z8, Z6, Z20
-	MULXQ        AX, AX, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  384(DI), Z3, Z16
-	ADDQ         AX, R8
-	VPSUBQ       Z12, Z5, Z1
-	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z4, Z19, Z10
-	SBBQ         AX, R8
-	VPSLLQ       $0x04, Z20, Z7
-	SUBQ         R8, DX
-	VPADDQ       Z20, Z20, Z9
-	SBBL         R8, R8
-	VPSRAQ       $0x34, Z1, Z24
-	SUBQ         R8, DX
-	MOVQ         DX, 2064(DI)
-	VPXORQ       Z2, Z2, Z2
-	MOVQ         2072(DI), DX
-	VPMADD52HUQ  Z9, Z3, Z2
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x08, Z23, Z8
-	SHLXQ        CX, DX, R8
-	VPADDQ       Z24, Z25, Z6
-	ADDQ         DX, R8
-	VPXORQ       Z12, Z12, Z12
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z7, Z7, Z12
-	SBBQ         DX, R8
-	VPSUBQ       Z14, Z11, Z5
-	SUBQ         R8, AX
-	VPXORQ       Z4, Z4, Z4
-	SBBL         R8, R8
-	VPMADD52HUQ  Z15, Z7, Z4
-	SUBQ         R8, AX
-	MOVQ         2072(DI), DX
-	VPSLLQ       $0x04, Z6, Z23
-	MULXQ        AX, DX, R8
-	VPMADD52LUQ  Z9, Z3, Z26
-	SHLXQ        CX, DX, R9
-	VPSRAQ       $0x34, Z5, Z24
-	ADDQ         DX, R9
-	VPXORQ       Z25, Z25, Z25
-	SHRXQ        CX, R9, DX
-	VPMADD52HUQ  Z6, Z5, Z25
-	SBBQ         DX, R9
-	VPBROADCASTQ 136(SI), Z14
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z1, Z5, Z14
-	SBBL         R9, R9
-	VPADDQ       Z24, Z18, Z11
-	SUBQ         R9, R8
-	VPMADD52HUQ  384(DI), Z20, Z21
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  448(DI), Z3, Z16
-	SHLXQ        CX, DX, R9
-	VPSUBQ       Z17, Z10, Z9
-	ADDQ         DX, R9
-	VPSLLQ       $0x04, Z11, Z24
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z13, Z13, Z8
-	SBBQ         DX, R9
-	VPSLLQ       $0x08, Z2, Z18
-	SUBQ         R9, AX
-	VPANDQ       Z0, Z9, Z17
-	SBBL         R9, R9
-	VPXORQ       Z10, Z10, Z10
-	SUBQ         R9, AX
-	VPMADD52HUQ  Z23, Z24, Z10
-	MOVQ         R8, DX
-	VPSRAQ       $0x2c, Z9, Z13
-	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z7, Z7, Z18
-	ADDQ         AX, R8
-	VPSUBQ       Z12, Z26, Z2
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z1, Z11, Z25
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z6, Z5, Z14
-	SUBQ         R8, DX
-	VPSRAQ       $0x2c, Z2, Z9
-	SBBL         R8, R8
-	VPANDQ       Z0, Z2, Z12
-	SUBQ         R8, DX
-	VPSLLQ       $0x08, Z21, Z26
-	MOVQ         DX, 2072(DI)
-	VPMADD52LUQ  384(DI), Z20, Z16
-	MOVQ         2080(DI), DX
-	VMOVDQU64    704(DI), Z6
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x04, Z6, Z2
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z15, Z7, Z26
-	SHRXQ        CX, R8, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
-	SBBQ         DX, R8
-	VPSUBQ       Z8, Z21, Z20
-	SUBQ         R8, AX
-	VPADDQ       Z6, Z6, Z15
-	SBBL         R8, R8
-	VMOVDQU64    640(DI), Z7
-	SUBQ         R8, AX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z8
-	MOVQ         2080(DI), DX
-	VPMADD52HUQ  Z7, Z7, Z8
-	MULXQ        AX, DX, R8
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z19, Z19, Z20
-	ADDQ         DX, R9
-	VPSLLQ       $0x04, 704(DI), Z21
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
-	SBBQ         DX, R9
-	VPSUBQ       Z18, Z6, Z19
-	SUBQ         R9, R8
-	VPXORQ       Z18, Z18, Z18
-	SBBL         R9, R9
-	VPMADD52HUQ  Z15, Z7, Z18
-	SUBQ         R9, R8
-	VPXORQ       Z6, Z6, Z6
-	MOVQ         AX, DX
-	VPMADD52HUQ  Z2, Z2, Z6
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x08, Z25, Z25
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z3, Z3, Z19
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z1, Z11, Z14
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z23, Z24, Z25
-	SUBQ         R9, AX
-	VPSUBQ       Z4, Z16, Z11
-	SBBL         R9, R9
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
-	SUBQ         R9, AX
-	VPSUBQ       Z26, Z23, Z24
-	MOVQ         R8, DX
-	VPSRAQ       $0x2c, Z11, Z4
-	MULXQ        AX, AX, DX
-	VPANDQ       Z0, Z11, Z16
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  384(DI), Z3, Z24
-	ADDQ         AX, R8
-	SHRXQ        CX, R8, AX
-	VPSUBQ       Z13, Z20, Z26
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z15, Z7, Z8
-	SUBQ         R8, DX
-	VPSLLQ       $0x08, Z18, Z23
-	SBBL         R8, R8
-	VPSRAQ       $0x34, Z26, Z11
-	SUBQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z3
-	MOVQ         DX, 2080(DI)
-	VPMADD52HUQ  Z26, Z26, Z3
-	MOVQ         2088(DI), DX
-	VPSUBQ       Z9, Z19, Z13
-	MULXQ        DX, DX, AX
-	VPXORQ       Z20, Z20, Z20
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  576(DI), Z26, Z20
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPSUBQ       Z10, Z14, Z15
-	SBBQ         DX, R8
-	VPADDQ       Z11, Z17, Z18
-	SUBQ         R8, AX
-	VPBROADCASTQ 128(SI), Z9
-	SBBL         R8, R8
-	VPSUBQ       Z25, Z9, Z19
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z13, Z10
-	MOVQ         2088(DI), DX
-	VMOVDQU64    Z15, 320(DI)
-	MULXQ        AX, DX, R8
-	VPSLLQ       $0x04, Z18, Z14
-	SHLXQ        CX, DX, R9
-	VPADDQ       Z18, Z18, Z11
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z1, Z5, Z19
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPADDQ       Z10, Z12, Z17
-	SUBQ         R9, R8
-	VPXORQ       Z25, Z25, Z25
-	SBBL         R9, R9
-	VPMADD52HUQ  Z11, Z26, Z25
-	SUBQ         R9, R8
-	VPSUBQ       Z4, Z24, Z9
-	MOVQ         AX, DX
-	VPSLLQ       $0x04, Z17, Z15
-	MULXQ        DX, DX, AX
-	VPXORQ       Z1, Z1, Z1
-	SHLXQ        CX, DX, R9
-	VPMADD52HUQ  Z14, Z14, Z1
-	ADDQ         DX, R9
-	VPSUBQ       Z6, Z8, Z5
-	SHRXQ        CX, R9, DX
-	VPSRAQ       $0x34, Z9, Z10
-	SBBQ         DX, R9
-	SUBQ         R9, AX
-	VPXORQ       Z12, Z12, Z12
-	SBBL         R9, R9
-	VPMADD52HUQ  Z17, Z9, Z12
-	SUBQ         R9, AX
-	VPBROADCASTQ 152(SI), Z4
-	MOVQ         R8, DX
-	VPMADD52HUQ  Z13, Z9, Z4
-	MULXQ        AX, AX, DX
-	VPSRAQ       $0x2c, Z5, Z24
-	SHLXQ        CX, AX, R8
-	VPADDQ       Z10, Z16, Z6
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z11, Z26, Z3
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  512(DI), Z18, Z20
-	SBBQ         AX, R8
-	VPANDQ       Z0, Z5, Z8
-	SUBQ         R8, DX
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z6, Z10
-	SUBQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
-	MOVQ         DX, 2088(DI)
-	VPMADD52HUQ  512(DI), Z26, Z16
-	MOVQ         2096(DI), DX
-	VMOVDQU64    Z19, 256(DI)
-	MULXQ        DX, DX, AX
-	VPXORQ       Z11, Z11, Z11
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  Z22, Z14, Z11
-	ADDQ         DX, R8
-	VPXORQ       Z5, Z5, Z5
-	SHRXQ        CX, R8, DX
-	VPMADD52HUQ  Z15, Z10, Z5
-	SBBQ         DX, R8
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z25, Z19
-	SBBL         R8, R8
-	VPMADD52LUQ  Z2, Z2, Z23
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z14, Z14, Z19
-	MOVQ         2096(DI), DX
-	VPMADD52HUQ  Z13, Z6, Z12
-	MULXQ        AX, DX, R8
-	VPMADD52LUQ  Z17, Z9, Z4
-	SHLXQ        CX, DX, R9
-	VPSUBQ       Z1, Z3, Z25
-	ADDQ         DX, R9
-	VPSLLQ       $0x08, Z20, Z2
-	SHRXQ        CX, R9, DX
-	VPSRAQ       $0x2c, Z25, Z17
-	SBBQ         DX, R9
-	VPANDQ       Z0, Z25, Z1
-	SUBQ         R9, R8
-	SBBL         R9, R9
-	VPMADD52LUQ  576(DI), Z26, Z16
-	SUBQ         R9, R8
-	VMOVDQU64    832(DI), Z3
-	MOVQ         AX, DX
-	VPSLLQ       $0x04, Z3, Z20
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  Z22, Z14, Z2
-	SHLXQ        CX, DX, R9
-	VPADDQ       Z3, Z3, Z25
-	ADDQ         DX, R9
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Z23, Z22, Z14
-	SBBQ         DX, R9
-	VMOVDQU64    768(DI), Z3
-	SUBQ         R9, AX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z23
-	SBBL         R9, R9
-	SUBQ         R9, AX
-	VPMADD52HUQ  Z3, Z3, Z23
-	MOVQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
-	MULXQ        AX, AX, DX
-	VPSUBQ       Z19, Z22, Z19
-	SHLXQ        CX, AX, R8
-	VPXORQ       Z22, Z22, Z22
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z25, Z3, Z22
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x08, Z12, Z12
-	SBBQ         AX, R8
-	VPMADD52LUQ  Z7, Z7, Z14
-	SUBQ         R8, DX
-	VPMADD52LUQ  Z13, Z6, Z4
-	SBBL         R8, R8
-	VPSLLQ       $0x04, 832(DI), Z7
-	SUBQ         R8, DX
-	MOVQ         DX, 2096(DI)
-	VPMADD52LUQ  Z15, Z10, Z12
-	MOVQ         2008(DI), AX
-	VPMADD52LUQ  Z26, Z26, Z19
-	MOVL         $0x00000000, DX
-	VPXORQ       Z6, Z6, Z6
-	ADDQ         2040(DI), AX
-	VPMADD52HUQ  Z20, Z20, Z6
-	ADCQ         $0x00, DX
-	VPMADD52LUQ  512(DI), Z18, Z16
-	ADDQ         2072(DI), AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z15
-	ADCQ         $0x00, DX
-	VPSUBQ       Z2, Z15, Z10
-	MOVQ         AX, 2200(DI)
-	VPMADD52LUQ  Z25, Z3, Z23
-	MOVQ         DX, 2208(DI)
-	VPMADD52LUQ  512(DI), Z26, Z10
-	MOVQ         2016(DI), AX
-	MOVL         $0x00000000, DX
-	VPSLLQ       $0x08, Z22, Z18
-	ADDQ         2048(DI), AX
-	VPSUBQ       Z24, Z14, Z2
-	ADCQ         $0x00, DX
-	VPSUBQ       Z5, Z4, Z15
-	ADDQ         2080(DI), AX
-	VPMADD52LUQ  Z20, Z20, Z18
-	ADCQ         $0x00, DX
-	VPBROADCASTQ 144(SI), Z25
-	MOVQ         AX, 2216(DI)
-	VPSUBQ       Z12, Z25, Z26
-	MOVQ         DX, 2224(DI)
-	VPSRAQ       $0x34, Z2, Z22
-	MOVQ         2024(DI), AX
-	VMOVDQU64    Z15, 448(DI)
-	MOVL         $0x00000000, DX
-	VPSUBQ       Z17, Z19, Z24
-	ADDQ         2056(DI), AX
-	ADCQ         $0x00, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z14
-	ADDQ         2088(DI), AX
-	VPMADD52HUQ  Z2, Z2, Z14
-	ADCQ         $0x00, DX
-	VPMADD52LUQ  Z13, Z9, Z26
-	MOVQ         AX, 2232(DI)
-	VPADDQ       Z22, Z8, Z5
-	MOVQ         DX, 2240(DI)
-	VPSRAQ       $0x34, Z24, Z4
-	MOVQ         2032(DI), AX
-	VPSUBQ       Z11, Z16, Z20
-	MOVL         $0x00000000, DX
-	VPSLLQ       $0x04, Z5, Z12
-	ADDQ         2064(DI), AX
-	VPADDQ       Z5, Z5, Z25
-	ADCQ         $0x00, DX
-	VPADDQ       Z4, Z1, Z15
-	ADDQ         2096(DI), AX
-	ADCQ         $0x00, DX
-	VPSRAQ       $0x2c, Z20, Z17
-	MOVQ         AX, 2248(DI)
-	VPANDQ       Z0, Z20, Z19
-	MOVQ         DX, 2256(DI)
-	VPXORQ       Z13, Z13, Z13
-	MOVQ         2016(DI), AX
-	VPMADD52HUQ  Z25, Z2, Z13
-	MOVQ         2224(DI), DX
-	VPSUBQ       Z17, Z10, Z9
-	ADDQ         2216(DI), AX
-	VPSLLQ       $0x04, Z15, Z22
-	ADCQ         $0x00, DX
-	VPXORQ       Z8, Z8, Z8
-	MOVQ         2008(DI), R8
-	VPMADD52HUQ  Z12, Z12, Z8
-	MOVQ         2208(DI), R9
-	ADDQ         2200(DI), R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z11
-	ADCQ         $0x00, R9
-	VPSUBQ       Z18, Z11, Z16
-	MOVQ         R8, 2264(DI)
-	VPSRAQ       $0x34, Z9, Z4
-	MOVQ         R9, 2272(DI)
-	VPXORQ       Z1, Z1, Z1
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z15, Z9, Z1
-	ADCQ         DX, R9
-	VPBROADCASTQ 168(SI), Z20
-	MOVQ         2032(DI), R10
-	VPMADD52HUQ  Z24, Z9, Z20
-	MOVQ         2256(DI), R11
-	VPSUBQ       Z6, Z23, Z17
-	ADDQ         2248(DI), R10
-	VMOVDQU64    Z26, 384(DI)
-	ADCQ         $0x00, R11
-	MOVQ         2024(DI), R12
-	VPADDQ       Z4, Z19, Z10
-	MOVQ         2240(DI), R13
-	VPMADD52LUQ  Z25, Z2, Z14
-	ADDQ         2232(DI), R12
-	VPXORQ       Z18, Z18, Z18
-	ADCQ         $0x00, R13
-	VPMADD52HUQ  704(DI), Z2, Z18
-	MOVQ         R12, 2280(DI)
-	VPSRAQ       $0x2c, Z17, Z11
-	MOVQ         R13, 2288(DI)
-	VPSLLQ       $0x04, Z10, Z6
-	ADDQ         R10, R12
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z23
-	ADCQ         R11, R13
-	VPMADD52HUQ  640(DI), Z2, Z23
-	ADDQ         R8, AX
-	VPXORQ       Z26, Z26, Z26
-	ADCQ         R9, DX
-	ADDQ         R12, AX
-	VPMADD52HUQ  Z21, Z12, Z26
-	ADCQ         R13, DX
-	VPANDQ       Z0, Z17, Z4
-	ADDQ         R8, R10
-	VPXORQ       Z19, Z19, Z19
-	ADCQ         R9, R11
-	VPMADD52HUQ  Z22, Z6, Z19
-	ADDQ         R12, R10
-	VPSLLQ       $0x08, Z13, Z25
-	ADCQ         R13, R11
-	VPMADD52LUQ  Z3, Z3, Z16
-	ADDQ         AX, R8
-	VPMADD52LUQ  Z12, Z12, Z25
-	ADCQ         DX, R9
-	VPMADD52HUQ  Z24, Z10, Z1
-	ADDQ         (SI), R8
-	VPMADD52LUQ  Z15, Z9, Z20
-	ADCQ         $0x00, R9
-	ADDQ         (BX)(R9*8), R8
-	VPSUBQ       Z8, Z14, Z17
-	SBBL         R9, R9
-	VMOVDQU64    960(DI), Z13
-	ADDQ         R9, R8
-	VPSLLQ       $0x04, Z13, Z3
-	MOVQ         R8, 2008(DI)
-	VPMADD52HUQ  640(DI), Z5, Z18
-	ADDQ         R10, R12
-	VPADDQ       Z13, Z13, Z15
-	ADCQ         R11, R13
-	VPSRAQ       $0x2c, Z17, Z8
-	ADDQ         16(SI), R12
-	VPANDQ       Z0, Z17, Z14
-	ADCQ         $0x00, R13
-	VPMADD52LUQ  704(DI), Z2, Z23
-	ADDQ         (BX)(R13*8), R12
-	VPSLLQ       $0x04, 960(DI), Z13
-	SBBL         R13, R13
-	ADDQ         R13, R12
-	VMOVDQU64    896(DI), Z17
-	MOVQ         R12, 2024(DI)
-	VPXORQ       Z27, Z27, Z27
-	ADDQ         2280(DI), AX
-	VPMADD52HUQ  Z15, Z17, Z27
-	ADCQ         2288(DI), DX
-	VPSUBQ       Z11, Z16, Z11
-	ADDQ         2280(DI), AX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
-	ADCQ         2288(DI), DX
-	VPMADD52HUQ  Z17, Z17, Z16
-	ADDQ         8(SI), AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
-	ADCQ         $0x00, DX
-	VPSUBQ       Z25, Z28, Z25
-	ADDQ         (BX)(DX*8), AX
-	VPXORQ       Z28, Z28, Z28
-	SBBL         DX, DX
-	ADDQ         DX, AX
-	VPMADD52HUQ  Z3, Z3, Z28
-	MOVQ         AX, 2016(DI)
-	VPSLLQ       $0x08, Z1, Z1
-	ADDQ         2264(DI), R10
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z29
-	ADCQ         2272(DI), R11
-	VPMADD52HUQ  Z11, Z11, Z29
-	ADDQ         2264(DI), R10
-	VPMADD52LUQ  Z24, Z10, Z20
-	ADCQ         2272(DI), R11
-	VPSRAQ       $0x34, Z11, Z10
-	ADDQ         24(SI), R10
-	VPMADD52LUQ  Z22, Z6, Z1
-	ADCQ         $0x00, R11
-	VPMADD52LUQ  Z2, Z2, Z25
-	ADDQ         (BX)(R11*8), R10
-	VPSLLQ       $0x08, Z18, Z22
-	SBBL         R11, R11
-	ADDQ         R11, R10
-	VPADDQ       Z10, Z4, Z6
-	MOVQ         R10, 2032(DI)
-	VPXORQ       Z18, Z18, Z18
-	MOVQ         2048(DI), AX
-	VPMADD52HUQ  832(DI), Z11, Z18
-	MOVQ         2224(DI), DX
-	VPMADD52LUQ  640(DI), Z5, Z23
-	ADDQ         2216(DI), AX
-	VPMADD52LUQ  Z21, Z12, Z22
-	ADCQ         $0x00, DX
-	VPSLLQ       $0x04, Z6, Z10
-	MOVQ         2040(DI), R8
-	VPADDQ       Z6, Z6, Z4
-	MOVQ         2208(DI), R9
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z5
-	ADDQ         2200(DI), R8
-	ADCQ         $0x00, R9
-	VPMADD52HUQ  768(DI), Z11, Z5
-	MOVQ         R8, 2264(DI)
-	VPXORQ       Z21, Z21, Z21
-	MOVQ         R9, 2272(DI)
-	VPMADD52HUQ  Z10, Z10, Z21
-	ADDQ         AX, R8
-	VPSLLQ       $0x08, Z27, Z12
-	ADCQ         DX, R9
-	VPXORQ       Z27, Z27, Z27
-	MOVQ         2064(DI), R10
-	VPMADD52HUQ  Z4, Z11, Z27
-	MOVQ         2256(DI), R11
-	VPSUBQ       Z19, Z20, Z19
-	ADDQ         2248(DI), R10
-	VPMADD52LUQ  Z4, Z11, Z29
-	ADCQ         $0x00, R11
-	VPBROADCASTQ 160(SI), Z20
-	MOVQ         2056(DI), R12
-	MOVQ         2240(DI), R13
-	VPSUBQ       Z1, Z20, Z4
-	ADDQ         2232(DI), R12
-	VPXORQ       Z1, Z1, Z1
-	ADCQ         $0x00, R13
-	VPMADD52HUQ  Z7, Z10, Z1
-	MOVQ         R12, 2280(DI)
-	VMOVDQU64    Z19, 576(DI)
-	MOVQ         R13, 2288(DI)
-	VPSUBQ       Z8, Z25, Z20
-	ADDQ         R10, R12
-	VPMADD52LUQ  Z15, Z17, Z16
-	ADCQ         R11, R13
-	VPMADD52LUQ  Z24, Z9, Z4
-	ADDQ         R8, AX
-	VPSRAQ       $0x34, Z20, Z19
-	ADCQ         R9, DX
-	VPSUBQ       Z26, Z23, Z8
-	ADDQ         R12, AX
-	ADCQ         R13, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z25
-	ADDQ         R8, R10
-	VPSUBQ       Z22, Z25, Z15
-	ADCQ         R9, R11
-	VPMADD52HUQ  768(DI), Z6, Z18
-	ADDQ         R12, R10
-	VPADDQ       Z19, Z14, Z24
-	ADCQ         R13, R11
-	VPSRAQ       $0x2c, Z8, Z9
-	ADDQ         AX, R8
-	VPMADD52LUQ  640(DI), Z2, Z15
-	ADCQ         DX, R9
-	VPANDQ       Z0, Z8, Z26
-	ADDQ         32(SI), R8
-	VPSLLQ       $0x04, Z24, Z23
-	ADCQ         $0x00, R9
-	VPMADD52LUQ  832(DI), Z11, Z5
-	ADDQ         (BX)(R9*8), R8
-	SBBL         R9, R9
-	VPSLLQ       $0x08, Z27, Z22
-	ADDQ         R9, R8
-	VPSUBQ       Z21, Z29, Z25
-	MOVQ         R8, 2040(DI)
-	VPMADD52LUQ  Z3, Z3, Z12
-	ADDQ         R10, R12
-	VPMADD52LUQ  Z10, Z10, Z22
-	ADCQ         R11, R13
-	VPSRAQ       $0x2c, Z25, Z19
-	ADDQ         48(SI), R12
-	VMOVDQU64    Z4, 512(DI)
-	ADCQ         $0x00, R13
-	VPANDQ       Z0, Z25, Z14
-	ADDQ         (BX)(R13*8), R12
-	VPSUBQ       Z28, Z16, Z2
-	SBBL         R13, R13
-	VPSLLQ       $0x08, Z18, Z8
-	ADDQ         R13, R12
-	MOVQ         R12, 2056(DI)
-	VPANDQ       Z0, Z2, Z27
-	ADDQ         2280(DI), AX
-	VPSRAQ       $0x2c, Z2, Z21
-	ADCQ         2288(DI), DX
-	VPSUBQ       Z9, Z15, Z29
-	ADDQ         2280(DI), AX
-	VPMADD52LUQ  Z7, Z10, Z8
-	ADCQ         2288(DI), DX
-	VPMADD52LUQ  768(DI), Z6, Z5
-	ADDQ         40(SI), AX
-	VPSRAQ       $0x34, Z29, Z3
-	ADCQ         $0x00, DX
-	VPXORQ       Z4, Z4, Z4
-	ADDQ         (BX)(DX*8), AX
-	VPMADD52HUQ  Z24, Z29, Z4
-	SBBL         DX, DX
-	VPBROADCASTQ 184(SI), Z25
-	ADDQ         DX, AX
-	MOVQ         AX, 2048(DI)
-	VPMADD52HUQ  Z20, Z29, Z25
-	ADDQ         2264(DI), R10
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
-	ADCQ         2272(DI), R11
-	VPSUBQ       Z12, Z28, Z16
-	ADDQ         2264(DI), R10
-	VPADDQ       Z3, Z26, Z18
-	ADCQ         2272(DI), R11
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z2
-	ADDQ         56(SI), R10
-	VPSUBQ       Z22, Z2, Z9
-	ADCQ         $0x00, R11
-	VPMADD52LUQ  Z17, Z17, Z16
-	ADDQ         (BX)(R11*8), R10
-	VMOVDQU64    1088(DI), Z15
-	SBBL         R11, R11
-	VPSLLQ       $0x04, Z15, Z7
-	ADDQ         R11, R10
-	MOVQ         R10, 2064(DI)
-	VPSLLQ       $0x04, Z18, Z10
-	MOVQ         2080(DI), AX
-	VPMADD52LUQ  Z11, Z11, Z9
-	MOVQ         2224(DI), DX
-	VPADDQ       Z15, Z15, Z6
-	ADDQ         2216(DI), AX
-	VMOVDQU64    1024(DI), Z12
-	ADCQ         $0x00, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
-	MOVQ         2072(DI), R8
-	VPMADD52HUQ  Z12, Z12, Z28
-	MOVQ         2208(DI), R9
 	VPXORQ       Z3, Z3, Z3
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  64(DI), Z5, Z3
+	ADDQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z6
+	SHRXQ        CX, R8, AX
+	SBBQ         AX, R8
+	VPMADD52HUQ  (DI), Z5, Z6
+	SUBQ         R8, DX
+	VPSLLQ       $0x07, Z4, Z8
+	SBBL         R8, R8
+	VPADDQ       Z4, Z4, Z9
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z10
+	MOVQ         DX, 2008(DI)
+	VPMADD52LUQ  (DI), Z5, Z10
+	MOVQ         2016(DI), DX
+	VPXORQ       Z11, Z11, Z11
+	MULXQ        DX, AX, DX
+	VPMADD52HUQ  Z9, Z5, Z11
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z12, Z12, Z12
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z8, Z9, Z12
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z13, Z13, Z13
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z2, Z8, Z13
+	SBBL         R8, R8
+	VPMADD52LUQ  Z9, Z5, Z7
+	SUBQ         R8, DX
+	VMOVDQU64    192(DI), Z14
+	VPADDQ       Z14, Z14, Z15
+	MULXQ        2016(DI), AX, R8
+	VPSLLQ       $0x07, Z14, Z14
+	SHLXQ        CX, AX, R9
+	VPMADD52HUQ  (DI), Z4, Z3
+	ADDQ         AX, R9
+	VPMADD52LUQ  64(DI), Z5, Z6
+	SHRXQ        CX, R9, AX
+	VMOVDQU64    128(DI), Z5
+	SBBQ         AX, R9
+	VPXORQ       Z16, Z16, Z16
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z15, Z5, Z16
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z17
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z5, Z5, Z17
+	SHLXQ        CX, DX, R9
+	VPSLLQ       $0x08, Z11, Z11
+	ADDQ         DX, R9
+	VPXORQ       Z18, Z18, Z18
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z14, Z15, Z18
+	SBBQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z19
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z5, Z5, Z19
+	SBBL         R9, R9
+	VPMADD52LUQ  Z8, Z9, Z11
+	SUBQ         R9, AX
+	VPSUBQ       Z12, Z7, Z9
+	MOVQ         R8, DX
+	MULXQ        AX, AX, DX
+	VPSRAQ       $0x2c, Z9, Z12
+	SHLXQ        CX, AX, R8
+	VPANDQ       Z0, Z9, Z7
+	ADDQ         AX, R8
+	VPMADD52LUQ  (DI), Z4, Z6
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x08, Z3, Z9
+	SBBQ         AX, R8
+	VPSLLQ       $0x08, Z16, Z4
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z2, Z8, Z9
+	SBBL         R8, R8
+	VPMADD52LUQ  Z15, Z5, Z17
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z14, Z15, Z4
+	MOVQ         DX, 2016(DI)
+	VPSUBQ       Z11, Z1, Z3
+	MOVQ         2024(DI), DX
+	VPSUBQ       Z12, Z3, Z16
+	MULXQ        DX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x34, Z16, Z2
+	ADDQ         AX, R8
+	VPSUBQ       Z13, Z6, Z8
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z2, Z7, Z5
+	SBBQ         AX, R8
+	VPSUBQ       Z9, Z10, Z14
+	SUBQ         R8, DX
+	VPSRAQ       $0x2c, Z8, Z11
+	SBBL         R8, R8
+	VPANDQ       Z0, Z8, Z1
+	SUBQ         R8, DX
+	VPSLLQ       $0x04, Z5, Z12
+	VPSUBQ       Z4, Z19, Z3
+	MULXQ        2024(DI), AX, R8
+	VPSUBQ       Z11, Z14, Z13
+	SHLXQ        CX, AX, R9
+	ADDQ         AX, R9
+	VPSUBQ       Z18, Z17, Z6
+	SHRXQ        CX, R9, AX
+	VPSRAQ       $0x34, Z13, Z2
+	SBBQ         AX, R9
+	VPXORQ       Z7, Z7, Z7
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z5, Z13, Z7
+	SBBL         R9, R9
+	VPBROADCASTQ 104(SI), Z9
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z16, Z13, Z9
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x2c, Z6, Z10
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z2, Z1, Z8
+	ADDQ         DX, R9
+	VPBROADCASTQ 96(SI), Z4
+	SHRXQ        CX, R9, DX
+	VPMADD52LUQ  Z16, Z13, Z4
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPANDQ       Z0, Z6, Z19
+	SBBL         R9, R9
+	VPSUBQ       Z10, Z3, Z11
+	SUBQ         R9, AX
+	VPSLLQ       $0x04, Z8, Z14
+	MOVQ         R8, DX
+	VPSRAQ       $0x34, Z11, Z18
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z17
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z11, Z11, Z17
+	ADDQ         AX, R8
+	VPXORQ       Z2, Z2, Z2
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z12, Z14, Z2
+	SBBQ         AX, R8
+	VPADDQ       Z18, Z19, Z1
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z11, Z11, Z6
+	MOVQ         DX, 2024(DI)
+	VPXORQ       Z10, Z10, Z10
+	MOVQ         2032(DI), DX
+	VPMADD52HUQ  192(DI), Z11, Z10
+	MULXQ        DX, AX, DX
+	VPMADD52HUQ  Z16, Z8, Z7
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x07, Z1, Z3
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z5, Z13, Z9
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z1, Z1, Z18
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z19
+	SUBQ         R8, DX
+	VPMADD52HUQ  128(DI), Z11, Z19
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VMOVDQU64    320(DI), Z5
+	VPADDQ       Z5, Z5, Z13
+	MULXQ        2032(DI), AX, R8
+	VPXORQ       Z20, Z20, Z20
+	SHLXQ        CX, AX, R9
+	VPMADD52HUQ  Z18, Z11, Z20
+	ADDQ         AX, R9
+	VPSLLQ       $0x07, Z5, Z5
+	SHRXQ        CX, R9, AX
+	VPXORQ       Z21, Z21, Z21
+	SBBQ         AX, R9
+	VPMADD52HUQ  Z3, Z18, Z21
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z18, Z11, Z17
+	SBBL         R9, R9
+	VPXORQ       Z22, Z22, Z22
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z15, Z3, Z22
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
+	ADDQ         DX, R9
+	VPMADD52LUQ  128(DI), Z11, Z23
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  128(DI), Z1, Z10
+	SBBQ         DX, R9
+	VPSLLQ       $0x08, Z7, Z7
+	SUBQ         R9, AX
+	VMOVDQU64    256(DI), Z24
+	SBBL         R9, R9
+	VPXORQ       Z25, Z25, Z25
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z13, Z24, Z25
+	MOVQ         R8, DX
+	VPMADD52LUQ  Z16, Z8, Z9
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  Z12, Z14, Z7
+	SHLXQ        CX, AX, R8
+	ADDQ         AX, R8
+	VPSLLQ       $0x08, Z20, Z16
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  192(DI), Z11, Z19
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z8
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z24, Z24, Z8
+	SBBL         R8, R8
+	VPMADD52LUQ  Z3, Z18, Z16
+	SUBQ         R8, DX
+	VPSUBQ       Z21, Z17, Z12
+	MOVQ         DX, 2032(DI)
+	VPXORQ       Z14, Z14, Z14
+	MOVQ         2040(DI), DX
+	VPMADD52HUQ  Z5, Z13, Z14
+	MULXQ        DX, AX, DX
+	VPSRAQ       $0x2c, Z12, Z20
+	SHLXQ        CX, AX, R8
+	VPANDQ       Z0, Z12, Z11
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x08, Z10, Z18
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z24, Z24, Z21
+	SBBL         R8, R8
+	VPSLLQ       $0x08, Z25, Z17
+	SUBQ         R8, DX
+	VPSUBQ       Z2, Z9, Z12
+	VPMADD52LUQ  Z15, Z3, Z18
+	MULXQ        2040(DI), AX, R8
+	VPSUBQ       Z7, Z4, Z10
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z5, Z13, Z17
+	ADDQ         AX, R9
+	VMOVDQU64    Z12, 64(DI)
+	SHRXQ        CX, R9, AX
+	VPMADD52LUQ  128(DI), Z1, Z19
+	SBBQ         AX, R9
+	SUBQ         R9, R8
+	VMOVDQU64    Z10, (DI)
+	SBBL         R9, R9
+	VPMADD52LUQ  Z13, Z24, Z8
+	SUBQ         R9, R8
+	VPSUBQ       Z16, Z6, Z25
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z20, Z25, Z2
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x34, Z2, Z9
+	ADDQ         DX, R9
+	VPSUBQ       Z18, Z23, Z15
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z9, Z11, Z3
+	SBBQ         DX, R9
+	VPSUBQ       Z17, Z21, Z7
+	SUBQ         R9, AX
+	VPSUBQ       Z22, Z19, Z4
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPSLLQ       $0x04, Z3, Z5
+	MOVQ         R8, DX
+	VPSUBQ       Z14, Z8, Z12
+	MULXQ        AX, AX, DX
+	VPSRAQ       $0x2c, Z4, Z1
+	SHLXQ        CX, AX, R8
+	VPANDQ       Z0, Z4, Z10
+	ADDQ         AX, R8
+	VPSRAQ       $0x2c, Z12, Z24
+	SHRXQ        CX, R8, AX
+	VPANDQ       Z0, Z12, Z16
+	SBBQ         AX, R8
+	VPSUBQ       Z1, Z15, Z6
+	SUBQ         R8, DX
+	VPSUBQ       Z24, Z7, Z20
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z6, Z25
+	SUBQ         R8, DX
+	VPXORQ       Z18, Z18, Z18
+	MOVQ         DX, 2040(DI)
+	MOVQ         2048(DI), DX
+	VPMADD52HUQ  Z3, Z6, Z18
+	MULXQ        DX, AX, DX
+	VPBROADCASTQ 120(SI), Z23
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z2, Z6, Z23
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z20, Z9
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z25, Z10, Z11
+	SBBQ         AX, R8
+	VPBROADCASTQ 112(SI), Z17
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z2, Z6, Z17
+	SBBL         R8, R8
+	VPADDQ       Z9, Z16, Z21
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z22
+	MULXQ        2048(DI), AX, R8
+	VPMADD52HUQ  Z20, Z20, Z22
+	SHLXQ        CX, AX, R9
+	VPSLLQ       $0x04, Z11, Z19
+	ADDQ         AX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z14
+	SHRXQ        CX, R9, AX
+	VPMADD52LUQ  Z20, Z20, Z14
+	SBBQ         AX, R9
+	VPSLLQ       $0x07, Z21, Z8
+	SUBQ         R9, R8
+	VPADDQ       Z21, Z21, Z4
+	SBBL         R9, R9
+	VPXORQ       Z12, Z12, Z12
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z5, Z19, Z12
+	MULXQ        DX, DX, AX
+	VMOVDQU64    448(DI), Z1
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z1, Z1, Z15
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VPXORQ       Z24, Z24, Z24
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z4, Z20, Z24
+	SUBQ         R9, AX
+	VPSLLQ       $0x07, Z1, Z7
+	SBBL         R9, R9
+	VPXORQ       Z25, Z25, Z25
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z8, Z4, Z25
+	MOVQ         R8, DX
+	VPMADD52HUQ  Z2, Z11, Z18
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  Z3, Z6, Z23
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z10, Z10, Z10
+	ADDQ         AX, R8
+	VPMADD52HUQ  320(DI), Z20, Z10
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z4, Z20, Z22
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	SBBL         R8, R8
+	VPMADD52HUQ  256(DI), Z20, Z9
+	SUBQ         R8, DX
+	VPXORQ       Z16, Z16, Z16
+	MOVQ         DX, 2048(DI)
+	VPMADD52HUQ  Z13, Z8, Z16
+	MOVQ         2056(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
+	MULXQ        DX, AX, DX
+	VPMADD52LUQ  256(DI), Z20, Z1
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x08, Z24, Z3
+	ADDQ         AX, R8
+	VMOVDQU64    384(DI), Z6
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z24, Z24, Z24
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z15, Z6, Z24
+	SBBL         R8, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z6, Z6, Z26
+	VPSLLQ       $0x08, Z18, Z18
+	MULXQ        2056(DI), AX, R8
+	VPMADD52LUQ  Z8, Z4, Z3
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z2, Z11, Z23
+	ADDQ         AX, R9
+	VPMADD52LUQ  Z5, Z19, Z18
+	SHRXQ        CX, R9, AX
+	VPSUBQ       Z25, Z22, Z4
+	SBBQ         AX, R9
+	VPMADD52HUQ  256(DI), Z21, Z10
+	SUBQ         R9, R8
+	VPMADD52LUQ  320(DI), Z20, Z9
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z4, Z2
+	MULXQ        DX, DX, AX
+	VPANDQ       Z0, Z4, Z11
+	SHLXQ        CX, DX, R9
+	VPXORQ       Z5, Z5, Z5
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z7, Z15, Z5
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x08, Z24, Z19
+	SBBQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z25
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z6, Z6, Z25
+	SBBL         R9, R9
+	VPMADD52LUQ  Z15, Z6, Z26
+	SUBQ         R9, AX
+	VPSUBQ       Z3, Z14, Z22
+	MOVQ         R8, DX
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  Z7, Z15, Z19
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Z12, Z23, Z20
+	ADDQ         AX, R8
+	VPSUBQ       Z18, Z17, Z4
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z2, Z22, Z24
+	SBBQ         AX, R8
+	VMOVDQU64    Z20, 192(DI)
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z10, Z6
+	SBBL         R8, R8
+	VMOVDQU64    Z4, 128(DI)
+	SUBQ         R8, DX
+	VPSRAQ       $0x34, Z24, Z3
+	MOVQ         DX, 2056(DI)
+	VPMADD52LUQ  256(DI), Z21, Z9
+	MOVQ         2064(DI), DX
+	VPMADD52LUQ  Z13, Z8, Z6
+	MULXQ        DX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPADDQ       Z3, Z11, Z14
+	ADDQ         AX, R8
+	VPSLLQ       $0x04, Z14, Z7
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z5, Z26, Z12
+	SBBQ         AX, R8
+	VPSUBQ       Z19, Z25, Z23
+	SUBQ         R8, DX
+	VMOVDQU64    576(DI), Z18
+	SBBL         R8, R8
+	VPADDQ       Z18, Z18, Z17
+	SUBQ         R8, DX
+	VPSRAQ       $0x2c, Z12, Z2
+	VPANDQ       Z0, Z12, Z22
+	MULXQ        2064(DI), AX, R8
+	VPSLLQ       $0x07, Z18, Z20
+	SHLXQ        CX, AX, R9
+	VMOVDQU64    512(DI), Z10
+	ADDQ         AX, R9
+	SHRXQ        CX, R9, AX
+	VPXORQ       Z4, Z4, Z4
+	SBBQ         AX, R9
+	VPMADD52HUQ  Z17, Z10, Z4
+	SUBQ         R9, R8
+	VPSUBQ       Z2, Z23, Z21
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z13
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z10, Z10, Z13
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z16, Z9, Z8
+	SHLXQ        CX, DX, R9
+	VPXORQ       Z3, Z3, Z3
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z20, Z17, Z3
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z6, Z1, Z11
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPSRAQ       $0x34, Z21, Z5
+	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z8, Z26
+	SUBQ         R9, AX
+	VPANDQ       Z0, Z8, Z19
+	MOVQ         R8, DX
+	VPADDQ       Z5, Z22, Z25
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z12
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z21, Z21, Z12
+	ADDQ         AX, R8
+	VPSUBQ       Z26, Z11, Z18
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z2
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z21, Z21, Z2
+	SUBQ         R8, DX
+	VPSLLQ       $0x07, Z25, Z23
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VPADDQ       Z25, Z25, Z16
+	MOVQ         DX, 2064(DI)
+	VPSRAQ       $0x34, Z18, Z9
+	MOVQ         2072(DI), DX
+	VPXORQ       Z6, Z6, Z6
+	MULXQ        DX, AX, DX
+	VPMADD52HUQ  Z14, Z18, Z6
+	SHLXQ        CX, AX, R8
+	VPBROADCASTQ 136(SI), Z1
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z24, Z18, Z1
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x08, Z4, Z8
+	SBBQ         AX, R8
+	VPADDQ       Z9, Z19, Z5
+	SUBQ         R8, DX
+	VPBROADCASTQ 128(SI), Z22
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z24, Z18, Z22
+	VPXORQ       Z26, Z26, Z26
+	MULXQ        2072(DI), AX, R8
+	VPMADD52HUQ  Z16, Z21, Z26
+	SHLXQ        CX, AX, R9
+	VPSLLQ       $0x04, Z5, Z11
+	ADDQ         AX, R9
+	VPXORQ       Z4, Z4, Z4
+	SHRXQ        CX, R9, AX
+	VPMADD52HUQ  Z23, Z16, Z4
+	SBBQ         AX, R9
+	VPXORQ       Z9, Z9, Z9
+	SUBQ         R9, R8
+	VPMADD52HUQ  448(DI), Z21, Z9
+	SBBL         R9, R9
+	VPXORQ       Z19, Z19, Z19
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z7, Z11, Z19
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z16, Z21, Z12
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z27
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  384(DI), Z21, Z27
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z24, Z5, Z6
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z14, Z18, Z1
+	SBBL         R9, R9
+	VPXORQ       Z14, Z14, Z14
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z15, Z23, Z14
+	MOVQ         R8, DX
+	VPSLLQ       $0x08, Z26, Z18
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z26
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  384(DI), Z21, Z26
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z17, Z10, Z13
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z23, Z16, Z18
+	SUBQ         R8, DX
+	VPMADD52HUQ  384(DI), Z25, Z9
+	SBBL         R8, R8
+	VPSUBQ       Z4, Z12, Z16
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z20, Z17, Z8
+	MOVQ         DX, 2072(DI)
+	VPMADD52LUQ  448(DI), Z21, Z27
+	MOVQ         2080(DI), DX
+	VPSLLQ       $0x08, Z6, Z4
+	MULXQ        DX, AX, DX
+	VPANDQ       Z0, Z16, Z12
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z24, Z5, Z1
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPSRAQ       $0x2c, Z16, Z20
+	SBBQ         AX, R8
+	VPMADD52LUQ  Z7, Z11, Z4
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
+	SBBL         R8, R8
+	VPMADD52LUQ  Z10, Z10, Z21
+	SUBQ         R8, DX
+	VPSUBQ       Z3, Z13, Z6
+	VPSUBQ       Z18, Z2, Z24
+	MULXQ        2080(DI), AX, R8
+	VPSLLQ       $0x08, Z9, Z5
+	SHLXQ        CX, AX, R9
+	VPANDQ       Z0, Z6, Z16
+	ADDQ         AX, R9
+	VPSUBQ       Z20, Z24, Z7
+	SHRXQ        CX, R9, AX
+	VPSRAQ       $0x2c, Z6, Z11
+	SBBQ         AX, R9
+	SUBQ         R9, R8
+	VPMADD52LUQ  384(DI), Z25, Z27
+	SBBL         R9, R9
+	VMOVDQU64    704(DI), Z10
+	SUBQ         R9, R8
+	VPADDQ       Z10, Z10, Z3
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x34, Z7, Z13
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z15, Z23, Z5
+	ADDQ         DX, R9
+	VPSUBQ       Z19, Z1, Z18
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x07, Z10, Z2
+	SBBQ         DX, R9
+	VPSUBQ       Z4, Z22, Z9
+	SUBQ         R9, AX
+	VPADDQ       Z13, Z12, Z20
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VMOVDQU64    Z18, 320(DI)
+	MOVQ         R8, DX
+	VPSUBQ       Z8, Z21, Z24
+	MULXQ        AX, AX, DX
+	VMOVDQU64    640(DI), Z6
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z25, Z25, Z25
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z3, Z6, Z25
+	SHRXQ        CX, R8, AX
+	VMOVDQU64    Z9, 256(DI)
+	SBBQ         AX, R8
+	VPSLLQ       $0x04, Z20, Z15
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z23
+	SBBL         R8, R8
+	VPMADD52HUQ  Z6, Z6, Z23
+	SUBQ         R8, DX
+	VPSUBQ       Z11, Z24, Z19
+	MOVQ         DX, 2080(DI)
+	MOVQ         2088(DI), DX
+	VPXORQ       Z1, Z1, Z1
+	MULXQ        DX, AX, DX
+	VPMADD52HUQ  Z2, Z3, Z1
+	SHLXQ        CX, AX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z10
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z6, Z6, Z10
+	SHRXQ        CX, R8, AX
+	VPSRAQ       $0x34, Z19, Z4
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z22
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z19, Z19, Z22
+	SBBL         R8, R8
+	VPSUBQ       Z14, Z27, Z13
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z12
+	VPMADD52LUQ  Z19, Z19, Z12
+	MULXQ        2088(DI), AX, R8
+	SHLXQ        CX, AX, R9
+	VPSUBQ       Z5, Z26, Z18
+	ADDQ         AX, R9
+	VPADDQ       Z4, Z16, Z8
+	SHRXQ        CX, R9, AX
+	VPSRAQ       $0x2c, Z13, Z21
+	SBBQ         AX, R9
+	VPANDQ       Z0, Z13, Z9
+	SUBQ         R9, R8
+	VPSLLQ       $0x07, Z8, Z11
+	SBBL         R9, R9
+	VPADDQ       Z8, Z8, Z24
+	SUBQ         R9, R8
+	VPSUBQ       Z21, Z18, Z14
+	MULXQ        DX, DX, AX
+	VPXORQ       Z27, Z27, Z27
+	SHLXQ        CX, DX, R9
+	VPMADD52HUQ  576(DI), Z19, Z27
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VPXORQ       Z5, Z5, Z5
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z24, Z19, Z5
+	SUBQ         R9, AX
+	VPSLLQ       $0x08, Z25, Z26
+	SBBL         R9, R9
+	VPSRAQ       $0x34, Z14, Z4
+	SUBQ         R9, AX
+	VPXORQ       Z16, Z16, Z16
+	MOVQ         R8, DX
+	VPMADD52HUQ  Z20, Z14, Z16
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ 152(SI), Z13
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z7, Z14, Z13
+	ADDQ         AX, R8
+	VPADDQ       Z4, Z9, Z21
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ 144(SI), Z18
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z7, Z14, Z18
+	SBBL         R8, R8
+	VPMADD52LUQ  Z24, Z19, Z22
+	SUBQ         R8, DX
+	VPSLLQ       $0x04, Z21, Z25
+	MOVQ         DX, 2088(DI)
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         2096(DI), DX
+	VPMADD52HUQ  Z11, Z24, Z4
+	MULXQ        DX, AX, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  512(DI), Z19, Z9
+	ADDQ         AX, R8
+	VPXORQ       Z28, Z28, Z28
+	SHRXQ        CX, R8, AX
+	VPMADD52HUQ  Z15, Z25, Z28
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPMADD52HUQ  512(DI), Z8, Z27
+	SBBL         R8, R8
+	VPSLLQ       $0x08, Z5, Z5
+	SUBQ         R8, DX
+	VPXORQ       Z29, Z29, Z29
+	VPMADD52HUQ  Z17, Z11, Z29
+	MULXQ        2096(DI), AX, R8
+	VPMADD52HUQ  Z7, Z21, Z16
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z20, Z14, Z13
+	ADDQ         AX, R9
+	VPMADD52LUQ  Z11, Z24, Z5
+	SHRXQ        CX, R9, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z20
+	SBBQ         AX, R9
+	VPMADD52LUQ  512(DI), Z19, Z20
+	SUBQ         R9, R8
+	VPSUBQ       Z4, Z22, Z14
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z3, Z6, Z23
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  576(DI), Z19, Z9
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x2c, Z14, Z24
+	ADDQ         DX, R9
+	VPANDQ       Z0, Z14, Z4
+	SHRXQ        CX, R9, DX
+	VPSLLQ       $0x08, Z27, Z22
+	SBBQ         DX, R9
+	VPMADD52LUQ  Z2, Z3, Z26
+	SUBQ         R9, AX
+	VPSLLQ       $0x08, Z16, Z6
+	SBBL         R9, R9
+	VPMADD52LUQ  Z17, Z11, Z22
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z7, Z21, Z13
+	MOVQ         R8, DX
+	VPMADD52LUQ  Z15, Z25, Z6
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPSUBQ       Z5, Z12, Z19
+	ADDQ         AX, R8
+	VMOVDQU64    832(DI), Z14
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z14, Z14, Z27
+	SBBQ         AX, R8
+	VPSLLQ       $0x07, Z14, Z2
+	SUBQ         R8, DX
+	VPSUBQ       Z24, Z19, Z16
+	SBBL         R8, R8
+	VPSUBQ       Z1, Z23, Z17
+	SUBQ         R8, DX
+	VPMADD52LUQ  512(DI), Z8, Z9
+	MOVQ         DX, 2096(DI)
+	VPSRAQ       $0x34, Z16, Z11
+	MOVQ         2008(DI), AX
+	VPANDQ       Z0, Z17, Z7
+	MOVL         $0x00000000, DX
+	ADDQ         2040(DI), AX
+	VPSUBQ       Z26, Z10, Z21
+	ADCQ         $0x00, DX
+	VPSRAQ       $0x2c, Z17, Z15
+	ADDQ         2072(DI), AX
+	VPADDQ       Z11, Z4, Z25
+	ADCQ         $0x00, DX
+	VMOVDQU64    768(DI), Z5
+	MOVQ         AX, 2200(DI)
+	VPXORQ       Z12, Z12, Z12
+	MOVQ         DX, 2208(DI)
+	VPMADD52HUQ  Z27, Z5, Z12
+	MOVQ         2016(DI), AX
+	VPSUBQ       Z22, Z20, Z14
+	MOVL         $0x00000000, DX
+	VPSUBQ       Z15, Z21, Z24
+	ADDQ         2048(DI), AX
+	VPSUBQ       Z28, Z13, Z19
+	ADCQ         $0x00, DX
+	VPSLLQ       $0x04, Z25, Z1
+	ADDQ         2080(DI), AX
+	ADCQ         $0x00, DX
+	VPSUBQ       Z6, Z18, Z23
+	MOVQ         AX, 2216(DI)
+	VPSRAQ       $0x34, Z24, Z8
+	MOVQ         DX, 2224(DI)
+	VMOVDQU64    Z19, 448(DI)
+	MOVQ         2024(DI), AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
+	MOVL         $0x00000000, DX
+	VPMADD52HUQ  Z24, Z24, Z26
+	ADDQ         2056(DI), AX
+	VMOVDQU64    Z23, 384(DI)
+	ADCQ         $0x00, DX
+	VPADDQ       Z8, Z7, Z10
+	ADDQ         2088(DI), AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
+	ADCQ         $0x00, DX
+	VPMADD52LUQ  Z24, Z24, Z17
+	MOVQ         AX, 2232(DI)
+	MOVQ         DX, 2240(DI)
+	VPSUBQ       Z29, Z9, Z11
+	MOVQ         2032(DI), AX
+	VPXORQ       Z4, Z4, Z4
+	MOVL         $0x00000000, DX
+	VPMADD52HUQ  704(DI), Z24, Z4
+	ADDQ         2064(DI), AX
+	VPSLLQ       $0x07, Z10, Z22
+	ADCQ         $0x00, DX
+	VPADDQ       Z10, Z10, Z20
+	ADDQ         2096(DI), AX
+	VPSRAQ       $0x2c, Z11, Z15
+	ADCQ         $0x00, DX
+	VPANDQ       Z0, Z11, Z21
+	MOVQ         AX, 2248(DI)
+	VPXORQ       Z28, Z28, Z28
+	MOVQ         DX, 2256(DI)
+	VPMADD52HUQ  Z20, Z24, Z28
+	MOVQ         2016(DI), AX
+	VPSLLQ       $0x08, Z12, Z13
+	MOVQ         2224(DI), DX
+	ADDQ         2216(DI), AX
+	VPSUBQ       Z15, Z14, Z6
+	ADCQ         $0x00, DX
+	VPXORQ       Z18, Z18, Z18
+	MOVQ         2008(DI), R8
+	VPMADD52HUQ  Z22, Z20, Z18
+	MOVQ         2208(DI), R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z19
 	ADDQ         2200(DI), R8
-	VPMADD52HUQ  Z23, Z10, Z3
+	VPMADD52HUQ  640(DI), Z24, Z19
+	ADCQ         $0x00, R9
+	VPSRAQ       $0x34, Z6, Z23
+	MOVQ         R8, 2264(DI)
+	VPXORQ       Z8, Z8, Z8
+	MOVQ         R9, 2272(DI)
+	VPMADD52HUQ  Z25, Z6, Z8
+	ADDQ         AX, R8
+	VPBROADCASTQ 168(SI), Z7
+	ADCQ         DX, R9
+	VPMADD52HUQ  Z16, Z6, Z7
+	MOVQ         2032(DI), R10
+	MOVQ         2256(DI), R11
+	VPADDQ       Z23, Z21, Z29
+	ADDQ         2248(DI), R10
+	VPBROADCASTQ 160(SI), Z9
+	ADCQ         $0x00, R11
+	VPMADD52LUQ  Z16, Z6, Z9
+	MOVQ         2024(DI), R12
+	VPMADD52LUQ  Z20, Z24, Z26
+	MOVQ         2240(DI), R13
+	VPSLLQ       $0x04, Z29, Z11
+	ADDQ         2232(DI), R12
+	VPMADD52HUQ  640(DI), Z10, Z4
+	ADCQ         $0x00, R13
+	VPXORQ       Z12, Z12, Z12
+	MOVQ         R12, 2280(DI)
+	VPMADD52HUQ  Z3, Z22, Z12
+	MOVQ         R13, 2288(DI)
+	VPXORQ       Z15, Z15, Z15
+	ADDQ         R10, R12
+	ADCQ         R11, R13
+	VPMADD52HUQ  Z1, Z11, Z15
+	ADDQ         R8, AX
+	VPSLLQ       $0x08, Z28, Z14
+	ADCQ         R9, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
+	ADDQ         R12, AX
+	VPMADD52LUQ  640(DI), Z24, Z23
+	ADCQ         R13, DX
+	VPMADD52LUQ  Z22, Z20, Z14
+	ADDQ         R8, R10
+	VPMADD52HUQ  Z16, Z29, Z8
+	ADCQ         R9, R11
+	VPMADD52LUQ  Z25, Z6, Z7
+	ADDQ         R12, R10
+	VPMADD52LUQ  704(DI), Z24, Z19
+	ADCQ         R13, R11
+	VPSUBQ       Z18, Z26, Z21
+	ADDQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
+	ADCQ         DX, R9
+	ADDQ         (SI), R8
+	VPMADD52HUQ  Z5, Z5, Z28
+	ADCQ         $0x00, R9
+	VPSLLQ       $0x08, Z4, Z20
+	ADDQ         (BX)(R9*8), R8
+	VPMADD52LUQ  Z2, Z27, Z13
+	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z21, Z25
+	ADDQ         R9, R8
+	VPANDQ       Z0, Z21, Z6
+	MOVQ         R8, 2008(DI)
+	VPMADD52LUQ  Z3, Z22, Z20
+	ADDQ         R10, R12
+	VPXORQ       Z24, Z24, Z24
+	ADCQ         R11, R13
+	VPMADD52HUQ  Z2, Z27, Z24
+	ADDQ         16(SI), R12
+	VPSUBQ       Z14, Z17, Z18
+	ADCQ         $0x00, R13
+	ADDQ         (BX)(R13*8), R12
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z26
+	SBBL         R13, R13
+	VPMADD52LUQ  Z5, Z5, Z26
+	ADDQ         R13, R12
+	VPSLLQ       $0x08, Z8, Z4
+	MOVQ         R12, 2024(DI)
+	VPMADD52LUQ  Z16, Z29, Z7
+	ADDQ         2280(DI), AX
+	VPSUBQ       Z25, Z18, Z21
+	ADCQ         2288(DI), DX
+	VPMADD52LUQ  Z1, Z11, Z4
+	ADDQ         2280(DI), AX
+	VMOVDQU64    960(DI), Z3
+	ADCQ         2288(DI), DX
+	VPADDQ       Z3, Z3, Z22
+	ADDQ         8(SI), AX
+	VPSRAQ       $0x34, Z21, Z2
+	ADCQ         $0x00, DX
+	VPMADD52LUQ  640(DI), Z10, Z19
+	ADDQ         (BX)(DX*8), AX
+	SBBL         DX, DX
+	VPMADD52LUQ  Z27, Z5, Z28
+	ADDQ         DX, AX
+	VPSLLQ       $0x07, Z3, Z14
+	MOVQ         AX, 2016(DI)
+	VPADDQ       Z2, Z6, Z17
+	ADDQ         2264(DI), R10
+	VMOVDQU64    896(DI), Z8
+	ADCQ         2272(DI), R11
+	VPXORQ       Z16, Z16, Z16
+	ADDQ         2264(DI), R10
+	VPMADD52HUQ  Z22, Z8, Z16
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z20, Z23, Z29
+	ADDQ         24(SI), R10
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z25
+	ADCQ         $0x00, R11
+	VPMADD52HUQ  Z8, Z8, Z25
+	ADDQ         (BX)(R11*8), R10
+	VPSLLQ       $0x04, Z17, Z18
+	SBBL         R11, R11
+	ADDQ         R11, R10
+	VPXORQ       Z1, Z1, Z1
+	MOVQ         R10, 2032(DI)
+	VPMADD52HUQ  Z14, Z22, Z1
+	MOVQ         2048(DI), AX
+	VPSUBQ       Z13, Z26, Z11
+	MOVQ         2224(DI), DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z10
+	ADDQ         2216(DI), AX
+	VPMADD52LUQ  Z8, Z8, Z10
+	ADCQ         $0x00, DX
+	VPSUBQ       Z15, Z7, Z5
+	MOVQ         2040(DI), R8
+	VPSUBQ       Z4, Z9, Z3
+	MOVQ         2208(DI), R9
+	VMOVDQU64    Z5, 576(DI)
+	ADDQ         2200(DI), R8
+	VPSUBQ       Z12, Z19, Z2
 	ADCQ         $0x00, R9
 	MOVQ         R8, 2264(DI)
-	VPSLLQ       $0x04, 1088(DI), Z26
+	VMOVDQU64    Z3, 512(DI)
 	MOVQ         R9, 2272(DI)
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	VPSUBQ       Z24, Z28, Z6
 	ADDQ         AX, R8
-	VPSUBQ       Z8, Z22, Z2
+	VPSRAQ       $0x2c, Z2, Z20
 	ADCQ         DX, R9
-	VPXORQ       Z17, Z17, Z17
-	MOVQ         2096(DI), R10
-	VPMADD52HUQ  Z6, Z12, Z17
+	VPANDQ       Z0, Z2, Z23
+	MOVQ         2064(DI), R10
+	VPSRAQ       $0x2c, Z6, Z13
 	MOVQ         2256(DI), R11
-	VPSUBQ       Z1, Z5, Z15
+	VPANDQ       Z0, Z6, Z26
 	ADDQ         2248(DI), R10
-	VPXORQ       Z8, Z8, Z8
+	VPSUBQ       Z20, Z29, Z15
 	ADCQ         $0x00, R11
-	VPMADD52HUQ  Z7, Z7, Z8
-	MOVQ         2088(DI), R12
-	VPMADD52HUQ  Z20, Z18, Z4
+	VPMADD52LUQ  Z22, Z8, Z25
+	MOVQ         2056(DI), R12
+	VPSUBQ       Z13, Z11, Z7
 	MOVQ         2240(DI), R13
+	VPSLLQ       $0x08, Z16, Z4
 	ADDQ         2232(DI), R12
-	VPMADD52LUQ  Z24, Z29, Z25
 	ADCQ         $0x00, R13
-	VPSRAQ       $0x2c, Z15, Z22
+	VPSRAQ       $0x34, Z15, Z9
 	MOVQ         R12, 2280(DI)
-	VPMADD52LUQ  768(DI), Z11, Z2
+	VPXORQ       Z5, Z5, Z5
 	MOVQ         R13, 2288(DI)
-	VPANDQ       Z0, Z15, Z1
+	VPMADD52HUQ  Z17, Z15, Z5
 	ADDQ         R10, R12
-	VPSUBQ       Z21, Z16, Z5
+	VPBROADCASTQ 184(SI), Z12
 	ADCQ         R11, R13
-	VPSUBQ       Z19, Z9, Z24
+	VPMADD52HUQ  Z21, Z15, Z12
 	ADDQ         R8, AX
-	VPSRAQ       $0x34, Z5, Z11
+	VPSRAQ       $0x34, Z7, Z19
 	ADCQ         R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z15
+	VPADDQ       Z9, Z23, Z3
 	ADDQ         R12, AX
-	VPMADD52HUQ  Z5, Z5, Z15
+	VPBROADCASTQ 176(SI), Z24
 	ADCQ         R13, DX
+	VPMADD52LUQ  Z21, Z15, Z24
 	ADDQ         R8, R10
-	VPSRAQ       $0x34, Z24, Z21
 	ADCQ         R9, R11
-	VPXORQ       Z16, Z16, Z16
+	VPADDQ       Z19, Z26, Z28
 	ADDQ         R12, R10
-	VPMADD52HUQ  960(DI), Z5, Z16
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
 	ADCQ         R13, R11
-	VPADDQ       Z11, Z27, Z19
+	VPMADD52HUQ  Z7, Z7, Z2
 	ADDQ         AX, R8
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	VPSLLQ       $0x04, Z3, Z6
 	ADCQ         DX, R9
-	VPMADD52HUQ  896(DI), Z5, Z9
-	ADDQ         64(SI), R8
-	VPADDQ       Z21, Z14, Z11
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z20
+	ADDQ         32(SI), R8
+	VPMADD52LUQ  Z7, Z7, Z20
 	ADCQ         $0x00, R9
-	VPMADD52LUQ  Z6, Z12, Z28
+	VPSLLQ       $0x07, Z28, Z29
 	ADDQ         (BX)(R9*8), R8
-	VPSLLQ       $0x08, Z4, Z27
+	VPADDQ       Z28, Z28, Z8
 	SBBL         R9, R9
+	VPXORQ       Z13, Z13, Z13
 	ADDQ         R9, R8
-	VPADDQ       Z19, Z19, Z21
-	MOVQ         R8, 2072(DI)
-	VPMADD52LUQ  Z20, Z18, Z25
+	VPMADD52HUQ  Z18, Z6, Z13
+	MOVQ         R8, 2040(DI)
 	ADDQ         R10, R12
-	VPSLLQ       $0x04, Z11, Z14
+	VPXORQ       Z11, Z11, Z11
 	ADCQ         R11, R13
-	VPMADD52LUQ  Z23, Z10, Z27
-	ADDQ         80(SI), R12
-	VPSUBQ       Z22, Z2, Z6
+	VPMADD52HUQ  Z8, Z7, Z11
+	ADDQ         48(SI), R12
+	VPSUBQ       Z1, Z25, Z16
 	ADCQ         $0x00, R13
-	VPSLLQ       $0x04, Z19, Z4
+	VPXORQ       Z9, Z9, Z9
 	ADDQ         (BX)(R13*8), R12
-	VPXORQ       Z18, Z18, Z18
+	VPMADD52HUQ  Z29, Z8, Z9
 	SBBL         R13, R13
-	VPMADD52HUQ  Z21, Z5, Z18
+	VPMADD52HUQ  Z21, Z3, Z5
 	ADDQ         R13, R12
-	VPSRAQ       $0x34, Z6, Z23
-	MOVQ         R12, 2088(DI)
+	VPSRAQ       $0x2c, Z16, Z23
+	MOVQ         R12, 2056(DI)
+	VPMADD52LUQ  Z17, Z15, Z12
 	ADDQ         2280(DI), AX
-	VPXORQ       Z10, Z10, Z10
+	VPANDQ       Z0, Z16, Z19
 	ADCQ         2288(DI), DX
-	VPMADD52HUQ  Z11, Z6, Z10
+	VPXORQ       Z26, Z26, Z26
 	ADDQ         2280(DI), AX
-	VPBROADCASTQ 200(SI), Z22
 	ADCQ         2288(DI), DX
-	VPMADD52HUQ  Z24, Z6, Z22
-	ADDQ         72(SI), AX
-	VPSLLQ       $0x08, Z17, Z2
+	VPMADD52HUQ  832(DI), Z7, Z26
+	ADDQ         40(SI), AX
+	VPMADD52LUQ  Z8, Z7, Z2
 	ADCQ         $0x00, DX
-	VPADDQ       Z23, Z1, Z17
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z1
 	ADDQ         (BX)(DX*8), AX
-	VPMADD52LUQ  Z21, Z5, Z15
+	VPMADD52HUQ  768(DI), Z7, Z1
 	SBBL         DX, DX
-	VPXORQ       Z23, Z23, Z23
+	VPXORQ       Z25, Z25, Z25
 	ADDQ         DX, AX
-	VPMADD52HUQ  Z4, Z4, Z23
-	MOVQ         AX, 2080(DI)
+	VPMADD52HUQ  Z27, Z29, Z25
+	MOVQ         AX, 2048(DI)
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
 	ADDQ         2264(DI), R10
-	VPSLLQ       $0x04, Z17, Z1
+	VPMADD52LUQ  768(DI), Z7, Z17
 	ADCQ         2272(DI), R11
-	VPMADD52HUQ  896(DI), Z19, Z16
+	VPSLLQ       $0x08, Z11, Z15
 	ADDQ         2264(DI), R10
-	VPMADD52LUQ  960(DI), Z5, Z9
 	ADCQ         2272(DI), R11
-	VPSUBQ       Z8, Z28, Z21
-	ADDQ         88(SI), R10
-	VPSUBQ       Z3, Z25, Z8
+	VPMADD52LUQ  Z14, Z22, Z4
+	ADDQ         56(SI), R10
+	VPSLLQ       $0x08, Z5, Z16
 	ADCQ         $0x00, R11
-	VPXORQ       Z28, Z28, Z28
+	VPMADD52LUQ  Z29, Z8, Z15
 	ADDQ         (BX)(R11*8), R10
-	VPMADD52HUQ  Z14, Z1, Z28
+	VPMADD52LUQ  Z21, Z3, Z12
 	SBBL         R11, R11
-	VPBROADCASTQ 176(SI), Z3
+	VMOVDQU64    1088(DI), Z11
+	ADDQ         R11, R10
+	VPADDQ       Z11, Z11, Z14
+	MOVQ         R10, 2064(DI)
+	VPMADD52LUQ  Z18, Z6, Z16
+	MOVQ         2080(DI), AX
+	VPSLLQ       $0x07, Z11, Z5
+	MOVQ         2224(DI), DX
+	VPSUBQ       Z9, Z2, Z8
+	ADDQ         2216(DI), AX
+	VPMADD52HUQ  768(DI), Z28, Z26
+	ADCQ         $0x00, DX
+	MOVQ         2072(DI), R8
+	VPMADD52LUQ  832(DI), Z7, Z1
+	MOVQ         2208(DI), R9
+	VPSRAQ       $0x2c, Z8, Z21
+	ADDQ         2200(DI), R8
+	VPANDQ       Z0, Z8, Z3
+	ADCQ         $0x00, R9
+	VMOVDQU64    1024(DI), Z18
+	MOVQ         R8, 2264(DI)
+	VPXORQ       Z6, Z6, Z6
+	MOVQ         R9, 2272(DI)
+	VPMADD52HUQ  Z14, Z18, Z6
+	ADDQ         AX, R8
+	VPSUBQ       Z4, Z10, Z11
+	ADCQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	MOVQ         2096(DI), R10
+	VPMADD52HUQ  Z18, Z18, Z9
+	MOVQ         2256(DI), R11
+	ADDQ         2248(DI), R10
+	VPXORQ       Z2, Z2, Z2
+	ADCQ         $0x00, R11
+	VPMADD52HUQ  Z5, Z14, Z2
+	MOVQ         2088(DI), R12
+	VPSUBQ       Z15, Z20, Z7
+	MOVQ         2240(DI), R13
+	VPSUBQ       Z23, Z11, Z8
+	ADDQ         2232(DI), R12
+	VPSUBQ       Z13, Z12, Z4
+	ADCQ         $0x00, R13
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z10
+	MOVQ         R12, 2280(DI)
+	VPMADD52LUQ  Z18, Z18, Z10
+	MOVQ         R13, 2288(DI)
+	VPSUBQ       Z16, Z24, Z15
+	ADDQ         R10, R12
+	VPSUBQ       Z21, Z7, Z20
+	ADCQ         R11, R13
+	VMOVDQU64    Z4, 704(DI)
+	ADDQ         R8, AX
+	ADCQ         R9, DX
+	VPSLLQ       $0x08, Z26, Z23
+	ADDQ         R12, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z11
+	ADCQ         R13, DX
+	VPMADD52HUQ  Z8, Z8, Z11
+	ADDQ         R8, R10
+	VMOVDQU64    Z15, 640(DI)
+	ADCQ         R9, R11
+	VPSRAQ       $0x34, Z20, Z13
+	ADDQ         R12, R10
+	VPMADD52LUQ  768(DI), Z28, Z1
+	ADCQ         R13, R11
+	VPMADD52LUQ  Z27, Z29, Z23
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z8, Z12
+	ADCQ         DX, R9
+	VPADDQ       Z13, Z3, Z16
+	ADDQ         64(SI), R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z24
+	ADCQ         $0x00, R9
+	ADDQ         (BX)(R9*8), R8
+	VPMADD52LUQ  Z8, Z8, Z24
+	SBBL         R9, R9
+	VPADDQ       Z12, Z19, Z21
+	ADDQ         R9, R8
+	VPXORQ       Z7, Z7, Z7
+	MOVQ         R8, 2072(DI)
+	VPMADD52HUQ  960(DI), Z8, Z7
+	ADDQ         R10, R12
+	VPSLLQ       $0x04, Z16, Z4
+	ADCQ         R11, R13
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
+	ADDQ         80(SI), R12
+	VPMADD52HUQ  896(DI), Z8, Z26
+	ADCQ         $0x00, R13
+	VPSLLQ       $0x07, Z21, Z15
+	ADDQ         (BX)(R13*8), R12
+	VPADDQ       Z21, Z21, Z28
+	SBBL         R13, R13
+	ADDQ         R13, R12
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z27
+	MOVQ         R12, 2088(DI)
+	VPMADD52LUQ  896(DI), Z8, Z27
+	ADDQ         2280(DI), AX
+	VPSLLQ       $0x08, Z6, Z29
+	ADCQ         2288(DI), DX
+	VPXORQ       Z13, Z13, Z13
+	ADDQ         2280(DI), AX
+	VPMADD52HUQ  Z28, Z8, Z13
+	ADCQ         2288(DI), DX
+	VPMADD52LUQ  Z28, Z8, Z11
+	ADDQ         72(SI), AX
+	VPSUBQ       Z25, Z1, Z3
+	ADCQ         $0x00, DX
+	VPXORQ       Z12, Z12, Z12
+	ADDQ         (BX)(DX*8), AX
+	VPMADD52HUQ  Z15, Z28, Z12
+	SBBL         DX, DX
+	VPSUBQ       Z23, Z17, Z19
+	ADDQ         DX, AX
+	MOVQ         AX, 2080(DI)
+	VPXORQ       Z6, Z6, Z6
+	ADDQ         2264(DI), R10
+	VPMADD52HUQ  Z22, Z15, Z6
+	ADCQ         2272(DI), R11
+	VPSRAQ       $0x2c, Z3, Z25
+	ADDQ         2264(DI), R10
+	VPANDQ       Z0, Z3, Z1
+	ADCQ         2272(DI), R11
+	VPMADD52HUQ  896(DI), Z21, Z7
+	ADDQ         88(SI), R10
+	VPSUBQ       Z25, Z19, Z23
+	ADCQ         $0x00, R11
+	VPMADD52LUQ  960(DI), Z8, Z26
+	ADDQ         (BX)(R11*8), R10
+	VPMADD52LUQ  Z14, Z18, Z9
+	SBBL         R11, R11
+	VPSRAQ       $0x34, Z23, Z17
 	ADDQ         R11, R10
 	MOVQ         R10, 2096(DI)
-	VPSUBQ       Z27, Z3, Z25
-	MOVQ         2104(DI), DX
-	VPXORQ       Z27, Z27, Z27
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  Z13, Z4, Z27
-	SHLXQ        CX, DX, R8
-	VMOVDQU64    Z8, 704(DI)
-	ADDQ         DX, R8
-	VPSLLQ       $0x08, Z18, Z3
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z7, Z7, Z2
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z20, Z29, Z25
-	SUBQ         R8, AX
-	VPSRAQ       $0x2c, Z21, Z8
-	SBBL         R8, R8
-	VPMADD52HUQ  Z24, Z17, Z10
-	SUBQ         R8, AX
-	MOVQ         2104(DI), DX
-	VPANDQ       Z0, Z21, Z18
-	MULXQ        AX, DX, R8
-	VPMADD52LUQ  Z11, Z6, Z22
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z4, Z4, Z3
-	ADDQ         DX, R9
-	VPSUBQ       Z23, Z15, Z7
-	SHRXQ        CX, R9, DX
-	VPSLLQ       $0x08, Z16, Z20
-	SBBQ         DX, R9
-	VPSRAQ       $0x2c, Z7, Z29
-	SUBQ         R9, R8
-	VPANDQ       Z0, Z7, Z21
-	SBBL         R9, R9
-	VPMADD52LUQ  896(DI), Z19, Z9
-	SUBQ         R9, R8
-	VMOVDQU64    1216(DI), Z11
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPSLLQ       $0x04, Z11, Z23
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z13, Z4, Z20
-	ADDQ         DX, R9
-	VPADDQ       Z11, Z11, Z15
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
-	SBBQ         DX, R9
-	VPSUBQ       Z2, Z16, Z7
-	SUBQ         R9, AX
-	VMOVDQU64    1152(DI), Z19
-	SBBL         R9, R9
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z13
-	SUBQ         R9, AX
-	VPMADD52HUQ  Z19, Z19, Z13
-	MOVQ         R8, DX
-	VMOVDQU64    Z25, 640(DI)
-	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPXORQ       Z4, Z4, Z4
-	ADDQ         AX, R8
-	VPMADD52HUQ  Z15, Z19, Z4
-	SHRXQ        CX, R8, AX
-	VPSLLQ       $0x04, 1216(DI), Z11
-	SBBQ         AX, R8
-	VPSLLQ       $0x08, Z10, Z2
-	SUBQ         R8, DX
-	VPMADD52LUQ  Z12, Z12, Z7
-	SBBL         R8, R8
-	VPMADD52LUQ  Z24, Z17, Z22
-	SUBQ         R8, DX
-	VPMADD52LUQ  Z14, Z1, Z2
-	MOVQ         DX, 2104(DI)
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z16
-	MOVQ         2112(DI), DX
-	VPSUBQ       Z3, Z16, Z25
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPXORQ       Z10, Z10, Z10
-	ADDQ         DX, R8
-	VPMADD52HUQ  Z23, Z23, Z10
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z5, Z5, Z25
-	SBBQ         DX, R8
-	VPSUBQ       Z27, Z9, Z12
-	SUBQ         R8, AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
-	SBBL         R8, R8
-	VPSUBQ       Z20, Z17, Z14
-	SUBQ         R8, AX
-	VPSRAQ       $0x2c, Z12, Z1
-	MOVQ         2112(DI), DX
-	VPANDQ       Z0, Z12, Z3
-	MULXQ        AX, DX, R8
-	VPMADD52LUQ  896(DI), Z5, Z14
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPSLLQ       $0x08, Z4, Z16
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Z8, Z7, Z27
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z15, Z19, Z13
-	SUBQ         R9, R8
-	VPSUBQ       Z28, Z22, Z9
-	SBBL         R9, R9
-	VPMADD52LUQ  Z23, Z23, Z16
-	SUBQ         R9, R8
-	VPBROADCASTQ 192(SI), Z20
-	MOVQ         AX, DX
-	VPSUBQ       Z2, Z20, Z17
-	MULXQ        DX, DX, AX
-	VPSRAQ       $0x34, Z27, Z12
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z9, 832(DI)
-	ADDQ         DX, R9
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z5
-	SBBQ         DX, R9
-	VPMADD52HUQ  Z27, Z27, Z5
-	SUBQ         R9, AX
-	VPMADD52LUQ  Z24, Z6, Z17
-	SBBL         R9, R9
-	VPSUBQ       Z29, Z25, Z4
-	SUBQ         R9, AX
-	VPADDQ       Z12, Z18, Z8
-	MOVQ         R8, DX
-	VPXORQ       Z7, Z7, Z7
-	MULXQ        AX, AX, DX
-	VPMADD52HUQ  1088(DI), Z27, Z7
-	SHLXQ        CX, AX, R8
-	VPSRAQ       $0x34, Z4, Z15
-	ADDQ         AX, R8
-	SHRXQ        CX, R8, AX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
-	SBBQ         AX, R8
-	VPMADD52HUQ  1024(DI), Z27, Z28
-	SUBQ         R8, DX
-	VPSLLQ       $0x04, Z8, Z22
-	SBBL         R8, R8
-	VPADDQ       Z8, Z8, Z23
-	SUBQ         R8, DX
-	VPADDQ       Z15, Z21, Z2
-	MOVQ         DX, 2112(DI)
-	VPSUBQ       Z1, Z14, Z20
-	MOVQ         2120(DI), DX
-	VPXORQ       Z9, Z9, Z9
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  Z23, Z27, Z9
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z10, Z13, Z24
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x34, Z20, Z6
-	SBBQ         DX, R8
-	VPXORQ       Z29, Z29, Z29
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z2, Z20, Z29
-	SBBL         R8, R8
-	VPSLLQ       $0x04, Z2, Z25
-	SUBQ         R8, AX
-	VPBROADCASTQ 216(SI), Z12
-	MOVQ         2120(DI), DX
-	VPMADD52HUQ  Z4, Z20, Z12
-	MULXQ        AX, DX, R8
-	VPADDQ       Z6, Z3, Z18
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  Z23, Z27, Z5
-	ADDQ         DX, R9
-	VMOVDQU64    Z17, 768(DI)
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPXORQ       Z15, Z15, Z15
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z22, Z22, Z15
-	SBBL         R9, R9
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
-	SUBQ         R9, R8
-	VPSUBQ       Z16, Z21, Z1
-	MOVQ         AX, DX
-	VPSLLQ       $0x04, Z18, Z14
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  1024(DI), Z8, Z7
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  1088(DI), Z27, Z28
-	ADDQ         DX, R9
-	VPSRAQ       $0x2c, Z24, Z10
-	SHRXQ        CX, R9, DX
-	VPXORQ       Z13, Z13, Z13
-	SBBQ         DX, R9
-	SUBQ         R9, AX
-	VPMADD52HUQ  Z25, Z14, Z13
-	SBBL         R9, R9
-	VPANDQ       Z0, Z24, Z6
-	SUBQ         R9, AX
 	VPXORQ       Z3, Z3, Z3
-	MOVQ         R8, DX
-	VPMADD52HUQ  Z26, Z22, Z3
-	MULXQ        AX, AX, DX
-	VPSLLQ       $0x08, Z9, Z23
+	MOVQ         2104(DI), DX
+	VPMADD52HUQ  Z16, Z23, Z3
+	MULXQ        DX, AX, DX
+	VPBROADCASTQ 200(SI), Z25
 	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z19, Z19, Z1
+	VPMADD52HUQ  Z20, Z23, Z25
 	ADDQ         AX, R8
-	VPMADD52HUQ  Z4, Z18, Z29
+	VPSLLQ       $0x08, Z13, Z19
 	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z2, Z20, Z12
+	VPADDQ       Z17, Z1, Z8
 	SBBQ         AX, R8
-	VPMADD52LUQ  Z22, Z22, Z23
+	VPBROADCASTQ 192(SI), Z18
 	SUBQ         R8, DX
+	VPMADD52LUQ  Z20, Z23, Z18
 	SBBL         R8, R8
-	VPSUBQ       Z15, Z5, Z17
+	VPMADD52LUQ  Z15, Z28, Z19
 	SUBQ         R8, DX
-	VPSLLQ       $0x08, Z7, Z16
-	MOVQ         DX, 2120(DI)
-	VMOVDQU64    1344(DI), Z21
-	MOVQ         2128(DI), DX
-	VPADDQ       Z21, Z21, Z24
-	MULXQ        DX, DX, AX
-	VPSRAQ       $0x2c, Z17, Z9
-	SHLXQ        CX, DX, R8
-	VPANDQ       Z0, Z17, Z19
-	ADDQ         DX, R8
-	VPMADD52LUQ  1024(DI), Z8, Z28
-	SHRXQ        CX, R8, DX
-	VPSLLQ       $0x04, Z21, Z2
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z26, Z22, Z16
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VPSLLQ       $0x04, 1344(DI), Z15
-	SUBQ         R8, AX
-	VPSUBQ       Z10, Z1, Z5
-	MOVQ         2128(DI), DX
-	VMOVDQU64    1280(DI), Z7
-	MULXQ        AX, DX, R8
-	VPXORQ       Z17, Z17, Z17
-	SHLXQ        CX, DX, R9
-	VPMADD52HUQ  Z24, Z7, Z17
-	ADDQ         DX, R9
-	VPSLLQ       $0x08, Z29, Z8
-	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z21
-	SBBQ         DX, R9
-	VPMADD52HUQ  Z7, Z7, Z21
+	VPSUBQ       Z12, Z11, Z13
+	MULXQ        2104(DI), AX, R8
+	VPSLLQ       $0x04, Z8, Z17
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z5, Z14, Z29
+	ADDQ         AX, R9
+	VPSRAQ       $0x2c, Z13, Z1
+	SHRXQ        CX, R9, AX
+	VPANDQ       Z0, Z13, Z28
+	SBBQ         AX, R9
+	VPXORQ       Z12, Z12, Z12
 	SUBQ         R9, R8
-	VPMADD52LUQ  Z4, Z18, Z12
+	VPMADD52HUQ  Z4, Z17, Z12
 	SBBL         R9, R9
+	VPSLLQ       $0x08, Z7, Z11
 	SUBQ         R9, R8
-	VPSRAQ       $0x34, Z5, Z26
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z25, Z14, Z8
+	VPMADD52LUQ  896(DI), Z21, Z26
 	MULXQ        DX, DX, AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	VPMADD52LUQ  Z22, Z15, Z11
 	SHLXQ        CX, DX, R9
-	VPSUBQ       Z23, Z22, Z10
+	VPSUBQ       Z2, Z9, Z5
 	ADDQ         DX, R9
-	VPADDQ       Z26, Z6, Z1
 	SHRXQ        CX, R9, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z29
+	VPMADD52HUQ  Z20, Z8, Z3
 	SBBQ         DX, R9
-	VPMADD52HUQ  Z5, Z5, Z29
+	VMOVDQU64    1216(DI), Z13
 	SUBQ         R9, AX
-	VPMADD52LUQ  Z27, Z27, Z10
+	VPADDQ       Z13, Z13, Z7
 	SBBL         R9, R9
+	VPMADD52LUQ  Z16, Z23, Z25
 	SUBQ         R9, AX
-	VPSLLQ       $0x04, Z1, Z18
+	VPSRAQ       $0x2c, Z5, Z21
 	MOVQ         R8, DX
-	VPADDQ       Z1, Z1, Z25
+	VPANDQ       Z0, Z5, Z22
 	MULXQ        AX, AX, DX
-	VPSUBQ       Z3, Z28, Z14
+	VPSLLQ       $0x07, Z13, Z15
 	SHLXQ        CX, AX, R8
-	VPXORQ       Z23, Z23, Z23
+	VPSUBQ       Z19, Z24, Z2
 	ADDQ         AX, R8
-	VPMADD52HUQ  1216(DI), Z5, Z23
+	VMOVDQU64    1152(DI), Z9
 	SHRXQ        CX, R8, AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
 	SBBQ         AX, R8
-	VPSUBQ       Z16, Z22, Z26
-	SUBQ         R8, DX
-	VPXORQ       Z6, Z6, Z6
-	SBBL         R8, R8
-	VPMADD52HUQ  Z25, Z5, Z6
-	SUBQ         R8, DX
-	MOVQ         DX, 2128(DI)
-	VPSRAQ       $0x2c, Z14, Z3
-	MOVQ         2136(DI), DX
-	VPANDQ       Z0, Z14, Z28
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  1024(DI), Z27, Z26
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x08, Z17, Z16
-	ADDQ         DX, R8
-	VPSUBQ       Z13, Z12, Z22
-	SHRXQ        CX, R8, DX
-	VPXORQ       Z14, Z14, Z14
-	SBBQ         DX, R8
-	VPMADD52HUQ  Z18, Z18, Z14
-	SUBQ         R8, AX
-	VPBROADCASTQ 208(SI), Z27
-	SBBL         R8, R8
-	VPSUBQ       Z8, Z27, Z17
-	SUBQ         R8, AX
-	MOVQ         2136(DI), DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z13
-	MULXQ        AX, DX, R8
-	VPMADD52HUQ  1152(DI), Z5, Z13
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z22, 960(DI)
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z25, Z5, Z29
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z4, Z20, Z17
-	SBBQ         DX, R9
-	VPSUBQ       Z9, Z10, Z12
-	SUBQ         R9, R8
-	VPXORQ       Z8, Z8, Z8
-	SBBL         R9, R9
-	VPMADD52HUQ  Z11, Z18, Z8
-	SUBQ         R9, R8
-	VPSRAQ       $0x34, Z12, Z27
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  1152(DI), Z1, Z23
-	SHLXQ        CX, DX, R9
-	VPSLLQ       $0x08, Z6, Z22
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z24, Z7, Z21
-	SHRXQ        CX, R9, DX
-	VPADDQ       Z27, Z19, Z25
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z2, Z2, Z16
-	SUBQ         R9, AX
-	VPSUBQ       Z3, Z26, Z4
-	SBBL         R9, R9
-	VPMADD52LUQ  Z18, Z18, Z22
-	SUBQ         R9, AX
-	VPSLLQ       $0x04, Z25, Z20
-	MOVQ         R8, DX
-	VPXORQ       Z9, Z9, Z9
-	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z2, Z2, Z9
-	ADDQ         AX, R8
-	VPSRAQ       $0x34, Z4, Z10
-	SHRXQ        CX, R8, AX
-	VPXORQ       Z6, Z6, Z6
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z25, Z4, Z6
-	SUBQ         R8, DX
-	VPBROADCASTQ 232(SI), Z24
-	SBBL         R8, R8
-	VPMADD52HUQ  Z12, Z4, Z24
-	SUBQ         R8, DX
-	VPSUBQ       Z14, Z29, Z27
-	MOVQ         DX, 2136(DI)
-	VMOVDQU64    Z17, 896(DI)
-	MOVQ         2144(DI), DX
-	VPADDQ       Z10, Z28, Z19
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52LUQ  1216(DI), Z5, Z13
-	ADDQ         DX, R8
-	VPSRAQ       $0x2c, Z27, Z3
-	SHRXQ        CX, R8, DX
-	VPANDQ       Z0, Z27, Z26
-	SBBQ         DX, R8
-	VPSLLQ       $0x04, Z19, Z2
-	SUBQ         R8, AX
-	VPSLLQ       $0x08, Z23, Z14
-	SBBL         R8, R8
-	VPXORQ       Z29, Z29, Z29
-	SUBQ         R8, AX
-	VPMADD52HUQ  Z20, Z2, Z29
-	MOVQ         2144(DI), DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z17
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z16, Z17, Z10
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
-	SHRXQ        CX, R9, DX
-	VPSUBQ       Z22, Z28, Z27
-	SBBQ         DX, R9
-	VPMADD52LUQ  Z11, Z18, Z14
-	SUBQ         R9, R8
-	VPMADD52LUQ  Z7, Z7, Z10
-	SBBL         R9, R9
-	VPSUBQ       Z9, Z21, Z23
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z12, Z19, Z6
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z25, Z4, Z24
-	MULXQ        DX, DX, AX
-	VPSRAQ       $0x2c, Z23, Z16
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z5, Z5, Z27
-	SHRXQ        CX, R9, DX
-	VPANDQ       Z0, Z23, Z17
-	SBBQ         DX, R9
-	VPMADD52LUQ  1152(DI), Z1, Z13
-	SUBQ         R9, AX
-	VMOVDQU64    1472(DI), Z22
-	SBBL         R9, R9
-	VPSLLQ       $0x04, Z22, Z28
-	SUBQ         R9, AX
-	VPADDQ       Z22, Z22, Z11
-	MOVQ         R8, DX
-	VMOVDQU64    1408(DI), Z18
-	MULXQ        AX, AX, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z7
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z18, Z18, Z7
-	ADDQ         AX, R8
-	SHRXQ        CX, R8, AX
-	VPXORQ       Z9, Z9, Z9
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z28, Z28, Z9
-	SUBQ         R8, DX
-	VPSLLQ       $0x04, 1472(DI), Z21
-	SBBL         R8, R8
-	VPXORQ       Z25, Z25, Z25
-	SUBQ         R8, DX
-	VPMADD52HUQ  Z11, Z18, Z25
-	MOVQ         DX, 2144(DI)
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z23
-	MOVQ         2152(DI), DX
-	VPSUBQ       Z14, Z23, Z1
-	MULXQ        DX, DX, AX
-	VPSUBQ       Z16, Z10, Z22
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x08, Z6, Z14
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  1152(DI), Z5, Z1
-	SBBQ         DX, R8
-	VPMADD52LUQ  Z12, Z19, Z24
-	SUBQ         R8, AX
-	VPSRAQ       $0x34, Z22, Z23
-	SBBL         R8, R8
-	VPMADD52LUQ  Z20, Z2, Z14
-	SUBQ         R8, AX
-	VPSUBQ       Z3, Z27, Z16
-	MOVQ         2152(DI), DX
-	VPSUBQ       Z8, Z13, Z10
-	MULXQ        AX, DX, R8
-	VPADDQ       Z23, Z17, Z6
-	SHLXQ        CX, DX, R9
-	VPSRAQ       $0x34, Z16, Z5
-	ADDQ         DX, R9
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z19
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPMADD52HUQ  Z22, Z22, Z19
-	SUBQ         R9, R8
-	VPSRAQ       $0x2c, Z10, Z20
-	SBBL         R9, R9
-	VPANDQ       Z0, Z10, Z2
-	SUBQ         R9, R8
-	VPADDQ       Z5, Z26, Z3
-	MOVQ         AX, DX
-	VPSLLQ       $0x04, Z6, Z27
-	MULXQ        DX, DX, AX
-	VPADDQ       Z6, Z6, Z8
-	SHLXQ        CX, DX, R9
-	VPXORQ       Z13, Z13, Z13
-	ADDQ         DX, R9
-	VPMADD52HUQ  1344(DI), Z22, Z13
-	SHRXQ        CX, R9, DX
-	VPSLLQ       $0x04, Z3, Z23
-	SBBQ         DX, R9
-	SUBQ         R9, AX
-	VPXORQ       Z17, Z17, Z17
-	SBBL         R9, R9
-	VPMADD52HUQ  Z27, Z27, Z17
-	SUBQ         R9, AX
-	VPSUBQ       Z20, Z1, Z10
-	MOVQ         R8, DX
-	VPXORQ       Z5, Z5, Z5
-	MULXQ        AX, AX, DX
-	VPMADD52HUQ  Z8, Z22, Z5
-	SHLXQ        CX, AX, R8
-	VPSUBQ       Z29, Z24, Z26
-	ADDQ         AX, R8
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z20
-	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  1280(DI), Z22, Z20
-	SBBQ         AX, R8
-	VPBROADCASTQ 224(SI), Z1
-	SUBQ         R8, DX
-	SBBL         R8, R8
-	VPSUBQ       Z14, Z1, Z29
-	SUBQ         R8, DX
-	VPSRAQ       $0x34, Z10, Z24
-	MOVQ         DX, 2152(DI)
-	VMOVDQU64    Z26, 1088(DI)
-	MOVQ         2160(DI), DX
-	VPXORQ       Z14, Z14, Z14
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  Z3, Z10, Z14
-	SHLXQ        CX, DX, R8
-	VPSLLQ       $0x08, Z25, Z1
-	ADDQ         DX, R8
-	VPMADD52LUQ  Z12, Z4, Z29
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z24, Z2, Z26
-	SBBQ         DX, R8
-	VPBROADCASTQ 248(SI), Z25
-	SUBQ         R8, AX
-	SBBL         R8, R8
-	VPMADD52HUQ  Z16, Z10, Z25
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z26, Z12
-	MOVQ         2160(DI), DX
-	VPMADD52LUQ  Z8, Z22, Z19
-	MULXQ        AX, DX, R8
-	VPMADD52HUQ  1280(DI), Z6, Z13
-	SHLXQ        CX, DX, R9
-	VPXORQ       Z4, Z4, Z4
-	ADDQ         DX, R9
-	VPMADD52HUQ  Z23, Z12, Z4
-	SHRXQ        CX, R9, DX
-	VPSLLQ       $0x08, Z5, Z24
-	SBBQ         DX, R9
-	VPXORQ       Z2, Z2, Z2
-	SUBQ         R9, R8
-	SBBL         R9, R9
-	VPMADD52HUQ  Z15, Z27, Z2
-	SUBQ         R9, R8
-	VPMADD52LUQ  1344(DI), Z22, Z20
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z27, Z27, Z24
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  Z16, Z26, Z14
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z29, 1024(DI)
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z11, Z18, Z7
-	SHRXQ        CX, R9, DX
-	VPMADD52LUQ  Z3, Z10, Z25
-	SBBQ         DX, R9
-	VPSUBQ       Z17, Z19, Z8
-	SUBQ         R9, AX
-	VPMADD52LUQ  Z28, Z28, Z1
-	SBBL         R9, R9
-	SUBQ         R9, AX
-	VPSLLQ       $0x08, Z13, Z5
-	MOVQ         R8, DX
-	VPSRAQ       $0x2c, Z8, Z29
-	MULXQ        AX, AX, DX
-	VPANDQ       Z0, Z8, Z11
-	SHLXQ        CX, AX, R8
-	VPMADD52LUQ  Z15, Z27, Z5
-	ADDQ         AX, R8
-	VPMADD52LUQ  1280(DI), Z6, Z20
-	SHRXQ        CX, R8, AX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z3
-	SBBQ         AX, R8
-	VPSUBQ       Z24, Z3, Z17
-	SUBQ         R8, DX
-	VPSLLQ       $0x08, Z14, Z19
-	SBBL         R8, R8
-	VPMADD52LUQ  Z22, Z22, Z17
-	SUBQ         R8, DX
-	MOVQ         DX, 2160(DI)
-	VPSUBQ       Z9, Z7, Z28
-	MOVQ         2168(DI), DX
-	VPMADD52LUQ  Z16, Z26, Z25
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  Z23, Z12, Z19
-	SHLXQ        CX, DX, R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z13
-	ADDQ         DX, R8
-	VPSUBQ       Z1, Z13, Z8
-	SHRXQ        CX, R8, DX
-	VPSRAQ       $0x2c, Z28, Z15
-	SBBQ         DX, R8
-	VPANDQ       Z0, Z28, Z27
-	SUBQ         R8, AX
-	VPMADD52LUQ  Z18, Z18, Z8
-	SBBL         R8, R8
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z6
-	SUBQ         R8, AX
-	MOVQ         2168(DI), DX
-	VPSUBQ       Z5, Z6, Z24
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z2, Z20, Z3
-	SHLXQ        CX, DX, R9
-	VPMADD52LUQ  1280(DI), Z22, Z24
-	ADDQ         DX, R9
-	VPSRAQ       $0x2c, Z3, Z14
-	SHRXQ        CX, R9, DX
-	VPANDQ       Z0, Z3, Z9
-	SBBQ         DX, R9
-	VPSUBQ       Z29, Z17, Z7
-	SUBQ         R9, R8
-	VPSUBQ       Z4, Z25, Z26
-	SBBL         R9, R9
-	VPBROADCASTQ 240(SI), Z23
-	SUBQ         R9, R8
-	VPSUBQ       Z19, Z23, Z12
-	MOVQ         AX, DX
-	MULXQ        DX, DX, AX
-	VPSRAQ       $0x34, Z7, Z1
-	SHLXQ        CX, DX, R9
-	VMOVDQU64    Z26, 1216(DI)
-	ADDQ         DX, R9
-	VPMADD52LUQ  Z16, Z10, Z12
-	SHRXQ        CX, R9, DX
-	VPADDQ       Z1, Z11, Z13
-	SBBQ         DX, R9
-	VPSUBQ       Z15, Z8, Z28
-	SUBQ         R9, AX
-	VPSLLQ       $0x04, Z13, Z18
-	SBBL         R9, R9
-	VPSUBQ       Z14, Z24, Z5
-	SUBQ         R9, AX
-	VPSRAQ       $0x34, Z28, Z6
-	MOVQ         R8, DX
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
-	MULXQ        AX, AX, DX
-	SHLXQ        CX, AX, R8
-	VPMADD52HUQ  Z28, Z28, Z2
-	ADDQ         AX, R8
-	VPSRAQ       $0x34, Z5, Z20
-	SHRXQ        CX, R8, AX
-	VPXORQ       Z22, Z22, Z22
-	SBBQ         AX, R8
-	VPMADD52HUQ  Z13, Z5, Z22
-	SUBQ         R8, DX
-	VPBROADCASTQ 264(SI), Z3
-	SBBL         R8, R8
-	VPMADD52HUQ  Z7, Z5, Z3
-	SUBQ         R8, DX
-	VPADDQ       Z6, Z27, Z29
-	MOVQ         DX, 2168(DI)
-	VPADDQ       Z20, Z9, Z17
-	MOVQ         2176(DI), DX
-	VPXORQ       Z4, Z4, Z4
-	MULXQ        DX, DX, AX
-	SHLXQ        CX, DX, R8
-	VPMADD52HUQ  1472(DI), Z28, Z4
-	ADDQ         DX, R8
-	VPSLLQ       $0x04, Z29, Z25
-	SHRXQ        CX, R8, DX
-	VPADDQ       Z29, Z29, Z19
-	SBBQ         DX, R8
-	VMOVDQU64    Z12, 1152(DI)
-	SUBQ         R8, AX
-	VPSLLQ       $0x04, Z17, Z23
-	SBBL         R8, R8
-	VPBROADCASTQ avx512Numbers<>+16(SB), Z26
-	SUBQ         R8, AX
-	VPMADD52HUQ  1408(DI), Z28, Z26
-	MOVQ         2176(DI), DX
 	VPXORQ       Z16, Z16, Z16
-	MULXQ        AX, DX, R8
-	SHLXQ        CX, DX, R9
-	VPMADD52HUQ  Z19, Z28, Z16
-	ADDQ         DX, R9
-	VPXORQ       Z10, Z10, Z10
-	SHRXQ        CX, R9, DX
-	VPMADD52HUQ  Z18, Z23, Z10
-	SBBQ         DX, R9
-	VPXORQ       Z1, Z1, Z1
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z25, Z25, Z1
-	SBBL         R9, R9
-	VPMADD52LUQ  Z19, Z28, Z2
-	SUBQ         R9, R8
-	VPMADD52HUQ  Z7, Z17, Z22
-	MOVQ         AX, DX
-	VPMADD52LUQ  Z13, Z5, Z3
-	MULXQ        DX, DX, AX
-	VPMADD52HUQ  1408(DI), Z29, Z4
-	SHLXQ        CX, DX, R9
-	ADDQ         DX, R9
-	VPXORQ       Z11, Z11, Z11
-	SHRXQ        CX, R9, DX
-	VPMADD52HUQ  Z21, Z25, Z11
-	SBBQ         DX, R9
-	VPMADD52LUQ  1472(DI), Z28, Z26
-	SUBQ         R9, AX
-	VPSLLQ       $0x08, Z16, Z15
-	SBBL         R9, R9
-	VPMADD52LUQ  Z25, Z25, Z15
-	SUBQ         R9, AX
-	VPSUBQ       Z1, Z2, Z8
-	MOVQ         R8, DX
-	VPSLLQ       $0x08, Z22, Z14
-	MULXQ        AX, AX, DX
-	VPMADD52LUQ  Z7, Z17, Z3
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z7, Z9, Z16
+	SBBL         R8, R8
+	VPSUBQ       Z29, Z10, Z23
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z5
+	MOVQ         DX, 2104(DI)
+	VPMADD52HUQ  Z9, Z9, Z5
+	MOVQ         2112(DI), DX
+	VPSUBQ       Z1, Z2, Z13
+	MULXQ        DX, AX, DX
+	VPXORQ       Z19, Z19, Z19
 	SHLXQ        CX, AX, R8
-	VPSRAQ       $0x2c, Z8, Z24
+	VPMADD52HUQ  Z15, Z7, Z19
 	ADDQ         AX, R8
+	VPSUBQ       Z21, Z23, Z24
 	SHRXQ        CX, R8, AX
-	VPMADD52LUQ  Z18, Z23, Z14
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z29
 	SBBQ         AX, R8
-	VPANDQ       Z0, Z8, Z6
 	SUBQ         R8, DX
-	VPSLLQ       $0x08, Z4, Z27
+	VPMADD52LUQ  Z9, Z9, Z29
 	SBBL         R8, R8
-	VPMADD52LUQ  1408(DI), Z29, Z26
+	VPSRAQ       $0x34, Z13, Z10
 	SUBQ         R8, DX
-	VPMADD52LUQ  Z21, Z25, Z27
-	MOVQ         DX, 2176(DI)
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z20
-	MOVQ         2184(DI), DX
-	VPSUBQ       Z15, Z20, Z9
-	MULXQ        DX, DX, AX
-	VPMADD52LUQ  Z28, Z28, Z9
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z10, Z3, Z12
-	ADDQ         DX, R8
-	SHRXQ        CX, R8, DX
-	VPBROADCASTQ 256(SI), Z19
-	SBBQ         DX, R8
-	VPSUBQ       Z14, Z19, Z13
-	SUBQ         R8, AX
-	VMOVDQU64    Z12, 1344(DI)
-	SBBL         R8, R8
-	VPMADD52LUQ  Z7, Z5, Z13
-	SUBQ         R8, AX
-	VPSUBQ       Z11, Z26, Z16
-	MOVQ         2184(DI), DX
-	VPBROADCASTQ avx512Numbers<>+8(SB), Z1
-	MULXQ        AX, DX, R8
-	VPSUBQ       Z27, Z1, Z2
-	SHLXQ        CX, DX, R9
-	VPSRAQ       $0x2c, Z16, Z22
-	ADDQ         DX, R9
-	VPANDQ       Z0, Z16, Z17
-	SHRXQ        CX, R9, DX
-	SBBQ         DX, R9
-	VPMADD52LUQ  1408(DI), Z28, Z2
+	VPSUBQ       Z6, Z26, Z1
+	VPSUBQ       Z11, Z27, Z2
+	MULXQ        2112(DI), AX, R8
+	VPSRAQ       $0x34, Z24, Z21
+	SHLXQ        CX, AX, R9
+	VPSLLQ       $0x08, Z3, Z23
+	ADDQ         AX, R9
+	VPADDQ       Z10, Z28, Z6
+	SHRXQ        CX, R9, AX
+	VPMADD52LUQ  Z20, Z8, Z25
+	SBBQ         AX, R9
+	VPSRAQ       $0x2c, Z1, Z26
 	SUBQ         R9, R8
-	VPSUBQ       Z24, Z9, Z18
+	VPMADD52LUQ  Z4, Z17, Z23
 	SBBL         R9, R9
-	VPSRAQ       $0x34, Z18, Z23
 	SUBQ         R9, R8
-	VMOVDQU64    Z13, 1280(DI)
-	MOVQ         AX, DX
-	VPADDQ       Z23, Z6, Z8
+	VPANDQ       Z0, Z1, Z11
 	MULXQ        DX, DX, AX
-	VPSLLQ       $0x04, Z8, Z4
+	VPSUBQ       Z26, Z2, Z27
 	SHLXQ        CX, DX, R9
-	VPSUBQ       Z22, Z2, Z29
+	VPSLLQ       $0x04, Z6, Z3
 	ADDQ         DX, R9
-	VPSRAQ       $0x34, Z29, Z21
+	VPADDQ       Z21, Z22, Z10
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z28
+	SBBQ         DX, R9
+	VPMADD52HUQ  Z24, Z24, Z28
+	SUBQ         R9, AX
+	VPSRAQ       $0x34, Z27, Z20
+	SBBL         R9, R9
+	VPXORQ       Z8, Z8, Z8
+	SUBQ         R9, AX
+	VPMADD52HUQ  Z6, Z27, Z8
+	MOVQ         R8, DX
+	MULXQ        AX, AX, DX
+	VPBROADCASTQ 216(SI), Z4
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z13, Z27, Z4
+	ADDQ         AX, R8
+	VPSLLQ       $0x07, Z10, Z17
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z20, Z11, Z1
+	SBBQ         AX, R8
+	VPBROADCASTQ 208(SI), Z26
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z13, Z27, Z26
+	SBBL         R8, R8
+	VPADDQ       Z10, Z10, Z2
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z21
+	MOVQ         DX, 2112(DI)
+	VPMADD52LUQ  Z24, Z24, Z21
+	MOVQ         2120(DI), DX
+	VPSLLQ       $0x04, Z1, Z22
+	MULXQ        DX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z20, Z20, Z20
+	ADDQ         AX, R8
+	VPMADD52HUQ  1088(DI), Z24, Z20
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z12, Z25, Z11
+	SBBQ         AX, R8
+	VPXORQ       Z12, Z12, Z12
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z2, Z24, Z12
+	SBBL         R8, R8
+	VPSUBQ       Z23, Z18, Z25
+	SUBQ         R8, DX
+	VPXORQ       Z23, Z23, Z23
+	VPMADD52HUQ  Z3, Z22, Z23
+	MULXQ        2120(DI), AX, R8
+	VMOVDQU64    Z11, 832(DI)
+	SHLXQ        CX, AX, R9
+	ADDQ         AX, R9
+	VPXORQ       Z18, Z18, Z18
+	SHRXQ        CX, R9, AX
+	VPMADD52HUQ  Z17, Z2, Z18
+	SBBQ         AX, R9
+	VPSLLQ       $0x08, Z16, Z11
+	SUBQ         R9, R8
+	VMOVDQU64    Z25, 768(DI)
+	SBBL         R9, R9
+	VPMADD52LUQ  Z2, Z24, Z28
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z13, Z1, Z8
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z6, Z27, Z4
+	SHLXQ        CX, DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z16
+	ADDQ         DX, R9
+	VPMADD52HUQ  1024(DI), Z24, Z16
 	SHRXQ        CX, R9, DX
 	VPXORQ       Z25, Z25, Z25
 	SBBQ         DX, R9
 	SUBQ         R9, AX
-	VPMADD52HUQ  Z8, Z29, Z25
+	VPMADD52HUQ  Z14, Z17, Z25
 	SBBL         R9, R9
-	VPBROADCASTQ 280(SI), Z15
+	VPMADD52HUQ  1024(DI), Z10, Z20
 	SUBQ         R9, AX
-	VPMADD52HUQ  Z18, Z29, Z15
+	VPSLLQ       $0x08, Z12, Z6
 	MOVQ         R8, DX
-	VPADDQ       Z21, Z17, Z20
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z27
 	MULXQ        AX, AX, DX
-	VPSLLQ       $0x04, Z20, Z10
+	VPMADD52LUQ  1024(DI), Z24, Z27
 	SHLXQ        CX, AX, R8
-	VPXORQ       Z3, Z3, Z3
+	VPMADD52LUQ  Z7, Z9, Z5
 	ADDQ         AX, R8
-	VPMADD52HUQ  Z4, Z10, Z3
+	VPMADD52LUQ  Z17, Z2, Z6
 	SHRXQ        CX, R8, AX
-	VPMADD52HUQ  Z18, Z20, Z25
+	VPSUBQ       Z18, Z28, Z12
 	SBBQ         AX, R8
-	VPMADD52LUQ  Z8, Z29, Z15
+	VPMADD52LUQ  Z15, Z7, Z11
 	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z8, Z9
 	SBBL         R8, R8
-	VPSLLQ       $0x08, Z25, Z14
 	SUBQ         R8, DX
-	VPMADD52LUQ  Z18, Z20, Z15
-	MOVQ         DX, 2184(DI)
-	VPMADD52LUQ  Z4, Z10, Z14
-	MOVQ         2192(DI), DX
-	VPSUBQ       Z3, Z15, Z19
-	MULXQ        DX, DX, AX
-	VPBROADCASTQ 272(SI), Z12
-	SHLXQ        CX, DX, R8
-	VPSUBQ       Z14, Z12, Z7
-	ADDQ         DX, R8
-	VMOVDQU64    Z19, 1472(DI)
-	SHRXQ        CX, R8, DX
-	VPMADD52LUQ  Z18, Z29, Z7
-	SBBQ         DX, R8
-	SUBQ         R8, AX
-	VMOVDQU64    Z7, 1408(DI)
-	SBBL         R8, R8
-	VMOVDQU64    (DI), Z5
-	SUBQ         R8, AX
-	VMOVDQU64    128(DI), Z11
-	MOVQ         2192(DI), DX
-	VMOVDQU64    256(DI), Z26
-	MULXQ        AX, DX, R8
-	VMOVDQU64    384(DI), Z27
-	SHLXQ        CX, DX, R9
-	VPADDQ       Z11, Z5, Z1
-	ADDQ         DX, R9
-	VPADDQ       Z27, Z26, Z16
-	SHRXQ        CX, R9, DX
-	VPADDQ       Z16, Z1, Z28
-	SBBQ         DX, R9
-	VPADDQ       Z11, Z28, Z24
-	SUBQ         R9, R8
-	SBBL         R9, R9
-	VPADDQ       Z27, Z28, Z9
-	SUBQ         R9, R8
-	VPADDQ       Z1, Z24, Z13
-	MOVQ         AX, DX
-	VPADDQ       Z26, Z26, Z23
-	MULXQ        DX, DX, AX
-	VPADDQ       Z23, Z24, Z6
-	SHLXQ        CX, DX, R9
-	VPADDQ       Z16, Z9, Z22
-	ADDQ         DX, R9
-	VPADDQ       Z5, Z5, Z2
-	SHRXQ        CX, R9, DX
-	VPADDQ       Z2, Z9, Z21
-	SBBQ         DX, R9
-	VMOVDQU64    512(DI), Z17
-	SUBQ         R9, AX
-	VMOVDQU64    640(DI), Z8
-	SBBL         R9, R9
-	SUBQ         R9, AX
-	VMOVDQU64    768(DI), Z25
-	MOVQ         R8, DX
-	VMOVDQU64    896(DI), Z20
-	MULXQ        AX, AX, DX
-	VPADDQ       Z8, Z17, Z4
+	VPMADD52LUQ  Z13, Z1, Z4
+	MOVQ         DX, 2120(DI)
+	VPSRAQ       $0x2c, Z12, Z2
+	MOVQ         2128(DI), DX
+	VPMADD52LUQ  Z3, Z22, Z9
+	MULXQ        DX, AX, DX
+	VPANDQ       Z0, Z12, Z18
 	SHLXQ        CX, AX, R8
-	VPADDQ       Z20, Z25, Z10
+	VPMADD52LUQ  1088(DI), Z24, Z16
 	ADDQ         AX, R8
-	VPADDQ       Z10, Z4, Z3
+	VPSLLQ       $0x08, Z20, Z28
 	SHRXQ        CX, R8, AX
-	VPADDQ       Z8, Z3, Z15
+	VMOVDQU64    1344(DI), Z15
 	SBBQ         AX, R8
-	VPADDQ       Z20, Z3, Z14
+	VPADDQ       Z15, Z15, Z8
 	SUBQ         R8, DX
-	VPADDQ       Z4, Z15, Z12
+	VPSLLQ       $0x07, Z15, Z13
 	SBBL         R8, R8
-	VPADDQ       Z25, Z25, Z19
 	SUBQ         R8, DX
-	MOVQ         DX, 2192(DI)
-	VPADDQ       Z19, Z15, Z18
-	MOVQ         2104(DI), AX
-	VPADDQ       Z10, Z14, Z29
-	MOVL         $0x00000000, DX
-	VPADDQ       Z17, Z17, Z7
-	ADDQ         2136(DI), AX
-	VPADDQ       Z7, Z14, Z11
-	ADCQ         $0x00, DX
-	VMOVDQU64    1024(DI), Z27
-	ADDQ         2168(DI), AX
-	VMOVDQU64    1152(DI), Z28
-	ADCQ         $0x00, DX
 	VMOVDQU64    1280(DI), Z1
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z3
+	MULXQ        2128(DI), AX, R8
+	VPMADD52HUQ  Z1, Z1, Z3
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z14, Z17, Z28
+	ADDQ         AX, R9
+	VPSUBQ       Z19, Z5, Z22
+	SHRXQ        CX, R9, AX
+	VPSUBQ       Z6, Z21, Z12
+	SBBQ         AX, R9
+	VPXORQ       Z24, Z24, Z24
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z8, Z1, Z24
+	SBBL         R9, R9
+	VPSUBQ       Z11, Z29, Z20
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z22, Z15
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R9
+	VPSUBQ       Z2, Z12, Z14
+	ADDQ         DX, R9
+	VPANDQ       Z0, Z22, Z17
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z23, Z4, Z19
+	SBBQ         DX, R9
+	VPSUBQ       Z15, Z20, Z5
+	SUBQ         R9, AX
+	VPSUBQ       Z9, Z26, Z6
+	SBBL         R9, R9
+	VPSRAQ       $0x34, Z14, Z21
+	SUBQ         R9, AX
+	VMOVDQU64    Z19, 960(DI)
+	MOVQ         R8, DX
+	VPMADD52LUQ  1024(DI), Z10, Z16
+	MULXQ        AX, AX, DX
+	VPSRAQ       $0x34, Z5, Z11
+	SHLXQ        CX, AX, R8
+	ADDQ         AX, R8
+	VMOVDQU64    Z6, 896(DI)
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z21, Z18, Z29
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z2
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z5, Z5, Z2
+	SBBL         R8, R8
+	VPADDQ       Z11, Z17, Z12
+	SUBQ         R8, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z22
+	MOVQ         DX, 2128(DI)
+	VPMADD52LUQ  Z5, Z5, Z22
+	MOVQ         2136(DI), DX
+	VPSUBQ       Z28, Z27, Z23
+	MULXQ        DX, AX, DX
+	VPSLLQ       $0x04, Z29, Z4
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x07, Z12, Z15
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z12, Z12, Z20
+	SBBQ         AX, R8
+	VPXORQ       Z9, Z9, Z9
+	SUBQ         R8, DX
+	VPMADD52HUQ  1216(DI), Z5, Z9
+	SBBL         R8, R8
+	VPSLLQ       $0x08, Z24, Z26
+	SUBQ         R8, DX
+	VPXORQ       Z19, Z19, Z19
+	VPMADD52HUQ  Z20, Z5, Z19
+	MULXQ        2136(DI), AX, R8
+	VPXORQ       Z10, Z10, Z10
+	SHLXQ        CX, AX, R9
+	VPMADD52HUQ  Z15, Z20, Z10
+	ADDQ         AX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z6
+	SHRXQ        CX, R9, AX
+	VPMADD52HUQ  1152(DI), Z5, Z6
+	SBBQ         AX, R9
+	SUBQ         R9, R8
+	VPSUBQ       Z25, Z16, Z21
+	SBBL         R9, R9
+	VPXORQ       Z18, Z18, Z18
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z7, Z15, Z18
+	MULXQ        DX, DX, AX
+	VPMADD52LUQ  Z20, Z5, Z2
+	SHLXQ        CX, DX, R9
+	VPSRAQ       $0x2c, Z21, Z11
+	ADDQ         DX, R9
+	VPANDQ       Z0, Z21, Z17
+	SHRXQ        CX, R9, DX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
+	SBBQ         DX, R9
+	VPMADD52LUQ  1152(DI), Z5, Z28
+	SUBQ         R9, AX
+	VPSUBQ       Z11, Z23, Z27
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z8, Z1, Z3
+	MOVQ         R8, DX
+	VPMADD52HUQ  1152(DI), Z12, Z9
+	MULXQ        AX, AX, DX
+	VPSRAQ       $0x34, Z27, Z24
+	SHLXQ        CX, AX, R8
+	VPXORQ       Z25, Z25, Z25
+	ADDQ         AX, R8
+	VPMADD52HUQ  Z29, Z27, Z25
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ 232(SI), Z16
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z14, Z27, Z16
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z19, Z21
+	SBBL         R8, R8
+	VPADDQ       Z24, Z17, Z11
+	SUBQ         R8, DX
+	VPBROADCASTQ 224(SI), Z23
+	MOVQ         DX, 2136(DI)
+	MOVQ         2144(DI), DX
+	VPMADD52LUQ  Z14, Z27, Z23
+	MULXQ        DX, AX, DX
+	VPMADD52LUQ  Z15, Z20, Z21
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x04, Z11, Z19
+	ADDQ         AX, R8
+	VPSUBQ       Z10, Z2, Z24
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  1216(DI), Z5, Z6
+	SBBQ         AX, R8
+	VPXORQ       Z17, Z17, Z17
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z4, Z19, Z17
+	SBBL         R8, R8
+	VPSRAQ       $0x2c, Z24, Z20
+	SUBQ         R8, DX
+	VPANDQ       Z0, Z24, Z10
+	MULXQ        2144(DI), AX, R8
+	VPMADD52LUQ  Z13, Z8, Z26
+	SHLXQ        CX, AX, R9
+	VPSLLQ       $0x08, Z9, Z2
+	ADDQ         AX, R9
+	VPXORQ       Z5, Z5, Z5
+	SHRXQ        CX, R9, AX
+	VPMADD52HUQ  Z13, Z8, Z5
+	SBBQ         AX, R9
+	VPMADD52HUQ  Z14, Z11, Z25
+	SUBQ         R9, R8
+	VPMADD52LUQ  Z29, Z27, Z16
+	SBBL         R9, R9
+	VPMADD52LUQ  Z7, Z15, Z2
+	SUBQ         R9, R8
+	VPSUBQ       Z21, Z22, Z24
+	MULXQ        DX, DX, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z9
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z1, Z1, Z9
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VMOVDQU64    1472(DI), Z13
+	SBBQ         DX, R9
+	VPADDQ       Z13, Z13, Z29
+	SUBQ         R9, AX
+	VPSLLQ       $0x07, Z13, Z27
+	SBBL         R9, R9
+	VPSUBQ       Z20, Z24, Z7
+	SUBQ         R9, AX
+	VPMADD52LUQ  1152(DI), Z12, Z6
+	MOVQ         R8, DX
+	VMOVDQU64    1408(DI), Z15
+	MULXQ        AX, AX, DX
+	VPXORQ       Z21, Z21, Z21
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z29, Z15, Z21
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z7, Z22
+	SHRXQ        CX, R8, AX
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z1
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z15, Z15, Z1
+	SBBL         R8, R8
+	VPSUBQ       Z5, Z3, Z13
+	SUBQ         R8, DX
+	VPXORQ       Z20, Z20, Z20
+	MOVQ         DX, 2144(DI)
+	VPMADD52HUQ  Z27, Z29, Z20
+	MOVQ         2152(DI), DX
+	VPSLLQ       $0x08, Z25, Z24
+	MULXQ        DX, AX, DX
+	VPADDQ       Z22, Z10, Z12
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z14, Z11, Z16
+	ADDQ         AX, R8
+	VPSRAQ       $0x2c, Z13, Z5
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z4, Z19, Z24
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPSUBQ       Z2, Z28, Z3
+	SBBL         R8, R8
+	VPSLLQ       $0x04, Z12, Z25
+	SUBQ         R8, DX
+	VPSUBQ       Z26, Z9, Z22
+	VPANDQ       Z0, Z13, Z10
+	MULXQ        2152(DI), AX, R8
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z14
+	SHLXQ        CX, AX, R9
+	VPMADD52LUQ  Z15, Z15, Z14
+	ADDQ         AX, R9
+	VPSUBQ       Z18, Z6, Z11
+	SHRXQ        CX, R9, AX
+	VPSUBQ       Z5, Z22, Z4
+	SBBQ         AX, R9
+	VPSLLQ       $0x08, Z21, Z19
+	SUBQ         R9, R8
+	VPSRAQ       $0x2c, Z11, Z2
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPANDQ       Z0, Z11, Z28
+	MULXQ        DX, DX, AX
+	VPSRAQ       $0x34, Z4, Z26
+	SHLXQ        CX, DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z9
+	ADDQ         DX, R9
+	VPMADD52HUQ  Z4, Z4, Z9
+	SHRXQ        CX, R9, DX
+	VPSUBQ       Z2, Z3, Z13
+	SBBQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z18
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z4, Z4, Z18
+	SBBL         R9, R9
+	VPSUBQ       Z17, Z16, Z6
+	SUBQ         R9, AX
+	VPADDQ       Z26, Z10, Z5
+	MOVQ         R8, DX
+	MULXQ        AX, AX, DX
+	VPSUBQ       Z24, Z23, Z22
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x34, Z13, Z21
+	ADDQ         AX, R8
+	VMOVDQU64    Z6, 1088(DI)
+	SHRXQ        CX, R8, AX
+	VPXORQ       Z11, Z11, Z11
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z12, Z13, Z11
+	SUBQ         R8, DX
+	VPSLLQ       $0x07, Z5, Z2
+	SBBL         R8, R8
+	VMOVDQU64    Z22, 1024(DI)
+	SUBQ         R8, DX
+	VPADDQ       Z21, Z28, Z3
+	MOVQ         DX, 2152(DI)
+	VPBROADCASTQ 248(SI), Z17
+	MOVQ         2160(DI), DX
+	VPMADD52HUQ  Z7, Z13, Z17
+	MULXQ        DX, AX, DX
+	SHLXQ        CX, AX, R8
+	VPBROADCASTQ 240(SI), Z16
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z7, Z13, Z16
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z5, Z5, Z26
+	SBBQ         AX, R8
+	VPSLLQ       $0x04, Z3, Z10
+	SUBQ         R8, DX
+	VPXORQ       Z24, Z24, Z24
+	SBBL         R8, R8
+	VPMADD52HUQ  1344(DI), Z4, Z24
+	SUBQ         R8, DX
+	VPXORQ       Z23, Z23, Z23
+	VPMADD52HUQ  Z26, Z4, Z23
+	MULXQ        2160(DI), AX, R8
+	VPXORQ       Z6, Z6, Z6
+	SHLXQ        CX, AX, R9
+	VPMADD52HUQ  Z25, Z10, Z6
+	ADDQ         AX, R9
+	SHRXQ        CX, R9, AX
+	VPMADD52LUQ  Z26, Z4, Z9
+	SBBQ         AX, R9
+	VPXORQ       Z22, Z22, Z22
+	SUBQ         R9, R8
+	VPMADD52HUQ  Z2, Z26, Z22
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z21
+	SUBQ         R9, R8
+	VPMADD52HUQ  1280(DI), Z4, Z21
+	MULXQ        DX, DX, AX
+	VPMADD52HUQ  Z7, Z3, Z11
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z12, Z13, Z17
+	ADDQ         DX, R9
+	VPXORQ       Z28, Z28, Z28
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z8, Z2, Z28
+	SBBQ         DX, R9
+	SUBQ         R9, AX
+	VPMADD52HUQ  1280(DI), Z5, Z24
+	SBBL         R9, R9
+	VPSLLQ       $0x08, Z23, Z12
+	SUBQ         R9, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z13
+	MOVQ         R8, DX
+	VPMADD52LUQ  1280(DI), Z4, Z13
+	MULXQ        AX, AX, DX
+	VPMADD52LUQ  Z29, Z15, Z1
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z2, Z26, Z12
+	ADDQ         AX, R8
+	VPSUBQ       Z22, Z9, Z23
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  Z27, Z29, Z19
+	SBBQ         AX, R8
+	VPMADD52LUQ  1344(DI), Z4, Z21
+	SUBQ         R8, DX
+	VPSLLQ       $0x08, Z11, Z15
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VPANDQ       Z0, Z23, Z26
+	MOVQ         DX, 2160(DI)
+	VPMADD52LUQ  Z7, Z3, Z17
+	MOVQ         2168(DI), DX
+	VPSRAQ       $0x2c, Z23, Z22
+	MULXQ        DX, AX, DX
+	VPMADD52LUQ  Z25, Z10, Z15
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x08, Z24, Z9
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z8, Z2, Z9
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z20, Z1, Z27
+	SBBQ         AX, R8
+	VPSUBQ       Z12, Z18, Z4
+	SUBQ         R8, DX
+	VPSUBQ       Z19, Z14, Z11
+	SBBL         R8, R8
+	SUBQ         R8, DX
+	VPSRAQ       $0x2c, Z27, Z7
+	VPSUBQ       Z22, Z4, Z3
+	MULXQ        2168(DI), AX, R8
+	VPMADD52LUQ  1280(DI), Z5, Z21
+	SHLXQ        CX, AX, R9
+	VPANDQ       Z0, Z27, Z23
+	ADDQ         AX, R9
+	VPSUBQ       Z7, Z11, Z25
+	SHRXQ        CX, R9, AX
+	VPSUBQ       Z6, Z17, Z10
+	SBBQ         AX, R9
+	VPSRAQ       $0x34, Z3, Z24
+	SUBQ         R9, R8
+	VPSUBQ       Z15, Z16, Z8
+	SBBL         R9, R9
+	VPSRAQ       $0x34, Z25, Z2
+	SUBQ         R9, R8
+	VMOVDQU64    Z10, 1216(DI)
+	MULXQ        DX, DX, AX
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z24, Z26, Z20
+	ADDQ         DX, R9
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z1
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  Z25, Z25, Z1
+	SBBQ         DX, R9
+	VMOVDQU64    Z8, 1152(DI)
+	SUBQ         R9, AX
+	VPADDQ       Z2, Z23, Z12
+	SBBL         R9, R9
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z18
+	SUBQ         R9, AX
+	VPMADD52LUQ  Z25, Z25, Z18
+	MOVQ         R8, DX
+	VPSUBQ       Z9, Z13, Z19
+	MULXQ        AX, AX, DX
+	VPSLLQ       $0x04, Z20, Z14
+	SHLXQ        CX, AX, R8
+	VPSLLQ       $0x07, Z12, Z22
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z12, Z12, Z4
+	SBBQ         AX, R8
+	VPXORQ       Z5, Z5, Z5
+	SUBQ         R8, DX
+	VPMADD52HUQ  1472(DI), Z25, Z5
+	SBBL         R8, R8
+	VPSUBQ       Z28, Z21, Z27
+	SUBQ         R8, DX
+	VPXORQ       Z7, Z7, Z7
+	MOVQ         DX, 2168(DI)
+	VPMADD52HUQ  Z4, Z25, Z7
+	MOVQ         2176(DI), DX
+	VPXORQ       Z11, Z11, Z11
+	MULXQ        DX, AX, DX
+	VPMADD52HUQ  Z22, Z4, Z11
+	SHLXQ        CX, AX, R8
+	VPSRAQ       $0x2c, Z27, Z6
+	ADDQ         AX, R8
+	SHRXQ        CX, R8, AX
+	VPANDQ       Z0, Z27, Z17
+	SBBQ         AX, R8
+	VPBROADCASTQ avx512Numbers<>+16(SB), Z15
+	SUBQ         R8, DX
+	VPMADD52HUQ  1408(DI), Z25, Z15
+	SBBL         R8, R8
+	VPSUBQ       Z6, Z19, Z16
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z4, Z25, Z1
+	VPXORQ       Z10, Z10, Z10
+	MULXQ        2176(DI), AX, R8
+	VPMADD52HUQ  Z29, Z22, Z10
+	SHLXQ        CX, AX, R9
+	VPSRAQ       $0x34, Z16, Z24
+	ADDQ         AX, R9
+	VPXORQ       Z26, Z26, Z26
+	SHRXQ        CX, R9, AX
+	VPMADD52HUQ  Z20, Z16, Z26
+	SBBQ         AX, R9
+	SUBQ         R9, R8
+	VPBROADCASTQ 264(SI), Z8
+	SBBL         R9, R9
+	VPMADD52HUQ  Z3, Z16, Z8
+	SUBQ         R9, R8
+	VPADDQ       Z24, Z17, Z2
+	MULXQ        DX, DX, AX
+	VPBROADCASTQ 256(SI), Z23
+	SHLXQ        CX, DX, R9
+	VPMADD52LUQ  Z3, Z16, Z23
+	ADDQ         DX, R9
+	VPSLLQ       $0x08, Z7, Z9
+	SHRXQ        CX, R9, DX
+	VPMADD52HUQ  1408(DI), Z12, Z5
+	SBBQ         DX, R9
+	VPSLLQ       $0x04, Z2, Z13
+	SUBQ         R9, AX
+	VPBROADCASTQ avx512Numbers<>+8(SB), Z28
+	SBBL         R9, R9
+	SUBQ         R9, AX
+	VPMADD52LUQ  1408(DI), Z25, Z28
+	MOVQ         R8, DX
+	VPMADD52LUQ  Z22, Z4, Z9
+	MULXQ        AX, AX, DX
+	VPXORQ       Z21, Z21, Z21
+	SHLXQ        CX, AX, R8
+	VPMADD52HUQ  Z14, Z13, Z21
+	ADDQ         AX, R8
+	VPSUBQ       Z11, Z1, Z27
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  1472(DI), Z25, Z15
+	SBBQ         AX, R8
+	VPMADD52HUQ  Z3, Z2, Z26
+	SUBQ         R8, DX
+	VPSRAQ       $0x2c, Z27, Z6
+	SBBL         R8, R8
+	VPMADD52LUQ  Z20, Z16, Z8
+	SUBQ         R8, DX
+	VPANDQ       Z0, Z27, Z19
+	MOVQ         DX, 2176(DI)
+	MOVQ         2184(DI), DX
+	VPSLLQ       $0x08, Z5, Z24
+	MULXQ        DX, AX, DX
+	VPSUBQ       Z9, Z18, Z17
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z29, Z22, Z24
+	ADDQ         AX, R8
+	VPSUBQ       Z6, Z17, Z7
+	SHRXQ        CX, R8, AX
+	VPMADD52LUQ  1408(DI), Z12, Z15
+	SBBQ         AX, R8
+	VPSLLQ       $0x08, Z26, Z4
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z3, Z2, Z8
+	SBBL         R8, R8
+	VPSRAQ       $0x34, Z7, Z11
+	SUBQ         R8, DX
+	VPMADD52LUQ  Z14, Z13, Z4
+	VPADDQ       Z11, Z19, Z1
+	MULXQ        2184(DI), AX, R8
+	SHLXQ        CX, AX, R9
+	VPSUBQ       Z24, Z28, Z25
+	ADDQ         AX, R9
+	VPSLLQ       $0x04, Z1, Z20
+	SHRXQ        CX, R9, AX
+	VPSUBQ       Z10, Z15, Z16
+	SBBQ         AX, R9
+	VPSRAQ       $0x2c, Z16, Z27
+	SUBQ         R9, R8
+	VPANDQ       Z0, Z16, Z5
+	SBBL         R9, R9
+	VPSUBQ       Z21, Z8, Z9
+	SUBQ         R9, R8
+	VPSUBQ       Z4, Z23, Z18
+	MULXQ        DX, DX, AX
+	VPSUBQ       Z27, Z25, Z29
+	SHLXQ        CX, DX, R9
+	VMOVDQU64    Z9, 1344(DI)
+	ADDQ         DX, R9
+	SHRXQ        CX, R9, DX
+	VMOVDQU64    Z18, 1280(DI)
+	SBBQ         DX, R9
+	VPSRAQ       $0x34, Z29, Z22
+	SUBQ         R9, AX
+	VPXORQ       Z6, Z6, Z6
+	SBBL         R9, R9
+	VPMADD52HUQ  Z1, Z29, Z6
+	SUBQ         R9, AX
+	VPBROADCASTQ 280(SI), Z17
+	MOVQ         R8, DX
+	VPMADD52HUQ  Z7, Z29, Z17
+	MULXQ        AX, AX, DX
+	VPADDQ       Z22, Z5, Z12
+	SHLXQ        CX, AX, R8
+	VPBROADCASTQ 272(SI), Z26
+	ADDQ         AX, R8
+	VPMADD52LUQ  Z7, Z29, Z26
+	SHRXQ        CX, R8, AX
+	VPSLLQ       $0x04, Z12, Z3
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VPXORQ       Z2, Z2, Z2
+	SBBL         R8, R8
+	VPMADD52HUQ  Z20, Z3, Z2
+	SUBQ         R8, DX
+	VPMADD52HUQ  Z7, Z12, Z6
+	MOVQ         DX, 2184(DI)
+	VPMADD52LUQ  Z1, Z29, Z17
+	MOVQ         2192(DI), DX
+	VPSLLQ       $0x08, Z6, Z14
+	MULXQ        DX, AX, DX
+	VPMADD52LUQ  Z7, Z12, Z17
+	SHLXQ        CX, AX, R8
+	VPMADD52LUQ  Z20, Z3, Z14
+	ADDQ         AX, R8
+	VPSUBQ       Z2, Z17, Z13
+	SHRXQ        CX, R8, AX
+	VPSUBQ       Z14, Z26, Z11
+	SBBQ         AX, R8
+	SUBQ         R8, DX
+	VMOVDQU64    Z13, 1472(DI)
+	SBBL         R8, R8
+	VMOVDQU64    Z11, 1408(DI)
+	SUBQ         R8, DX
+	VMOVDQU64    (DI), Z19
+	VMOVDQU64    128(DI), Z24
+	MULXQ        2192(DI), AX, R8
+	VMOVDQU64    256(DI), Z28
+	SHLXQ        CX, AX, R9
+	VMOVDQU64    384(DI), Z10
+	ADDQ         AX, R9
+	VPADDQ       Z24, Z19, Z15
+	SHRXQ        CX, R9, AX
+	VPADDQ       Z10, Z28, Z16
+	SBBQ         AX, R9
+	VPADDQ       Z16, Z15, Z21
+	SUBQ         R9, R8
+	VPADDQ       Z24, Z21, Z8
+	SBBL         R9, R9
+	SUBQ         R9, R8
+	VPADDQ       Z10, Z21, Z4
+	MULXQ        DX, DX, AX
+	VPADDQ       Z15, Z8, Z23
+	SHLXQ        CX, DX, R9
+	VPADDQ       Z28, Z28, Z27
+	ADDQ         DX, R9
+	VPADDQ       Z27, Z8, Z25
+	SHRXQ        CX, R9, DX
+	VPADDQ       Z16, Z4, Z9
+	SBBQ         DX, R9
+	VPADDQ       Z19, Z19, Z18
+	SUBQ         R9, AX
+	VPADDQ       Z18, Z4, Z22
+	SBBL         R9, R9
+	VMOVDQU64    512(DI), Z5
+	SUBQ         R9, AX
+	VMOVDQU64    640(DI), Z1
+	MOVQ         R8, DX
+	VMOVDQU64    768(DI), Z29
+	MULXQ        AX, AX, DX
+	SHLXQ        CX, AX, R8
+	VMOVDQU64    896(DI), Z6
+	ADDQ         AX, R8
+	VPADDQ       Z1, Z5, Z7
+	SHRXQ        CX, R8, AX
+	VPADDQ       Z6, Z29, Z12
+	SBBQ         AX, R8
+	VPADDQ       Z12, Z7, Z20
+	SUBQ         R8, DX
+	VPADDQ       Z1, Z20, Z3
+	SBBL         R8, R8
+	VPADDQ       Z6, Z20, Z2
+	SUBQ         R8, DX
+	VPADDQ       Z7, Z3, Z17
+	MOVQ         DX, 2192(DI)
+	VPADDQ       Z29, Z29, Z14
+	MOVQ         2104(DI), AX
+	VPADDQ       Z14, Z3, Z26
+	MOVL         $0x00000000, DX
+	ADDQ         2136(DI), AX
+	VPADDQ       Z12, Z2, Z13
+	ADCQ         $0x00, DX
+	VPADDQ       Z5, Z5, Z11
+	ADDQ         2168(DI), AX
+	VPADDQ       Z11, Z2, Z24
+	ADCQ         $0x00, DX
+	VMOVDQU64    1024(DI), Z10
 	MOVQ         AX, 2200(DI)
-	VMOVDQU64    1408(DI), Z26
+	VMOVDQU64    1152(DI), Z21
 	MOVQ         DX, 2208(DI)
-	VPADDQ       Z28, Z27, Z23
+	VMOVDQU64    1280(DI), Z15
 	MOVQ         2112(DI), AX
+	VMOVDQU64    1408(DI), Z28
 	MOVL         $0x00000000, DX
-	VPADDQ       Z26, Z1, Z24
+	VPADDQ       Z21, Z10, Z27
 	ADDQ         2144(DI), AX
-	VPADDQ       Z24, Z23, Z16
+	VPADDQ       Z28, Z15, Z8
 	ADCQ         $0x00, DX
-	VPADDQ       Z28, Z16, Z5
+	VPADDQ       Z8, Z27, Z16
 	ADDQ         2176(DI), AX
-	VPADDQ       Z26, Z16, Z2
 	ADCQ         $0x00, DX
-	VPADDQ       Z23, Z5, Z9
+	VPADDQ       Z21, Z16, Z19
 	MOVQ         AX, 2216(DI)
-	VPADDQ       Z1, Z1, Z8
+	VPADDQ       Z28, Z16, Z18
 	MOVQ         DX, 2224(DI)
-	VPADDQ       Z8, Z5, Z20
+	VPADDQ       Z27, Z19, Z4
 	MOVQ         2120(DI), AX
-	VPADDQ       Z24, Z2, Z3
+	VPADDQ       Z15, Z15, Z1
 	MOVL         $0x00000000, DX
-	VPADDQ       Z27, Z27, Z4
+	VPADDQ       Z1, Z19, Z6
 	ADDQ         2152(DI), AX
+	VPADDQ       Z8, Z18, Z20
 	ADCQ         $0x00, DX
-	VPADDQ       Z4, Z2, Z25
+	VPADDQ       Z10, Z10, Z7
 	ADDQ         2184(DI), AX
-	VPADDQ       Z12, Z13, Z19
+	VPADDQ       Z7, Z18, Z29
 	ADCQ         $0x00, DX
-	VPADDQ       Z9, Z19, Z15
+	VPADDQ       Z17, Z23, Z14
 	MOVQ         AX, 2232(DI)
-	VPADDQ       Z18, Z6, Z10
 	MOVQ         DX, 2240(DI)
-	VPADDQ       Z20, Z10, Z17
+	VPADDQ       Z4, Z14, Z3
 	MOVQ         2128(DI), AX
-	VPADDQ       Z29, Z22, Z7
+	VPADDQ       Z26, Z25, Z12
 	MOVL         $0x00000000, DX
-	VPADDQ       Z3, Z7, Z14
+	VPADDQ       Z6, Z12, Z5
 	ADDQ         2160(DI), AX
-	VPADDQ       Z11, Z21, Z28
+	VPADDQ       Z13, Z9, Z11
 	ADCQ         $0x00, DX
-	VPADDQ       Z25, Z28, Z26
+	VPADDQ       Z20, Z11, Z2
 	ADDQ         2192(DI), AX
+	VPADDQ       Z24, Z22, Z21
 	ADCQ         $0x00, DX
-	VPADDQ       Z15, Z13, Z16
+	VPADDQ       Z29, Z21, Z28
 	MOVQ         AX, 2248(DI)
-	VMOVDQU64    Z16, (DI)
+	VPADDQ       Z3, Z23, Z16
 	MOVQ         DX, 2256(DI)
-	VPADDQ       Z17, Z6, Z23
+	VMOVDQU64    Z16, (DI)
 	MOVQ         2112(DI), AX
-	VMOVDQU64    Z23, 128(DI)
+	VPADDQ       Z5, Z25, Z27
 	MOVQ         2224(DI), DX
-	VPADDQ       Z14, Z22, Z1
 	ADDQ         2216(DI), AX
-	VMOVDQU64    Z1, 256(DI)
+	VMOVDQU64    Z27, 128(DI)
 	ADCQ         $0x00, DX
-	VPADDQ       Z26, Z21, Z8
+	VPADDQ       Z2, Z9, Z15
 	MOVQ         2104(DI), R8
-	VMOVDQU64    Z8, 384(DI)
+	VMOVDQU64    Z15, 256(DI)
 	MOVQ         2208(DI), R9
+	VPADDQ       Z28, Z22, Z1
 	ADDQ         2200(DI), R8
-	VPADDQ       Z15, Z12, Z5
-	ADCQ         $0x00, R9
-	VMOVDQU64    Z5, 512(DI)
-	MOVQ         R8, 2264(DI)
-	VPADDQ       Z17, Z18, Z24
-	MOVQ         R9, 2272(DI)
-	VMOVDQU64    Z24, 640(DI)
-	ADDQ         AX, R8
-	VPADDQ       Z14, Z29, Z27
-	ADCQ         DX, R9
-	VMOVDQU64    Z27, 768(DI)
-	MOVQ         2128(DI), R10
-	VPADDQ       Z26, Z11, Z4
-	MOVQ         2256(DI), R11
-	VMOVDQU64    Z4, 896(DI)
-	ADDQ         2248(DI), R10
-	VPADDQ       Z15, Z9, Z2
-	ADCQ         $0x00, R11
-	MOVQ         2120(DI), R12
-	VMOVDQU64    Z2, 1024(DI)
-	MOVQ         2240(DI), R13
-	VPADDQ       Z17, Z20, Z19
-	ADDQ         2232(DI), R12
-	VMOVDQU64    Z19, 1152(DI)
-	ADCQ         $0x00, R13
-	VPADDQ       Z14, Z3, Z10
-	MOVQ         R12, 2280(DI)
-	VMOVDQU64    Z10, 1280(DI)
-	MOVQ         R13, 2288(DI)
-	VPADDQ       Z26, Z25, Z7
-	ADDQ         R10, R12
-	VMOVDQU64    Z7, 1408(DI)
-	ADCQ         R11, R13
-	VMOVDQU64    64(DI), Z28
-	ADDQ         R8, AX
-	VMOVDQU64    192(DI), Z13
-	ADCQ         R9, DX
-	ADDQ         R12, AX
-	VMOVDQU64    320(DI), Z16
-	ADCQ         R13, DX
-	VMOVDQU64    448(DI), Z6
-	ADDQ         R8, R10
-	VPADDQ       Z13, Z28, Z23
-	ADCQ         R9, R11
-	VPADDQ       Z6, Z16, Z22
-	ADDQ         R12, R10
-	VPADDQ       Z22, Z23, Z1
-	ADCQ         R13, R11
-	VPADDQ       Z13, Z1, Z21
-	ADDQ         AX, R8
-	VPADDQ       Z6, Z1, Z8
-	ADCQ         DX, R9
-	VPADDQ       Z23, Z21, Z12
-	ADDQ         (SI), R8
-	VPADDQ       Z16, Z16, Z5
-	ADCQ         $0x00, R9
-	ADDQ         (BX)(R9*8), R8
-	VPADDQ       Z5, Z21, Z18
-	SBBL         R9, R9
-	VPADDQ       Z22, Z8, Z24
-	ADDQ         R9, R8
-	VPADDQ       Z28, Z28, Z29
-	MOVQ         R8, 2104(DI)
-	VPADDQ       Z29, Z8, Z27
-	ADDQ         R10, R12
-	VMOVDQU64    576(DI), Z11
-	ADCQ         R11, R13
-	VMOVDQU64    704(DI), Z4
-	ADDQ         16(SI), R12
-	VMOVDQU64    832(DI), Z15
-	ADCQ         $0x00, R13
-	VMOVDQU64    960(DI), Z9
-	ADDQ         (BX)(R13*8), R12
-	VPADDQ       Z4, Z11, Z2
-	SBBL         R13, R13
-	ADDQ         R13, R12
-	VPADDQ       Z9, Z15, Z17
-	MOVQ         R12, 2120(DI)
-	VPADDQ       Z17, Z2, Z20
-	ADDQ         2280(DI), AX
-	VPADDQ       Z4, Z20, Z19
-	ADCQ         2288(DI), DX
-	VPADDQ       Z9, Z20, Z14
-	ADDQ         2280(DI), AX
-	VPADDQ       Z2, Z19, Z3
-	ADCQ         2288(DI), DX
-	VPADDQ       Z15, Z15, Z10
-	ADDQ         8(SI), AX
-	VPADDQ       Z10, Z19, Z26
-	ADCQ         $0x00, DX
-	VPADDQ       Z17, Z14, Z25
-	ADDQ         (BX)(DX*8), AX
-	VPADDQ       Z11, Z11, Z7
-	SBBL         DX, DX
-	ADDQ         DX, AX
-	VPADDQ       Z7, Z14, Z13
-	MOVQ         AX, 2112(DI)
-	VMOVDQU64    1088(DI), Z6
-	ADDQ         2264(DI), R10
-	VMOVDQU64    1216(DI), Z1
-	ADCQ         2272(DI), R11
-	VMOVDQU64    1344(DI), Z23
-	ADDQ         2264(DI), R10
-	VMOVDQU64    1472(DI), Z16
-	ADCQ         2272(DI), R11
-	VPADDQ       Z1, Z6, Z5
-	ADDQ         24(SI), R10
-	VPADDQ       Z16, Z23, Z21
-	ADCQ         $0x00, R11
-	VPADDQ       Z21, Z5, Z22
-	ADDQ         (BX)(R11*8), R10
-	VPADDQ       Z1, Z22, Z28
-	SBBL         R11, R11
-	ADDQ         R11, R10
-	VPADDQ       Z16, Z22, Z29
-	MOVQ         R10, 2128(DI)
-	VPADDQ       Z5, Z28, Z8
-	MOVQ         2144(DI), AX
-	VPADDQ       Z23, Z23, Z4
-	MOVQ         2224(DI), DX
-	VPADDQ       Z4, Z28, Z9
-	ADDQ         2216(DI), AX
-	VPADDQ       Z21, Z29, Z20
-	ADCQ         $0x00, DX
-	VPADDQ       Z6, Z6, Z2
-	MOVQ         2136(DI), R8
-	VPADDQ       Z2, Z29, Z15
-	MOVQ         2208(DI), R9
-	VPADDQ       Z3, Z12, Z10
-	ADDQ         2200(DI), R8
-	ADCQ         $0x00, R9
-	VPADDQ       Z8, Z10, Z19
-	MOVQ         R8, 2264(DI)
-	VPADDQ       Z26, Z18, Z17
-	MOVQ         R9, 2272(DI)
-	VPADDQ       Z9, Z17, Z11
-	ADDQ         AX, R8
-	VPADDQ       Z25, Z24, Z7
-	ADCQ         DX, R9
-	VPADDQ       Z20, Z7, Z14
-	MOVQ         2160(DI), R10
-	VPADDQ       Z13, Z27, Z1
-	MOVQ         2256(DI), R11
-	VPADDQ       Z15, Z1, Z16
-	ADDQ         2248(DI), R10
-	VPADDQ       Z19, Z12, Z22
-	ADCQ         $0x00, R11
-	VMOVDQU64    (DI), Z5
-	MOVQ         2152(DI), R12
-	MOVQ         2240(DI), R13
-	VPSRAQ       $0x2c, Z22, Z23
-	ADDQ         2232(DI), R12
-	VPANDQ       Z0, Z22, Z4
-	ADCQ         $0x00, R13
-	VPSUBQ       Z23, Z5, Z28
-	MOVQ         R12, 2280(DI)
-	VPSRAQ       $0x34, Z28, Z21
-	MOVQ         R13, 2288(DI)
-	VPADDQ       Z21, Z4, Z6
-	ADDQ         R10, R12
-	VMOVDQU64    Z28, (DI)
-	ADCQ         R11, R13
-	VMOVDQU64    Z6, 64(DI)
-	ADDQ         R8, AX
-	VPADDQ       Z11, Z18, Z2
-	ADCQ         R9, DX
-	VMOVDQU64    128(DI), Z29
-	ADDQ         R12, AX
-	ADCQ         R13, DX
-	VPSRAQ       $0x2c, Z2, Z10
-	ADDQ         R8, R10
-	VPANDQ       Z0, Z2, Z17
-	ADCQ         R9, R11
-	VPSUBQ       Z10, Z29, Z7
-	ADDQ         R12, R10
-	VPSRAQ       $0x34, Z7, Z1
-	ADCQ         R13, R11
-	VPADDQ       Z1, Z17, Z12
-	ADDQ         AX, R8
-	VMOVDQU64    Z7, 128(DI)
-	ADCQ         DX, R9
-	VMOVDQU64    Z12, 192(DI)
-	ADDQ         32(SI), R8
-	VPADDQ       Z14, Z24, Z22
-	ADCQ         $0x00, R9
-	VMOVDQU64    256(DI), Z23
-	ADDQ         (BX)(R9*8), R8
-	SBBL         R9, R9
-	VPSRAQ       $0x2c, Z22, Z5
-	ADDQ         R9, R8
-	VPANDQ       Z0, Z22, Z21
-	MOVQ         R8, 2136(DI)
-	VPSUBQ       Z5, Z23, Z4
-	ADDQ         R10, R12
-	VPSRAQ       $0x34, Z4, Z28
-	ADCQ         R11, R13
-	VPADDQ       Z28, Z21, Z6
-	ADDQ         48(SI), R12
-	VMOVDQU64    Z4, 256(DI)
-	ADCQ         $0x00, R13
-	VMOVDQU64    Z6, 320(DI)
-	ADDQ         (BX)(R13*8), R12
-	VPADDQ       Z16, Z27, Z18
-	SBBL         R13, R13
-	VMOVDQU64    384(DI), Z2
-	ADDQ         R13, R12
-	MOVQ         R12, 2152(DI)
-	VPSRAQ       $0x2c, Z18, Z10
-	ADDQ         2280(DI), AX
-	VPANDQ       Z0, Z18, Z29
-	ADCQ         2288(DI), DX
-	VPSUBQ       Z10, Z2, Z1
-	ADDQ         2280(DI), AX
-	VPSRAQ       $0x34, Z1, Z17
-	ADCQ         2288(DI), DX
-	VPADDQ       Z17, Z29, Z7
-	ADDQ         40(SI), AX
 	VMOVDQU64    Z1, 384(DI)
-	ADCQ         $0x00, DX
-	VMOVDQU64    Z7, 448(DI)
-	ADDQ         (BX)(DX*8), AX
-	VPADDQ       Z19, Z3, Z12
-	SBBL         DX, DX
-	VMOVDQU64    512(DI), Z24
-	ADDQ         DX, AX
-	MOVQ         AX, 2144(DI)
-	VPSRAQ       $0x2c, Z12, Z22
-	ADDQ         2264(DI), R10
-	VPANDQ       Z0, Z12, Z5
-	ADCQ         2272(DI), R11
-	VPSUBQ       Z22, Z24, Z23
-	ADDQ         2264(DI), R10
-	VPSRAQ       $0x34, Z23, Z28
-	ADCQ         2272(DI), R11
-	VPADDQ       Z28, Z5, Z21
-	ADDQ         56(SI), R10
-	VMOVDQU64    Z23, 512(DI)
+	ADCQ         $0x00, R9
+	VPADDQ       Z3, Z17, Z19
+	MOVQ         R8, 2264(DI)
+	VMOVDQU64    Z19, 512(DI)
+	MOVQ         R9, 2272(DI)
+	VPADDQ       Z5, Z26, Z8
+	ADDQ         AX, R8
+	VMOVDQU64    Z8, 640(DI)
+	ADCQ         DX, R9
+	VPADDQ       Z2, Z13, Z10
+	MOVQ         2128(DI), R10
+	MOVQ         2256(DI), R11
+	VMOVDQU64    Z10, 768(DI)
+	ADDQ         2248(DI), R10
+	VPADDQ       Z28, Z24, Z7
 	ADCQ         $0x00, R11
-	VMOVDQU64    Z21, 576(DI)
-	ADDQ         (BX)(R11*8), R10
-	VPADDQ       Z11, Z26, Z4
-	SBBL         R11, R11
-	VMOVDQU64    640(DI), Z6
-	ADDQ         R11, R10
-	MOVQ         R10, 2160(DI)
-	VPSRAQ       $0x2c, Z4, Z27
-	MOVQ         2176(DI), AX
-	VPANDQ       Z0, Z4, Z18
-	MOVQ         2224(DI), DX
-	VPSUBQ       Z27, Z6, Z10
-	ADDQ         2216(DI), AX
-	VPSRAQ       $0x34, Z10, Z2
+	VMOVDQU64    Z7, 896(DI)
+	MOVQ         2120(DI), R12
+	VPADDQ       Z3, Z4, Z18
+	MOVQ         2240(DI), R13
+	VMOVDQU64    Z18, 1024(DI)
+	ADDQ         2232(DI), R12
+	VPADDQ       Z5, Z6, Z14
+	ADCQ         $0x00, R13
+	VMOVDQU64    Z14, 1152(DI)
+	MOVQ         R12, 2280(DI)
+	VPADDQ       Z2, Z20, Z12
+	MOVQ         R13, 2288(DI)
+	VMOVDQU64    Z12, 1280(DI)
+	ADDQ         R10, R12
+	ADCQ         R11, R13
+	VPADDQ       Z28, Z29, Z11
+	ADDQ         R8, AX
+	VMOVDQU64    Z11, 1408(DI)
+	ADCQ         R9, DX
+	VMOVDQU64    64(DI), Z21
+	ADDQ         R12, AX
+	VMOVDQU64    192(DI), Z23
+	ADCQ         R13, DX
+	VMOVDQU64    320(DI), Z16
+	ADDQ         R8, R10
+	VMOVDQU64    448(DI), Z25
+	ADCQ         R9, R11
+	VPADDQ       Z23, Z21, Z27
+	ADDQ         R12, R10
+	VPADDQ       Z25, Z16, Z9
+	ADCQ         R13, R11
+	VPADDQ       Z9, Z27, Z15
+	ADDQ         AX, R8
+	VPADDQ       Z23, Z15, Z22
+	ADCQ         DX, R9
+	ADDQ         (SI), R8
+	VPADDQ       Z25, Z15, Z1
+	ADCQ         $0x00, R9
+	VPADDQ       Z27, Z22, Z17
+	ADDQ         (BX)(R9*8), R8
+	VPADDQ       Z16, Z16, Z19
+	SBBL         R9, R9
+	VPADDQ       Z19, Z22, Z26
+	ADDQ         R9, R8
+	VPADDQ       Z9, Z1, Z8
+	MOVQ         R8, 2104(DI)
+	VPADDQ       Z21, Z21, Z13
+	ADDQ         R10, R12
+	VPADDQ       Z13, Z1, Z10
+	ADCQ         R11, R13
+	VMOVDQU64    576(DI), Z24
+	ADDQ         16(SI), R12
+	VMOVDQU64    704(DI), Z7
+	ADCQ         $0x00, R13
+	ADDQ         (BX)(R13*8), R12
+	VMOVDQU64    832(DI), Z3
+	SBBL         R13, R13
+	VMOVDQU64    960(DI), Z4
+	ADDQ         R13, R12
+	VPADDQ       Z7, Z24, Z18
+	MOVQ         R12, 2120(DI)
+	VPADDQ       Z4, Z3, Z5
+	ADDQ         2280(DI), AX
+	VPADDQ       Z5, Z18, Z6
+	ADCQ         2288(DI), DX
+	VPADDQ       Z7, Z6, Z14
+	ADDQ         2280(DI), AX
+	VPADDQ       Z4, Z6, Z2
+	ADCQ         2288(DI), DX
+	VPADDQ       Z18, Z14, Z20
+	ADDQ         8(SI), AX
+	VPADDQ       Z3, Z3, Z12
 	ADCQ         $0x00, DX
-	VPADDQ       Z2, Z18, Z17
-	MOVQ         2168(DI), R8
-	VMOVDQU64    Z10, 640(DI)
+	VPADDQ       Z12, Z14, Z28
+	ADDQ         (BX)(DX*8), AX
+	SBBL         DX, DX
+	VPADDQ       Z5, Z2, Z29
+	ADDQ         DX, AX
+	VPADDQ       Z24, Z24, Z11
+	MOVQ         AX, 2112(DI)
+	VPADDQ       Z11, Z2, Z23
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1088(DI), Z25
+	ADCQ         2272(DI), R11
+	VMOVDQU64    1216(DI), Z15
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1344(DI), Z27
+	ADCQ         2272(DI), R11
+	VMOVDQU64    1472(DI), Z16
+	ADDQ         24(SI), R10
+	VPADDQ       Z15, Z25, Z19
+	ADCQ         $0x00, R11
+	VPADDQ       Z16, Z27, Z22
+	ADDQ         (BX)(R11*8), R10
+	VPADDQ       Z22, Z19, Z9
+	SBBL         R11, R11
+	ADDQ         R11, R10
+	VPADDQ       Z15, Z9, Z21
+	MOVQ         R10, 2128(DI)
+	VPADDQ       Z16, Z9, Z13
+	MOVQ         2144(DI), AX
+	VPADDQ       Z19, Z21, Z1
+	MOVQ         2224(DI), DX
+	VPADDQ       Z27, Z27, Z7
+	ADDQ         2216(DI), AX
+	VPADDQ       Z7, Z21, Z4
+	ADCQ         $0x00, DX
+	VPADDQ       Z22, Z13, Z6
+	MOVQ         2136(DI), R8
+	VPADDQ       Z25, Z25, Z18
 	MOVQ         2208(DI), R9
-	VMOVDQU64    Z17, 704(DI)
+	VPADDQ       Z18, Z13, Z3
 	ADDQ         2200(DI), R8
-	VPADDQ       Z14, Z25, Z29
+	VPADDQ       Z20, Z17, Z12
 	ADCQ         $0x00, R9
 	MOVQ         R8, 2264(DI)
-	VMOVDQU64    768(DI), Z1
+	VPADDQ       Z1, Z12, Z14
 	MOVQ         R9, 2272(DI)
-	VPSRAQ       $0x2c, Z29, Z7
+	VPADDQ       Z28, Z26, Z5
 	ADDQ         AX, R8
-	VPANDQ       Z0, Z29, Z3
+	VPADDQ       Z4, Z5, Z24
 	ADCQ         DX, R9
-	VPSUBQ       Z7, Z1, Z12
-	MOVQ         2192(DI), R10
-	VPSRAQ       $0x34, Z12, Z22
+	VPADDQ       Z29, Z8, Z11
+	MOVQ         2160(DI), R10
+	VPADDQ       Z6, Z11, Z2
 	MOVQ         2256(DI), R11
-	VPADDQ       Z22, Z3, Z24
+	VPADDQ       Z23, Z10, Z15
 	ADDQ         2248(DI), R10
-	VMOVDQU64    Z12, 768(DI)
+	VPADDQ       Z3, Z15, Z16
 	ADCQ         $0x00, R11
-	VMOVDQU64    Z24, 832(DI)
-	MOVQ         2184(DI), R12
-	VPADDQ       Z16, Z13, Z28
+	VPADDQ       Z14, Z17, Z9
+	MOVQ         2152(DI), R12
+	VMOVDQU64    (DI), Z19
 	MOVQ         2240(DI), R13
+	VPSRAQ       $0x2c, Z9, Z27
 	ADDQ         2232(DI), R12
-	VMOVDQU64    896(DI), Z5
 	ADCQ         $0x00, R13
-	VPSRAQ       $0x2c, Z28, Z23
+	VPANDQ       Z0, Z9, Z7
 	MOVQ         R12, 2280(DI)
-	VPANDQ       Z0, Z28, Z21
+	VPSUBQ       Z27, Z19, Z21
 	MOVQ         R13, 2288(DI)
-	VPSUBQ       Z23, Z5, Z26
+	VPSRAQ       $0x34, Z21, Z22
 	ADDQ         R10, R12
-	VPSRAQ       $0x34, Z26, Z4
+	VPADDQ       Z22, Z7, Z25
 	ADCQ         R11, R13
-	VPADDQ       Z4, Z21, Z27
+	VMOVDQU64    Z21, (DI)
 	ADDQ         R8, AX
-	VMOVDQU64    Z26, 896(DI)
+	VMOVDQU64    Z25, 64(DI)
 	ADCQ         R9, DX
-	VMOVDQU64    Z27, 960(DI)
+	VPADDQ       Z24, Z26, Z18
 	ADDQ         R12, AX
-	VPADDQ       Z19, Z8, Z6
+	VMOVDQU64    128(DI), Z13
 	ADCQ         R13, DX
+	VPSRAQ       $0x2c, Z18, Z12
 	ADDQ         R8, R10
-	VMOVDQU64    1024(DI), Z2
 	ADCQ         R9, R11
-	VPSRAQ       $0x2c, Z6, Z18
+	VPANDQ       Z0, Z18, Z5
 	ADDQ         R12, R10
-	VPANDQ       Z0, Z6, Z10
+	VPSUBQ       Z12, Z13, Z11
 	ADCQ         R13, R11
-	VPSUBQ       Z18, Z2, Z17
+	VPSRAQ       $0x34, Z11, Z15
 	ADDQ         AX, R8
-	VPSRAQ       $0x34, Z17, Z25
+	VPADDQ       Z15, Z5, Z17
 	ADCQ         DX, R9
-	VPADDQ       Z25, Z10, Z29
-	ADDQ         64(SI), R8
-	VMOVDQU64    Z17, 1024(DI)
+	VMOVDQU64    Z11, 128(DI)
+	ADDQ         32(SI), R8
+	VMOVDQU64    Z17, 192(DI)
 	ADCQ         $0x00, R9
-	VMOVDQU64    Z29, 1088(DI)
+	VPADDQ       Z2, Z8, Z9
 	ADDQ         (BX)(R9*8), R8
-	VPADDQ       Z11, Z9, Z7
+	VMOVDQU64    256(DI), Z27
 	SBBL         R9, R9
+	VPSRAQ       $0x2c, Z9, Z19
 	ADDQ         R9, R8
-	VMOVDQU64    1152(DI), Z1
-	MOVQ         R8, 2168(DI)
-	VPSRAQ       $0x2c, Z7, Z22
+	VPANDQ       Z0, Z9, Z22
+	MOVQ         R8, 2136(DI)
 	ADDQ         R10, R12
-	VPANDQ       Z0, Z7, Z3
+	VPSUBQ       Z19, Z27, Z7
 	ADCQ         R11, R13
-	VPSUBQ       Z22, Z1, Z12
-	ADDQ         80(SI), R12
-	VPSRAQ       $0x34, Z12, Z24
+	VPSRAQ       $0x34, Z7, Z21
+	ADDQ         48(SI), R12
+	VPADDQ       Z21, Z22, Z25
 	ADCQ         $0x00, R13
-	VPADDQ       Z24, Z3, Z13
+	VMOVDQU64    Z7, 256(DI)
 	ADDQ         (BX)(R13*8), R12
-	VMOVDQU64    Z12, 1152(DI)
+	VMOVDQU64    Z25, 320(DI)
 	SBBL         R13, R13
-	VMOVDQU64    Z13, 1216(DI)
+	VPADDQ       Z16, Z10, Z26
 	ADDQ         R13, R12
-	VPADDQ       Z14, Z20, Z28
-	MOVQ         R12, 2184(DI)
+	VMOVDQU64    384(DI), Z18
+	MOVQ         R12, 2152(DI)
+	VPSRAQ       $0x2c, Z26, Z12
 	ADDQ         2280(DI), AX
-	VMOVDQU64    1280(DI), Z23
+	VPANDQ       Z0, Z26, Z13
 	ADCQ         2288(DI), DX
-	VPSRAQ       $0x2c, Z28, Z5
+	VPSUBQ       Z12, Z18, Z15
 	ADDQ         2280(DI), AX
-	VPANDQ       Z0, Z28, Z4
 	ADCQ         2288(DI), DX
-	VPSUBQ       Z5, Z23, Z21
-	ADDQ         72(SI), AX
-	VPSRAQ       $0x34, Z21, Z26
+	VPSRAQ       $0x34, Z15, Z5
+	ADDQ         40(SI), AX
+	VPADDQ       Z5, Z13, Z11
 	ADCQ         $0x00, DX
-	VPADDQ       Z26, Z4, Z27
+	VMOVDQU64    Z15, 384(DI)
 	ADDQ         (BX)(DX*8), AX
-	VMOVDQU64    Z21, 1280(DI)
+	VMOVDQU64    Z11, 448(DI)
 	SBBL         DX, DX
-	VMOVDQU64    Z27, 1344(DI)
+	VPADDQ       Z14, Z20, Z17
 	ADDQ         DX, AX
-	VPADDQ       Z16, Z15, Z19
-	MOVQ         AX, 2176(DI)
+	VMOVDQU64    512(DI), Z8
+	MOVQ         AX, 2144(DI)
+	VPSRAQ       $0x2c, Z17, Z9
 	ADDQ         2264(DI), R10
-	VMOVDQU64    1408(DI), Z8
+	VPANDQ       Z0, Z17, Z19
 	ADCQ         2272(DI), R11
-	VPSRAQ       $0x2c, Z19, Z6
+	VPSUBQ       Z9, Z8, Z27
 	ADDQ         2264(DI), R10
-	VPANDQ       Z0, Z19, Z18
 	ADCQ         2272(DI), R11
-	VPSUBQ       Z6, Z8, Z2
-	ADDQ         88(SI), R10
-	VPSRAQ       $0x34, Z2, Z25
+	VPSRAQ       $0x34, Z27, Z21
+	ADDQ         56(SI), R10
+	VPADDQ       Z21, Z19, Z22
 	ADCQ         $0x00, R11
-	VPADDQ       Z25, Z18, Z10
+	VMOVDQU64    Z27, 512(DI)
 	ADDQ         (BX)(R11*8), R10
-	VMOVDQU64    Z2, 1408(DI)
+	VMOVDQU64    Z22, 576(DI)
 	SBBL         R11, R11
-	VMOVDQU64    Z10, 1472(DI)
+	VPADDQ       Z24, Z28, Z7
+	ADDQ         R11, R10
+	VMOVDQU64    640(DI), Z25
+	MOVQ         R10, 2160(DI)
+	VPSRAQ       $0x2c, Z7, Z10
+	MOVQ         2176(DI), AX
+	VPANDQ       Z0, Z7, Z26
+	MOVQ         2224(DI), DX
+	VPSUBQ       Z10, Z25, Z12
+	ADDQ         2216(DI), AX
+	VPSRAQ       $0x34, Z12, Z18
+	ADCQ         $0x00, DX
+	MOVQ         2168(DI), R8
+	VPADDQ       Z18, Z26, Z5
+	MOVQ         2208(DI), R9
+	VMOVDQU64    Z12, 640(DI)
+	ADDQ         2200(DI), R8
+	VMOVDQU64    Z5, 704(DI)
+	ADCQ         $0x00, R9
+	VPADDQ       Z2, Z29, Z13
+	MOVQ         R8, 2264(DI)
+	VMOVDQU64    768(DI), Z15
+	MOVQ         R9, 2272(DI)
+	VPSRAQ       $0x2c, Z13, Z11
+	ADDQ         AX, R8
+	VPANDQ       Z0, Z13, Z20
+	ADCQ         DX, R9
+	VPSUBQ       Z11, Z15, Z17
+	MOVQ         2192(DI), R10
+	VPSRAQ       $0x34, Z17, Z9
+	MOVQ         2256(DI), R11
+	ADDQ         2248(DI), R10
+	VPADDQ       Z9, Z20, Z8
+	ADCQ         $0x00, R11
+	VMOVDQU64    Z17, 768(DI)
+	MOVQ         2184(DI), R12
+	VMOVDQU64    Z8, 832(DI)
+	MOVQ         2240(DI), R13
+	VPADDQ       Z16, Z23, Z21
+	ADDQ         2232(DI), R12
+	VMOVDQU64    896(DI), Z19
+	ADCQ         $0x00, R13
+	VPSRAQ       $0x2c, Z21, Z27
+	MOVQ         R12, 2280(DI)
+	VPANDQ       Z0, Z21, Z22
+	MOVQ         R13, 2288(DI)
+	VPSUBQ       Z27, Z19, Z28
+	ADDQ         R10, R12
+	VPSRAQ       $0x34, Z28, Z7
+	ADCQ         R11, R13
+	VPADDQ       Z7, Z22, Z10
+	ADDQ         R8, AX
+	ADCQ         R9, DX
+	VMOVDQU64    Z28, 896(DI)
+	ADDQ         R12, AX
+	VMOVDQU64    Z10, 960(DI)
+	ADCQ         R13, DX
+	VPADDQ       Z14, Z1, Z25
+	ADDQ         R8, R10
+	VMOVDQU64    1024(DI), Z18
+	ADCQ         R9, R11
+	VPSRAQ       $0x2c, Z25, Z26
+	ADDQ         R12, R10
+	VPANDQ       Z0, Z25, Z12
+	ADCQ         R13, R11
+	VPSUBQ       Z26, Z18, Z5
+	ADDQ         AX, R8
+	VPSRAQ       $0x34, Z5, Z29
+	ADCQ         DX, R9
+	VPADDQ       Z29, Z12, Z13
+	ADDQ         64(SI), R8
+	VMOVDQU64    Z5, 1024(DI)
+	ADCQ         $0x00, R9
+	ADDQ         (BX)(R9*8), R8
+	VMOVDQU64    Z13, 1088(DI)
+	SBBL         R9, R9
+	VPADDQ       Z24, Z4, Z11
+	ADDQ         R9, R8
+	VMOVDQU64    1152(DI), Z15
+	MOVQ         R8, 2168(DI)
+	VPSRAQ       $0x2c, Z11, Z9
+	ADDQ         R10, R12
+	VPANDQ       Z0, Z11, Z20
+	ADCQ         R11, R13
+	VPSUBQ       Z9, Z15, Z17
+	ADDQ         80(SI), R12
+	VPSRAQ       $0x34, Z17, Z8
+	ADCQ         $0x00, R13
+	VPADDQ       Z8, Z20, Z23
+	ADDQ         (BX)(R13*8), R12
+	VMOVDQU64    Z17, 1152(DI)
+	SBBL         R13, R13
+	ADDQ         R13, R12
+	VMOVDQU64    Z23, 1216(DI)
+	MOVQ         R12, 2184(DI)
+	VPADDQ       Z2, Z6, Z21
+	ADDQ         2280(DI), AX
+	VMOVDQU64    1280(DI), Z27
+	ADCQ         2288(DI), DX
+	VPSRAQ       $0x2c, Z21, Z19
+	ADDQ         2280(DI), AX
+	VPANDQ       Z0, Z21, Z7
+	ADCQ         2288(DI), DX
+	VPSUBQ       Z19, Z27, Z22
+	ADDQ         72(SI), AX
+	VPSRAQ       $0x34, Z22, Z28
+	ADCQ         $0x00, DX
+	VPADDQ       Z28, Z7, Z10
+	ADDQ         (BX)(DX*8), AX
+	VMOVDQU64    Z22, 1280(DI)
+	SBBL         DX, DX
+	VMOVDQU64    Z10, 1344(DI)
+	ADDQ         DX, AX
+	MOVQ         AX, 2176(DI)
+	VPADDQ       Z16, Z3, Z14
+	ADDQ         2264(DI), R10
+	VMOVDQU64    1408(DI), Z1
+	ADCQ         2272(DI), R11
+	VPSRAQ       $0x2c, Z14, Z25
+	ADDQ         2264(DI), R10
+	VPANDQ       Z0, Z14, Z26
+	ADCQ         2272(DI), R11
+	VPSUBQ       Z25, Z1, Z18
+	ADDQ         88(SI), R10
+	VPSRAQ       $0x34, Z18, Z29
+	ADCQ         $0x00, R11
+	VPADDQ       Z29, Z26, Z12
+	ADDQ         (BX)(R11*8), R10
+	VMOVDQU64    Z18, 1408(DI)
+	SBBL         R11, R11
+	VMOVDQU64    Z12, 1472(DI)
 	ADDQ         R11, R10
 	MOVQ         R10, 2192(DI)
 	ADDQ         2296(DI), DI
@@ -4443,17 +4384,17 @@ first:
 	ADDQ             2016(DI), AX
 	VMOVDQU64        64(DI), Z2
 	ADCQ             $0x00, R8
-	VPSLLQ           $0x04, Z2, Z3
+	VPADDQ           Z2, Z2, Z3
 	ADDQ             2024(DI), AX
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z4, Z4
 	ADCQ             $0x00, R8
-	VPADDQ           Z2, Z2, Z2
+	VPSLLQ           $0x07, Z2, Z2
 	ADDQ             2032(DI), AX
 	VPXORQ           Z6, Z6, Z6
 	ADCQ             $0x00, R8
 	VMOVDQU64        256(DI), Z8
 	ADDQ             2040(DI), AX
-	VPMADD52HUQ      Z2, Z1, Z6
+	VPMADD52HUQ      Z3, Z1, Z6
 	ADCQ             $0x00, R8
 	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
 	ADDQ             2048(DI), AX
@@ -4461,323 +4402,322 @@ first:
 	ADCQ             $0x00, R8
 	VPMADD52HUQ      Z1, Z1, Z7
 	ADDQ             2056(DI), AX
-	VPMADD52LUQ      Z2, Z1, Z7
+	VPMADD52LUQ      Z3, Z1, Z7
 	ADCQ             $0x00, R8
-	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z2
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z8
 	ADDQ             2064(DI), AX
 	VPSLLQ           $0x08, Z6, Z6
 	ADCQ             $0x00, R8
-	VPMADD52LUQ      Z3, Z3, Z6
+	VPADDQ           Z8, Z4, Z8
 	ADDQ             2072(DI), AX
-	VPADDQ           Z2, Z4, Z4
 	ADCQ             $0x00, R8
-	VPXORQ           Z2, Z2, Z2
+	VPMADD52LUQ      Z2, Z3, Z6
 	ADDQ             2080(DI), AX
+	VPXORQ           Z4, Z4, Z4
 	ADCQ             $0x00, R8
 	VPADDQ           Z9, Z5, Z5
 	ADDQ             2088(DI), AX
-	VPMADD52HUQ      Z3, Z3, Z2
+	VPMADD52HUQ      Z2, Z3, Z4
 	ADCQ             $0x00, R8
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z3
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z2
 	ADDQ             2096(DI), AX
-	VMOVDQU64        384(DI), Z8
+	VMOVDQU64        384(DI), Z9
 	ADCQ             $0x00, R8
-	VPSUBQ           Z6, Z3, Z3
+	VPMADD52LUQ      Z1, Z1, Z2
 	MOVQ             2008(DI), DX
-	VPMADD52LUQ      Z1, Z1, Z3
+	VPSUBQ           Z6, Z2, Z1
 	MULXQ            DX, DX, R9
-	VMOVDQU64        448(DI), Z1
+	VMOVDQU64        448(DI), Z2
 	SHLXQ            CX, DX, R10
-	VPSUBQ           Z2, Z7, Z2
+	VPSUBQ           Z4, Z7, Z4
 	ADDQ             DX, R10
-	VPSRAQ           $0x2c, Z2, Z6
+	VPSRAQ           $0x2c, Z4, Z6
 	SHRXQ            CX, R10, DX
-	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z7
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z9, Z7
 	SBBQ             DX, R10
-	VPANDQ           Z0, Z2, Z2
+	VPANDQ           Z0, Z4, Z4
 	SUBQ             R10, R9
-	VPSUBQ           Z6, Z3, Z3
+	VPSUBQ           Z6, Z1, Z1
 	SBBL             R10, R10
-	VPADDQ           Z7, Z4, Z6
+	VPADDQ           Z7, Z8, Z7
 	SUBQ             R10, R9
-	VPSRAQ           $0x34, Z3, Z4
+	VPSRAQ           $0x34, Z1, Z6
 	MOVQ             2008(DI), DX
-	VPADDQ           Z4, Z2, Z2
+	VPADDQ           Z2, Z5, Z2
 	MULXQ            R9, DX, R10
-	VPADDQ           Z1, Z5, Z8
 	SHLXQ            CX, DX, R11
-	VPSLLQ           $0x04, Z2, Z1
+	VPADDQ           Z6, Z4, Z4
 	ADDQ             DX, R11
-	VPADDQ           Z2, Z2, Z4
+	VPSLLQ           $0x07, Z4, Z5
 	SHRXQ            CX, R11, DX
-	VMOVDQU64        512(DI), Z9
+	VMOVDQU64        512(DI), Z10
 	SBBQ             DX, R11
+	VPADDQ           Z4, Z4, Z6
 	SUBQ             R11, R10
-	VPXORQ           Z5, Z5, Z5
+	VPXORQ           Z8, Z8, Z8
 	SBBL             R11, R11
-	VMOVDQU64        576(DI), Z10
+	VMOVDQU64        576(DI), Z11
 	SUBQ             R11, R10
-	VPMADD52HUQ      Z4, Z3, Z5
+	VPMADD52HUQ      Z6, Z1, Z8
 	MOVQ             R9, DX
-	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z9
 	MULXQ            DX, DX, R9
-	VPANDQ.BCST      avx512Numbers<>+24(SB), Z9, Z9
-	SHLXQ            CX, DX, R11
-	VPMADD52HUQ      Z3, Z3, Z7
-	ADDQ             DX, R11
-	VPMADD52LUQ      Z4, Z3, Z7
-	SHRXQ            CX, R11, DX
-	VPADDQ           Z9, Z6, Z4
-	SBBQ             DX, R11
-	VPSLLQ           $0x08, Z5, Z5
-	SUBQ             R11, R9
-	VPMADD52LUQ      Z1, Z1, Z5
-	SBBL             R11, R11
-	VPADDQ           Z10, Z8, Z9
-	SUBQ             R11, R9
-	VPXORQ           Z6, Z6, Z6
-	MOVQ             R10, DX
-	VPMADD52HUQ      Z1, Z1, Z6
-	MULXQ            R9, R9, DX
-	VMOVDQU64        640(DI), Z10
-	ADDQ             (SI), R9
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z8
-	ADCQ             $0x00, DX
-	VPSUBQ           Z5, Z8, Z5
-	SHLXQ            CX, R9, R10
-	VMOVDQU64        704(DI), Z8
-	ADDQ             R9, R10
-	VPMADD52LUQ      Z3, Z3, Z5
-	SHRXQ            CX, R10, R9
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z10, Z10
+	SHLXQ            CX, DX, R11
+	VPMADD52HUQ      Z1, Z1, Z9
+	ADDQ             DX, R11
+	VPMADD52LUQ      Z6, Z1, Z9
+	SHRXQ            CX, R11, DX
+	VPADDQ           Z10, Z7, Z7
+	SBBQ             DX, R11
+	VPSLLQ           $0x08, Z8, Z8
+	SUBQ             R11, R9
+	VPMADD52LUQ      Z5, Z6, Z8
+	SBBL             R11, R11
+	VPADDQ           Z11, Z2, Z10
+	SUBQ             R11, R9
+	VPXORQ           Z2, Z2, Z2
+	MOVQ             R10, DX
+	VMOVDQU64        640(DI), Z11
+	MULXQ            R9, R9, DX
+	ADDQ             (SI), R9
+	VPMADD52HUQ      Z5, Z6, Z2
+	ADCQ             $0x00, DX
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z6
+	SHLXQ            CX, R9, R10
+	VMOVDQU64        704(DI), Z12
+	ADDQ             R9, R10
+	VPMADD52LUQ      Z1, Z1, Z6
+	SHRXQ            CX, R10, R9
+	VPSUBQ           Z8, Z6, Z6
 	SBBQ             R9, R10
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z8
 	SUBQ             R10, DX
-	VPSUBQ           Z6, Z7, Z6
+	VPSUBQ           Z2, Z9, Z2
 	SBBL             R10, R10
-	VPSRAQ           $0x2c, Z6, Z7
+	VPSRAQ           $0x2c, Z2, Z9
 	SUBQ             R10, DX
-	VPADDQ           Z10, Z4, Z4
+	VPADDQ           Z8, Z7, Z7
 	MOVQ             AX, R9
-	VPANDQ           Z0, Z6, Z6
+	VPANDQ           Z0, Z2, Z2
 	MOVQ             R8, R10
-	VPSUBQ           Z7, Z5, Z5
+	VPSUBQ           Z9, Z6, Z6
 	ADDQ             DX, R9
-	VPADDQ           Z8, Z9, Z8
+	VPADDQ           Z12, Z10, Z9
 	ADCQ             $0x00, R10
-	VPSRAQ           $0x34, Z5, Z7
-	VPADDQ           Z7, Z6, Z6
+	VPSRAQ           $0x34, Z6, Z8
+	VPADDQ           Z8, Z2, Z2
 	MULXQ            scalarDiagonal<>+0(SB), DX, R11
 	VMOVDQU64        768(DI), Z10
 	SHLXQ            CX, DX, R12
-	VPSLLQ           $0x04, 64(DI), Z7
+	VPXORQ           Z8, Z8, Z8
 	ADDQ             DX, R12
-	VPXORQ           Z9, Z9, Z9
-	SHRXQ            CX, R12, DX
 	VMOVDQU64        832(DI), Z11
+	SHRXQ            CX, R12, DX
 	SBBQ             DX, R12
-	VPMADD52HUQ      64(DI), Z3, Z9
+	VPMADD52HUQ      64(DI), Z1, Z8
 	SUBQ             R12, R11
-	VPMADD52HUQ      (DI), Z2, Z9
+	VPMADD52HUQ      (DI), Z4, Z8
 	SBBL             R12, R12
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z10, Z12
 	SUBQ             R12, R11
 	VPBROADCASTQ     avx512Numbers<>+16(SB), Z10
 	ADDQ             (BX)(R8*8), AX
-	VPMADD52HUQ      (DI), Z3, Z10
+	VPMADD52HUQ      (DI), Z1, Z10
 	SBBL             R8, R8
-	VPADDQ           Z12, Z4, Z4
+	VPADDQ           Z12, Z7, Z7
 	ADDQ             R8, AX
-	VPMADD52LUQ      64(DI), Z3, Z10
+	VPMADD52LUQ      64(DI), Z1, Z10
 	ADDQ             AX, R11
+	VPMADD52LUQ      (DI), Z4, Z10
 	SBBL             AX, AX
-	VPADDQ           Z11, Z8, Z8
+	VPADDQ           Z11, Z9, Z4
 	ADDQ             AX, R11
-	VPMADD52LUQ      (DI), Z2, Z10
+	VPSLLQ           $0x08, Z8, Z8
 	MOVQ             R11, 2008(DI)
-	VPSLLQ           $0x08, Z9, Z2
+	VPMADD52LUQ      Z3, Z5, Z8
 	ADDQ             (BX)(R10*8), R9
 	VMOVDQU64        896(DI), Z11
 	SBBL             R10, R10
-	VPMADD52LUQ      Z7, Z1, Z2
-	ADDQ             R10, R9
 	VPXORQ           Z9, Z9, Z9
+	ADDQ             R10, R9
+	VPMADD52HUQ      Z3, Z5, Z9
 	MOVQ             R9, DX
-	VMOVDQU64        960(DI), Z12
+	VMOVDQU64        960(DI), Z5
 	MULXQ            scalarEpsilon<>+0(SB), AX, DX
-	VPMADD52HUQ      Z7, Z1, Z9
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z3
 	MOVQ             AX, 2432(DI)
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z1
 	MOVQ             DX, 2440(DI)
-	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z7
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z11
 	MOVL             $0x00000000, AX
-	VPSUBQ           Z2, Z1, Z1
+	VPMADD52LUQ      (DI), Z1, Z3
 	MOVL             $0x00000000, R8
-	VPMADD52LUQ      (DI), Z3, Z1
+	VPSUBQ           Z8, Z3, Z1
 	ADDQ             2112(DI), AX
-	VPADDQ           Z7, Z4, Z2
+	VPADDQ           Z11, Z7, Z3
 	ADCQ             $0x00, R8
-	VPSUBQ           Z9, Z10, Z3
+	VPSUBQ           Z9, Z10, Z7
 	ADDQ             2120(DI), AX
-	VPSRAQ           $0x2c, Z3, Z4
+	VPSRAQ           $0x2c, Z7, Z8
 	ADCQ             $0x00, R8
-	VPADDQ           Z12, Z8, Z7
+	VPADDQ           Z5, Z4, Z4
 	ADDQ             2128(DI), AX
-	VPANDQ           Z0, Z3, Z3
+	VPANDQ           Z0, Z7, Z5
 	ADCQ             $0x00, R8
-	VPSUBQ           Z4, Z1, Z1
+	VPSUBQ           Z8, Z1, Z1
 	ADDQ             2136(DI), AX
-	ADCQ             $0x00, R8
 	VMOVDQU64        1024(DI), Z8
+	ADCQ             $0x00, R8
+	VPSRAQ           $0x34, Z1, Z7
 	ADDQ             2144(DI), AX
-	VPSRAQ           $0x34, Z1, Z4
+	VPADDQ           Z7, Z5, Z5
 	ADCQ             $0x00, R8
-	VMOVDQU64        1088(DI), Z9
+	VMOVDQU64        1088(DI), Z10
 	ADDQ             2152(DI), AX
-	VPADDQ           Z4, Z3, Z3
+	VPSLLQ           $0x04, Z5, Z7
 	ADCQ             $0x00, R8
-	VPSLLQ           $0x04, Z3, Z4
+	VPSLLQ           $0x04, Z2, Z9
 	ADDQ             2160(DI), AX
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z8, Z11
 	ADCQ             $0x00, R8
-	VPSLLQ           $0x04, Z6, Z8
+	VPXORQ           Z8, Z8, Z8
 	ADDQ             2168(DI), AX
-	VPXORQ           Z10, Z10, Z10
 	ADCQ             $0x00, R8
-	VPADDQ           Z11, Z2, Z2
+	VPADDQ           Z11, Z3, Z3
 	ADDQ             2176(DI), AX
-	VPMADD52HUQ      Z6, Z1, Z10
+	VPMADD52HUQ      Z2, Z1, Z8
 	ADCQ             $0x00, R8
-	VPMADD52HUQ      Z5, Z3, Z10
+	VPMADD52HUQ      Z6, Z5, Z8
 	ADDQ             2184(DI), AX
-	VPADDQ           Z9, Z7, Z9
+	VPADDQ           Z10, Z4, Z10
 	ADCQ             $0x00, R8
-	VPBROADCASTQ     16(SI), Z7
+	VPBROADCASTQ     16(SI), Z4
 	ADDQ             2192(DI), AX
-	VPMADD52HUQ      Z5, Z1, Z7
+	VPMADD52HUQ      Z6, Z1, Z4
 	ADCQ             $0x00, R8
 	VMOVDQU64        1152(DI), Z11
 	MOVQ             2104(DI), DX
-	VPMADD52LUQ      Z6, Z1, Z7
+	VPMADD52LUQ      Z2, Z1, Z4
 	MULXQ            DX, DX, R9
-	VPMADD52LUQ      Z5, Z3, Z7
+	VPMADD52LUQ      Z6, Z5, Z4
 	SHLXQ            CX, DX, R10
-	VMOVDQU64        1216(DI), Z3
+	VMOVDQU64        1216(DI), Z2
 	ADDQ             DX, R10
-	VPSLLQ           $0x08, Z10, Z6
+	VPSLLQ           $0x08, Z8, Z5
 	SHRXQ            CX, R10, DX
+	VPMADD52LUQ      Z9, Z7, Z5
 	SBBQ             DX, R10
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z11, Z11
 	SUBQ             R10, R9
-	VPMADD52LUQ      Z8, Z4, Z6
+	VPXORQ           Z8, Z8, Z8
 	SBBL             R10, R10
-	VPXORQ           Z10, Z10, Z10
+	VPMADD52HUQ      Z9, Z7, Z8
 	SUBQ             R10, R9
-	VPADDQ           Z11, Z2, Z2
+	VPADDQ           Z11, Z3, Z7
 	MOVQ             2104(DI), DX
-	VPMADD52HUQ      Z8, Z4, Z10
+	VPBROADCASTQ     8(SI), Z3
 	MULXQ            R9, DX, R10
-	VPBROADCASTQ     8(SI), Z4
 	SHLXQ            CX, DX, R11
-	VPADDQ           Z3, Z9, Z3
+	VPADDQ           Z2, Z10, Z2
 	ADDQ             DX, R11
-	VPSUBQ           Z6, Z4, Z4
+	VPMADD52LUQ      Z6, Z1, Z3
 	SHRXQ            CX, R11, DX
-	VPMADD52LUQ      Z5, Z1, Z4
+	VPSUBQ           Z5, Z3, Z1
 	SBBQ             DX, R11
-	VMOVDQU64        1280(DI), Z1
+	VMOVDQU64        1280(DI), Z3
 	SUBQ             R11, R10
-	VPSUBQ           Z10, Z7, Z5
+	VPSUBQ           Z8, Z4, Z4
 	SBBL             R11, R11
-	VPSRAQ           $0x2c, Z5, Z6
+	VPSRAQ           $0x2c, Z4, Z5
 	SUBQ             R11, R10
-	VMOVDQU64        1344(DI), Z7
+	VMOVDQU64        1344(DI), Z6
 	MOVQ             R9, DX
-	VPANDQ           Z0, Z5, Z5
+	VPANDQ           Z0, Z4, Z4
 	MULXQ            DX, DX, R9
-	VPSUBQ           Z6, Z4, Z4
+	VPSUBQ           Z5, Z1, Z1
 	SHLXQ            CX, DX, R11
-	VPANDQ.BCST      avx512Numbers<>+24(SB), Z1, Z6
+	VPANDQ.BCST      avx512Numbers<>+24(SB), Z3, Z5
 	ADDQ             DX, R11
-	VPSRAQ           $0x34, Z4, Z1
+	VPSRAQ           $0x34, Z1, Z3
 	SHRXQ            CX, R11, DX
-	VPADDQ           Z1, Z5, Z1
+	VPADDQ           Z3, Z4, Z3
 	SBBQ             DX, R11
-	VPADDQ           Z6, Z2, Z6
+	VPADDQ           Z5, Z7, Z8
 	SUBQ             R11, R9
+	VPXORQ           Z5, Z5, Z5
 	SBBL             R11, R11
-	VPXORQ           Z2, Z2, Z2
-	SUBQ             R11, R9
-	VPADDQ           Z7, Z3, Z8
-	MOVQ             R10, DX
-	VPXORQ           Z3, Z3, Z3
-	MULXQ            R9, R9, DX
 	VPXORQ           Z7, Z7, Z7
+	SUBQ             R11, R9
+	VPADDQ           Z6, Z2, Z6
+	MOVQ             R10, DX
+	VPXORQ           Z2, Z2, Z2
+	MULXQ            R9, R9, DX
 	ADDQ             (SI), R9
 	VMOVDQU64        1408(DI), Z9
 	ADCQ             $0x00, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z4, Z7
+	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z1, Z2
 	SHLXQ            CX, R9, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z4, Z3
+	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z1, Z7
 	ADDQ             R9, R10
 	VMOVDQU64        1472(DI), Z10
 	SHRXQ            CX, R10, R9
-	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z1, Z7
+	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z3, Z2
 	SBBQ             R9, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z1, Z3
+	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z3, Z7
 	SUBQ             R10, DX
 	VPANDQ.BCST      avx512Numbers<>+24(SB), Z9, Z9
 	SBBL             R10, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z4, Z3
+	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z1, Z7
 	SUBQ             R10, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z4, Z2
+	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z1, Z5
 	MOVQ             AX, R9
-	VPADDQ           Z9, Z6, Z6
+	VPADDQ           Z9, Z8, Z8
 	MOVQ             R8, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z1, Z3
+	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z3, Z7
 	ADDQ             DX, R9
-	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z1, Z2
+	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z3, Z5
 	ADCQ             $0x00, R10
-	VPADDQ           Z10, Z8, Z1
-	VPSLLQ           $0x08, Z7, Z7
+	VPADDQ           Z10, Z6, Z3
+	VPSLLQ           $0x08, Z2, Z2
 	MULXQ            scalarDiagonal<>+0(SB), DX, R11
-	VPSUBQ           Z7, Z2, Z2
+	VPSUBQ           Z2, Z5, Z2
 	SHLXQ            CX, DX, R12
+	VPADDQ           Z1, Z8, Z1
 	ADDQ             DX, R12
-	VPADDQ           Z4, Z6, Z4
+	VPADDQ           Z4, Z3, Z3
 	SHRXQ            CX, R12, DX
-	VPADDQ           Z5, Z1, Z1
 	SBBQ             DX, R12
-	VPADDQ.BCST      avx512Numbers<>+40(SB), Z1, Z1
+	VPADDQ.BCST      avx512Numbers<>+40(SB), Z3, Z3
 	SUBQ             R12, R11
-	VPSRAQ           $0x34, Z4, Z5
+	VPSRAQ           $0x34, Z1, Z4
 	SBBL             R12, R12
-	VPADDQ           Z5, Z1, Z1
+	VPADDQ           Z4, Z3, Z3
 	SUBQ             R12, R11
-	VPBROADCASTQ     avx512Numbers<>+24(SB), Z5
+	VPBROADCASTQ     avx512Numbers<>+24(SB), Z4
 	ADDQ             (BX)(R8*8), AX
-	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z5, Z4
+	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z4, Z1
 	SBBL             R8, R8
-	VPADDQ           Z4, Z2, Z2
+	VPADDQ           Z1, Z2, Z2
 	ADDQ             R8, AX
-	VPADDQ           Z1, Z3, Z3
+	VPADDQ           Z3, Z7, Z4
 	ADDQ             AX, R11
-	VPSRAQ           $0x2c, Z3, Z5
+	VPSRAQ           $0x2c, Z4, Z5
 	SBBL             AX, AX
-	VPANDQ           Z0, Z3, Z3
+	VPANDQ           Z0, Z4, Z4
 	ADDQ             AX, R11
 	VPSUBQ           Z5, Z2, Z2
 	MOVQ             R11, 2104(DI)
 	VPSRAQ           $0x34, Z2, Z5
 	ADDQ             (BX)(R10*8), R9
-	VPADDQ           Z5, Z3, Z3
+	VPADDQ           Z5, Z4, Z4
 	SBBL             R10, R10
-	VMOVDQU64        Z4, 2304(DI)
+	VMOVDQU64        Z1, 2304(DI)
 	ADDQ             R10, R9
-	VMOVDQU64        Z1, 2368(DI)
+	VMOVDQU64        Z3, 2368(DI)
 	MOVQ             R9, DX
 	VMOVDQU64        Z2, (DI)
 	MULXQ            scalarEpsilon<>+0(SB), AX, DX
-	VMOVDQU64        Z3, 64(DI)
+	VMOVDQU64        Z4, 64(DI)
 	MOVQ             AX, 2448(DI)
 	MOVQ             DX, 2456(DI)
 	ADDQ             2296(DI), DI
@@ -4790,9 +4730,9 @@ next:
 internal:
 	VMOVDQU64        64(DI), Z1
 	MOVQ             2008(DI), DX
-	VPSLLQ           $0x04, Z1, Z2
+	VPADDQ           Z1, Z1, Z2
 	MULXQ            DX, DX, AX
-	VPADDQ           Z1, Z1, Z1
+	VPSLLQ           $0x07, Z1, Z1
 	SHLXQ            CX, DX, R8
 	VMOVDQU64        (DI), Z3
 	ADDQ             DX, R8
@@ -4800,808 +4740,800 @@ internal:
 	SHRXQ            CX, R8, DX
 	VPMADD52HUQ      Z3, Z3, Z4
 	SBBQ             DX, R8
-	VPSLLQ           $0x04, 64(DI), Z5
 	SUBQ             R8, AX
+	VPXORQ           Z5, Z5, Z5
 	SBBL             R8, R8
-	VPXORQ           Z6, Z6, Z6
+	VPMADD52HUQ      Z2, Z3, Z5
 	SUBQ             R8, AX
-	VPMADD52HUQ      Z1, Z3, Z6
+	VPXORQ           Z6, Z6, Z6
 	MOVQ             2016(DI), DX
-	VPXORQ           Z7, Z7, Z7
+	VPMADD52HUQ      Z1, Z2, Z6
 	MULXQ            scalarDiagonal<>+8(SB), DX, R8
-	VPMADD52HUQ      Z2, Z2, Z7
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z7
 	ADDQ             2432(DI), DX
-	VMOVDQU64        128(DI), Z8
+	VPMADD52LUQ      Z3, Z3, Z7
 	ADCQ             2440(DI), R8
-	VPXORQ           Z9, Z9, Z9
 	SHLXQ            CX, DX, R9
-	VPMADD52HUQ.BCST avx512Diagonal<>+40(SB), Z8, Z9
+	VMOVDQU64        128(DI), Z8
 	ADDQ             DX, R9
+	VPXORQ           Z9, Z9, Z9
 	SHRXQ            CX, R9, DX
-	VMOVDQU64        2368(DI), Z10
+	VPMADD52HUQ.BCST avx512Diagonal<>+40(SB), Z8, Z9
 	SBBQ             DX, R9
+	VMOVDQU64        2368(DI), Z10
+	SUBQ             R9, R8
 	VMOVDQA64        Z10, Z11
-	SUBQ             R9, R8
-	VPMADD52LUQ.BCST avx512Diagonal<>+40(SB), Z8, Z11
 	SBBL             R9, R9
-	VMOVDQU64        2304(DI), Z12
+	VPMADD52LUQ.BCST avx512Diagonal<>+40(SB), Z8, Z11
 	SUBQ             R9, R8
-	VMOVDQA64        Z12, Z13
 	MOVQ             R8, 2016(DI)
-	VPMADD52LUQ.BCST avx512Diagonal<>+32(SB), Z8, Z13
+	VMOVDQU64        2304(DI), Z12
 	MOVL             $0x00000000, R9
-	VPMADD52LUQ      Z1, Z3, Z4
+	VMOVDQA64        Z12, Z13
 	MOVQ             2024(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+32(SB), Z8, Z13
 	MULXQ            scalarDiagonal<>+16(SB), DX, R10
-	VPSLLQ           $0x08, Z6, Z1
+	VPMADD52LUQ      Z2, Z3, Z4
 	ADDQ             2432(DI), DX
-	VPMADD52LUQ      Z2, Z2, Z1
+	VPSLLQ           $0x08, Z5, Z3
 	ADCQ             2440(DI), R10
-	VMOVDQU64        192(DI), Z6
+	VPMADD52LUQ      Z1, Z2, Z3
 	SHLXQ            CX, DX, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+56(SB), Z6, Z9
 	ADDQ             DX, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+56(SB), Z6, Z11
+	VMOVDQU64        192(DI), Z5
 	SHRXQ            CX, R11, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+48(SB), Z6, Z13
+	VPMADD52HUQ.BCST avx512Diagonal<>+56(SB), Z5, Z9
 	SBBQ             DX, R11
-	VMOVDQU64        256(DI), Z2
+	VPMADD52LUQ.BCST avx512Diagonal<>+56(SB), Z5, Z11
 	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+48(SB), Z5, Z13
 	SBBL             R11, R11
-	VPXORQ           Z14, Z14, Z14
+	VMOVDQU64        256(DI), Z1
 	SUBQ             R11, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+72(SB), Z2, Z14
+	VPXORQ           Z14, Z14, Z14
 	MOVQ             R10, 2024(DI)
+	ADDQ             R10, R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+72(SB), Z1, Z14
+	ADCQ             $0x00, R9
+	VMOVDQA64        Z10, Z15
+	MOVQ             2032(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+72(SB), Z1, Z15
+	MULXQ            scalarDiagonal<>+24(SB), DX, R10
+	VPSUBQ           Z6, Z4, Z6
+	ADDQ             2432(DI), DX
+	VMOVDQA64        Z12, Z4
+	ADCQ             2440(DI), R10
+	SHLXQ            CX, DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+64(SB), Z1, Z4
+	ADDQ             DX, R11
+	VPSRAQ           $0x2c, Z6, Z16
+	SHRXQ            CX, R11, DX
+	VPANDQ           Z0, Z6, Z6
+	SBBQ             DX, R11
+	VPSUBQ           Z3, Z7, Z3
+	SUBQ             R11, R10
+	VPSLLQ           $0x08, Z9, Z7
+	SBBL             R11, R11
+	VPSUBQ           Z16, Z3, Z9
+	SUBQ             R11, R10
+	MOVQ             R10, 2032(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+32(SB), Z8, Z11
+	ADDQ             R10, R8
+	VPSUBQ           Z7, Z13, Z16
+	ADCQ             $0x00, R9
+	VPSRAQ           $0x34, Z9, Z3
+	MOVQ             2008(DI), DX
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z8
+	MULXQ            AX, DX, R10
+	VPMADD52HUQ      Z9, Z9, Z8
+	SHLXQ            CX, DX, R11
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z7
+	ADDQ             DX, R11
+	SHRXQ            CX, R11, DX
+	VPMADD52LUQ      Z9, Z9, Z7
+	SBBQ             DX, R11
+	VPADDQ           Z3, Z6, Z13
+	SUBQ             R11, R10
+	VPXORQ           Z3, Z3, Z3
+	SBBL             R11, R11
+	VPMADD52HUQ      64(DI), Z9, Z3
+	SUBQ             R11, R10
+	VPBROADCASTQ     avx512Numbers<>+16(SB), Z6
+	MOVQ             2040(DI), DX
+	VPMADD52HUQ      (DI), Z9, Z6
+	MULXQ            scalarDiagonal<>+32(SB), DX, R11
+	ADDQ             2432(DI), DX
+	VPSLLQ           $0x07, Z13, Z17
+	ADCQ             2440(DI), R11
+	VPADDQ           Z13, Z13, Z18
+	SHLXQ            CX, DX, R12
+	VPBROADCASTQ     avx512Numbers<>+8(SB), Z19
+	ADDQ             DX, R12
+	VPMADD52LUQ      (DI), Z9, Z19
+	SHRXQ            CX, R12, DX
+	VPXORQ           Z20, Z20, Z20
+	SBBQ             DX, R12
+	VPMADD52HUQ      Z18, Z9, Z20
+	SUBQ             R12, R11
+	SBBL             R12, R12
+	VPXORQ           Z21, Z21, Z21
+	SUBQ             R12, R11
+	VPMADD52HUQ      Z17, Z18, Z21
+	MOVQ             R11, 2040(DI)
+	VPXORQ           Z22, Z22, Z22
+	ADDQ             R11, R8
+	VPMADD52HUQ      Z2, Z17, Z22
+	ADCQ             $0x00, R9
+	VPMADD52LUQ      Z18, Z9, Z8
+	MOVQ             2048(DI), DX
+	MULXQ            scalarDiagonal<>+40(SB), DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+48(SB), Z5, Z11
+	ADDQ             2432(DI), DX
+	VPMADD52HUQ      (DI), Z13, Z3
+	ADCQ             2440(DI), R11
+	VPMADD52LUQ      64(DI), Z9, Z6
+	SHLXQ            CX, DX, R12
+	VMOVDQU64        320(DI), Z5
+	ADDQ             DX, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+88(SB), Z5, Z14
+	SHRXQ            CX, R12, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+88(SB), Z5, Z15
+	SBBQ             DX, R12
+	SUBQ             R12, R11
+	VPSLLQ           $0x08, Z20, Z9
+	SBBL             R12, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+80(SB), Z5, Z4
+	SUBQ             R12, R11
+	VMOVDQU64        384(DI), Z20
+	MOVQ             R11, 2048(DI)
+	VPXORQ           Z23, Z23, Z23
+	ADDQ             R11, R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+104(SB), Z20, Z23
+	ADCQ             $0x00, R9
+	VPMADD52LUQ      Z17, Z18, Z9
+	MOVQ             2056(DI), DX
+	MULXQ            scalarDiagonal<>+48(SB), DX, R11
+	VPSUBQ           Z21, Z8, Z18
+	ADDQ             2432(DI), DX
+	VMOVDQA64        Z10, Z21
+	ADCQ             2440(DI), R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+104(SB), Z20, Z21
+	SHLXQ            CX, DX, R12
+	VPSRAQ           $0x2c, Z11, Z8
+	ADDQ             DX, R12
+	VPANDQ           Z0, Z11, Z11
+	SHRXQ            CX, R12, DX
+	VPSRAQ           $0x2c, Z18, Z24
+	SBBQ             DX, R12
+	SUBQ             R12, R11
+	VPANDQ           Z0, Z18, Z18
+	SBBL             R12, R12
+	VPMADD52LUQ      (DI), Z13, Z6
+	SUBQ             R12, R11
+	VPSLLQ           $0x08, Z3, Z13
+	MOVQ             R11, 2056(DI)
+	VPSUBQ           Z8, Z16, Z3
+	ADDQ             R11, R8
+	VPSLLQ           $0x08, Z14, Z8
+	ADCQ             $0x00, R9
+	VPMADD52LUQ      Z2, Z17, Z13
+	MOVQ             2064(DI), DX
+	MULXQ            scalarDiagonal<>+56(SB), DX, R11
+	VPSRAQ           $0x34, Z3, Z16
+	ADDQ             2432(DI), DX
+	VMOVDQU64        Z3, 128(DI)
+	ADCQ             2440(DI), R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+64(SB), Z1, Z15
+	SHLXQ            CX, DX, R12
+	VPSUBQ           Z8, Z4, Z14
+	ADDQ             DX, R12
+	VMOVDQU64        448(DI), Z2
+	SHRXQ            CX, R12, DX
+	SBBQ             DX, R12
+	VPMADD52HUQ.BCST avx512Diagonal<>+120(SB), Z2, Z23
+	SUBQ             R12, R11
+	VPSUBQ           Z9, Z7, Z17
+	SBBL             R12, R12
+	VPADDQ           Z16, Z11, Z1
+	SUBQ             R12, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+120(SB), Z2, Z21
+	MOVQ             R11, 2064(DI)
+	VPSUBQ           Z24, Z17, Z8
+	ADDQ             R11, R8
+	VMOVDQU64        Z1, 192(DI)
+	ADCQ             $0x00, R9
+	MOVQ             AX, DX
+	VMOVDQA64        Z12, Z4
+	MULXQ            DX, DX, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+96(SB), Z20, Z4
+	SHLXQ            CX, DX, R11
+	VMOVDQU64        512(DI), Z9
+	ADDQ             DX, R11
+	VPXORQ           Z7, Z7, Z7
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+136(SB), Z9, Z7
+	SBBQ             DX, R11
+	VPSRAQ           $0x34, Z8, Z16
+	SUBQ             R11, AX
+	SBBL             R11, R11
+	VPSUBQ           Z22, Z6, Z24
+	SUBQ             R11, AX
+	VMOVDQA64        Z10, Z17
+	MOVQ             R10, DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+136(SB), Z9, Z17
+	MULXQ            AX, DX, AX
+	VPADDQ           Z16, Z18, Z1
+	ADDQ             (SI), DX
+	VPSUBQ           Z13, Z19, Z22
+	ADCQ             $0x00, AX
+	VPSRAQ           $0x2c, Z24, Z6
+	SHLXQ            CX, DX, R10
+	ADDQ             DX, R10
+	VPANDQ           Z0, Z24, Z16
+	SHRXQ            CX, R10, DX
+	VPSLLQ           $0x04, Z1, Z18
+	SBBQ             DX, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+80(SB), Z5, Z15
+	SUBQ             R10, AX
+	VPSUBQ           Z6, Z22, Z13
+	SBBL             R10, R10
+	VPSLLQ           $0x08, Z23, Z19
+	SUBQ             R10, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+96(SB), Z20, Z21
+	MOVQ             2072(DI), DX
+	MULXQ            scalarDiagonal<>+64(SB), DX, R10
+	VPSRAQ           $0x34, Z13, Z24
+	ADDQ             2432(DI), DX
+	VPXORQ           Z5, Z5, Z5
+	ADCQ             2440(DI), R10
+	VPMADD52HUQ      Z1, Z13, Z5
+	SHLXQ            CX, DX, R11
+	VPBROADCASTQ     16(SI), Z6
+	ADDQ             DX, R11
+	VPMADD52HUQ      Z8, Z13, Z6
+	SHRXQ            CX, R11, DX
+	VPADDQ           Z24, Z16, Z22
+	SBBQ             DX, R11
+	SUBQ             R11, R10
+	VPBROADCASTQ     8(SI), Z23
+	SBBL             R11, R11
+	VPMADD52LUQ      Z8, Z13, Z23
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+112(SB), Z2, Z4
+	MOVQ             R10, 2072(DI)
+	VPSLLQ           $0x04, Z22, Z20
+	ADDQ             R10, R8
+	VMOVDQU64        576(DI), Z24
+	ADCQ             $0x00, R9
+	MOVQ             2080(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+152(SB), Z24, Z7
+	MULXQ            scalarDiagonal<>+72(SB), DX, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+152(SB), Z24, Z17
+	ADDQ             2432(DI), DX
+	VPXORQ           Z16, Z16, Z16
+	ADCQ             2440(DI), R10
+	VPMADD52HUQ      Z18, Z20, Z16
+	SHLXQ            CX, DX, R11
+	VPSRAQ           $0x2c, Z15, Z25
+	ADDQ             DX, R11
+	VPANDQ           Z0, Z15, Z15
+	SHRXQ            CX, R11, DX
+	SBBQ             DX, R11
+	VMOVDQA64        Z12, Z26
+	SUBQ             R11, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+128(SB), Z9, Z26
+	SBBL             R11, R11
+	VPSUBQ           Z25, Z14, Z25
+	SUBQ             R11, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+112(SB), Z2, Z21
+	MOVQ             R10, 2080(DI)
+	VPMADD52HUQ      Z8, Z22, Z5
+	ADDQ             R10, R8
+	VPADDQ           Z15, Z11, Z14
+	ADCQ             $0x00, R9
+	MOVQ             2088(DI), DX
+	VPMADD52LUQ      Z1, Z13, Z6
+	MULXQ            scalarDiagonal<>+80(SB), DX, R10
+	VPSRAQ           $0x34, Z25, Z2
+	ADDQ             2432(DI), DX
+	VMOVDQU64        Z25, 256(DI)
+	ADCQ             2440(DI), R10
+	VPADDQ           Z25, Z3, Z11
+	SHLXQ            CX, DX, R11
+	VMOVDQU64        640(DI), Z1
+	ADDQ             DX, R11
+	VPXORQ           Z13, Z13, Z13
+	SHRXQ            CX, R11, DX
+	SBBQ             DX, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+168(SB), Z1, Z13
+	SUBQ             R11, R10
+	VPADDQ           Z2, Z15, Z25
+	SBBL             R11, R11
+	VPSUBQ           Z19, Z4, Z3
+	SUBQ             R11, R10
+	VPSLLQ           $0x08, Z7, Z2
+	MOVQ             R10, 2088(DI)
 	VMOVDQA64        Z10, Z15
 	ADDQ             R10, R8
-	VPMADD52LUQ.BCST avx512Diagonal<>+72(SB), Z2, Z15
+	VPMADD52LUQ.BCST avx512Diagonal<>+168(SB), Z1, Z15
 	ADCQ             $0x00, R9
-	VPSUBQ           Z7, Z4, Z7
-	MOVQ             2032(DI), DX
-	VMOVDQA64        Z12, Z4
-	MULXQ            scalarDiagonal<>+24(SB), DX, R10
+	MOVQ             2096(DI), DX
+	VMOVDQU64        Z25, 320(DI)
+	MULXQ            scalarDiagonal<>+88(SB), DX, R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+128(SB), Z9, Z17
 	ADDQ             2432(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+64(SB), Z2, Z4
+	VMOVDQA64        Z12, Z19
 	ADCQ             2440(DI), R10
-	VPSRAQ           $0x2c, Z7, Z16
+	VPMADD52LUQ.BCST avx512Diagonal<>+160(SB), Z1, Z19
 	SHLXQ            CX, DX, R11
-	VPANDQ           Z0, Z7, Z7
+	VPMADD52LUQ.BCST avx512Diagonal<>+144(SB), Z24, Z26
 	ADDQ             DX, R11
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z17
 	SHRXQ            CX, R11, DX
-	VPSUBQ           Z1, Z17, Z1
+	VPSRAQ           $0x2c, Z21, Z4
 	SBBQ             DX, R11
-	VPSLLQ           $0x08, Z9, Z17
+	VPANDQ           Z0, Z21, Z7
 	SUBQ             R11, R10
-	VPMADD52LUQ      Z3, Z3, Z1
+	VPSLLQ           $0x08, Z5, Z25
 	SBBL             R11, R11
+	VMOVDQU64        768(DI), Z9
 	SUBQ             R11, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+32(SB), Z8, Z11
-	MOVQ             R10, 2032(DI)
-	VPSUBQ           Z17, Z13, Z9
+	VPXORQ           Z21, Z21, Z21
+	MOVQ             R10, 2096(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+200(SB), Z9, Z21
 	ADDQ             R10, R8
-	VMOVDQU64        320(DI), Z3
 	ADCQ             $0x00, R9
-	VPMADD52HUQ.BCST avx512Diagonal<>+88(SB), Z3, Z14
-	MOVQ             2008(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+88(SB), Z3, Z15
-	MULXQ            AX, DX, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+80(SB), Z3, Z4
-	SHLXQ            CX, DX, R11
-	VMOVDQU64        384(DI), Z8
-	ADDQ             DX, R11
-	SHRXQ            CX, R11, DX
-	VPXORQ           Z17, Z17, Z17
-	SBBQ             DX, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+104(SB), Z8, Z17
-	SUBQ             R11, R10
-	VMOVDQA64        Z10, Z13
-	SBBL             R11, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+104(SB), Z8, Z13
-	SUBQ             R11, R10
-	VMOVDQA64        Z12, Z18
-	MOVQ             2040(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+96(SB), Z8, Z18
-	MULXQ            scalarDiagonal<>+32(SB), DX, R11
-	VPSUBQ           Z16, Z1, Z16
-	ADDQ             2432(DI), DX
-	ADCQ             2440(DI), R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+48(SB), Z6, Z11
-	SHLXQ            CX, DX, R12
-	VPSRAQ           $0x34, Z16, Z1
-	ADDQ             DX, R12
-	VPBROADCASTQ     avx512Numbers<>+16(SB), Z6
-	SHRXQ            CX, R12, DX
-	VPMADD52HUQ      Z16, Z16, Z6
-	SBBQ             DX, R12
-	VPXORQ           Z19, Z19, Z19
-	SUBQ             R12, R11
-	VPMADD52HUQ      64(DI), Z16, Z19
-	SBBL             R12, R12
-	VPSLLQ           $0x08, Z14, Z14
-	SUBQ             R12, R11
-	MOVQ             R11, 2040(DI)
-	VPADDQ           Z1, Z7, Z1
-	ADDQ             R11, R8
-	VPBROADCASTQ     avx512Numbers<>+16(SB), Z7
-	ADCQ             $0x00, R9
-	VPMADD52HUQ      (DI), Z16, Z7
-	MOVQ             2048(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+64(SB), Z2, Z15
-	MULXQ            scalarDiagonal<>+40(SB), DX, R11
-	VPSUBQ           Z14, Z4, Z2
-	ADDQ             2432(DI), DX
-	VPSLLQ           $0x04, Z1, Z14
-	ADCQ             2440(DI), R11
-	SHLXQ            CX, DX, R12
-	VPADDQ           Z1, Z1, Z4
-	ADDQ             DX, R12
-	VMOVDQU64        448(DI), Z20
-	SHRXQ            CX, R12, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+120(SB), Z20, Z17
-	SBBQ             DX, R12
-	VPXORQ           Z21, Z21, Z21
-	SUBQ             R12, R11
-	VPMADD52HUQ      Z4, Z16, Z21
-	SBBL             R12, R12
-	VPXORQ           Z22, Z22, Z22
-	SUBQ             R12, R11
-	VPMADD52HUQ      Z14, Z14, Z22
-	MOVQ             R11, 2048(DI)
-	ADDQ             R11, R8
-	VPXORQ           Z23, Z23, Z23
-	ADCQ             $0x00, R9
-	VPMADD52HUQ      Z5, Z14, Z23
-	MOVQ             2056(DI), DX
-	VPSRAQ           $0x2c, Z11, Z24
-	MULXQ            scalarDiagonal<>+48(SB), DX, R11
-	VPMADD52LUQ      Z4, Z16, Z6
-	ADDQ             2432(DI), DX
-	VPANDQ           Z0, Z11, Z4
-	ADCQ             2440(DI), R11
-	VPMADD52HUQ      (DI), Z1, Z19
-	SHLXQ            CX, DX, R12
-	VPSUBQ           Z24, Z9, Z11
-	ADDQ             DX, R12
-	SHRXQ            CX, R12, DX
-	VPMADD52LUQ      64(DI), Z16, Z7
-	SBBQ             DX, R12
-	VPSRAQ           $0x34, Z11, Z24
-	SUBQ             R12, R11
-	VMOVDQU64        Z11, 128(DI)
-	SBBL             R12, R12
-	VPMADD52HUQ.BCST avx512Diagonal<>+80(SB), Z3, Z15
-	SUBQ             R12, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+120(SB), Z20, Z13
-	MOVQ             R11, 2056(DI)
-	VPADDQ           Z24, Z4, Z9
-	ADDQ             R11, R8
-	VPMADD52LUQ.BCST avx512Diagonal<>+112(SB), Z20, Z18
-	ADCQ             $0x00, R9
-	MOVQ             2064(DI), DX
-	VPSLLQ           $0x08, Z21, Z3
-	MULXQ            scalarDiagonal<>+56(SB), DX, R11
-	VMOVDQU64        512(DI), Z24
-	ADDQ             2432(DI), DX
-	VPXORQ           Z21, Z21, Z21
-	ADCQ             2440(DI), R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+136(SB), Z24, Z21
-	SHLXQ            CX, DX, R12
-	VMOVDQU64        Z9, 192(DI)
-	ADDQ             DX, R12
-	VPSLLQ           $0x08, Z17, Z9
-	SHRXQ            CX, R12, DX
-	SBBQ             DX, R12
-	VMOVDQA64        Z10, Z17
-	SUBQ             R12, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+136(SB), Z24, Z17
-	SBBL             R12, R12
-	VPMADD52LUQ      Z14, Z14, Z3
-	SUBQ             R12, R11
-	VPSUBQ           Z22, Z6, Z22
-	MOVQ             R11, 2064(DI)
-	VMOVDQA64        Z12, Z6
-	ADDQ             R11, R8
-	VPMADD52LUQ.BCST avx512Diagonal<>+128(SB), Z24, Z6
-	ADCQ             $0x00, R9
-	VPSLLQ           $0x08, Z19, Z19
+	VPMADD52LUQ      Z8, Z22, Z6
+	MOVQ             R8, R10
+	VPSUBQ           Z4, Z3, Z5
+	MOVQ             R9, R11
+	VPMADD52LUQ      Z18, Z20, Z25
+	ADDQ             AX, R10
+	VPADDQ           Z7, Z14, Z8
+	ADCQ             $0x00, R11
+	VPSRAQ           $0x34, Z5, Z22
 	MOVQ             AX, DX
-	MULXQ            DX, DX, AX
-	VPSRAQ           $0x2c, Z22, Z25
-	SHLXQ            CX, DX, R11
-	VPANDQ           Z0, Z22, Z22
-	ADDQ             DX, R11
-	VPMADD52LUQ      (DI), Z1, Z7
-	SHRXQ            CX, R11, DX
-	VPSRAQ           $0x2c, Z15, Z1
-	SBBQ             DX, R11
-	VPMADD52LUQ      Z5, Z14, Z19
-	SUBQ             R11, AX
-	VPANDQ           Z0, Z15, Z5
+	VMOVDQU64        Z5, 384(DI)
+	MULXQ            scalarDiagonal<>+0(SB), AX, DX
+	SHLXQ            CX, AX, R12
+	VPADDQ           Z5, Z11, Z4
+	ADDQ             AX, R12
+	VMOVDQU64        704(DI), Z3
+	SHRXQ            CX, R12, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+184(SB), Z3, Z13
+	SBBQ             AX, R12
+	VPADDQ           Z22, Z7, Z18
+	SUBQ             R12, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+144(SB), Z24, Z17
+	SBBL             R12, R12
+	VPMADD52LUQ.BCST avx512Diagonal<>+184(SB), Z3, Z15
+	SUBQ             R12, DX
+	ADDQ             (BX)(R9*8), R8
+	VMOVDQU64        Z18, 448(DI)
+	SBBL             R9, R9
+	VPSUBQ           Z2, Z26, Z20
+	ADDQ             R9, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+176(SB), Z3, Z19
+	ADDQ             R8, DX
+	VMOVDQA64        Z10, Z14
+	SBBL             AX, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+200(SB), Z9, Z14
+	ADDQ             AX, DX
+	VMOVDQU64        832(DI), Z5
+	MOVQ             DX, 2008(DI)
+	ADDQ             (BX)(R11*8), R10
+	VPMADD52HUQ.BCST avx512Diagonal<>+216(SB), Z5, Z21
 	SBBL             R11, R11
-	VPSUBQ           Z1, Z2, Z14
-	SUBQ             R11, AX
+	VPSUBQ           Z16, Z6, Z11
+	ADDQ             R11, R10
+	VMOVDQA64        Z12, Z22
 	MOVQ             R10, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+96(SB), Z8, Z13
-	MULXQ            AX, DX, AX
-	VPADDQ           Z5, Z4, Z15
-	ADDQ             (SI), DX
-	VPSUBQ           Z9, Z18, Z1
-	ADCQ             $0x00, AX
-	VPSRAQ           $0x34, Z14, Z2
-	SHLXQ            CX, DX, R10
-	VMOVDQU64        Z14, 256(DI)
-	ADDQ             DX, R10
-	VPADDQ           Z14, Z11, Z8
-	SHRXQ            CX, R10, DX
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z4
-	SBBQ             DX, R10
-	SUBQ             R10, AX
-	VPSUBQ           Z3, Z4, Z9
-	SBBL             R10, R10
-	VMOVDQU64        576(DI), Z18
-	SUBQ             R10, AX
-	VPMADD52HUQ.BCST avx512Diagonal<>+152(SB), Z18, Z21
-	MOVQ             2072(DI), DX
-	VPADDQ           Z2, Z5, Z14
-	MULXQ            scalarDiagonal<>+64(SB), DX, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+152(SB), Z18, Z17
-	ADDQ             2432(DI), DX
-	VPMADD52LUQ      Z16, Z16, Z9
-	ADCQ             2440(DI), R10
-	VMOVDQU64        Z14, 320(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+192(SB), Z9, Z22
+	MULXQ            scalarEpsilon<>+0(SB), AX, DX
+	VPSUBQ           Z25, Z23, Z7
+	MOVQ             AX, 2432(DI)
+	MOVQ             DX, 2440(DI)
+	VMOVDQU64        896(DI), Z24
+	MOVQ             2104(DI), DX
+	VPXORQ           Z18, Z18, Z18
+	MULXQ            DX, DX, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+232(SB), Z24, Z18
+	SHLXQ            CX, DX, R8
+	VPSRAQ           $0x2c, Z11, Z2
+	ADDQ             DX, R8
+	VPANDQ           Z0, Z11, Z26
+	SHRXQ            CX, R8, DX
+	VMOVDQA64        Z10, Z16
+	SBBQ             DX, R8
+	SUBQ             R8, AX
+	VPMADD52LUQ.BCST avx512Diagonal<>+232(SB), Z24, Z16
+	SBBL             R8, R8
+	VPSUBQ           Z2, Z7, Z6
+	SUBQ             R8, AX
+	VPSRAQ           $0x2c, Z17, Z25
+	MOVQ             2112(DI), DX
+	VPANDQ           Z0, Z17, Z23
+	MULXQ            scalarDiagonal<>+8(SB), DX, R8
+	VPMADD52HUQ.BCST avx512Diagonal<>+160(SB), Z1, Z15
+	ADDQ             2448(DI), DX
+	VPSRAQ           $0x34, Z6, Z11
+	ADCQ             2456(DI), R8
+	SHLXQ            CX, DX, R9
+	VPXORQ           Z2, Z2, Z2
+	ADDQ             DX, R9
+	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z6, Z2
+	SHRXQ            CX, R9, DX
+	VPXORQ           Z7, Z7, Z7
+	SBBQ             DX, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z6, Z7
+	SUBQ             R9, R8
+	VPSUBQ           Z25, Z20, Z17
+	SBBL             R9, R9
+	VPADDQ           Z11, Z26, Z1
+	SUBQ             R9, R8
+	MOVQ             R8, 2112(DI)
+	VPXORQ           Z25, Z25, Z25
+	MOVL             $0x00000000, R9
+	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z6, Z25
+	MOVQ             2120(DI), DX
+	VPSRAQ           $0x34, Z17, Z20
+	MULXQ            scalarDiagonal<>+16(SB), DX, R10
+	VMOVDQU64        Z17, 512(DI)
+	ADDQ             2448(DI), DX
+	VPADDQ           Z17, Z4, Z11
+	ADCQ             2456(DI), R10
+	VPADDQ           Z23, Z8, Z17
 	SHLXQ            CX, DX, R11
 	ADDQ             DX, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+144(SB), Z18, Z6
+	VPMADD52LUQ.BCST avx512Diagonal<>+216(SB), Z5, Z14
 	SHRXQ            CX, R11, DX
-	VPSUBQ           Z23, Z7, Z11
+	VPADDQ           Z20, Z23, Z4
 	SBBQ             DX, R11
-	VMOVDQU64        640(DI), Z3
+	VPMADD52LUQ.BCST avx512Diagonal<>+208(SB), Z5, Z22
+	SUBQ             R11, R10
+	VMOVDQU64        960(DI), Z8
+	SBBL             R11, R11
+	VPMADD52HUQ.BCST avx512Diagonal<>+248(SB), Z8, Z18
+	SUBQ             R11, R10
+	VMOVDQU64        Z4, 576(DI)
+	MOVQ             R10, 2120(DI)
+	ADDQ             R10, R8
+	VPMADD52LUQ.BCST avx512Diagonal<>+248(SB), Z8, Z16
+	ADCQ             $0x00, R9
+	VPMADD52HUQ.BCST avx512Diagonal<>+176(SB), Z3, Z15
+	MOVQ             2128(DI), DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z1, Z2
+	MULXQ            scalarDiagonal<>+24(SB), DX, R10
+	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z1, Z7
+	ADDQ             2448(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z1, Z25
+	ADCQ             2456(DI), R10
+	SHLXQ            CX, DX, R11
+	VMOVDQA64        Z12, Z20
+	ADDQ             DX, R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+224(SB), Z24, Z20
+	SHRXQ            CX, R11, DX
+	VPMADD52HUQ.BCST avx512Diagonal<>+192(SB), Z9, Z14
+	SBBQ             DX, R11
+	VMOVDQU64        1024(DI), Z23
 	SUBQ             R11, R10
 	VPXORQ           Z4, Z4, Z4
 	SBBL             R11, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+168(SB), Z3, Z4
+	VPMADD52HUQ.BCST avx512Diagonal<>+264(SB), Z23, Z4
 	SUBQ             R11, R10
-	VPBROADCASTQ     avx512Numbers<>+8(SB), Z2
-	MOVQ             R10, 2072(DI)
-	ADDQ             R10, R8
-	VPSUBQ           Z19, Z2, Z5
-	ADCQ             $0x00, R9
-	VMOVDQA64        Z10, Z14
-	MOVQ             2080(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+168(SB), Z3, Z14
-	MULXQ            scalarDiagonal<>+72(SB), DX, R10
-	VPSRAQ           $0x2c, Z11, Z23
-	ADDQ             2432(DI), DX
-	VPANDQ           Z0, Z11, Z7
-	ADCQ             2440(DI), R10
-	VPMADD52LUQ      (DI), Z16, Z5
-	SHLXQ            CX, DX, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+112(SB), Z20, Z13
-	ADDQ             DX, R11
-	SHRXQ            CX, R11, DX
-	VPSLLQ           $0x08, Z21, Z19
-	SBBQ             DX, R11
-	VMOVDQA64        Z12, Z2
-	SUBQ             R11, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+160(SB), Z3, Z2
-	SBBL             R11, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+128(SB), Z24, Z17
-	SUBQ             R11, R10
-	VPSUBQ           Z25, Z9, Z11
-	MOVQ             R10, 2080(DI)
-	VMOVDQU64        768(DI), Z16
-	ADDQ             R10, R8
-	VPXORQ           Z20, Z20, Z20
-	ADCQ             $0x00, R9
-	MOVQ             2088(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+200(SB), Z16, Z20
-	MULXQ            scalarDiagonal<>+80(SB), DX, R10
-	VPSUBQ           Z19, Z6, Z21
-	ADDQ             2432(DI), DX
-	VMOVDQA64        Z10, Z24
-	ADCQ             2440(DI), R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+200(SB), Z16, Z24
-	SHLXQ            CX, DX, R11
-	VPSRAQ           $0x34, Z11, Z25
-	ADDQ             DX, R11
-	VMOVDQU64        704(DI), Z9
-	SHRXQ            CX, R11, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+184(SB), Z9, Z4
-	SBBQ             DX, R11
-	SUBQ             R11, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+184(SB), Z9, Z14
-	SBBL             R11, R11
-	VPADDQ           Z25, Z22, Z19
-	SUBQ             R11, R10
-	VMOVDQA64        Z12, Z6
-	MOVQ             R10, 2088(DI)
-	VPMADD52LUQ.BCST avx512Diagonal<>+192(SB), Z16, Z6
-	ADDQ             R10, R8
-	VPSUBQ           Z23, Z5, Z25
-	ADCQ             $0x00, R9
-	VPSLLQ           $0x04, Z19, Z22
-	MOVQ             2096(DI), DX
-	VPANDQ           Z0, Z13, Z23
-	MULXQ            scalarDiagonal<>+88(SB), DX, R10
-	ADDQ             2432(DI), DX
-	VPSRAQ           $0x34, Z25, Z5
-	ADCQ             2440(DI), R10
-	VPXORQ           Z26, Z26, Z26
-	SHLXQ            CX, DX, R11
-	VPMADD52HUQ      Z19, Z25, Z26
-	ADDQ             DX, R11
-	VPBROADCASTQ     16(SI), Z27
-	SHRXQ            CX, R11, DX
-	VPMADD52HUQ      Z11, Z25, Z27
-	SBBQ             DX, R11
-	VPSRAQ           $0x2c, Z13, Z13
-	SUBQ             R11, R10
-	SBBL             R11, R11
-	VPADDQ           Z5, Z7, Z5
-	SUBQ             R11, R10
-	VPADDQ           Z23, Z15, Z7
-	MOVQ             R10, 2096(DI)
-	VPSUBQ           Z13, Z1, Z15
-	ADDQ             R10, R8
-	VPMADD52HUQ.BCST avx512Diagonal<>+144(SB), Z18, Z17
-	ADCQ             $0x00, R9
-	VPSLLQ           $0x04, Z5, Z13
-	MOVQ             R8, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+176(SB), Z9, Z2
-	MOVQ             R9, R11
-	VPSRAQ           $0x34, Z15, Z1
-	ADDQ             AX, R10
-	ADCQ             $0x00, R11
-	VMOVDQU64        Z15, 384(DI)
-	MOVQ             AX, DX
-	VPADDQ           Z15, Z8, Z18
-	MULXQ            scalarDiagonal<>+0(SB), AX, DX
-	VPXORQ           Z15, Z15, Z15
-	SHLXQ            CX, AX, R12
-	VPMADD52HUQ      Z22, Z13, Z15
-	ADDQ             AX, R12
-	VPSLLQ           $0x08, Z4, Z8
-	SHRXQ            CX, R12, AX
-	VPADDQ           Z1, Z23, Z4
-	SBBQ             AX, R12
-	VPMADD52HUQ.BCST avx512Diagonal<>+160(SB), Z3, Z14
-	SUBQ             R12, DX
-	SBBL             R12, R12
-	VMOVDQU64        832(DI), Z1
-	SUBQ             R12, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+216(SB), Z1, Z20
-	ADDQ             (BX)(R9*8), R8
-	VPMADD52HUQ      Z11, Z5, Z26
-	SBBL             R9, R9
-	VMOVDQU64        Z4, 448(DI)
-	ADDQ             R9, R8
-	VPMADD52LUQ      Z19, Z25, Z27
-	ADDQ             R8, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+216(SB), Z1, Z24
-	SBBL             AX, AX
-	VPSRAQ           $0x2c, Z17, Z23
-	ADDQ             AX, DX
-	MOVQ             DX, 2008(DI)
-	VPANDQ           Z0, Z17, Z3
-	ADDQ             (BX)(R11*8), R10
-	VPSUBQ           Z8, Z2, Z4
-	SBBL             R11, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+208(SB), Z1, Z6
-	ADDQ             R11, R10
-	VPSUBQ           Z23, Z21, Z19
-	MOVQ             R10, DX
-	VPADDQ           Z3, Z7, Z17
-	MULXQ            scalarEpsilon<>+0(SB), AX, DX
-	VMOVDQU64        896(DI), Z8
-	MOVQ             AX, 2432(DI)
-	MOVQ             DX, 2440(DI)
-	VPXORQ           Z2, Z2, Z2
-	MOVQ             2104(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+232(SB), Z8, Z2
-	MULXQ            DX, DX, AX
-	VPSRAQ           $0x34, Z19, Z23
-	SHLXQ            CX, DX, R8
-	VMOVDQU64        Z19, 512(DI)
-	ADDQ             DX, R8
-	VPADDQ           Z19, Z18, Z21
-	SHRXQ            CX, R8, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+176(SB), Z9, Z14
-	SBBQ             DX, R8
-	VPSLLQ           $0x08, Z20, Z7
-	SUBQ             R8, AX
-	SBBL             R8, R8
-	VPSLLQ           $0x08, Z26, Z19
-	SUBQ             R8, AX
-	VPADDQ           Z23, Z3, Z18
-	MOVQ             2112(DI), DX
-	VPMADD52LUQ      Z11, Z5, Z27
-	MULXQ            scalarDiagonal<>+8(SB), DX, R8
-	VPMADD52LUQ      Z22, Z13, Z19
-	ADDQ             2448(DI), DX
-	VMOVDQU64        Z18, 576(DI)
-	ADCQ             2456(DI), R8
-	VPMADD52HUQ.BCST avx512Diagonal<>+192(SB), Z16, Z24
-	SHLXQ            CX, DX, R9
-	VPSUBQ           Z7, Z6, Z9
-	ADDQ             DX, R9
-	SHRXQ            CX, R9, DX
-	VMOVDQA64        Z10, Z20
-	SBBQ             DX, R9
-	VPMADD52LUQ.BCST avx512Diagonal<>+232(SB), Z8, Z20
-	SUBQ             R9, R8
-	VMOVDQA64        Z12, Z26
-	SBBL             R9, R9
-	VPMADD52LUQ.BCST avx512Diagonal<>+224(SB), Z8, Z26
-	SUBQ             R9, R8
-	VMOVDQU64        960(DI), Z23
-	MOVQ             R8, 2112(DI)
-	VPMADD52HUQ.BCST avx512Diagonal<>+248(SB), Z23, Z2
-	MOVL             $0x00000000, R9
-	VMOVDQU64        1024(DI), Z3
-	MOVQ             2120(DI), DX
-	MULXQ            scalarDiagonal<>+16(SB), DX, R10
-	VPXORQ           Z5, Z5, Z5
-	ADDQ             2448(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+264(SB), Z3, Z5
-	ADCQ             2456(DI), R10
-	VPSRAQ           $0x2c, Z14, Z22
-	SHLXQ            CX, DX, R11
-	VPANDQ           Z0, Z14, Z13
-	ADDQ             DX, R11
-	VMOVDQA64        Z10, Z18
-	SHRXQ            CX, R11, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+264(SB), Z3, Z18
-	SBBQ             DX, R11
-	VPSUBQ           Z15, Z27, Z16
-	SUBQ             R11, R10
-	SBBL             R11, R11
-	VPSUBQ           Z22, Z4, Z7
-	SUBQ             R11, R10
-	VPBROADCASTQ     8(SI), Z6
-	MOVQ             R10, 2120(DI)
-	VPSUBQ           Z19, Z6, Z14
-	ADDQ             R10, R8
-	VPADDQ           Z13, Z17, Z15
-	ADCQ             $0x00, R9
-	VPSRAQ           $0x2c, Z16, Z27
-	MOVQ             2128(DI), DX
-	VPANDQ           Z0, Z16, Z22
-	MULXQ            scalarDiagonal<>+24(SB), DX, R10
-	ADDQ             2448(DI), DX
-	VMOVDQU64        Z7, 640(DI)
-	ADCQ             2456(DI), R10
-	VPMADD52LUQ      Z11, Z25, Z14
-	SHLXQ            CX, DX, R11
-	VPSRAQ           $0x34, Z7, Z4
-	ADDQ             DX, R11
-	VPADDQ           Z7, Z21, Z19
-	SHRXQ            CX, R11, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+208(SB), Z1, Z24
-	SBBQ             DX, R11
-	VPADDQ           Z4, Z13, Z6
-	SUBQ             R11, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+248(SB), Z23, Z20
-	SBBL             R11, R11
-	SUBQ             R11, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+240(SB), Z23, Z26
 	MOVQ             R10, 2128(DI)
-	VPSLLQ           $0x08, Z2, Z17
+	VMOVDQA64        Z10, Z3
 	ADDQ             R10, R8
-	VMOVDQU64        Z6, 704(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+264(SB), Z23, Z3
 	ADCQ             $0x00, R9
-	VMOVDQU64        1088(DI), Z16
+	VPMADD52HUQ.BCST avx512Diagonal<>+224(SB), Z24, Z16
 	MOVQ             2104(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+280(SB), Z16, Z5
+	VPSRAQ           $0x2c, Z15, Z9
 	MULXQ            AX, DX, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+280(SB), Z16, Z18
+	VPANDQ           Z0, Z15, Z24
 	SHLXQ            CX, DX, R11
-	VMOVDQA64        Z12, Z11
+	VPSLLQ           $0x08, Z2, Z15
 	ADDQ             DX, R11
 	SHRXQ            CX, R11, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+256(SB), Z3, Z11
+	VMOVDQA64        Z12, Z2
 	SBBQ             DX, R11
-	VMOVDQU64        1152(DI), Z25
+	VPMADD52LUQ.BCST avx512Diagonal<>+256(SB), Z23, Z2
 	SUBQ             R11, R10
-	VPXORQ           Z7, Z7, Z7
+	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z6, Z7
 	SBBL             R11, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+296(SB), Z25, Z7
+	VPADDQ           Z24, Z17, Z17
 	SUBQ             R11, R10
-	VMOVDQA64        Z10, Z21
+	VPSUBQ           Z15, Z25, Z15
 	MOVQ             2136(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+296(SB), Z25, Z21
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z13, Z9
 	MULXQ            scalarDiagonal<>+32(SB), DX, R11
-	VPSUBQ           Z27, Z14, Z1
 	ADDQ             2448(DI), DX
+	VPMADD52LUQ.BCST avx512Diagonal<>+240(SB), Z8, Z20
 	ADCQ             2456(DI), R11
-	VMOVDQA64        Z12, Z4
+	VPMADD52HUQ.BCST avx512Diagonal<>+208(SB), Z5, Z14
 	SHLXQ            CX, DX, R12
-	VPMADD52LUQ.BCST avx512Diagonal<>+288(SB), Z25, Z4
+	VMOVDQU64        1088(DI), Z25
 	ADDQ             DX, R12
-	VPSRAQ           $0x2c, Z24, Z13
+	VPMADD52HUQ.BCST avx512Diagonal<>+280(SB), Z25, Z4
 	SHRXQ            CX, R12, DX
-	VPANDQ           Z0, Z24, Z2
+	VPMADD52LUQ.BCST avx512Diagonal<>+280(SB), Z25, Z3
 	SBBQ             DX, R12
-	VPSRAQ           $0x34, Z1, Z6
+	VPMADD52HUQ.BCST avx512Diagonal<>+240(SB), Z8, Z16
 	SUBQ             R12, R11
-	VPXORQ           Z27, Z27, Z27
 	SBBL             R12, R12
-	VPMADD52HUQ.BCST avx512Diagonal<>+8(SB), Z1, Z27
+	VMOVDQU64        1152(DI), Z13
 	SUBQ             R12, R11
+	VPXORQ           Z5, Z5, Z5
 	MOVQ             R11, 2136(DI)
-	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST avx512Diagonal<>+296(SB), Z13, Z5
 	ADDQ             R11, R8
-	VPMADD52LUQ.BCST avx512Diagonal<>+8(SB), Z1, Z14
+	VPMADD52LUQ.BCST avx512Diagonal<>+272(SB), Z25, Z2
 	ADCQ             $0x00, R9
-	VPSUBQ           Z13, Z9, Z24
+	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z1, Z7
 	MOVQ             2144(DI), DX
-	VPADDQ           Z6, Z22, Z13
 	MULXQ            scalarDiagonal<>+40(SB), DX, R11
-	VPXORQ           Z9, Z9, Z9
+	VPSUBQ           Z9, Z19, Z8
 	ADDQ             2448(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+0(SB), Z1, Z9
+	VMOVDQA64        Z10, Z1
 	ADCQ             2456(DI), R11
+	VPMADD52LUQ.BCST avx512Diagonal<>+296(SB), Z13, Z1
 	SHLXQ            CX, DX, R12
-	VPSRAQ           $0x34, Z24, Z6
+	VMOVDQA64        Z12, Z9
 	ADDQ             DX, R12
-	VMOVDQU64        Z24, 768(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+288(SB), Z13, Z9
 	SHRXQ            CX, R12, DX
-	VPADDQ           Z24, Z19, Z24
+	VPSRAQ           $0x34, Z8, Z19
 	SBBQ             DX, R12
-	VPADDQ           Z2, Z15, Z19
 	SUBQ             R12, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+224(SB), Z8, Z20
+	VMOVDQU64        Z8, 640(DI)
 	SBBL             R12, R12
-	VPADDQ           Z6, Z2, Z15
+	VPADDQ           Z8, Z11, Z8
 	SUBQ             R12, R11
-	VPSUBQ           Z17, Z26, Z8
+	VPSRAQ           $0x2c, Z14, Z11
 	MOVQ             R11, 2144(DI)
+	VPANDQ           Z0, Z14, Z14
 	ADDQ             R11, R8
-	VPMADD52HUQ.BCST avx512Diagonal<>+256(SB), Z3, Z18
+	VPADDQ           Z19, Z24, Z19
 	ADCQ             $0x00, R9
-	VPSLLQ           $0x08, Z5, Z6
+	VPMADD52HUQ.BCST avx512Diagonal<>+256(SB), Z23, Z3
 	MOVQ             2152(DI), DX
-	VMOVDQU64        Z15, 832(DI)
 	MULXQ            scalarDiagonal<>+48(SB), DX, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+272(SB), Z16, Z11
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z21, Z11
 	ADDQ             2448(DI), DX
-	VMOVDQU64        1216(DI), Z2
+	VPADDQ           Z14, Z17, Z24
 	ADCQ             2456(DI), R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+312(SB), Z2, Z7
+	VMOVDQU64        Z19, 704(DI)
 	SHLXQ            CX, DX, R12
-	VPMADD52HUQ.BCST avx512Diagonal<>+24(SB), Z13, Z27
+	VPSRAQ           $0x2c, Z16, Z23
 	ADDQ             DX, R12
+	VPANDQ           Z0, Z16, Z21
 	SHRXQ            CX, R12, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+24(SB), Z13, Z14
+	VMOVDQU64        1216(DI), Z17
 	SBBQ             DX, R12
-	VPMADD52LUQ.BCST avx512Diagonal<>+16(SB), Z13, Z9
 	SUBQ             R12, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+312(SB), Z2, Z21
+	VPMADD52HUQ.BCST avx512Diagonal<>+312(SB), Z17, Z5
 	SBBL             R12, R12
-	VPMADD52HUQ.BCST avx512Diagonal<>+240(SB), Z23, Z20
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z18, Z23
 	SUBQ             R12, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+304(SB), Z2, Z4
+	VPADDQ           Z21, Z24, Z19
 	MOVQ             R11, 2152(DI)
-	VPMADD52HUQ.BCST avx512Diagonal<>+272(SB), Z16, Z18
+	VPMADD52LUQ.BCST avx512Diagonal<>+312(SB), Z17, Z1
 	ADDQ             R11, R8
-	VPSUBQ           Z6, Z11, Z17
+	VPMADD52LUQ.BCST avx512Diagonal<>+304(SB), Z17, Z9
 	ADCQ             $0x00, R9
+	VMOVDQU64        1280(DI), Z16
 	MOVQ             2160(DI), DX
-	VMOVDQU64        1280(DI), Z26
 	MULXQ            scalarDiagonal<>+56(SB), DX, R11
-	VPXORQ           Z3, Z3, Z3
+	VPXORQ           Z18, Z18, Z18
 	ADDQ             2448(DI), DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+328(SB), Z26, Z3
+	VPMADD52HUQ.BCST avx512Diagonal<>+328(SB), Z16, Z18
 	ADCQ             2456(DI), R11
-	VPSLLQ           $0x08, Z7, Z5
+	VMOVDQA64        Z10, Z24
 	SHLXQ            CX, DX, R12
-	VMOVDQA64        Z10, Z15
+	VPMADD52LUQ.BCST avx512Diagonal<>+328(SB), Z16, Z24
 	ADDQ             DX, R12
-	VPMADD52LUQ.BCST avx512Diagonal<>+328(SB), Z26, Z15
+	VPMADD52HUQ.BCST avx512Diagonal<>+272(SB), Z25, Z3
 	SHRXQ            CX, R12, DX
 	SBBQ             DX, R12
-	VPSLLQ           $0x08, Z27, Z23
+	VPSUBQ           Z11, Z22, Z25
 	SUBQ             R12, R11
-	VMOVDQA64        Z12, Z16
+	VMOVDQA64        Z12, Z11
 	SBBL             R12, R12
-	VPMADD52LUQ.BCST avx512Diagonal<>+320(SB), Z26, Z16
+	VPMADD52LUQ.BCST avx512Diagonal<>+320(SB), Z16, Z11
 	SUBQ             R12, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+0(SB), Z1, Z14
+	VMOVDQU64        1408(DI), Z22
 	MOVQ             R11, 2160(DI)
-	VPSUBQ           Z23, Z9, Z6
+	VPXORQ           Z27, Z27, Z27
 	ADDQ             R11, R8
-	VMOVDQU64        1408(DI), Z11
+	VPMADD52HUQ.BCST avx512Diagonal<>+360(SB), Z22, Z27
 	ADCQ             $0x00, R9
-	VPXORQ           Z7, Z7, Z7
 	MOVQ             AX, DX
+	VPSRAQ           $0x34, Z25, Z28
 	MULXQ            DX, DX, AX
-	VPMADD52HUQ.BCST avx512Diagonal<>+360(SB), Z11, Z7
+	VMOVDQU64        Z25, 768(DI)
 	SHLXQ            CX, DX, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+288(SB), Z25, Z21
+	VPADDQ           Z25, Z8, Z25
 	ADDQ             DX, R11
-	VPSRAQ           $0x2c, Z20, Z27
+	VPSUBQ           Z23, Z20, Z8
 	SHRXQ            CX, R11, DX
-	VPANDQ           Z0, Z20, Z23
+	VMOVDQA64        Z10, Z23
 	SBBQ             DX, R11
-	VPSUBQ           Z5, Z4, Z9
+	VPMADD52LUQ.BCST avx512Diagonal<>+360(SB), Z22, Z23
 	SUBQ             R11, AX
-	VMOVDQA64        Z10, Z25
 	SBBL             R11, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+360(SB), Z11, Z25
+	VPADDQ           Z28, Z14, Z20
 	SUBQ             R11, AX
+	VPMADD52HUQ.BCST avx512Diagonal<>+288(SB), Z13, Z1
 	MOVQ             R10, DX
-	VPSUBQ           Z27, Z8, Z20
+	VPSRAQ           $0x34, Z8, Z10
 	MULXQ            AX, DX, AX
-	VPADDQ           Z23, Z19, Z5
+	VMOVDQU64        Z8, 896(DI)
 	ADDQ             (SI), DX
-	VPSRAQ           $0x2c, Z18, Z4
+	VPADDQ           Z8, Z25, Z28
 	ADCQ             $0x00, AX
-	VPANDQ           Z0, Z18, Z10
+	VMOVDQU64        Z20, 832(DI)
 	SHLXQ            CX, DX, R10
-	VPSRAQ           $0x34, Z20, Z27
 	ADDQ             DX, R10
-	VMOVDQU64        Z20, 896(DI)
+	VMOVDQU64        1344(DI), Z14
 	SHRXQ            CX, R10, DX
-	VPADDQ           Z20, Z24, Z8
+	VPMADD52HUQ.BCST avx512Diagonal<>+344(SB), Z14, Z18
 	SBBQ             DX, R10
+	VPADDQ           Z10, Z21, Z13
 	SUBQ             R10, AX
-	VPSUBQ           Z4, Z17, Z19
+	VPMADD52LUQ.BCST avx512Diagonal<>+344(SB), Z14, Z24
 	SBBL             R10, R10
-	VPADDQ           Z10, Z5, Z18
+	VPSRAQ           $0x2c, Z3, Z8
 	SUBQ             R10, AX
-	VPMADD52HUQ.BCST avx512Diagonal<>+16(SB), Z13, Z14
+	VPANDQ           Z0, Z3, Z25
 	MOVQ             2168(DI), DX
-	VPADDQ           Z27, Z23, Z20
 	MULXQ            scalarDiagonal<>+64(SB), DX, R10
-	VPSRAQ           $0x34, Z19, Z24
+	VMOVDQU64        Z13, 960(DI)
 	ADDQ             2448(DI), DX
-	VMOVDQU64        Z19, 1024(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+336(SB), Z14, Z11
 	ADCQ             2456(DI), R10
-	VPADDQ           Z19, Z8, Z4
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z4, Z8
 	SHLXQ            CX, DX, R11
+	VPADDQ           Z25, Z19, Z20
 	ADDQ             DX, R11
-	VMOVDQU64        Z20, 960(DI)
+	VMOVDQU64        1472(DI), Z10
 	SHRXQ            CX, R11, DX
-	VPMADD52HUQ.BCST avx512Diagonal<>+304(SB), Z2, Z21
+	VPMADD52HUQ.BCST avx512Diagonal<>+376(SB), Z10, Z27
 	SBBQ             DX, R11
-	VPADDQ           Z24, Z10, Z17
 	SUBQ             R11, R10
-	VMOVDQU64        1344(DI), Z5
+	VPMADD52LUQ.BCST avx512Diagonal<>+376(SB), Z10, Z23
 	SBBL             R11, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+344(SB), Z5, Z3
+	VPMADD52HUQ.BCST avx512Diagonal<>+304(SB), Z17, Z1
 	SUBQ             R11, R10
-	VPMADD52LUQ.BCST avx512Diagonal<>+344(SB), Z5, Z15
+	VMOVDQA64        Z12, Z21
 	MOVQ             R10, 2168(DI)
+	VPMADD52LUQ.BCST avx512Diagonal<>+352(SB), Z22, Z21
 	ADDQ             R10, R8
-	VMOVDQU64        Z17, 1088(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+320(SB), Z16, Z24
 	ADCQ             $0x00, R9
-	VPMADD52LUQ.BCST avx512Diagonal<>+336(SB), Z5, Z16
 	MOVQ             2176(DI), DX
-	VMOVDQU64        1472(DI), Z13
+	VPSUBQ           Z8, Z2, Z3
 	MULXQ            scalarDiagonal<>+72(SB), DX, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+376(SB), Z13, Z7
+	VPSRAQ           $0x34, Z3, Z13
 	ADDQ             2448(DI), DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+376(SB), Z13, Z25
+	VMOVDQU64        Z3, 1024(DI)
 	ADCQ             2456(DI), R10
-	VMOVDQA64        Z12, Z27
+	VPADDQ           Z3, Z28, Z4
 	SHLXQ            CX, DX, R11
-	VPMADD52LUQ.BCST avx512Diagonal<>+352(SB), Z11, Z27
+	VPSRAQ           $0x2c, Z1, Z19
 	ADDQ             DX, R11
+	VPANDQ           Z0, Z1, Z17
 	SHRXQ            CX, R11, DX
-	VPSRAQ           $0x2c, Z21, Z23
 	SBBQ             DX, R11
-	VPANDQ           Z0, Z21, Z19
+	VPADDQ           Z13, Z25, Z12
 	SUBQ             R11, R10
-	VPSLLQ           $0x08, Z3, Z8
+	VPMADD52HUQ.BCST avx512Diagonal<>+352(SB), Z22, Z23
 	SBBL             R11, R11
-	VPSUBQ           Z23, Z9, Z20
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z5, Z19
 	SUBQ             R11, R10
-	VPADDQ           Z19, Z18, Z2
+	VPADDQ           Z17, Z20, Z16
 	MOVQ             R10, 2176(DI)
-	VPMADD52HUQ.BCST avx512Diagonal<>+320(SB), Z26, Z15
+	VMOVDQU64        Z12, 1088(DI)
 	ADDQ             R10, R8
-	VPSUBQ           Z8, Z16, Z24
+	VPMADD52HUQ.BCST avx512Diagonal<>+336(SB), Z14, Z24
 	ADCQ             $0x00, R9
 	MOVQ             2184(DI), DX
-	VPSRAQ           $0x34, Z20, Z10
+	VPMADD52LUQ.BCST avx512Diagonal<>+368(SB), Z10, Z21
 	MULXQ            scalarDiagonal<>+80(SB), DX, R10
-	VMOVDQU64        Z20, 1152(DI)
+	VPMADD52HUQ.BCST avx512Diagonal<>+368(SB), Z10, Z23
 	ADDQ             2448(DI), DX
-	VPADDQ           Z20, Z4, Z17
+	VPSUBQ           Z19, Z9, Z8
 	ADCQ             2456(DI), R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+352(SB), Z11, Z25
+	VPSRAQ           $0x2c, Z24, Z2
 	SHLXQ            CX, DX, R11
-	VPSLLQ           $0x08, Z7, Z12
+	VPANDQ           Z0, Z24, Z3
 	ADDQ             DX, R11
-	VPADDQ           Z10, Z19, Z21
+	VPSRAQ           $0x34, Z8, Z28
 	SHRXQ            CX, R11, DX
-	VPMADD52LUQ.BCST avx512Diagonal<>+368(SB), Z13, Z27
 	SBBQ             DX, R11
+	VMOVDQU64        Z8, 1152(DI)
 	SUBQ             R11, R10
-	VMOVDQU64        Z21, 1216(DI)
+	VPADDQ           Z8, Z4, Z1
 	SBBL             R11, R11
-	VPMADD52HUQ.BCST avx512Diagonal<>+336(SB), Z5, Z15
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z18, Z2
 	SUBQ             R11, R10
-	VPMADD52HUQ.BCST avx512Diagonal<>+368(SB), Z13, Z25
+	VPADDQ           Z3, Z16, Z13
 	MOVQ             R10, 2184(DI)
-	VPSUBQ           Z12, Z27, Z3
+	VPADDQ           Z28, Z17, Z25
 	ADDQ             R10, R8
-	VPSRAQ           $0x2c, Z15, Z23
+	VMOVDQU64        Z25, 1216(DI)
 	ADCQ             $0x00, R9
-	VPANDQ           Z0, Z15, Z9
 	MOVQ             2192(DI), DX
-	VPSUBQ           Z23, Z24, Z18
+	VPSRAQ           $0x2c, Z23, Z22
 	MULXQ            scalarDiagonal<>+88(SB), DX, R10
+	VPANDQ           Z0, Z23, Z5
 	ADDQ             2448(DI), DX
-	VPADDQ           Z9, Z2, Z26
+	VPMADD52LUQ.BCST avx512Numbers<>+64(SB), Z27, Z22
 	ADCQ             2456(DI), R10
-	VPSRAQ           $0x2c, Z25, Z8
+	VPADDQ           Z5, Z13, Z20
 	SHLXQ            CX, DX, R11
-	VPANDQ           Z0, Z25, Z16
+	VPSUBQ           Z2, Z11, Z12
 	ADDQ             DX, R11
-	VPSRAQ           $0x34, Z18, Z20
 	SHRXQ            CX, R11, DX
-	VMOVDQU64        Z18, 1280(DI)
+	VPADDQ           Z26, Z20, Z14
 	SBBQ             DX, R11
-	VPADDQ           Z18, Z17, Z4
+	VPSRAQ           $0x34, Z12, Z10
 	SUBQ             R11, R10
+	VMOVDQU64        Z12, 1280(DI)
 	SBBL             R11, R11
-	VPSUBQ           Z8, Z3, Z11
+	VPADDQ           Z12, Z1, Z19
 	SUBQ             R11, R10
-	VPADDQ           Z16, Z26, Z7
+	VPADDQ.BCST      avx512Numbers<>+40(SB), Z14, Z9
 	MOVQ             R10, 2192(DI)
-	VPADDQ           Z20, Z9, Z10
+	VPADDQ           Z10, Z3, Z24
 	ADDQ             R10, R8
-	VPSRAQ           $0x34, Z11, Z19
 	ADCQ             $0x00, R9
-	VMOVDQU64        Z11, 1408(DI)
+	VMOVDQU64        Z24, 1344(DI)
 	MOVQ             R8, R10
-	VPADDQ           Z11, Z4, Z21
+	VPSUBQ           Z22, Z21, Z8
 	MOVQ             R9, R11
-	VMOVDQU64        Z10, 1344(DI)
+	VPSRAQ           $0x34, Z8, Z4
 	ADDQ             AX, R10
+	VMOVDQU64        Z8, 1408(DI)
 	ADCQ             $0x00, R11
-	VPADDQ           Z22, Z7, Z5
+	VPADDQ           Z8, Z19, Z18
 	MOVQ             AX, DX
-	VPADDQ           Z19, Z16, Z13
+	VPADDQ           Z4, Z5, Z16
 	MULXQ            scalarDiagonal<>+0(SB), AX, DX
-	VPADDQ           Z1, Z21, Z12
 	SHLXQ            CX, AX, R12
-	VPADDQ.BCST      avx512Numbers<>+40(SB), Z5, Z27
+	VPADDQ           Z6, Z18, Z28
 	ADDQ             AX, R12
-	VMOVDQU64        Z13, 1472(DI)
+	VMOVDQU64        Z16, 1472(DI)
 	SHRXQ            CX, R12, AX
-	VPSRAQ           $0x34, Z12, Z15
+	VPSRAQ           $0x34, Z28, Z17
 	SBBQ             AX, R12
-	VPBROADCASTQ     avx512Numbers<>+24(SB), Z23
+	VPBROADCASTQ     avx512Numbers<>+24(SB), Z25
 	SUBQ             R12, DX
+	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z25, Z28
 	SBBL             R12, R12
-	VPTERNLOGQ.BCST  $0xea, avx512Numbers<>+32(SB), Z23, Z12
+	VPADDQ           Z17, Z9, Z23
 	SUBQ             R12, DX
-	VPADDQ           Z15, Z27, Z24
 	ADDQ             (BX)(R9*8), R8
-	VPADDQ           Z12, Z6, Z2
+	VPADDQ           Z28, Z15, Z27
 	SBBL             R9, R9
-	VMOVDQU64        Z12, 2304(DI)
+	VMOVDQU64        Z28, 2304(DI)
 	ADDQ             R9, R8
-	VPADDQ           Z24, Z14, Z25
+	VPADDQ           Z23, Z7, Z13
 	ADDQ             R8, DX
-	VMOVDQU64        Z24, 2368(DI)
+	VMOVDQU64        Z23, 2368(DI)
 	SBBL             AX, AX
-	VPSRAQ           $0x2c, Z25, Z18
+	VPSRAQ           $0x2c, Z13, Z2
 	ADDQ             AX, DX
+	VPANDQ           Z0, Z13, Z11
 	MOVQ             DX, 2104(DI)
-	VPANDQ           Z0, Z25, Z17
 	ADDQ             (BX)(R11*8), R10
-	VPSUBQ           Z18, Z2, Z8
+	VPSUBQ           Z2, Z27, Z26
 	SBBL             R11, R11
-	VPSRAQ           $0x34, Z8, Z3
+	VPSRAQ           $0x34, Z26, Z20
 	ADDQ             R11, R10
-	VMOVDQU64        Z8, (DI)
+	VMOVDQU64        Z26, (DI)
 	MOVQ             R10, DX
-	VPADDQ           Z3, Z17, Z26
+	VPADDQ           Z20, Z11, Z12
 	MULXQ            scalarEpsilon<>+0(SB), AX, DX
-	VMOVDQU64        Z26, 64(DI)
+	VMOVDQU64        Z12, 64(DI)
 	MOVQ             AX, 2448(DI)
 	MOVQ             DX, 2456(DI)
 	ADDQ             2296(DI), DI

@@ -4,11 +4,12 @@
 // each, but a [kernel] evaluates nonces on several lanes at a time, with code for the
 // CPU's widest instructions:
 //
-//	avx512    2 × (8 + 2) lanes  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
-//	avxifma   2 × (4 + 1) lanes  amd64 with AVX-IFMA, AVX2 and BMI2
-//	avx2      2 × (4 + 2) lanes  amd64 with AVX2 and BMI2
-//	umulh     2 lanes            arm64
-//	portable  1 lane             everything else, all of it with the build tag purego
+//	avx512      2 × (8 + 2) lanes  amd64 with AVX-512F/BW/DQ/IFMA and BMI2
+//	avx512wide  2 × 8 lanes        the same
+//	avxifma     2 × (4 + 1) lanes  amd64 with AVX-IFMA, AVX2 and BMI2
+//	avx2        2 × (4 + 2) lanes  amd64 with AVX2 and BMI2
+//	umulh       2 lanes            arm64
+//	portable    1 lane             everything else, all of it with the build tag purego
 //
 // The lanes behind the + are in general registers, as are those of umulh. Which kernel is taken is
 // measured.

@@ -33,13 +33,18 @@ func (v *vectors) walk(steps int) (done int, survivors uint64) {
 }
 
 // native returns the kernels in assembly that this CPU can run.
-func native() []kernel { return kernels.Supported(avx512, avxIFMA, avx2) }
+func native() []kernel { return kernels.Supported(avx512, avx512Wide, avxIFMA, avx2) }
 
 var (
+	hasAVX512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasBMI2
+
 	avx512 = kernel{
-		Name: "avx512", Lanes: 2 * (8 + 2),
-		Runs:      cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasBMI2,
+		Name: "avx512", Lanes: 2 * (8 + 2), Runs: hasAVX512,
 		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*(8+2), walkAVX512) },
+	}
+	avx512Wide = kernel{
+		Name: "avx512wide", Lanes: 2 * 8, Runs: hasAVX512,
+		NewWalker: func(r poseidon2.Reference) walker { return newVectors(r, 2*8, walkAVX512Wide) },
 	}
 	avxIFMA = kernel{
 		Name: "avxifma", Lanes: 2 * (4 + 1), Runs: cpu.X86.HasAVXIFMA && cpu.X86.HasAVX2 && cpu.X86.HasBMI2,

@@ -122,7 +122,7 @@ func (k *avx2) externalRound() {
 	for i := 0; i < width; i += 2 {
 		k.Append(kernel.Interleave(k.externalBox(i), k.externalBox(i+1)))
 	}
-	k.externalLayer(func(i, half int) operand.Op { return k.load(k.element(i).Offset(32 * half)) })
+	k.externalLayer(func(i, half int) operand.Op { return k.element(i).Offset(32 * half) })
 }
 
 // externalLayer mixes the state: first the lower halves, then the upper ones, of which
@@ -136,7 +136,7 @@ func (k *avx2) externalLayer(part func(i, half int) operand.Op) {
 		result := func(i int) operand.Mem { return k.spare(i).Offset(32) }
 		var sums [4]operand.Op
 		for g := 0; g < width; g += 4 {
-			a, b, c, d := load(g), load(g+1), load(g+2), load(g+3)
+			a, b, c, d := k.register(load(g)), load(g+1), k.register(load(g+2)), load(g+3)
 			ab, cd := k.plus(a, b), k.plus(c, d)
 			all := k.plus(ab, cd)
 			all1, all3 := k.plus(all, b), k.plus(all, d)
@@ -154,7 +154,7 @@ func (k *avx2) externalLayer(part func(i, half int) operand.Op) {
 			if half == 0 {
 				k.store(x, result(i))
 			} else {
-				k.store(k.joined(k.load(result(i)), x), k.element(i))
+				k.store(k.joined(result(i), x), k.element(i))
 			}
 		}
 	}

@@ -52,11 +52,24 @@ type avx512 struct {
 	mask         vector   // 2^52 − 1
 	offset       [2]int64 // what products begin with, see constants
 	totals       element  // the bounds of the total
+	order        order
 }
 
-func newAVX512(c *build.Context) *avx512 {
-	k := &avx512{code: code{Stream: &kernel.Stream{}, c: c}, offset: [2]int64{1 << 54, -4}, totals: totalLimits}
-	k.tables("avx512", 1<<52, -1, 1<<32-1, negP)
+// order is that of the instructions, see [kernel.Schedule]: what it assumes of a CPU, and
+// after how many cycles the next part of a round is begun.
+type order struct {
+	external        kernel.Model
+	boxes           int // between S-boxes
+	internal        kernel.Model
+	first, elements int // before element 1, and between the elements
+	// So many of the elements, the last ones, have a multiplication more and another
+	// instruction less, see normalLess. Both kinds of ports should have as much to do.
+	multiplied int
+}
+
+func newAVX512(c *build.Context, o order) *avx512 {
+	k := &avx512{code: code{Stream: &kernel.Stream{}, c: c}, offset: [2]int64{1 << 54, -4}, totals: totalLimits, order: o}
+	k.tables("avx512", 1<<52, -1, 1<<32-1, negP, 1<<8)
 	return k
 }
 
@@ -107,6 +120,7 @@ func (k *avx512) put(i int, x element) {
 func (k *avx512) constants() {
 	k.kept.m44 = k.copied(k.numbers[1<<44-1])
 	k.kept.offset = element{k.numbers[k.offset[0]], k.numbers[k.offset[1]]}
+	k.kept.n256 = k.numbers[1<<8]
 	k.mask = k.numbers[1<<52-1]
 }
 
@@ -124,15 +138,9 @@ func (k *avx512) withOffset(m operand.Mem) element {
 	}
 }
 
-// model is Zen 4's ports, and delays that are twice its own: as products wait for each
-// other, and a CPU takes an instruction to a port before it knows when that is ready,
-// results should be there early. Other delays, and other distances between the parts
-// below, were measured to be slower, or take more registers than there are.
-var model = kernel.Model{All: 2, Multiplies: 1, Shifts: 1, MultiplyDelay: 9, Delay: 2}
-
 // externalRound is a round: the S-boxes, with the next constants, and the layer. An S-box
-// has 66 instructions and takes more than twice as long as their 33 cycles, so about three of
-// them are under way at a time.
+// takes several times as long as its 65 instructions keep ports busy, so some of them are
+// under way at a time.
 func (k *avx512) externalRound() {
 	var raw element // the bounds of what S-boxes leave in the state
 	var boxes []kernel.Part
@@ -140,9 +148,9 @@ func (k *avx512) externalRound() {
 		one := k.part()
 		raw = one.sbox(k.kept, k.withOffset(externalNumber(i, len(k.spread(0, 0)))), k.state(i, limits))
 		one.put(i, raw)
-		boxes = append(boxes, kernel.Part{Stream: one.Stream, From: 36 * i})
+		boxes = append(boxes, kernel.Part{Stream: one.Stream, From: k.order.boxes * i})
 	}
-	k.Append(kernel.Schedule(model, boxes...))
+	k.Append(kernel.Schedule(k.order.external, boxes...))
 	k.externalLayer(func(i, half int) vector { return k.load(k.state(i, raw).part(half)) })
 	k.Color(k.c)
 }
@@ -270,20 +278,26 @@ func (k *avx512) internalRound() {
 	for i := 1; i < width; i++ {
 		one := k.part()
 		start := element{one.copied(total.x0), one.copied(total.x1)}
-		normal, full := one.normal(k.kept, one.scale(start, one.loaded(i, limits), k.factors(i)))
+		z, high := one.scale(start, one.loaded(i, limits), k.factors(i))
+		var normal, full element
+		if i < width-k.order.multiplied {
+			normal, full = one.normal(k.kept, one.less(z, high))
+		} else {
+			normal, full = one.normalLess(k.kept, z, high)
+		}
 		one.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 		rest = one.summed(rest, full)
-		parts = append(parts, kernel.Part{Stream: one.Stream, From: 14 * (i - 1)})
+		parts = append(parts, kernel.Part{Stream: one.Stream, From: k.order.first + k.order.elements*(i-1)})
 	}
 	parts = append(parts, kernel.Part{Stream: k.join(rest, y, product)})
-	k.Append(kernel.Schedule(model, parts...))
+	k.Append(kernel.Schedule(k.order.internal, parts...))
 	k.Color(k.c)
 }
 
 func (k *avx512) internalLast() {
 	all := k.total()
 	for i := 1; i < width; i++ {
-		normal, _ := k.normal(k.kept, k.scale(element{k.copied(all.x0), k.copied(all.x1)}, k.loaded(i, limits), k.factors(i)))
+		normal, _ := k.normal(k.kept, k.less(k.scale(element{k.copied(all.x0), k.copied(all.x1)}, k.loaded(i, limits), k.factors(i))))
 		k.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 	}
 }
@@ -314,7 +328,7 @@ func (k *avx512) part() *avx512 {
 func (k *avx512) box(x element) (s *kernel.Stream, full, product element) {
 	one := k.part()
 	y, full := one.normal(k.kept, one.sbox(k.kept, k.withOffset(internalNumber()), x))
-	product = one.scale(element{one.zero(), one.zero()}, y, k.factors(0))
+	product = one.less(one.scale(element{one.zero(), one.zero()}, y, k.factors(0)))
 	return one.Stream, full, product
 }
 

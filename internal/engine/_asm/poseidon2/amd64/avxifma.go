@@ -91,7 +91,7 @@ func (k *avxIFMA) internalRound() {
 	var rest element
 	for i := 1; i < width; i++ {
 		total := others.total()
-		normal, full := others.normal(k.kept, others.scale(total, others.loaded(i, limits), k.factors(i)))
+		normal, full := others.normal(k.kept, others.less(others.scale(total, others.loaded(i, limits), k.factors(i))))
 		others.put(i, element{normal.x0.within(limits.x0), normal.x1.within(limits.x1)})
 		rest = others.summed(rest, full)
 	}

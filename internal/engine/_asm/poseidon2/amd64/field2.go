@@ -81,6 +81,14 @@ func (k code2) load(m operand.Op) operand.Op {
 	return r
 }
 
+// register returns what is in memory in a register, and others as they are.
+func (k code2) register(a operand.Op) operand.Op {
+	if operand.IsMem(a) {
+		return k.load(a)
+	}
+	return a
+}
+
 func (k code2) broadcast(m operand.Op) operand.Op {
 	r := k.c.YMM()
 	k.Add(x86.VPBROADCASTQ(m, r))
@@ -208,12 +216,12 @@ func (k code2) sbox(x operand.Mem) (x3, x4 factor2) {
 	return k.factor(third), x4
 }
 
-// joined returns low + 2^32·high, where both are below 2^41.
+// joined returns low + 2^32·high, where both are below 2^41. The lower one may be in memory.
 //
 // 2^32·high is high·2^32 modulo 2^64 and (2^32 − 1)·⌊high/2^32⌋. Only the last of the sums
 // may go beyond 2^64, and then it is small.
 func (k code2) joined(low, high operand.Op) operand.Op {
-	return k.sum(k.left(32, high), k.plus(low, k.times(k.right(32, high), k.low)))
+	return k.sum(k.left(32, high), k.plus(k.times(k.right(32, high), k.low), low))
 }
 
 // sum returns a + small, where small is below 2^63.

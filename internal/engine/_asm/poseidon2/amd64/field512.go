@@ -268,6 +268,7 @@ type constants struct {
 	// The offset 4·T − T·4, or n more and T·2^44·n, is 0. It keeps what is subtracted from x0
 	// from making it negative.
 	offset element
+	n256   vector // 2^8, see normalLess
 }
 
 // normal does the carries. z1 may have any sign, and z0 be so large that it is not
@@ -285,23 +286,14 @@ func (k code) normal(c constants, z element) (normal, full element) {
 	return element{x0, x1}, element{x0, rest}
 }
 
-// factor is a normal element with what products need of it.
-type factor struct {
-	x0, x1  vector
-	shifted vector // 2^4·x1, so that the product of two is 2^8·x1·y1
-	doubled vector // 2·x1, for squares
-}
+// factor is a normal element as products take it.
+type factor struct{ x0, x1 vector }
 
-func (k code) factor(x element, squared bool) factor {
-	f := factor{x0: x.x0.low52(), x1: x.x1, shifted: k.left(4, x.x1)}
-	if squared {
-		f.doubled = k.plus(x.x1, x.x1)
-	}
-	return f
-}
+func (k code) factor(x element) factor { return factor{x.x0.low52(), x.x1} }
 
-// multiply returns x·y + start, not normal. The parts of y may be in memory.
-func (k code) multiply(start element, x, y factor) element {
+// multiply returns x·y + start, not normal. The parts of y may be in memory. Given are
+// also multiples of x1 and y1 whose product is 2^8·x1·y1.
+func (k code) multiply(start element, x, y factor, multiple1, multiple2 vector) element {
 	high := k.zero() // what weighs −2^8
 	k.addHigh(&high, x.x0, y.x1)
 	k.addHigh(&high, x.x1, y.x0)
@@ -309,28 +301,28 @@ func (k code) multiply(start element, x, y factor) element {
 	k.addHigh(&z1, x.x0, y.x0)
 	k.addLow(&z1, x.x0, y.x1)
 	k.addLow(&z1, x.x1, y.x0)
-	return k.combined(start.x0, z1, high, x, y)
+	return k.combined(start.x0, z1, high, x, y, multiple1, multiple2)
 }
 
-// square returns x² + start, not normal.
-func (k code) square(start element, x factor) element {
+// square returns x² + start, not normal, with 2·x1 and 2^7·x1.
+func (k code) square(start element, x factor, doubled, shifted vector) element {
 	high := k.zero()
-	k.addHigh(&high, x.x0, x.doubled)
+	k.addHigh(&high, x.x0, doubled)
 	z1 := k.copied(start.x1)
 	k.addHigh(&z1, x.x0, x.x0)
-	k.addLow(&z1, x.x0, x.doubled)
-	return k.combined(start.x0, z1, high, x, x)
+	k.addLow(&z1, x.x0, doubled)
+	return k.combined(start.x0, z1, high, x, x, doubled, shifted)
 }
 
 // combined is the end of a product: z0 + x.x0·y.x0 − 2^8·(high + x.x1·y.x1) and what goes to z1.
-func (k code) combined(start, z1, high vector, x, y factor) element {
+func (k code) combined(start, z1, high vector, x, y factor, multiple1, multiple2 vector) element {
 	negative := k.left(8, high)
-	k.addLow(&negative, x.shifted, y.shifted)
+	k.addLow(&negative, multiple1, multiple2)
 	negative1 := k.zero()
-	k.addHigh(&negative1, x.shifted, y.shifted)
-	z0 := k.minus(k.register(start), negative)
-	k.addLow(&z0, x.x0, y.x0)
-	return element{z0, k.minus(z1, negative1)}
+	k.addHigh(&negative1, multiple1, multiple2)
+	z0 := k.copied(start)
+	k.addLow(&z0, x.x0, y.x0) // which does not wait for the others
+	return element{k.minus(z0, negative), k.minus(z1, negative1)}
 }
 
 // register returns what is in memory in a register, and others as they are.
@@ -343,23 +335,26 @@ func (k code) register(v vector) vector {
 
 // sbox returns x^7 + start, not normal, of a normal element in memory.
 func (k code) sbox(c constants, start, x element) element {
-	x2, _ := k.normal(c, k.square(c.offset, k.factor(element{k.load(x.x0), k.load(x.x1)}, true)))
-	fx2 := k.factor(x2, true)
-	x4, _ := k.normal(c, k.square(c.offset, fx2))
+	fx := k.factor(element{k.load(x.x0), k.load(x.x1)})
+	doubled := k.plus(fx.x1, fx.x1)
+	x2, _ := k.normal(c, k.square(c.offset, fx, doubled, k.left(7, fx.x1)))
+	fx2 := k.factor(x2)
+	shifted := k.left(7, fx2.x1)
+	x4, _ := k.normal(c, k.square(c.offset, fx2, k.plus(fx2.x1, fx2.x1), shifted))
 	// x is in memory for the second time, as registers are few.
-	x3, _ := k.normal(c, k.multiply(c.offset, fx2, k.factor(x, false)))
-	return k.multiply(start, k.factor(x3, false), k.factor(x4, false))
+	x3, _ := k.normal(c, k.multiply(c.offset, fx2, k.factor(x), shifted, doubled))
+	return k.multiply(start, k.factor(x3), k.factor(x4), k.left(4, x3.x1), k.left(4, x4.x1))
 }
 
-// scale returns x·d + z, not normal, and takes z's registers for it. d is a number of
-// the diagonal, in memory as four numbers: those of d and of d·T modulo p, by which x1 is
-// multiplied.
-func (k code) scale(z, x element, d operand.Mem) element {
+// scale returns x·d + z as a sum from which 2^8·high is to be taken, not normal, and takes
+// z's registers for it. d is a number of the diagonal, in memory as four numbers: those of
+// d and of d·T modulo p, by which x1 is multiplied. So high has few bits.
+func (k code) scale(z, x element, d operand.Mem) (sum element, high vector) {
 	word := func(i int, hi int64) vector {
 		return k.number(d, i, 0, hi)
 	}
 	x0 := x.x0.low52()
-	high := k.zero()
+	high = k.zero()
 	both := func(d vector, x vector, low, up *vector) {
 		k.addHigh(up, x, d)
 		k.addLow(low, x, d)
@@ -368,5 +363,24 @@ func (k code) scale(z, x element, d operand.Mem) element {
 	both(word(3, 1<<12-1), x.x1, &z.x1, &high)
 	both(word(0, 1<<52-1), x0, &z.x0, &z.x1)
 	both(word(2, 1<<52-1), x.x1, &z.x0, &z.x1)
+	return z, high
+}
+
+// less returns z − 2^8·high.
+func (k code) less(z element, high vector) element {
 	return element{k.minus(z.x0, k.left(8, high)), z.x1}
+}
+
+// normalLess does the carries of z − 2^8·high, see normal, where 2^8·high has at most 52
+// bits. That is an instruction less than one after the other, and a multiplication more.
+func (k code) normalLess(c constants, z element, high vector) (normal, full element) {
+	negative := k.right(44, z.x1)
+	rest := k.and(z.x1, c.m44)
+	k.addLow(&negative, high, c.n256)
+	x0 := k.minus(z.x0, negative)
+	if x0.lo < 0 {
+		panic(fmt.Sprintf("x0 may be negative: %d", x0.lo))
+	}
+	x1 := k.plus(rest, k.right(52, x0))
+	return element{x0, x1}, element{x0, rest}
 }

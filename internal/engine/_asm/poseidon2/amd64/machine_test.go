@@ -21,6 +21,7 @@ var cases = flag.Int("cases", 20, "random cases")
 // with52 are the kernels with VPMADD52, and the lanes of each block.
 var with52 = []subject{
 	{"avx512", walkAVX512, 8, 2},
+	{"avx512wide", walkAVX512Wide, 8, 0},
 	{"avxifma", walkAVXIFMA, 4, 1},
 }
 
