@@ -21,9 +21,9 @@ func (t target) String() string { return t.os + "/" + t.arch }
 // C compiler on FreeBSD.
 func (t target) programs() []string {
 	if t.os == "freebsd" {
-		return []string{"quantus-miner"}
+		return []string{"quantus-miner", "quantus-miner-nats"}
 	}
-	return []string{"quantus-miner", "quantus-miner-gpu"}
+	return []string{"quantus-miner", "quantus-miner-nats", "quantus-miner-gpu"}
 }
 
 // suffix returns what the names of programs end with.

@@ -34,7 +34,7 @@ func (r *release) packages(t target, all []file) error {
 func places(format, name string) (to string) {
 	base := path.Base(name)
 	switch {
-	case base == "quantus-miner" || base == "quantus-miner-gpu":
+	case base == "quantus-miner" || base == "quantus-miner-gpu" || base == "quantus-miner-nats":
 		return "/usr/bin/" + base
 	case strings.HasPrefix(name, "man/"):
 		return "/usr/share/man/man1/" + base + ".gz"
