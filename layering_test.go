@@ -37,7 +37,7 @@ var layers = []layer{
 		shared: []string{"internal/pow/blocks", "internal/pow/kernels"},
 	},
 	{
-		dir: "internal/pow/poseidon2/gpu", imports: []string{"internal/u512", "internal/engine", "internal/pow/poseidon2"},
+		dir: "internal/pow/poseidon2/gpu", imports: []string{"internal/u512", "internal/engine", "internal/pow/poseidon2", "internal/host/program"},
 		shared: []string{"internal/pow/poseidon2/gpu/wire", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/driver/dynlib"},
 	},
 	{dir: "internal/mining", imports: []string{"internal/u512", "internal/engine"}},

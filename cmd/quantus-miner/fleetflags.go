@@ -62,7 +62,13 @@ func (f fleetServersFlags) plainText() bool {
 type hubFlags struct {
 	FleetListen *hubAddressFlag `name:"fleet-listen" group:"Fleet:" env:"MINER_FLEET_LISTEN" placeholder:"HOST:PORT" help:"Have other machines mine as well, those that run quantus-miner work: the address that they come to. A port alone is for this machine; without a port ${hub_port}."`
 	FleetDir    string          `name:"fleet-dir" group:"Fleet:" env:"MINER_FLEET_DIR" placeholder:"DIR" nofile:"" help:"Directory for the token and the certificate that workers need, which are made when they are not there."`
+	fleetProgramFlag
 	fleetServersFlags
+}
+
+// fleetProgramFlag says where the program is that the hub's own server runs in.
+type fleetProgramFlag struct {
+	FleetProgram string `name:"fleet-program" group:"Fleet:" env:"MINER_FLEET_PROGRAM" placeholder:"FILE" help:"The program quantus-miner-nats, the server that workers come to. By default the one beside this program, or the one in PATH."`
 }
 
 // exists reports whether there is to be a fleet.

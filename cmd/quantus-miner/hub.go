@@ -47,7 +47,11 @@ func (f hubFlags) listen(proof pow.Proof, log *slog.Logger) (*fleetHub, error) {
 		return nil, fmt.Errorf("--fleet-dir: %w", err)
 	}
 	access.WarnExposed(log, filepath.Join(f.FleetDir, broker.TokenFile), access.SecretMode)
-	b, err := broker.Start(broker.Config{Host: string(f.FleetListen.host), Port: f.FleetListen.port, Identity: id, Fleet: wire.DefaultFleet, Log: log})
+	program, err := broker.FindProgram(f.FleetProgram)
+	if err != nil {
+		return nil, fmt.Errorf("--fleet-program: %w", err)
+	}
+	b, err := broker.Start(broker.Config{Program: program, Host: string(f.FleetListen.host), Port: f.FleetListen.port, Identity: id, Fleet: wire.DefaultFleet, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("listening for workers on %s (choose another with --fleet-listen): %w", f.FleetListen, err)
 	}
@@ -87,7 +91,7 @@ func (f hubFlags) join(log *slog.Logger) (*fleetHub, error) {
 		return nil, err
 	}
 	_, fleet := f.urls()
-	options := append(f.options(log),
+	options := append(f.options(log.With("servers", f.Fleet)),
 		nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(time.Second), nats.ReconnectJitter(time.Second, time.Second),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
@@ -99,7 +103,7 @@ func (f hubFlags) options(log *slog.Logger) []nats.Option {
 	told := func(what string) nats.ConnErrHandler {
 		return func(_ *nats.Conn, err error) {
 			if err != nil { // it was not closed by us
-				log.Warn(what, "servers", f.Fleet, "reason", err)
+				log.Warn(what, "reason", err)
 			}
 		}
 	}

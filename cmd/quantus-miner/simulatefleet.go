@@ -24,6 +24,7 @@ type simulateFleetFlags struct {
 	FleetRate countFlag  `name:"fleet-rate" group:"Fleet:" default:"100000" placeholder:"N" help:"Nonces a second that all of them search together; the fastest searches four times as many as the slowest."`
 	Hub       hubFlag    `name:"hub" group:"Fleet:" placeholder:"HOST:PORT" help:"Hub that they work for, until a signal, in place of a simulated node; without a port ${hub_port}."`
 	hubTrustFlags
+	fleetProgramFlag
 }
 
 // checkFleet says what is wrong with the flags for a fleet.
@@ -86,7 +87,11 @@ func (c *simulateCmd) startFleet(s streams, miner *service) (rigs *workers.Fleet
 	if c.Trouble != nil { // of which the hub would tell at length
 		miner.log = slog.New(slog.DiscardHandler)
 	}
-	b, err := broker.Start(broker.Config{Host: "127.0.0.1", Identity: id, Fleet: wire.DefaultFleet, Log: miner.log})
+	program, err := broker.FindProgram(c.FleetProgram)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--fleet-program: %w", err)
+	}
+	b, err := broker.Start(broker.Config{Program: program, Host: "127.0.0.1", Identity: id, Fleet: wire.DefaultFleet, Log: miner.log})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,57 +1,45 @@
 package broker
 
 import (
-	"cmp"
+	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
+	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"golang.org/x/time/rate"
 
 	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/host/program"
 )
 
-// What others can make the server hold, and for how long.
+// MaxWorkers is how many workers may be connected.
+const MaxWorkers = 4096
+
+// Times of the server's process.
 const (
-	// MaxWorkers is how many workers may be connected.
-	MaxWorkers = 4096
-	// spareConnections are those of the hub, and of those who have not said yet who they are.
-	spareConnections = 128
-	// handshakesPerSecond is how many handshakes of TLS are made a second: a fleet that comes
-	// back all at once is through in seconds, and a flood costs a part of one core.
-	handshakesPerSecond = 1000
-	// admission is how long a connection may take to say who it is, after as long for TLS.
-	admission = 2 * time.Second
-	// maxPending is how many bytes may wait for a client that does not read. The hub's own
-	// connection is one: this is what 4,096 workers report in five seconds and more.
-	maxPending = 16 << 20
-	// writeDeadline is how long a client may take to take what is sent.
-	writeDeadline = 5 * time.Second
-	// maxSubscriptions is how many a connection may have; a worker needs three.
-	maxSubscriptions = 32
-	// A connection that is dead without a word is closed after pings that had no answer. Its
-	// worker is taken for gone long before.
-	pingInterval = 10 * time.Second
+	// firstRetry is how long after its end it is started again, with a fleet at a standstill. It
+	// grows fourfold each time, up to lastRetry, and shrinks again when the process has run for
+	// steady.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 10 * time.Second
+	steady     = time.Minute
+	// pingInterval and maxPings are how it is noticed that it hangs.
+	pingInterval = 5 * time.Second
 	maxPings     = 2
+	// patience is how long it may take to let the hub in, and to take what it is sent.
+	patience = 10 * time.Second
 )
-
-// startTime is how long the server may take to be ready, which it is in milliseconds.
-const startTime = 10 * time.Second
-
-// hubUser is the user's name of the hub's own connection, which is no instance id.
-const hubUser = "hub"
 
 // Config is what a broker has to know.
 type Config struct {
+	// Program is the path of quantus-miner-nats.
+	Program string
 	// Host and Port are where to listen; port 0 is any that is free.
 	Host string
 	Port uint16
@@ -61,15 +49,31 @@ type Config struct {
 	Fleet string
 	// Log is where the server tells of who was refused, and of what goes wrong.
 	Log *slog.Logger
-
-	connections int // how many there may be; 0 for a fleet's
 }
 
-// Broker is a NATS server in this process.
+// FindProgram returns the path of quantus-miner-nats: the given one, or the one beside this
+// program, or the one in PATH.
+func FindProgram(path string) (string, error) {
+	found, err := program.Find("quantus-miner-nats", path)
+	if err != nil {
+		return "", fmt.Errorf("looking for the fleet's NATS server, which every release has beside quantus-miner: %w", err)
+	}
+	return found, nil
+}
+
+// Broker is a NATS server in a process of its own, which is started again when it ends.
 type Broker struct {
-	server   *server.Server
+	program  string
+	setup    Setup // with the port that is listened on
+	address  net.Addr
 	subjects wire.Subjects
-	password string // the hub's
+	log      *slog.Logger
+
+	end   context.CancelFunc
+	ended chan struct{} // closed when there is no process any more
+
+	mu      sync.Mutex
+	waiting *process // for the hub to connect; nil for none
 }
 
 // Start starts a broker, which is ready then.
@@ -78,153 +82,110 @@ func Start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{subjects: subjects, password: rand.Text()}
-	log := &natsLog{log: c.Log}
-	port := int(c.Port)
-	if port == 0 {
-		port = server.RANDOM_PORT
+	setup := Setup{
+		Wire: SetupVersion, Host: c.Host, Port: c.Port, Fleet: c.Fleet,
+		Token: c.Identity.Token, Password: rand.Text(), Certificate: c.Identity.Certificate.Certificate,
 	}
-	b.server, err = server.NewServer(&server.Options{
-		Host: c.Host,
-		Port: port,
-
-		NoSigs:          true,
-		NoLog:           true,
-		NoSystemAccount: true,
-
-		TLSConfig:         serverTLS(c.Identity.Certificate, network(c.Host)),
-		TLSHandshakeFirst: true, // so that strangers are told nothing
-		TLSTimeout:        admission.Seconds(),
-		AuthTimeout:       admission.Seconds(),
-
-		CustomClientAuthentication: &doorman{token: sha256.Sum256([]byte(c.Identity.Token)), password: sha256.Sum256([]byte(b.password)), subjects: subjects, log: c.Log},
-
-		MaxConn:          cmp.Or(c.connections, MaxWorkers+spareConnections),
-		MaxPayload:       wire.MaxMessage,
-		MaxPending:       maxPending,
-		MaxSubs:          maxSubscriptions,
-		WriteDeadline:    writeDeadline,
-		PingInterval:     pingInterval,
-		MaxPingsOut:      maxPings,
-		MaxClosedClients: 16,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("setting up a NATS server: %w", err)
-	}
-	b.server.SetLoggerV2(log, false, false, false)
-	b.server.Start() // which listens before it returns
-	err = log.gaveUp()
-	if err == nil && !b.server.ReadyForConnections(startTime) {
-		err = errors.New("the NATS server does not start")
-	}
-	if err != nil {
-		b.Close()
+	if setup.Key, err = keyOf(c.Identity.Certificate); err != nil {
 		return nil, err
 	}
+	ctx, end := context.WithCancel(context.Background())
+	b := &Broker{program: c.Program, setup: setup, subjects: subjects, log: c.Log, end: end, ended: make(chan struct{})}
+	p, err := start(ctx, b.program, b.setup, b.log)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	b.address, b.setup.Port = net.TCPAddrFromAddrPort(p.address), p.address.Port()
+	b.waiting = p
+	go b.run(ctx, p)
 	return b, nil
 }
 
-// errFlood ends a connection before it costs a signature.
-var errFlood = errors.New("too many connections a second")
-
-// errOtherFamily ends a connection by IPv6 to a server that is to listen on an address of IPv4.
-var errOtherFamily = errors.New("this server is for IPv4 alone")
-
-// network returns tcp4 for an address of IPv4 and tcp for others. NATS listens on 0.0.0.0 by IPv6 as
-// well, past a firewall for IPv4.
-func network(host string) string {
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().Is4() {
-		return "tcp4"
+// keyOf returns the key of a certificate in PKCS #8.
+func keyOf(c tls.Certificate) ([]byte, error) {
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("the certificate's key: %w", err)
 	}
-	return "tcp"
+	return key, nil
 }
 
-// serverTLS returns the server's configuration of TLS, for connections by a network.
-func serverTLS(certificate tls.Certificate, network string) *tls.Config {
-	handshakes := rate.NewLimiter(handshakesPerSecond, handshakesPerSecond)
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{certificate},
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if remote, ok := hello.Conn.RemoteAddr().(*net.TCPAddr); ok && network == "tcp4" && remote.IP.To4() == nil {
-				return nil, errOtherFamily
+// run sees to it that there is a process, until ctx is done. The first is running.
+func (b *Broker) run(ctx context.Context, p *process) {
+	defer close(b.ended)
+	for retry := firstRetry; ; {
+		began := time.Now()
+		err := p.await(ctx)
+		level := slog.LevelError
+		if p.ProcessState.Success() { // the hub has closed its connection, and may have told why
+			level = slog.LevelDebug
+		}
+		if time.Since(began) >= steady {
+			retry = firstRetry
+		}
+		for p = nil; p == nil; {
+			if ctx.Err() != nil {
+				return
 			}
-			if !handshakes.Allow() {
-				return nil, errFlood
+			b.log.Log(ctx, level, "THE FLEET'S NATS SERVER HAS ENDED, and is started again; until then no machine reaches the hub", "error", err, "retry_delay", retry)
+			select {
+			case <-time.After(retry):
+			case <-ctx.Done():
+				return
 			}
-			return nil, nil // that is, this one
-		},
+			retry = min(4*retry, lastRetry)
+			level = slog.LevelError
+			p, err = start(ctx, b.program, b.setup, b.log)
+		}
+		b.mu.Lock()
+		b.waiting = p
+		b.mu.Unlock()
+		b.log.Info("the fleet's NATS server is back", "address", b.address)
 	}
 }
 
 // Address returns where the broker listens.
-func (b *Broker) Address() net.Addr { return b.server.Addr() }
+func (b *Broker) Address() net.Addr { return b.address }
 
-// Connect returns the hub's own connection, which does not go through the network.
+// Connect returns the hub's own connection, which does not go through the network. When the
+// server's process has ended it is made again with the next one, if the options want that.
 func (b *Broker) Connect(options ...nats.Option) (*nats.Conn, error) {
 	own := []nats.Option{
-		nats.InProcessServer(b.server),
-		nats.UserInfo(hubUser, b.password),
+		nats.InProcessServer(connector{b}),
+		nats.UserInfo(HubUser, b.setup.Password),
 		nats.CustomInboxPrefix(b.subjects.Inbox(wire.NewID())),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPings), nats.Timeout(patience), nats.FlusherTimeout(patience),
 	}
 	conn, err := nats.Connect("", append(own, options...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to this process's own NATS server: %w", err)
+		return nil, fmt.Errorf("connecting to the fleet's NATS server: %w", err)
 	}
 	return conn, nil
 }
 
+// errNone says that the hub has to wait for its connection.
+var errNone = errors.New("its process is not running yet")
+
+// connector makes the hub's connections.
+type connector struct{ broker *Broker }
+
+// InProcessConn implements [nats.InProcessConnProvider]: a process has one connection, and the end
+// of either is the end of the other.
+func (c connector) InProcessConn() (net.Conn, error) {
+	b := c.broker
+	b.mu.Lock()
+	p := b.waiting
+	b.waiting = nil
+	b.mu.Unlock()
+	if p == nil {
+		return nil, errNone
+	}
+	return p.connect()
+}
+
 // Close closes all connections and ends the server.
 func (b *Broker) Close() {
-	b.server.Shutdown()
-	b.server.WaitForShutdown()
-}
-
-// doorman lets the hub and its workers in, each with the subjects that it may use.
-type doorman struct {
-	token, password [sha256.Size]byte // hashed, so that comparing takes the same time for any
-	subjects        wire.Subjects
-	log             *slog.Logger
-}
-
-// Check implements [server.Authentication].
-func (d *doorman) Check(c server.ClientAuthentication) bool {
-	user, password := c.GetOpts().Username, sha256.Sum256([]byte(c.GetOpts().Password))
-	switch {
-	case c.Kind() != server.CLIENT:
-		return d.refuse(c, "it is no client")
-	case user == hubUser:
-		if subtle.ConstantTimeCompare(password[:], d.password[:]) != 1 {
-			return d.refuse(c, "it takes itself for the hub")
-		}
-		d.admit(c, []string{d.subjects.HubMay()}, []string{d.subjects.HubMay()})
-		return true
-	case subtle.ConstantTimeCompare(password[:], d.token[:]) != 1:
-		return d.refuse(c, "it does not know the fleet's token")
-	case !wire.ValidID(user):
-		return d.refuse(c, "its user name is no instance id")
-	}
-	d.admit(c, d.subjects.WorkerMayPublish(user), d.subjects.WorkerMaySubscribe(user))
-	return true
-}
-
-// admit says which subjects a client may use.
-func (d *doorman) admit(c server.ClientAuthentication, publish, subscribe []string) {
-	c.RegisterUser(&server.User{
-		Username: c.GetOpts().Username,
-		Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: publish},
-			Subscribe: &server.SubjectPermission{Allow: subscribe},
-		},
-	})
-}
-
-// refuse tells of a client that is not let in.
-func (d *doorman) refuse(c server.ClientAuthentication, why string) bool {
-	remote := "this process"
-	if address := c.RemoteAddress(); address != nil {
-		remote = address.String()
-	}
-	d.log.Warn("a stranger was refused by the fleet", "remote", remote, "reason", why)
-	return false
+	b.end()
+	<-b.ended
 }

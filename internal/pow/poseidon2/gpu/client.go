@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/host/program"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
 )
 
@@ -31,63 +30,36 @@ const (
 
 // client is a running process of quantus-miner-gpu.
 type client struct {
-	command *exec.Cmd
+	*program.Process
 	hello   wire.Hello
-	in      io.WriteCloser
 	replies chan wire.Reply // closed when no more come
 	// silent is for how long it had been silent in searches when the last one ended: jobs may change
 	// more often than a device that hangs would be noticed in one. It is of who has the device's turn.
 	silent time.Duration
 	failed error         // why; to be read when replies is closed
 	exited chan struct{} // closed when the process has ended
-	kill   func()        // may be called by anybody, and often
 }
 
 // start starts a process and waits for its first message. What it says on its standard
 // error goes to the log.
-func start(ctx context.Context, program string, log *slog.Logger) (*client, error) {
-	c := &client{command: exec.Command(program), replies: make(chan wire.Reply, 16), exited: make(chan struct{})}
-	c.command.Env = environment(os.Environ())
-	in, err := c.command.StdinPipe()
+func start(ctx context.Context, path string, log *slog.Logger) (*client, error) {
+	p, err := program.Start(path)
 	if err != nil {
-		return nil, fmt.Errorf("making a pipe: %w", err)
+		return nil, err
 	}
-	c.in = in
-	// Not StdoutPipe and StderrPipe, which the end of the process closes, whatever was not
-	// read; and which a process that cannot be killed keeps open.
-	out, theirOut, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("making a pipe: %w", err)
-	}
-	messages, theirMessages, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), out.Close(), theirOut.Close())
-	}
-	c.command.Stdout, c.command.Stderr = theirOut, theirMessages
-	err = c.command.Start()
-	closed := errors.Join(theirOut.Close(), theirMessages.Close())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting %s: %w", program, err), out.Close(), messages.Close(), in.Close())
-	}
-	if closed != nil { // never, but then the end of the process would not be seen
-		return nil, errors.Join(closed, c.command.Process.Kill())
-	}
-	c.kill = sync.OnceFunc(func() {
-		_ = c.command.Process.Kill() // fails if it has ended
-		_ = c.in.Close()
-	})
+	c := &client{Process: p, replies: make(chan wire.Reply, 16), exited: make(chan struct{})}
 	var reads sync.WaitGroup
 	reads.Go(func() {
-		defer messages.Close()
-		relay(messages, log)
+		defer c.Messages.Close()
+		relay(c.Messages, log)
 	})
 	reads.Go(func() {
-		defer out.Close()
-		c.read(bufio.NewReader(out))
+		defer c.Out.Close()
+		c.read(bufio.NewReader(c.Out))
 	})
 	go func() {
 		defer close(c.exited)
-		_ = c.command.Wait() // what it died of is known below
+		_ = c.Wait() // what it died of is known below
 		reads.Wait()
 	}()
 
@@ -102,18 +74,7 @@ func start(ctx context.Context, program string, log *slog.Logger) (*client, erro
 		c.hello = *reply.Hello
 		return c, nil
 	}
-	return nil, errors.Join(fmt.Errorf("%s: %w", program, err), c.end())
-}
-
-// environment returns what a process may know of the miner's environment: the variables
-// of the miner have secrets among them.
-func environment(all []string) (kept []string) {
-	for _, variable := range all {
-		if !strings.HasPrefix(variable, "MINER_") {
-			kept = append(kept, variable)
-		}
-	}
-	return kept
+	return nil, errors.Join(fmt.Errorf("%s: %w", path, err), c.end())
 }
 
 // read hands on replies until there are no more.
@@ -157,18 +118,18 @@ func (c *client) cause() error {
 	}
 	select {
 	case <-c.exited:
-		return fmt.Errorf("the process has ended: %s", c.command.ProcessState)
+		return fmt.Errorf("the process has ended: %s", c.ProcessState)
 	case <-time.After(killTime):
 		return errors.New("the process has closed its output")
 	}
 }
 
 // send says something to the process. It does not wait for the process to read it.
-func (c *client) send(r wire.Request) error { return wire.Write(c.in, r) }
+func (c *client) send(r wire.Request) error { return wire.Write(c.In, r) }
 
 // end ends the process, and waits for that, but not for ever.
 func (c *client) end() error {
-	c.kill()
+	c.Kill()
 	go func() { // what is left
 		for range c.replies {
 		}

@@ -184,7 +184,7 @@ func (d *Device) set(state State, reason string, c *client) {
 	d.status.State, d.status.Reason, d.client = state, reason, c
 	d.status.PID = 0
 	if c != nil {
-		d.status.PID = c.command.Process.Pid
+		d.status.PID = c.Process.Process.Pid
 	}
 	close(d.changed)
 	d.changed = make(chan struct{})
@@ -270,7 +270,7 @@ func (d *Device) runOnce(ctx context.Context, fresh bool) (opened bool, err erro
 		return false, err
 	}
 	d.log.Info("device ready", "backend", d.Info.Backend, "id", d.Info.ID, "driver", d.Info.Driver, "kernel", kernel, "kernel_sha256", c.hello.Kernel,
-		"program_version", c.hello.Program, "pid", c.command.Process.Pid, "took", time.Since(began).Round(time.Millisecond))
+		"program_version", c.hello.Program, "pid", c.Process.Process.Pid, "took", time.Since(began).Round(time.Millisecond))
 	d.set(Ready, "", c)
 	for {
 		select {

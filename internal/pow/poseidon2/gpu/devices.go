@@ -6,45 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
+	"github.com/quantus-network/quantus-miner/internal/host/program"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/wire"
 )
 
-// program is the name of the program that opens drivers.
-const program = "quantus-miner-gpu"
-
-// FindProgram returns the path of quantus-miner-gpu: the given one, or the one beside this
-// program, or the one in PATH.
-func FindProgram(path string) (string, error) {
-	name := program
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	if path != "" {
-		found, err := exec.LookPath(path)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
-		}
-		return found, nil
-	}
-	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), name)
-		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
-			return beside, nil
-		}
-	}
-	found, err := exec.LookPath(name)
-	if err != nil {
-		return "", fmt.Errorf("the program %s is neither beside this one nor in PATH", name)
-	}
-	return found, nil
-}
+// FindProgram returns the path of quantus-miner-gpu, the program that opens drivers: see [program.Find].
+func FindProgram(path string) (string, error) { return program.Find("quantus-miner-gpu", path) }
 
 // Backends returns the back ends to list devices of: the named one, or all for "".
 func Backends(only string) ([]string, error) {
