@@ -92,12 +92,18 @@ var never = map[string][]string{
 	// Only quantus-miner-gpu opens drivers: quantus-miner is static, and survives their
 	// crashes.
 	"internal/pow/poseidon2/gpu": openDrivers,
-	"cmd/quantus-miner":          slices.Concat(forTests, openDrivers),
+	"cmd/quantus-miner":          slices.Concat(forTests, openDrivers, serveNATS),
 	"cmd/quantus-miner-gpu":      forTests,
+	// Only quantus-miner-nats has a NATS server in it, which is large, and takes the time each
+	// second as soon as it is linked.
+	"cmd/quantus-miner-nats": forTests,
+	"internal/fleet/broker":  serveNATS,
+	"internal/fleet/hub":     serveNATS,
 }
 
 var (
 	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest", "internal/pow/poseidon2/steer"}
+	serveNATS   = []string{"internal/fleet/broker/server"}
 	openDrivers = []string{"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/process"}
 )
 

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// binary is the program under test, which TestMain builds.
+// binary is the program under test, which TestMain builds. Beside it is quantus-miner-nats.
 var binary string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -33,7 +33,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "quantus-miner")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/quantus-miner")
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/quantus-miner", "./cmd/quantus-miner-nats")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the miner: %v\n%s", err, out)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/quantus-network/quantus-miner/internal/fleet/broker/server"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/gputest"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/process"
 )
@@ -27,13 +29,22 @@ import (
 // TestMain lets the scripts run this very test binary as quantus-miner, built
 // as the tests are, with the race detector for one.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"quantus-miner": main, "quantus-miner-gpu": gpuProcess})
+	testscript.Main(m, map[string]func(){"quantus-miner": main, "quantus-miner-gpu": gpuProcess, "quantus-miner-nats": natsProcess})
 }
 
 // gpuProcess is quantus-miner-gpu with devices that are none: those of package gputest.
 func gpuProcess() {
 	err := process.Process{Version: "test", Backends: gputest.Backends(os.Stdout), In: os.Stdin, Out: os.Stdout}.Serve()
 	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// natsProcess is quantus-miner-nats.
+func natsProcess() {
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	if err := server.Serve("test", os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
+	"github.com/quantus-network/quantus-miner/internal/fleet/broker"
 	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
 )
 
@@ -64,25 +68,47 @@ func (l *logged) await(t *testing.T, text string) {
 	}
 }
 
-// start starts a broker on a port of its own, and returns what a worker has to know.
-func start(t *testing.T, connections int, log io.Writer) (*Broker, Credentials) {
+// fixture is a server, and what the hub and workers have to know.
+type fixture struct {
+	*natsServer
+	setup broker.Setup
+	known broker.Credentials
+}
+
+// setup returns what a server has to know, on a port of its own.
+func setup(t *testing.T, host string) (broker.Setup, broker.Credentials) {
 	t.Helper()
-	id, err := OpenIdentity(t.TempDir())
+	id, err := broker.OpenIdentity(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Start(Config{Host: "127.0.0.1", Identity: id, Fleet: wire.DefaultFleet, Log: slog.New(slog.NewTextHandler(log, nil)), connections: connections})
+	key, err := x509.MarshalPKCS8PrivateKey(id.Certificate.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.Close)
-	return b, Credentials{id.Token, id.Fingerprint}
+	return broker.Setup{
+		Wire: broker.SetupVersion, Host: host, Fleet: wire.DefaultFleet, Token: id.Token, Password: rand.Text(),
+		Certificate: id.Certificate.Certificate, Key: key,
+	}, broker.Credentials{Token: id.Token, Fingerprint: id.Fingerprint}
+}
+
+// run starts a server.
+func run(t *testing.T, host string, connections int, log io.Writer) fixture {
+	t.Helper()
+	f := fixture{}
+	f.setup, f.known = setup(t, host)
+	var err error
+	if f.natsServer, err = start(f.setup, connections, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.close)
+	return f
 }
 
 // dial connects as a worker.
-func dial(t *testing.T, b *Broker, id string, known Credentials, options ...nats.Option) (*nats.Conn, error) {
+func dial(t *testing.T, address, id string, known func() (broker.Credentials, error), options ...nats.Option) (*nats.Conn, error) {
 	t.Helper()
-	d, err := ToHub(b.Address().String(), wire.DefaultFleet, func() (Credentials, error) { return known, nil })
+	d, err := broker.ToHub(address, wire.DefaultFleet, known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +119,17 @@ func dial(t *testing.T, b *Broker, id string, known Credentials, options ...nats
 	return conn, err
 }
 
+// dial connects as a worker who knows this.
+func (f fixture) dial(t *testing.T, id string, known broker.Credentials, options ...nats.Option) (*nats.Conn, error) {
+	t.Helper()
+	return dial(t, f.Addr().String(), id, func() (broker.Credentials, error) { return known, nil }, options...)
+}
+
 // worker connects as a worker that is let in.
-func worker(t *testing.T, b *Broker, known Credentials, options ...nats.Option) (id string, conn *nats.Conn) {
+func (f fixture) worker(t *testing.T, options ...nats.Option) (id string, conn *nats.Conn) {
 	t.Helper()
 	id = wire.NewID()
-	conn, err := dial(t, b, id, known, options...)
+	conn, err := f.dial(t, id, f.known, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,9 +137,9 @@ func worker(t *testing.T, b *Broker, known Credentials, options ...nats.Option) 
 }
 
 // hub returns the hub's own connection.
-func hub(t *testing.T, b *Broker) *nats.Conn {
+func (f fixture) hub(t *testing.T) *nats.Conn {
 	t.Helper()
-	conn, err := b.Connect()
+	conn, err := nats.Connect("", nats.InProcessServer(f), nats.UserInfo(broker.HubUser, f.setup.Password), nats.CustomInboxPrefix(subjects(t).Inbox(wire.NewID())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +171,9 @@ func subjects(t *testing.T) wire.Subjects {
 
 // TestRequests has a worker ask and the hub answer, and the hub tell the worker something.
 func TestRequests(t *testing.T) {
-	b, known := start(t, 0, io.Discard)
-	h := hub(t, b)
-	id, w := worker(t, b, known)
+	f := run(t, "127.0.0.1", 0, io.Discard)
+	h := f.hub(t)
+	id, w := f.worker(t)
 	answers, err := h.Subscribe(subjects(t).Hello(wire.Any), func(m *nats.Msg) {
 		if got, ok := subjects(t).Worker(m.Subject); !ok || got != id {
 			t.Errorf("a request from %q", got)
@@ -178,11 +210,11 @@ func TestRequests(t *testing.T) {
 
 // TestOwnSubjects has a worker try all that is not its own: it hears nothing, and is not heard.
 func TestOwnSubjects(t *testing.T) {
-	b, known := start(t, 0, io.Discard)
-	h := hub(t, b)
+	f := run(t, "127.0.0.1", 0, io.Discard)
+	h := f.hub(t)
 	refused := make(chan error, 16)
-	mine, w := worker(t, b, known, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
-	other, o := worker(t, b, known)
+	mine, w := f.worker(t, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	other, o := f.worker(t)
 	s := subjects(t)
 	heard := []*nats.Subscription{subscribe(t, o, s.Orders(other)), subscribe(t, o, s.Beacon()), subscribe(t, h, s.Hello(other)), subscribe(t, h, s.Hub()), subscribe(t, h, s.Found(wire.Any))}
 
@@ -227,21 +259,21 @@ func TestOwnSubjects(t *testing.T) {
 // TestStrangers has those knock who must not come in, and wants each in the log.
 func TestStrangers(t *testing.T) {
 	log := newLogged()
-	b, known := start(t, 0, log)
-	wrong := known
-	wrong.Token = strings.Repeat("x", len(known.Token))
+	f := run(t, "127.0.0.1", 0, log)
+	wrong := f.known
+	wrong.Token = strings.Repeat("x", len(f.known.Token))
 	for _, c := range []struct {
 		name, user string
-		known      Credentials
+		known      broker.Credentials
 		log        string
 	}{
 		{"a wrong token", wire.NewID(), wrong, "does not know the fleet's token"},
-		{"no token", wire.NewID(), Credentials{Fingerprint: known.Fingerprint}, "does not know the fleet's token"},
-		{"the hub's name", hubUser, known, "takes itself for the hub"},
-		{"no id", "rig7", known, "is no instance id"},
+		{"no token", wire.NewID(), broker.Credentials{Fingerprint: f.known.Fingerprint}, "does not know the fleet's token"},
+		{"the hub's name", broker.HubUser, f.known, "takes itself for the hub"},
+		{"no id", "rig7", f.known, "is no instance id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := dial(t, b, c.user, c.known); !errors.Is(err, nats.ErrAuthorization) {
+			if _, err := f.dial(t, c.user, c.known); !errors.Is(err, nats.ErrAuthorization) {
 				t.Errorf("%v", err)
 			}
 			log.await(t, c.log)
@@ -250,32 +282,29 @@ func TestStrangers(t *testing.T) {
 	log.await(t, "remote=127.0.0.1:")
 
 	t.Run("another certificate", func(t *testing.T) {
-		wrong := known
+		wrong := f.known
 		wrong.Fingerprint[0] ^= 1
-		_, err := dial(t, b, wire.NewID(), wrong)
-		if pin, ok := errors.AsType[*PinError](err); !ok || pin.Got != known.Fingerprint {
+		_, err := f.dial(t, wire.NewID(), wrong)
+		if pin, ok := errors.AsType[*broker.PinError](err); !ok || pin.Got != f.known.Fingerprint {
 			t.Errorf("%v", err)
 		}
 		log.await(t, "TLS handshake error")
 	})
 	t.Run("files that cannot be read", func(t *testing.T) {
-		d, err := ToHub(b.Address().String(), wire.DefaultFleet, func() (Credentials, error) { return Credentials{}, io.ErrUnexpectedEOF })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Dial(wire.NewID(), nats.NoReconnect()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		none := func() (broker.Credentials, error) { return broker.Credentials{}, io.ErrUnexpectedEOF }
+		if _, err := dial(t, f.Addr().String(), wire.NewID(), none); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v", err)
 		}
 	})
-	if all := log.String(); strings.Contains(all, known.Token) || strings.Contains(all, wrong.Token) {
+	if all := log.String(); strings.Contains(all, f.known.Token) || strings.Contains(all, wrong.Token) {
 		t.Error("a token is in the log")
 	}
 }
 
 // TestSilentStranger connects and says nothing: it is told nothing, and not for long.
 func TestSilentStranger(t *testing.T) {
-	b, _ := start(t, 0, io.Discard)
-	conn, err := net.Dial("tcp", b.Address().String())
+	f := run(t, "127.0.0.1", 0, io.Discard)
+	conn, err := net.Dial("tcp", f.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,12 +318,12 @@ func TestSilentStranger(t *testing.T) {
 // TestLimits has a worker send too much, and too many come.
 func TestLimits(t *testing.T) {
 	log := newLogged()
-	b, known := start(t, 3, log) // the hub and two workers
-	hub(t, b)
+	f := run(t, "127.0.0.1", 3, log) // the hub and two workers
+	f.hub(t)
 	closed := make(chan error, 1)
-	id, w := worker(t, b, known, nats.ClosedHandler(func(c *nats.Conn) { closed <- c.LastError() }))
-	worker(t, b, known)
-	if _, err := dial(t, b, wire.NewID(), known); err == nil {
+	id, w := f.worker(t, nats.ClosedHandler(func(c *nats.Conn) { closed <- c.LastError() }))
+	f.worker(t)
+	if _, err := f.dial(t, wire.NewID(), f.known); err == nil {
 		t.Error("there is no limit on connections")
 	}
 	log.await(t, "maximum connections exceeded")
@@ -305,29 +334,13 @@ func TestLimits(t *testing.T) {
 
 // TestFamily has a server that listens on every address of IPv4 refuse those who come by IPv6.
 func TestFamily(t *testing.T) {
-	id, err := OpenIdentity(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := newLogged()
-	b, err := Start(Config{Host: "0.0.0.0", Identity: id, Fleet: wire.DefaultFleet, Log: slog.New(slog.NewTextHandler(log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	_, port, err := net.SplitHostPort(b.Address().String())
+	f := run(t, "0.0.0.0", 0, io.Discard)
+	_, port, err := net.SplitHostPort(f.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	connect := func(host string) error {
-		d, err := ToHub(net.JoinHostPort(host, port), wire.DefaultFleet, func() (Credentials, error) { return Credentials{id.Token, id.Fingerprint}, nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn, err := d.Dial(wire.NewID(), nats.NoReconnect())
-		if err == nil {
-			conn.Close()
-		}
+		_, err := dial(t, net.JoinHostPort(host, port), wire.NewID(), func() (broker.Credentials, error) { return f.known, nil })
 		return err
 	}
 	if err := connect("127.0.0.1"); err != nil {
@@ -348,14 +361,97 @@ func TestFamily(t *testing.T) {
 
 // TestPortTaken wants the reason from the operating system.
 func TestPortTaken(t *testing.T) {
-	b, _ := start(t, 0, io.Discard)
-	id, err := OpenIdentity(t.TempDir())
-	if err != nil {
+	f := run(t, "127.0.0.1", 0, io.Discard)
+	other, _ := setup(t, "127.0.0.1")
+	other.Port = uint16(f.Addr().(*net.TCPAddr).Port)
+	_, err := start(other, 0, slog.New(slog.DiscardHandler))
+	if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "listen" || !inUse(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+// served runs [Serve], and returns its input and output. It has to end with the input.
+func served(t *testing.T, first string) (in io.WriteCloser, out *bufio.Reader, ended <-chan error) {
+	t.Helper()
+	theirIn, in := io.Pipe()
+	from, theirOut := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := Serve("1.2.3", theirIn, theirOut, io.Discard)
+		_ = theirOut.Close()
+		done <- err
+	}()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.WriteString(in, first) // which is not read to its end if it is too long
+	}()
+	t.Cleanup(func() {
+		_ = in.Close()
+		<-written
+	})
+	return in, bufio.NewReaderSize(from, broker.MaxLine), done
+}
+
+// TestServe has a hub start a server, use the connection, and be gone.
+func TestServe(t *testing.T) {
+	for name, uses := range map[string]bool{"before it connects": false, "connected": true} {
+		t.Run(name, func(t *testing.T) {
+			s, known := setup(t, "127.0.0.1")
+			var line strings.Builder
+			if err := broker.WriteLine(&line, s); err != nil {
+				t.Fatal(err)
+			}
+			in, out, ended := served(t, line.String())
+			answer, err := broker.ReadLine[broker.Answer](out)
+			if err != nil || answer.Error != "" || answer.Program != "1.2.3" {
+				t.Fatalf("%+v, %v", answer, err)
+			}
+			if _, err := dial(t, answer.Address, wire.NewID(), func() (broker.Credentials, error) { return known, nil }); err != nil {
+				t.Fatal(err)
+			}
+			if uses {
+				if _, err := in.Write([]byte{broker.Connect}); err != nil {
+					t.Fatal(err)
+				}
+				if greeting, err := out.ReadString('\n'); err != nil || !strings.HasPrefix(greeting, "INFO {") {
+					t.Errorf("%q, %v", greeting, err)
+				}
+			}
+			_ = in.Close()
+			_, _ = io.Copy(io.Discard, out)
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestServeSetup gives a server a first line that is none.
+func TestServeSetup(t *testing.T) {
+	s, _ := setup(t, "127.0.0.1")
+	s.Key = s.Key[1:]
+	var broken strings.Builder
+	if err := broker.WriteLine(&broken, s); err != nil {
 		t.Fatal(err)
 	}
-	port := b.Address().(*net.TCPAddr).Port
-	_, err = Start(Config{Host: "127.0.0.1", Port: uint16(port), Identity: id, Fleet: wire.DefaultFleet, Log: slog.New(slog.DiscardHandler)})
-	if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "listen" {
-		t.Errorf("%v", err)
+	for name, c := range map[string]struct{ first, want string }{
+		"no JSON":         {"hello\n", "another one than it must be"},
+		"another version": {`{"wire":99}` + "\n", "both must be of the same release"},
+		"unknown":         {`{"wire":1,"colour":"red"}` + "\n", "unknown field"},
+		"too long":        {strings.Repeat(" ", broker.MaxLine) + "\n", "longer than"},
+		"no key":          {broken.String(), "the certificate's key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, out, ended := served(t, c.first)
+			answer, err := broker.ReadLine[broker.Answer](out)
+			if err != nil || !strings.Contains(answer.Error, c.want) {
+				t.Errorf("%+v, %v, want %q", answer, err, c.want)
+			}
+			_ = in.Close()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
