@@ -247,9 +247,10 @@ func TestRefusedSeals(t *testing.T) {
 // The miner goes on with it, sends nothing twice, which the pool would not bear, and all that
 // it finds.
 func TestNativePool(t *testing.T) {
-	n := playNodeAs(t, simulate.Trouble{}, 100_000)
-	m := connect(t, n)
-	eventually(t, "shares arrive", func() bool { return n.seals() >= 100 })
+	// One worker finds less than the 50 a second that are sent.
+	n := playNodeAs(t, simulate.Trouble{}, 300_000)
+	m := connectBy(t, connectCommand([]*node{n}, "--workers", "1"))
+	eventually(t, "shares arrive", func() bool { return n.seals() >= 60 })
 	metrics := m.metrics(t)
 	if jobs := n.Tally().Jobs; jobs != 1 || metrics["miner_node_jobs_total"] != 1 {
 		t.Errorf("there were %d jobs, and the miner has had %g", jobs, metrics["miner_node_jobs_total"])
