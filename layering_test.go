@@ -92,18 +92,27 @@ var never = map[string][]string{
 	// Only quantus-miner-gpu opens drivers: quantus-miner is static, and survives their
 	// crashes.
 	"internal/pow/poseidon2/gpu": openDrivers,
-	"cmd/quantus-miner":          slices.Concat(forTests, openDrivers, serveNATS),
+	"cmd/quantus-miner":          slices.Concat(forTests, openDrivers),
 	"cmd/quantus-miner-gpu":      forTests,
+	"cmd/quantus-miner-nats":     forTests,
+}
+
+// only are packages that no others than these import, so that what they bring along does not come into the
+// miner by any way.
+var only = map[string][]string{
 	// Only quantus-miner-nats has a NATS server in it, which is large, and takes the time each
 	// second as soon as it is linked.
-	"cmd/quantus-miner-nats": forTests,
-	"internal/fleet/broker":  serveNATS,
-	"internal/fleet/hub":     serveNATS,
+	"internal/fleet/broker/server": {"cmd/quantus-miner-nats"},
+}
+
+// foreign are modules whose packages no others than these import.
+var foreign = map[string][]string{
+	"github.com/nats-io/nats-server": {"internal/fleet/broker/server"},
+	"github.com/ebitengine/purego":   {"internal/pow/poseidon2/gpu/driver/dynlib"},
 }
 
 var (
 	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest", "internal/pow/poseidon2/steer"}
-	serveNATS   = []string{"internal/fleet/broker/server"}
 	openDrivers = []string{"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/process"}
 )
 
@@ -128,6 +137,8 @@ func mayImport(from, to string) bool {
 	switch {
 	case slices.ContainsFunc(never[from], contains):
 		return false
+	case only[to] != nil:
+		return slices.Contains(only[to], from)
 	case layerOf(from) != layerOf(to):
 		return slices.ContainsFunc(own.imports, contains)
 	default:
@@ -185,6 +196,11 @@ func TestLayers(t *testing.T) {
 		for _, path := range p.Imports {
 			if own, ok := strings.CutPrefix(path, module); ok && !mayImport(dir, own) {
 				t.Errorf("%s must not import %s", dir, own)
+			}
+			for other, importers := range foreign {
+				if within(other, path) && !slices.Contains(importers, dir) {
+					t.Errorf("%s must not import %s", dir, path)
+				}
 			}
 		}
 	}

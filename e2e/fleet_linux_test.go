@@ -213,6 +213,24 @@ func (p *process) kill(t *testing.T) {
 	_ = p.end(t) // which says that it was killed
 }
 
+// servers returns the processes of the hub's NATS server.
+func (f *fleet) servers(t *testing.T) (pids []int) {
+	t.Helper()
+	hub := f.hub.command.Process.Pid
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", hub))
+	must(t, err)
+	for _, file := range all {
+		children, err := os.ReadFile(file)
+		must(t, err)
+		for _, child := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(child)
+			must(t, err)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // back waits for all machines to come back to a hub that was started again.
 func (f *fleet) back(t *testing.T) {
 	t.Helper()
@@ -226,7 +244,7 @@ func (f *fleet) back(t *testing.T) {
 }
 
 // TestFleetTrouble has a fleet work for a node of today's network, through all that may befall it: a machine is
-// killed, one is suspended, one is cut off, the hub is killed and started again. The node ends with an error if a
+// killed, one is suspended, one is cut off, the hub's NATS server is killed, the hub is killed and started again. The node ends with an error if a
 // seal is wrong, comes twice, or is of a job that the hub was not told of. For a suspension of half a minute:
 //
 //	go test -run TestFleetTrouble -v -args -suspension 30s
@@ -267,7 +285,23 @@ func TestFleetTrouble(t *testing.T) {
 	seals(10)
 	f.fair(t)
 
+	// The hub's NATS server, a process of its own, ends: nobody notices but for a moment.
+	servers := f.servers(t)
+	if len(servers) != 1 {
+		t.Fatalf("the hub has the servers %v", servers)
+	}
+	must(t, syscall.Kill(servers[0], syscall.SIGKILL))
+	f.hub.logs(t, "the server is back", func(e entry) bool { return e.Msg == "the fleet's NATS server is back" })
+	f.complete(t)
+	seals(10)
+	f.fair(t)
+
+	servers = f.servers(t)
 	f.hub.kill(t)
+	eventually(t, "the server has ended with its hub", func() bool {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", servers[0])) // which is empty of one that nobody has waited for
+		return len(line) == 0
+	})
 	f.hub = f.start(t)
 	f.back(t)
 	seals(10)

@@ -71,11 +71,11 @@ func start(ctx context.Context, path string, setup Setup, log *slog.Logger) (*pr
 
 // listens sets the process up, and returns where it listens.
 func (p *process) listens(setup Setup) (netip.AddrPort, error) {
-	if err := WriteLine(p.In, setup); err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%s: %w", p.Path, err)
-	}
-	answer, err := ReadLine[Answer](p.from)
+	unheard := WriteLine(p.In, setup)
+	answer, err := ReadLine[Answer](p.from) // which another program may have said nevertheless
 	switch {
+	case err == nil && answer.Error == "" && unheard != nil:
+		return netip.AddrPort{}, fmt.Errorf("%s: %w", p.Path, unheard)
 	case err != nil:
 		return netip.AddrPort{}, fmt.Errorf("%s: %w: is it quantus-miner-nats?", p.Path, err)
 	case answer.Error != "": // which is about the address, and not about the program

@@ -455,3 +455,20 @@ func TestServeSetup(t *testing.T) {
 		})
 	}
 }
+
+// TestPortFreed starts a server where another one listens for a while yet, as that of a hub does which was
+// killed.
+func TestPortFreed(t *testing.T) {
+	old := run(t, "127.0.0.1", 0, io.Discard)
+	of, _ := setup(t, "127.0.0.1")
+	of.Port = uint16(old.Addr().(*net.TCPAddr).Port)
+	if _, err := start(of, 0, slog.New(slog.DiscardHandler)); !inUse(err) {
+		t.Errorf("a second server on its port: %v", err)
+	}
+	time.AfterFunc(patience/10, old.close)
+	s, err := listen(of, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+}
