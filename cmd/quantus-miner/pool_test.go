@@ -82,7 +82,7 @@ func TestPool(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.metrics, s.limits.MaxConnections, s.reportEvery = listener, monitorConnections, time.Second
+			s.metrics, s.limits.MaxConnections, s.reportEvery = listener, monitorConnections, 20*time.Millisecond
 			page := "http://" + listener.Addr().String()
 			var stopped sync.WaitGroup
 			ctx, stop := context.WithCancel(t.Context())
