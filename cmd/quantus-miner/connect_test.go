@@ -410,7 +410,7 @@ func TestWithoutTokens(t *testing.T) {
 // miner. All winners arrive that were found, and the pool fails if one comes twice.
 func TestShares(t *testing.T) {
 	node, _, c := playNode(t)
-	node.Share = u512.From64(20_000)
+	node.Share = u512.From64(60_000) // of which one worker finds far less than the 50 a second that are sent
 	s := connectWith(t, c, fast.Engine{}, io.Discard)
 	miner := s.newMiner()
 	link := quicnode.New(miner, s.nodes, s.log)
@@ -426,7 +426,7 @@ func TestShares(t *testing.T) {
 	over, end := context.WithTimeout(t.Context(), time.Minute)
 	defer end()
 	go func() { pool <- node.Run(over) }()
-	for node.Tally().Seals < 50 && over.Err() == nil {
+	for node.Tally().Seals < 20 && over.Err() == nil {
 		<-time.After(10 * time.Millisecond)
 	}
 	stop()
@@ -439,7 +439,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("the pool: %v", err)
 	}
 	found, tally := miner.Current().Winners, node.Tally()
-	if tally.Seals < 50 || tally.Seals+tally.Late != found || tally.Jobs != 1 {
+	if tally.Seals < 20 || tally.Seals+tally.Late != found || tally.Jobs != 1 {
 		t.Errorf("%d winners were found: %+v", found, tally)
 	}
 }
