@@ -96,11 +96,13 @@ func TestSelfTestAnswer(t *testing.T) {
 // broken is an engine of a kernel that misses the nonces of a lane.
 type broken struct {
 	engine.Engine
-	test
-	lane uint64
+	stretch, lane uint64
 }
 
+const brokenLanes = 5
+
 func (broken) Name() string { return "broken" }
+func (broken) Lanes() int   { return brokenLanes }
 
 func (e broken) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
 	job, err := e.Engine.Prepare(header, threshold)
@@ -114,7 +116,7 @@ type brokenJob struct {
 
 func (j brokenJob) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 	outcome := j.Job.Search(r, p)
-	if outcome.Status == engine.Found && outcome.Nonce.SubWrap(r.Start)[0]/j.stretch%j.lanes == j.lane {
+	if outcome.Status == engine.Found && outcome.Nonce.SubWrap(r.Start)[0]/j.stretch%brokenLanes == j.lane {
 		return engine.Outcome{Status: engine.Exhausted}
 	}
 	return outcome
@@ -124,10 +126,9 @@ func (j brokenJob) Search(r engine.Range, p *engine.Progress) engine.Outcome {
 // the next one is taken.
 func TestRefused(t *testing.T) {
 	for proof, right := range map[Proof]engine.Engine{SHA3RSA: fast.Engine{}, Poseidon2: poseidon2fast.Engine{}} {
-		test := tests[proof]
 		var engines []engine.Engine
-		for lane := range test.lanes {
-			engines = append(engines, broken{right, test, lane})
+		for lane := range uint64(brokenLanes) {
+			engines = append(engines, broken{right, tests[proof].stretch, lane})
 		}
 		e, refused, err := pick(proof, append(engines, right), Auto)
 		if err != nil || e != right || len(refused) != len(engines) {
@@ -138,6 +139,21 @@ func TestRefused(t *testing.T) {
 		}
 		if e, _, err := pick(proof, engines, "broken"); err == nil || !strings.Contains(err.Error(), "self-test") {
 			t.Errorf("%s: got %v, %v from broken engines alone", proof, e, err)
+		}
+	}
+}
+
+// TestLanes wants to know of each kernel how many lanes it has, as the self-test puts its winner on each.
+func TestLanes(t *testing.T) {
+	for _, proof := range Proofs() {
+		engines, err := Engines(Proof(proof))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range engines {
+			if lanes := lanesOf(e); (e.Name() == "cpu-simd" && e.Backend() != "portable") != (lanes > 1) {
+				t.Errorf("%s %s %s: %d lanes", proof, e.Name(), e.Backend(), lanes)
+			}
 		}
 	}
 }

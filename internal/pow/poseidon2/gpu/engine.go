@@ -27,6 +27,9 @@ func (Engine) Name() string { return Name }
 // Backend implements [engine.Engine]: it is the device's back end.
 func (e Engine) Backend() string { return e.device.Info.Backend }
 
+// Lanes is how many nonces a device evaluates by the same instruction: 32, or twice as many on some.
+func (Engine) Lanes() int { return 32 }
+
 // Prepare implements [engine.Engine]. The threshold is the difficulty; 0 is an
 // [engine.ThresholdError].
 func (e Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, error) {

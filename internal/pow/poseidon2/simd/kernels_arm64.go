@@ -33,7 +33,7 @@ func (s *scalars) walk(steps int) (done int, survivors uint64) {
 
 // native returns the kernel in assembly, which every CPU can run.
 func native() []kernel {
-	return []kernel{{Name: "umulh", Lanes: 2, NewWalker: func(r poseidon2.Reference) walker {
+	return []kernel{{Name: "umulh", Lanes: 2, Runs: true, NewWalker: func(r poseidon2.Reference) walker {
 		return &scalars{sponge{header: r.Header}, &block{target: r.Target[u512.Words-1]}}
 	}}}
 }

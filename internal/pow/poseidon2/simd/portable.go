@@ -13,7 +13,7 @@ type portable struct {
 	top    uint64 // of the target
 }
 
-var portableKernel = kernel{Name: "portable", Lanes: 1, NewWalker: func(r poseidon2.Reference) walker {
+var portableKernel = kernel{Name: "portable", Lanes: 1, Runs: true, NewWalker: func(r poseidon2.Reference) walker {
 	return &portable{sponge: sponge{header: r.Header}, top: r.Target[u512.Words-1]}
 }}
 

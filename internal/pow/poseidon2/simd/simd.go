@@ -18,6 +18,9 @@ func (Engine) Name() string { return "cpu-simd" }
 // Backend implements [engine.Engine]: it is the kernel's name.
 func (e Engine) Backend() string { return e.kernel.Name }
 
+// Lanes is how many nonces the kernel evaluates at a time.
+func (e Engine) Lanes() int { return e.kernel.Lanes }
+
 // Prepare implements [engine.Engine]. The threshold is the difficulty; 0 is an
 // [engine.ThresholdError].
 func (e Engine) Prepare(header [32]byte, difficulty u512.Uint) (engine.Job, error) {

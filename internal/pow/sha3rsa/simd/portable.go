@@ -9,7 +9,7 @@ type portable struct {
 	y      sha3rsa.Residue
 }
 
-var portableKernel = kernel{Name: "portable", Lanes: 1, NewWalker: newPortable}
+var portableKernel = kernel{Name: "portable", Lanes: 1, Runs: true, NewWalker: newPortable}
 
 func newPortable(ctx *sha3rsa.JobContext) walker { return &portable{ctx: ctx, filter: newFilter(ctx)} }
 

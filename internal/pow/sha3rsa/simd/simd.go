@@ -19,6 +19,9 @@ func (Engine) Name() string { return "cpu-simd" }
 // Backend implements [engine.Engine]: it is the kernel's name.
 func (e Engine) Backend() string { return e.kernel.Name }
 
+// Lanes is how many nonces the kernel evaluates at a time.
+func (e Engine) Lanes() int { return e.kernel.Lanes }
+
 // Prepare implements [engine.Engine]. It returns no error.
 func (e Engine) Prepare(header [32]byte, threshold u512.Uint) (engine.Job, error) {
 	return newJob(e.kernel, sha3rsa.NewJobContext(header, threshold)), nil
