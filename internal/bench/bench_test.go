@@ -63,9 +63,9 @@ type launches struct {
 
 func (l launches) Prepare([32]byte, u512.Uint) (engine.Job, error) { return l, nil }
 func (l launches) Search(_ engine.Range, p *engine.Progress) engine.Outcome {
-	time.Sleep(90 * time.Millisecond)
+	<-time.After(90 * time.Millisecond)
 	for range l.n {
-		time.Sleep(25 * time.Millisecond)
+		<-time.After(25 * time.Millisecond)
 		if !p.Advance(1_000_000) {
 			return engine.Outcome{Status: engine.Stopped}
 		}

@@ -52,7 +52,7 @@ func TestByTime(t *testing.T) {
 				}
 				sorted := ByTime(given, func(k kernel) (func(), int) {
 					i, _ := strconv.Atoi(k.Name)
-					return func() { time.Sleep(c.turns[i].time) }, c.turns[i].nonces
+					return func() { <-time.After(c.turns[i].time) }, c.turns[i].nonces
 				})
 				for _, k := range sorted {
 					list = append(list, k.Name)
