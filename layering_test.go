@@ -60,6 +60,7 @@ var layers = []layer{
 
 	// For tests: no other layer imports them.
 	{dir: "internal/pipenet"},
+	{dir: "internal/logtest"},
 	{dir: "internal/kat", imports: []string{"internal/u512"}},
 	{dir: "internal/pow/poseidon2/steer", imports: []string{"internal/pow/poseidon2"}},
 	{dir: "internal/pow/enginetest", imports: []string{"internal/u512", "internal/engine", "internal/kat", "internal/pow/sha3rsa", "internal/pow/poseidon2"}},
@@ -100,7 +101,7 @@ var never = map[string][]string{
 // only are packages that no others than these import, so that what they bring along does not come into the
 // miner by any way.
 var only = map[string][]string{
-	// Only quantus-miner-nats has a NATS server in it, which is large, and takes the time each
+	// Only quantus-miner-nats has a NATS server in it, which is large, and reads /proc each
 	// second as soon as it is linked.
 	"internal/fleet/broker/server": {"cmd/quantus-miner-nats"},
 }
@@ -112,7 +113,7 @@ var foreign = map[string][]string{
 }
 
 var (
-	forTests    = []string{"internal/pipenet", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest", "internal/pow/poseidon2/steer"}
+	forTests    = []string{"internal/pipenet", "internal/logtest", "internal/kat", "internal/pow/enginetest", "internal/pow/poseidon2/gpu/gputest", "internal/pow/poseidon2/steer"}
 	openDrivers = []string{"internal/pow/poseidon2/gpu/driver", "internal/pow/poseidon2/gpu/kernel", "internal/pow/poseidon2/gpu/process"}
 )
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -13,28 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quantus-network/quantus-miner/internal/logtest"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/fast"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu"
 	"github.com/quantus-network/quantus-miner/internal/simulate"
 )
-
-// logBuffer is a log that is read while it is written.
-type logBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
-}
 
 // mineBesideGPU mines for a node on one thread and a device of package gputest, which
 // main_test.go has for quantus-miner-gpu, until report, which learns of each block with the log so
@@ -42,7 +24,7 @@ func (b *logBuffer) String() string {
 func mineBesideGPU(t *testing.T, device int, blockTime time.Duration, report func(b simulate.Block, log string) (enough bool)) (metrics, logged string) {
 	t.Helper()
 	node, _, c := playNode(t)
-	var log logBuffer
+	var log logtest.Buffer
 	s := connectWith(t, c, fast.Engine{}, &log)
 	s.workers = 1
 	s.gpus = gpuFlags{GPU: gpuFlag{Numbers: []int{device}}, GPUThrottle: 100, GPULaunch: launchFlag(gpu.DefaultLaunch)}

@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/fleet/broker"
 	"github.com/quantus-network/quantus-miner/internal/fleet/broker/server"
 	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/logtest"
 )
 
 // The tests run themselves as the server's process. These variables say as what, and where it writes
@@ -49,26 +48,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// log is a log that tests read while it is written.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // await waits until something is so, and fails the test if it is not after a while.
-func await(t *testing.T, what string, log *log, is func() bool) {
+func await(t *testing.T, what string, log *logtest.Buffer, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !is(); {
 		if time.Now().After(end) {
@@ -79,7 +60,7 @@ func await(t *testing.T, what string, log *log, is func() bool) {
 }
 
 // config returns what a broker has to know whose process runs as something, and the file with its number.
-func config(t *testing.T, as string, log *log) (c broker.Config, pid string) {
+func config(t *testing.T, as string, log *logtest.Buffer) (c broker.Config, pid string) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -120,7 +101,7 @@ func processOf(t *testing.T, file string) *os.Process {
 // TestBroker has a hub and a worker speak by a server in a process of its own. The process is killed,
 // and both speak by the next one, at the same address.
 func TestBroker(t *testing.T) {
-	var log log
+	var log logtest.Buffer
 	c, pid := config(t, "server", &log)
 	b, err := broker.Start(c)
 	if err != nil {
@@ -169,11 +150,11 @@ func TestBroker(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, "the next process", &log, func() bool {
-			return strings.Count(log.String(), "the fleet's NATS server is back") == restarts
+			return log.Count("the fleet's NATS server is back") == restarts
 		})
 		await(t, "an answer by it", &log, func() bool { return speak() == nil })
 	}
-	if n := strings.Count(log.String(), "THE FLEET'S NATS SERVER HAS ENDED"); n != 2 {
+	if n := log.Count("THE FLEET'S NATS SERVER HAS ENDED"); n != 2 {
 		t.Errorf("its end was told of %d times:\n%s", n, &log)
 	}
 	last := processOf(t, pid)
@@ -187,7 +168,7 @@ func TestBroker(t *testing.T) {
 
 // TestTwice has two brokers on one port.
 func TestTwice(t *testing.T) {
-	var log log
+	var log logtest.Buffer
 	c, _ := config(t, "server", &log)
 	b, err := broker.Start(c)
 	if err != nil {
@@ -214,7 +195,7 @@ func TestOtherPrograms(t *testing.T) {
 		"refusing": "no such address",
 	} {
 		t.Run(as, func(t *testing.T) {
-			var log log
+			var log logtest.Buffer
 			c, _ := config(t, as, &log)
 			if _, err := broker.Start(c); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q", err, want)

@@ -186,7 +186,7 @@ func TestSilence(t *testing.T) {
 		if s := a.link.Status(); s.State != upstream.NotConnected || s.Leases != 0 || a.miner.Current().Running != 0 {
 			t.Errorf("it stands at %q with %d jobs", s, a.miner.Current().Running)
 		}
-		if a.log.count("the hub is silent") != 1 || r.log.count("machine is gone") != 1 {
+		if a.log.Count("the hub is silent") != 1 || r.log.Count("machine is gone") != 1 {
 			t.Errorf("its log:\n%s", a.log)
 		}
 		<-time.After(20 * time.Second)

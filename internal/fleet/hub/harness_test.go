@@ -1,7 +1,6 @@
 package hub_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +20,7 @@ import (
 	"github.com/quantus-network/quantus-miner/internal/engine"
 	"github.com/quantus-network/quantus-miner/internal/fleet/hub"
 	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/logtest"
 	"github.com/quantus-network/quantus-miner/internal/mining"
 	"github.com/quantus-network/quantus-miner/internal/source/fleet"
 	"github.com/quantus-network/quantus-miner/internal/u512"
@@ -38,27 +37,6 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	runtime.GC()
 	synctest.Test(t, test)
 }
-
-// log is what was logged.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// count returns how many lines hold a text.
-func (l *log) count(text string) int { return strings.Count(l.String(), text) }
 
 // broker is a NATS server.
 type broker struct {
@@ -86,7 +64,7 @@ func newBroker(t testing.TB) broker {
 type rig struct {
 	t      testing.TB
 	broker broker
-	log    *log
+	log    *logtest.Buffer
 	logger *slog.Logger
 	rule   *book
 	miner  *mining.Miner
@@ -98,7 +76,7 @@ type rig struct {
 
 // newRig starts a hub without crews of its own.
 func newRig(t testing.TB, b broker, rule *book, crews ...*mining.Crew) *rig {
-	out := new(log)
+	out := new(logtest.Buffer)
 	r := &rig{
 		t: t, broker: b, log: out, logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		rule: rule, done: make(chan error, 1), ended: make(chan struct{}),
@@ -178,7 +156,7 @@ func (r *rig) over(j *mining.Job) mining.Snapshot {
 // worker is a worker of a fleet.
 type worker struct {
 	rig   *rig
-	log   *log
+	log   *logtest.Buffer
 	line  *line
 	miner *mining.Miner
 	link  *fleet.Link
@@ -189,7 +167,7 @@ type worker struct {
 
 // work starts a worker.
 func (r *rig) work(name string, engines ...*steady) *worker {
-	w := &worker{rig: r, log: new(log), line: &line{to: r.broker}, done: make(chan struct{})}
+	w := &worker{rig: r, log: new(logtest.Buffer), line: &line{to: r.broker}, done: make(chan struct{})}
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.miner = mining.New(logger)
 	w.miner.Limits.Over = 16

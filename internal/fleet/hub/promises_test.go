@@ -266,7 +266,7 @@ func TestWinnerWithoutConnection(t *testing.T) {
 				<-time.After(4 * time.Second)
 				s, o := job.Snapshot(), r.hub.Overview()
 				switch {
-				case over && (s.Status != mining.Cancelled || o.Winners != (hub.WinnerCounts{Stale: 1}) || w.log.count("too late") != 1):
+				case over && (s.Status != mining.Cancelled || o.Winners != (hub.WinnerCounts{Stale: 1}) || w.log.Count("too late") != 1):
 					t.Errorf("%+v, winners %+v, want a stale one", s, o.Winners)
 				case !over && (s.Nonce != u512.From64(10_500) || o.Winners != (hub.WinnerCounts{Taken: 1})):
 					t.Errorf("%+v, winners %+v, want nonce 10500", s, o.Winners)
@@ -305,7 +305,7 @@ func TestWrongNonce(t *testing.T) {
 		if s := job.Snapshot(); s.Status != mining.Running || !r.miner.Working() {
 			t.Errorf("the job: %+v", s)
 		}
-		if r.log.count("MACHINE PUT OUT") != 1 || r.log.count("level=ERROR msg=\"WRONG NONCE") != 1 {
+		if r.log.Count("MACHINE PUT OUT") != 1 || r.log.Count("level=ERROR msg=\"WRONG NONCE") != 1 {
 			t.Errorf("the log:\n%s", r.log)
 		}
 		<-time.After(time.Minute)

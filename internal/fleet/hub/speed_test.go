@@ -25,17 +25,17 @@ func TestSlow(t *testing.T) {
 		<-time.After(30 * time.Second)
 		r.submit(mining.Request{ID: "next", Anywhere: true, GoOn: true})
 		<-time.After(5 * time.Minute)
-		if n := r.log.count("machine is slow"); n != 0 {
+		if n := r.log.Count("machine is slow"); n != 0 {
 			t.Errorf("it is said %d times to be slow", n)
 		}
 		w.miner.Remove(device)
 		<-time.After(time.Minute)
-		if n := r.log.count("machine is slow"); n != 1 {
+		if n := r.log.Count("machine is slow"); n != 1 {
 			t.Errorf("it is said %d times to be slow", n)
 		}
 		w.miner.Add(gpu())
 		<-time.After(time.Minute)
-		if n, m := r.log.count("machine is slow"), r.log.count("machine is as fast as before"); n != 1 || m != 1 {
+		if n, m := r.log.Count("machine is slow"), r.log.Count("machine is as fast as before"); n != 1 || m != 1 {
 			t.Errorf("it is said %d times to be slow, and %d times to be as fast as before", n, m)
 		}
 	})
@@ -55,7 +55,7 @@ func TestStalled(t *testing.T) {
 			t.Errorf("after 25 s: %+v", m)
 		}
 		<-time.After(6 * time.Second)
-		if m := r.machine("a"); m.State != hub.Unable || m.Leases != 0 || r.log.count("machine makes no progress") != 1 {
+		if m := r.machine("a"); m.State != hub.Unable || m.Leases != 0 || r.log.Count("machine makes no progress") != 1 {
 			t.Errorf("after 31 s: %+v", m)
 		}
 		good := r.work("b", cpu(rule, 1000))

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -11,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,53 +18,10 @@ import (
 
 	"github.com/quantus-network/quantus-miner/internal/fleet/broker"
 	"github.com/quantus-network/quantus-miner/internal/fleet/wire"
+	"github.com/quantus-network/quantus-miner/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// logged is a log that tests read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	line chan struct{} // has one when there is a new line
-}
-
-func newLogged() *logged { return &logged{line: make(chan struct{}, 1)} }
-
-// Write implements [io.Writer].
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.line <- struct{}{}:
-	default:
-	}
-	return l.text.Write(p)
-}
-
-// String returns what was logged so far.
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until the log has a text.
-func (l *logged) await(t *testing.T, text string) {
-	t.Helper()
-	timeout := time.After(10 * time.Second)
-	for {
-		all := l.String()
-		if strings.Contains(all, text) {
-			return
-		}
-		select {
-		case <-l.line:
-		case <-timeout:
-			t.Fatalf("the log has no %q:\n%s", text, all)
-		}
-	}
-}
 
 // fixture is a server, and what the hub and workers have to know.
 type fixture struct {
@@ -258,7 +213,7 @@ func TestOwnSubjects(t *testing.T) {
 
 // TestStrangers has those knock who must not come in, and wants each in the log.
 func TestStrangers(t *testing.T) {
-	log := newLogged()
+	log := new(logtest.Buffer)
 	f := run(t, "127.0.0.1", 0, log)
 	wrong := f.known
 	wrong.Token = strings.Repeat("x", len(f.known.Token))
@@ -276,10 +231,10 @@ func TestStrangers(t *testing.T) {
 			if _, err := f.dial(t, c.user, c.known); !errors.Is(err, nats.ErrAuthorization) {
 				t.Errorf("%v", err)
 			}
-			log.await(t, c.log)
+			log.Await(t, c.log)
 		})
 	}
-	log.await(t, "remote=127.0.0.1:")
+	log.Await(t, "remote=127.0.0.1:")
 
 	t.Run("another certificate", func(t *testing.T) {
 		wrong := f.known
@@ -288,7 +243,7 @@ func TestStrangers(t *testing.T) {
 		if pin, ok := errors.AsType[*broker.PinError](err); !ok || pin.Got != f.known.Fingerprint {
 			t.Errorf("%v", err)
 		}
-		log.await(t, "TLS handshake error")
+		log.Await(t, "TLS handshake error")
 	})
 	t.Run("files that cannot be read", func(t *testing.T) {
 		none := func() (broker.Credentials, error) { return broker.Credentials{}, io.ErrUnexpectedEOF }
@@ -317,7 +272,7 @@ func TestSilentStranger(t *testing.T) {
 
 // TestLimits has a worker send too much, and too many come.
 func TestLimits(t *testing.T) {
-	log := newLogged()
+	log := new(logtest.Buffer)
 	f := run(t, "127.0.0.1", 3, log) // the hub and two workers
 	f.hub(t)
 	closed := make(chan error, 1)
@@ -326,7 +281,7 @@ func TestLimits(t *testing.T) {
 	if _, err := f.dial(t, wire.NewID(), f.known); err == nil {
 		t.Error("there is no limit on connections")
 	}
-	log.await(t, "maximum connections exceeded")
+	log.Await(t, "maximum connections exceeded")
 	if err := w.Publish(subjects(t).Report(id), make([]byte, wire.MaxMessage+1)); !errors.Is(err, nats.ErrMaxPayload) {
 		t.Errorf("too long a message: %v", err)
 	}
@@ -349,14 +304,16 @@ func TestFamily(t *testing.T) {
 	if network("::") != "tcp" || network("hub.example") != "tcp" || network("127.0.0.1") != "tcp4" {
 		t.Error("the networks are wrong")
 	}
-	if listener, err := net.Listen("tcp", "[::1]:0"); err != nil { // then nobody comes by it anyway
-		t.Skip("this machine has no IPv6")
-	} else {
+	t.Run("by IPv6", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "[::1]:0")
+		if err != nil { // then nobody comes by it anyway
+			t.Skip("this machine has no IPv6")
+		}
 		_ = listener.Close()
-	}
-	if err := connect("::1"); err == nil {
-		t.Error("somebody came in by IPv6")
-	}
+		if err := connect("::1"); err == nil {
+			t.Error("somebody came in by IPv6")
+		}
+	})
 }
 
 // TestPortTaken wants the reason from the operating system.

@@ -1,7 +1,6 @@
 package gpu
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -11,11 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/quantus-network/quantus-miner/internal/engine"
+	"github.com/quantus-network/quantus-miner/internal/logtest"
 	"github.com/quantus-network/quantus-miner/internal/pow/enginetest"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver"
 	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2/gpu/driver/cuda"
@@ -364,7 +363,7 @@ func TestAnother(t *testing.T) {
 
 // TestLines has a device write to its standard error: the log has the beginning.
 func TestLines(t *testing.T) {
-	var log syncBuffer
+	var log logtest.Buffer
 	d := ready(t, fake(t, gputest.Talks, Config{RetryDelays: []time.Duration{time.Hour}}, slog.New(slog.NewTextHandler(&log, nil))))
 	searchFor(t, d, u512.Max(), everything)
 	until(t, d, Waiting)
@@ -372,23 +371,6 @@ func TestLines(t *testing.T) {
 	if n := strings.Count(text, "the GPU process says"); n != lineBurst || !strings.Contains(text, `text="line 5"`) || strings.Contains(text, "end of the line") {
 		t.Errorf("%d lines of the process, want %d:\n%s", n, lineBurst, text)
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
 }
 
 // TestNoProgram starts what is not there, and what is not the program.
