@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 		if err := server.Serve("test", os.Stdin, os.Stdout, os.Stderr); err != nil {
 			panic(err)
 		}
+		_ = os.Remove(os.Getenv(pidVariable)) // it has ended by itself
 	case "silent":
 	case "babbling":
 		fmt.Println(strings.Repeat("x", 2*broker.MaxLine))
@@ -161,6 +163,9 @@ func TestBroker(t *testing.T) {
 	h.Close()
 	b.Close()
 	await(t, "the end of the process", &log, func() bool { return last.Signal(os.Kill) != nil })
+	if _, err := os.Stat(pid); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the process was killed, and did not end by itself: %v", err)
+	}
 	if strings.Contains(log.String(), c.Identity.Token) {
 		t.Error("the token is in the log")
 	}
