@@ -51,6 +51,12 @@ func (s *State) invertInternalLayer() {
 	}
 }
 
+// Mix returns what the external layer makes of s, canonical.
+func Mix(s State) State {
+	s.externalLayer()
+	return s
+}
+
 // Unmix returns what the external layer makes s of.
 //
 // The layer adds to y, which is m4 times each group of x, the sum of the three elements in a place,

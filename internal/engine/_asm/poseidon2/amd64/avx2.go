@@ -94,7 +94,7 @@ func (k *avx2) absorb() {
 	times[3] = k.plus(times[2], e)
 	times[4] = k.plus(times[2], times[2])
 	times[6] = k.plus(times[3], times[3])
-	column := mixed([width]uint64{7: 1})
+	column := poseidon2.Mix([width]uint64{7: 1})
 	for i := range width {
 		x := k.plus(k.left(52, k.broadcast(base(i, 1))), k.broadcast(base(i, 0)))
 		k.store(k.sum(x, times[column[i]]), k.element(i))

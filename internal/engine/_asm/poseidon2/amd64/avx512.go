@@ -246,7 +246,7 @@ func (k *avx512) absorb() {
 	times[3] = k.plus(times[2], e)
 	times[4] = k.plus(times[2], times[2])
 	times[6] = k.plus(times[3], times[3])
-	column := mixed([width]uint64{7: 1})
+	column := poseidon2.Mix([width]uint64{7: 1})
 	for i := range width {
 		z0 := k.plus(times[column[i]], vector{base(i, 0), 0, 1<<52 - 1, true})
 		x1 := k.plus(k.right(52, z0), vector{base(i, 1), 0, 1<<12 - 1, true})

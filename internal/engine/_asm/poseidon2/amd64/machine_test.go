@@ -101,7 +101,7 @@ func testWalk(t *testing.T, of subject) {
 		for i := range all {
 			e := uint64(bits.ReverseBytes32(counter + (steps-1)*all + i))
 			s := begin
-			for k, factor := range mixed([width]uint64{7: 1}) {
+			for k, factor := range poseidon2.Mix([width]uint64{7: 1}) {
 				s[k] = add(s[k]%poseidon2.P, multiply(factor, e))
 			}
 			if got, want := m.Load(firstOf(int(i)%half).Offset(int(i)/half*size)), first(s); got != want {

@@ -7,6 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/x86"
 
 	"github.com/quantus-network/quantus-miner/internal/engine/_asm/kernel"
+	"github.com/quantus-network/quantus-miner/internal/pow/poseidon2"
 )
 
 // # Scalar lanes
@@ -175,7 +176,7 @@ func (s *scalars) absorb(lane int) {
 	s.Add(x86.MOVL(counters(), e.As32()))
 	s.Add(x86.ADDL(operand.U8(s.first+lane), e.As32()))
 	s.Add(x86.BSWAPL(e.As32()))
-	column := mixed([width]uint64{7: 1})
+	column := poseidon2.Mix([width]uint64{7: 1})
 	for i := range width {
 		times := s.load(e)
 		for range column[i] - 1 {

@@ -34,7 +34,7 @@ func newTables() (t tables) {
 	t.second, t.internal, t.diagonal = rule.Initial[0], folded.Internal, rule.Diagonal
 	for r := range t.external {
 		t.external[r] = folded.External[r%len(folded.External)]
-		t.after[r] = mixed(t.external[r])
+		t.after[r] = poseidon2.Mix(t.external[r])
 	}
 	const between = len(t.external)/2 - 1
 	t.after[between][0], t.after[between][1] = 1, 1
@@ -88,21 +88,6 @@ func add(a, b uint64) uint64 {
 func multiply(a, b uint64) uint64 {
 	high, low := bits.Mul64(a, b)
 	return bits.Rem64(high, low, poseidon2.P)
-}
-
-// mixed is the external layer.
-func mixed(x [poseidon2.Width]uint64) (y [poseidon2.Width]uint64) {
-	var sum [4]uint64
-	for i := range y {
-		for j, factor := range [4]uint64{2, 3, 1, 1} {
-			y[i] = add(y[i], multiply(factor, x[i-i%4+(i+j)%4]))
-		}
-		sum[i%4] = add(sum[i%4], y[i])
-	}
-	for i := range y {
-		y[i] = add(y[i], sum[i%4])
-	}
-	return y
 }
 
 // global begins a table of words.

@@ -50,7 +50,7 @@ func registers(ends ...register) (pool []register) {
 // absorb begins the states: base + column · element 7 of the third block.
 func absorb() *code {
 	c := newCode()
-	column := mixed([width]uint64{7: 1})
+	column := poseidon2.Mix([width]uint64{7: 1})
 	counter := c.load(block, counterAt)
 	carried := c.op(immediate(epsilon))
 	for l := range lanes {

@@ -34,7 +34,7 @@ const (
 func table() (words []uint64) {
 	rule, folded := poseidon2.NewConstants(), poseidon2.NewFolded()
 	row := func(round int) {
-		for _, constant := range mixed(folded.External[round]) {
+		for _, constant := range poseidon2.Mix(folded.External[round]) {
 			words = append(words, ending(montgomery(constant), mostOfLayer))
 		}
 	}
@@ -73,17 +73,6 @@ func factorOf(element uint64) uint64 {
 func montgomery(x uint64) uint64 {
 	high, low := bits.Mul64(x, epsilon)
 	return bits.Rem64(high, low, poseidon2.P)
-}
-
-// mixed is the external layer.
-func mixed(x [width]uint64) (y [width]uint64) {
-	m := poseidon2.Midstate(x)
-	y = m.FirstLayer([poseidon2.Rate]uint64{})
-	for i, constant := range poseidon2.NewConstants().Initial[0] {
-		difference, borrow := bits.Sub64(y[i], constant, 0)
-		y[i] = difference + borrow*poseidon2.P
-	}
-	return y
 }
 
 // data writes words as a read-only symbol.
